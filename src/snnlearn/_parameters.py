@@ -1,0 +1,104 @@
+"""What may stand in a parameter's place: a float is a constant, an array is trained.
+
+A quantity that must stay positive (a time constant) is trained through its logarithm, never clamped: a clamp has no
+gradient at its edge.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from snnlearn._errors import SnnlearnError
+
+
+class Positive(eqx.Module):
+    """A trained positive quantity, `value = exp(log)`.
+
+    Args:
+        value: the initial value, > 0, of any shape.
+
+    >>> float(Positive(jnp.array(0.02)).value)
+    0.02...
+    """
+
+    log: Float[Array, "..."]
+
+    def __init__(self, value: Float[Array, "..."]):
+        self.log = jnp.log(value)
+
+    @property
+    def value(self) -> Float[Array, "..."]:
+        """The quantity itself."""
+        return jnp.exp(self.log)
+
+
+PositiveParameter = float | Positive
+"""A positive constant, or a trained positive array."""
+
+Parameter = float | Float[Array, "..."]
+"""A constant, or a trained array."""
+
+
+def value(parameter: Any) -> Any:
+    """The number or array that a parameter stands for.
+
+    >>> value(0.02)
+    0.02
+    """
+    return parameter.value if isinstance(parameter, Positive) else parameter
+
+
+def positive(parameter: float | Array | Positive) -> PositiveParameter:
+    """Make a positive parameter: a number stays a constant, an array becomes trained through its logarithm.
+
+    >>> positive(0.02)
+    0.02
+    """
+    if isinstance(parameter, (int, float, np.number)):
+        return float(parameter)
+    if isinstance(parameter, (jax.Array, np.ndarray)):
+        return Positive(jnp.asarray(parameter, dtype=jnp.result_type(float)))
+    return parameter
+
+
+def plain(parameter: float | Array) -> Parameter:
+    """Make an unbounded parameter: a number stays a constant, an array is trained.
+
+    >>> plain(1)
+    1.0
+    """
+    if isinstance(parameter, (int, float, np.number)):
+        return float(parameter)
+    return parameter
+
+
+def check_positive(owner: object, **parameters: PositiveParameter) -> None:
+    """Refuse constants that are not finite and above 0 (trained ones are positive by construction).
+
+    Raises:
+        SnnlearnError: naming the parameter, its value and its owner.
+    """
+    for name, parameter in parameters.items():
+        if isinstance(parameter, float) and not (parameter > 0 and math.isfinite(parameter)):
+            raise SnnlearnError(f"{type(owner).__name__}: {name} is {parameter}; give a finite number above 0")
+
+
+def check_time_constants(owner: object, dt: float, **taus: PositiveParameter) -> None:
+    """Refuse time constants that are not positive, or that the time step `dt` cannot resolve.
+
+    Raises:
+        SnnlearnError: naming the time constant, its value, dt and what to change.
+    """
+    check_positive(owner, dt=dt, **taus)
+    for name, tau in taus.items():
+        if isinstance(tau, float) and dt > tau:
+            raise SnnlearnError(
+                f"{type(owner).__name__}: dt = {dt} s is longer than {name} = {tau} s; choose dt at most {name}"
+            )

@@ -1,0 +1,7 @@
+"""Algorithms: from data to a hypothesis."""
+
+from snnlearn.algorithms.base import AbstractAlgorithm as AbstractAlgorithm
+from snnlearn.algorithms.base import fit as fit
+from snnlearn.algorithms.gradient_descent import GradientDescent as GradientDescent
+from snnlearn.algorithms.gradient_descent import Metrics as Metrics
+from snnlearn.algorithms.gradient_descent import Training as Training

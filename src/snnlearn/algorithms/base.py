@@ -1,0 +1,53 @@
+"""What every algorithm is: a map from data to a hypothesis."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import equinox as eqx
+from jaxtyping import PRNGKeyArray
+
+from snnlearn.coding import AbstractEncoder
+from snnlearn.data import Dataset
+from snnlearn.hypothesis import Hypothesis
+from snnlearn.network import Network
+
+
+class AbstractAlgorithm(eqx.Module):
+    r"""An algorithm $\mathcal A:\bigcup_m\mathcal Z^m\to\mathcal F$, where encoder and network span $\mathcal F$."""
+
+    @abstractmethod
+    def __call__(
+        self, encoder: AbstractEncoder, network: Network, data: Dataset, *, key: PRNGKeyArray
+    ) -> Hypothesis:
+        """Learn from the training sample, choose by the validation sample, never see the test sample.
+
+        Args:
+            encoder: from one `x` to the network's input over time.
+            network: the network to train.
+            data: the data.
+            key: random key of everything random in the training.
+        """
+
+
+def fit(
+    algorithm: AbstractAlgorithm, encoder: AbstractEncoder, network: Network, data: Dataset, *, key: PRNGKeyArray
+) -> Hypothesis:
+    """Learn a hypothesis from data: `algorithm(encoder, network, data, key=key)`, in words.
+
+    Args:
+        algorithm: how to learn.
+        encoder: from one `x` to the network's input over time.
+        network: the network to train.
+        data: the data; only its training and validation samples are used.
+        key: random key of everything random in the training.
+
+    >>> import jax, optax, snnlearn as sl
+    >>> data = sl.data.yin_yang(num_train=100, num_validation=50, num_test=50)
+    >>> network = sl.network.feedforward((4, 20, 3), key=jax.random.key(0))
+    >>> algorithm = sl.algorithms.GradientDescent(optimizer=optax.adam(1e-2), epochs=2, batch_size=20)
+    >>> hypothesis = sl.fit(algorithm, sl.coding.Current(num_steps=10), network, data, key=jax.random.key(1))
+    >>> sl.risk.risk(hypothesis, data.test).n
+    50
+    """
+    return algorithm(encoder, network, data, key=key)

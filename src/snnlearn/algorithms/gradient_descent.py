@@ -1,0 +1,281 @@
+"""Gradient descent with any learning rule and any optimiser, several trainings side by side."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from snnlearn._errors import SnnlearnError
+from snnlearn.algorithms.base import AbstractAlgorithm
+from snnlearn.coding import AbstractEncoder
+from snnlearn.data import Dataset, Sample
+from snnlearn.hypothesis import Hypothesis, encode
+from snnlearn.losses import AbstractLoss, CrossEntropy
+from snnlearn.network import AbstractInitialisation, FluctuationDriven, Network, unroll
+from snnlearn.rules import BPTT, AbstractRule
+
+
+class Training(eqx.Module):
+    """A training between two epochs: all that is needed to go on, for K random seeds along each array's first axis.
+
+    Args:
+        network: the network as trained so far.
+        optimizer_state: the optimiser's.
+        key: random key of each seed.
+        epoch: epochs done.
+        best_network: the network with the fewest validation errors so far.
+        best_errors: its validation errors.
+        best_loss: its validation loss, which decides between equal errors.
+        best_epoch: the epoch after which it was met, from 1.
+    """
+
+    network: Network
+    optimizer_state: optax.OptState
+    key: PRNGKeyArray
+    epoch: Int[Array, " K"]
+    best_network: Network
+    best_errors: Int[Array, " K"]
+    best_loss: Float[Array, " K"]
+    best_epoch: Int[Array, " K"]
+
+
+class Metrics(NamedTuple):
+    """How an epoch went, for K random seeds.
+
+    Args:
+        training_loss: mean over the epoch's batches, each before its update.
+        validation_loss: mean loss after the epoch.
+        validation_error: share of wrong decisions after the epoch, in [0, 1].
+    """
+
+    training_loss: Float[Array, " K"]
+    validation_loss: Float[Array, " K"]
+    validation_error: Float[Array, " K"]
+
+
+class GradientDescent(AbstractAlgorithm):
+    """Minimise the empirical risk by stochastic gradients; keep the epoch with the fewest validation errors.
+
+    An epoch, with all its batches, their encoding and the validation, is one compiled program. Each epoch visits the
+    training sample once in a new random order; what does not fill a batch waits for another epoch.
+
+    Args:
+        loss: the loss of one sample; its decoder decides.
+        rule: how the gradient is had.
+        optimizer: what is done with it.
+        initialisation: how initial weights are drawn.
+        epochs: passes over the training sample, ≥ 1.
+        batch_size: samples of one gradient, from 1 to the size of the training sample.
+
+    Raises:
+        SnnlearnError: for a value outside its range, or a loss that does not decide.
+    """
+
+    loss: AbstractLoss = CrossEntropy()
+    rule: AbstractRule = BPTT()
+    optimizer: optax.GradientTransformation = eqx.field(default_factory=lambda: optax.adam(1e-3))
+    initialisation: AbstractInitialisation = FluctuationDriven()
+    epochs: int = 30
+    batch_size: int = 64
+
+    def __check_init__(self):
+        for name in ("epochs", "batch_size"):
+            if getattr(self, name) < 1:
+                raise SnnlearnError(f"GradientDescent: {name} is {getattr(self, name)}; give at least 1")
+        if self.loss.decoder is None:
+            raise SnnlearnError(
+                f"GradientDescent: {type(self.loss).__name__} decides nothing, so there is no error to count; add a "
+                "loss with a decoder, such as CrossEntropy()"
+            )
+
+    def __call__(
+        self, encoder: AbstractEncoder, network: Network, data: Dataset, *, key: PRNGKeyArray
+    ) -> Hypothesis:
+        """See the base."""
+        training = self.start(encoder, network, data, keys=key[None])
+        for _ in range(self.epochs):
+            training, _ = self.epoch(encoder, training, data)
+        return self.hypotheses(encoder, training)[0]
+
+    def start(
+        self, encoder: AbstractEncoder, network: Network, data: Dataset, *, keys: PRNGKeyArray
+    ) -> Training:
+        """Draw the initial networks, one for each of K keys.
+
+        Args:
+            encoder: from one `x` to the network's input over time.
+            network: the networks' structure.
+            data: the data.
+            keys: a random key for each training, `[K]`.
+
+        Raises:
+            SnnlearnError: if encoder, network and data do not fit.
+        """
+        _check_fit(self, encoder, network, data)
+        probe = jnp.asarray(data.train.x[: min(256, len(data.train.x))])
+        return _start(self, encoder, network, probe, keys)
+
+    def epoch(self, encoder: AbstractEncoder, training: Training, data: Dataset) -> tuple[Training, Metrics]:
+        """Train for one epoch.
+
+        Args:
+            encoder: as at the start.
+            training: the training so far.
+            data: the data.
+
+        Returns:
+            the training after the epoch, and how it went.
+        """
+        return _epoch(self, encoder, training, on_device(data.train), on_device(data.validation))
+
+    def hypotheses(self, encoder: AbstractEncoder, training: Training) -> list[Hypothesis]:
+        """The hypotheses chosen so far, one for each seed."""
+        assert self.loss.decoder is not None
+        return [
+            Hypothesis(encoder, seed(training.best_network, k), self.loss.decoder) for k in range(len(training.epoch))
+        ]
+
+
+def seed(tree: Network, k: int) -> Network:
+    """One seed's network out of several side by side."""
+    return jax.tree.map(lambda leaf: leaf[k] if eqx.is_array(leaf) else leaf, tree)
+
+
+def on_device(sample: Sample) -> Sample:
+    """The sample as device arrays; those that are already are left where they are."""
+    return Sample(jnp.asarray(sample.x), jnp.asarray(sample.y))  # pyright: ignore[reportArgumentType]
+
+
+def _check_fit(algorithm: GradientDescent, encoder: AbstractEncoder, network: Network, data: Dataset) -> None:
+    size, takes = math.prod(encoder.out_shape(data.shape)), math.prod(network.in_shape)
+    if size != takes:
+        raise SnnlearnError(f"GradientDescent: {data.name} is encoded as {size} inputs, but the network takes {takes}")
+    if network.out_shape != (data.num_classes,):
+        raise SnnlearnError(
+            f"GradientDescent: {data.name} has {data.num_classes} classes, but the network's output is "
+            f"{network.out_shape}; give it one output for each class"
+        )
+    if algorithm.batch_size > len(data.train.x):
+        raise SnnlearnError(
+            f"GradientDescent: batch_size is {algorithm.batch_size}, but the training sample has only "
+            f"{len(data.train.x)}; give at most that"
+        )
+    assert algorithm.loss.decoder is not None
+    Hypothesis(encoder, network, algorithm.loss.decoder)  # checks the time steps
+
+
+@eqx.filter_jit
+def _start(
+    algorithm: GradientDescent, encoder: AbstractEncoder, network: Network, probe: Array, keys: PRNGKeyArray
+) -> Training:
+    def one(key):
+        key, weight_key, probe_key = jax.random.split(key, 3)
+        drawn = algorithm.initialisation(network, encode(encoder, probe, key=probe_key), key=weight_key)
+        zero = jnp.zeros((), dtype=jnp.int32)
+        return Training(
+            network=drawn,
+            optimizer_state=algorithm.optimizer.init(eqx.filter(drawn, eqx.is_inexact_array)),  # pyright: ignore
+            key=key,
+            epoch=zero,
+            best_network=drawn,
+            best_errors=jnp.full((), jnp.iinfo(jnp.int32).max, dtype=jnp.int32),
+            best_loss=jnp.full((), jnp.inf),
+            best_epoch=zero,
+        )
+
+    return _side_by_side(one, keys)
+
+
+@eqx.filter_jit
+def _epoch(
+    algorithm: GradientDescent, encoder: AbstractEncoder, training: Training, train: Sample, validation: Sample
+) -> tuple[Training, Metrics]:
+    return _side_by_side(lambda one: _one_epoch(algorithm, encoder, one, train, validation), training)
+
+
+def _side_by_side(function: Callable, tree):
+    """Map over the seeds' axis; a single seed is spared the batched program."""
+    if len(jax.tree.leaves(eqx.filter(tree, eqx.is_array))[0]) > 1:
+        return eqx.filter_vmap(function)(tree)
+    single = function(jax.tree.map(lambda leaf: leaf[0] if eqx.is_array(leaf) else leaf, tree))
+    return jax.tree.map(lambda leaf: leaf[None] if eqx.is_array(leaf) else leaf, single)
+
+
+def _one_epoch(
+    algorithm: GradientDescent, encoder: AbstractEncoder, training: Training, train: Sample, validation: Sample
+) -> tuple[Training, Metrics]:
+    order_key, batches_key, validation_key = jax.random.split(jax.random.fold_in(training.key, training.epoch), 3)
+    num_batches = len(train.y) // algorithm.batch_size
+    order = jax.random.permutation(order_key, len(train.y))[: num_batches * algorithm.batch_size]
+    parameters, constants = eqx.partition(training.network, eqx.is_inexact_array)
+
+    def update(carry, batch):
+        parameters, optimizer_state = carry
+        index, key = batch
+        encoder_key, rule_key = jax.random.split(key)
+        inputs = encode(encoder, train.x[index], key=encoder_key)  # pyright: ignore[reportArgumentType]
+        network = eqx.combine(parameters, constants)
+        loss, gradient = algorithm.rule(network, algorithm.loss, inputs, train.y[index], key=rule_key)  # pyright: ignore
+        updates, optimizer_state = algorithm.optimizer.update(gradient, optimizer_state, parameters)  # pyright: ignore
+        return (eqx.apply_updates(parameters, updates), optimizer_state), loss
+
+    batches = order.reshape(num_batches, algorithm.batch_size), jax.random.split(batches_key, num_batches)
+    (parameters, optimizer_state), losses = jax.lax.scan(update, (parameters, training.optimizer_state), batches)
+    network = eqx.combine(parameters, constants)
+
+    loss, errors = evaluate(algorithm.loss, encoder, network, validation, key=validation_key)
+    epoch = training.epoch + 1
+    better = (errors < training.best_errors) | ((errors == training.best_errors) & (loss < training.best_loss))
+    best = jax.tree.map(
+        lambda new, old: jnp.where(better, new, old) if eqx.is_array(new) else new, network, training.best_network
+    )
+    after = Training(
+        network=network,
+        optimizer_state=optimizer_state,
+        key=training.key,
+        epoch=epoch,
+        best_network=best,
+        best_errors=jnp.where(better, errors, training.best_errors),
+        best_loss=jnp.where(better, loss, training.best_loss),
+        best_epoch=jnp.where(better, epoch, training.best_epoch),
+    )
+    return after, Metrics(jnp.mean(losses), loss, errors / len(validation.y))
+
+
+def evaluate(
+    loss: AbstractLoss,
+    encoder: AbstractEncoder,
+    network: Network,
+    sample: Sample,
+    *,
+    batch_size: int = 256,
+    key: PRNGKeyArray,
+) -> tuple[Float[Array, ""], Int[Array, ""]]:
+    """The mean loss on a sample and the number of wrong decisions.
+
+    Args:
+        loss: the loss of one sample; its decoder decides.
+        encoder: from one `x` to the network's input over time.
+        network: the network.
+        sample: the sample.
+        batch_size: how many are computed at once.
+        key: random key of the encoder.
+    """
+    assert loss.decoder is not None
+    decoder = loss.decoder
+
+    def one(sample):
+        x, y, key = sample
+        outputs = unroll(network, encoder(x, key=key))[0].outputs
+        return loss(outputs, y), jnp.argmax(decoder(outputs[-1])) != y
+
+    keys = jax.random.split(key, len(sample.y))
+    losses, wrong = jax.lax.map(one, (sample.x, sample.y, keys), batch_size=min(batch_size, len(sample.y)))
+    return jnp.mean(losses), jnp.sum(wrong)

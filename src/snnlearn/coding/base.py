@@ -1,0 +1,106 @@
+"""What an encoder and a decoder are: the two maps between a sample and spikes.
+
+`x → encoder → spikes [T, *out] → network → output [T, C] → decoder → scores [C]`
+
+A code is a value that is passed in. A new one is a final subclass of `AbstractEncoder` or `AbstractDecoder`;
+`snnlearn.coding.conformance` checks it.
+"""
+
+# No `from __future__ import annotations` here: Equinox does not recognise an `AbstractVar` written as a string.
+
+import math
+from abc import abstractmethod
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray, Shaped
+
+from snnlearn._errors import SnnlearnError
+from snnlearn._parameters import check_positive
+
+
+class AbstractEncoder(eqx.Module):
+    """Turn one sample into what the network receives at each of `num_steps` steps: spikes (0 or 1) or currents.
+
+    A batch is a `vmap` with one key per sample. Deterministic encoders ignore the key.
+    """
+
+    num_steps: eqx.AbstractVar[int]
+    dt: eqx.AbstractVar[float]
+
+    @abstractmethod
+    def __call__(self, x: Shaped[Array, "*shape"], *, key: PRNGKeyArray) -> Float[Array, "T *out"]:
+        """Encode one sample.
+
+        Args:
+            x: the sample, in [0, 1] unless the encoder says otherwise; values outside are clipped.
+            key: the randomness of this sample.
+
+        Returns:
+            Spikes or currents, float32, `[num_steps, *out_shape(x.shape)]`.
+        """
+
+    @abstractmethod
+    def out_shape(self, in_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of one step of the output for a sample of shape `in_shape`."""
+
+
+class AbstractDecoder(eqx.Module):
+    """Turn a network's output over time into one score per class; the decision is their argmax."""
+
+    @abstractmethod
+    def __call__(self, output: Float[Array, "T C"]) -> Float[Array, " C"]:
+        """Score the classes; larger is more likely, and of equal scores argmax takes the first.
+
+        Args:
+            output: membranes or spikes of the C output units at each of T steps.
+        """
+
+
+def unit_interval(x: Shaped[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """The sample as float32, clipped to [0, 1].
+
+    Raises:
+        SnnlearnError: if x holds integers: grey levels 0…255 would silently become 1.
+
+    >>> unit_interval(jnp.array([-1.0, 0.3, 7.0])).tolist()
+    [0.0, 0.30000001192092896, 1.0]
+    """
+    if jnp.issubdtype(x.dtype, jnp.integer):
+        raise SnnlearnError(
+            f"x has dtype {x.dtype}, expected floats in [0, 1]; wrap the encoder, for example Rescaled(encoder, 0, 255)"
+        )
+    return jnp.clip(x.astype(jnp.float32), 0.0, 1.0)
+
+
+def check_whole(owner: object, *, at_least: int, **counts: object) -> None:
+    """Refuse counts that are not whole numbers, or too small.
+
+    Raises:
+        SnnlearnError: naming the owner, the field and its value.
+    """
+    for name, count in counts.items():
+        if not isinstance(count, int) or isinstance(count, bool) or count < at_least:
+            raise SnnlearnError(
+                f"{type(owner).__name__}: {name} is {count!r}; give a whole number, at least {at_least}"
+            )
+
+
+def check_window(owner: object, num_steps: object, dt: float) -> None:
+    """Refuse a window of fewer than one step, or of steps that take no time.
+
+    Raises:
+        SnnlearnError: naming the owner, the field and its value.
+    """
+    check_whole(owner, at_least=1, num_steps=num_steps)
+    check_positive(owner, dt=dt)
+
+
+def check_range(owner: object, low: float, high: float) -> None:
+    """Refuse a range of values that is empty or not finite.
+
+    Raises:
+        SnnlearnError: naming the owner and both ends.
+    """
+    if not (high > low and math.isfinite(high - low)):
+        raise SnnlearnError(f"{type(owner).__name__}: the range is [{low}, {high}]; give finite low < high")

@@ -1,0 +1,112 @@
+"""The laws that every encoder and every decoder obeys; run them on your own.
+
+>>> from snnlearn.coding import Rate, SpikeCount
+>>> check_encoder(Rate(num_steps=10), (3,), key=jax.random.key(0))
+>>> check_decoder(SpikeCount())
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, PRNGKeyArray
+
+from snnlearn.coding.base import AbstractDecoder, AbstractEncoder
+
+
+def check_encoder(
+    encoder: AbstractEncoder,
+    in_shape: tuple[int, ...],
+    *,
+    spiking: bool = True,
+    sample: Callable[[PRNGKeyArray, tuple[int, ...]], Array] = jax.random.uniform,
+    silent_at: float | None = 0.0,
+    key: PRNGKeyArray,
+) -> None:
+    """Check an encoder's laws on random samples.
+
+    Shape, dtype and range; the same key gives the same spikes; `jit` equals eager and `vmap` equals a loop; the least
+    value gives no output.
+
+    Args:
+        encoder: the encoder.
+        in_shape: shape of one sample.
+        spiking: whether the output must be spikes, 0 or 1; False for currents.
+        sample: draws a sample that the encoder accepts, from a key and a shape.
+        silent_at: the value whose output is 0 everywhere; None if there is none.
+        key: randomness of the samples and of the code.
+
+    Raises:
+        AssertionError: with a sentence that names the law.
+    """
+    name = type(encoder).__name__
+    sample_key, *keys = jax.random.split(key, 4)
+    xs = jnp.stack([sample(k, in_shape) for k in jax.random.split(sample_key, 3)])
+    jitted = jax.jit(lambda x, k: encoder(x, key=k))
+    loop = np.stack([jitted(x, k) for x, k in zip(xs, keys, strict=True)])
+    first = loop[0]
+
+    shape = (encoder.num_steps, *encoder.out_shape(in_shape))
+    _demand(encoder.num_steps >= 1 and encoder.dt > 0, f"{name} must have num_steps ≥ 1 and dt > 0")
+    _demand(
+        first.shape == shape,
+        f"{name} returned shape {first.shape}, but num_steps and out_shape say {shape} for a sample {in_shape}",
+    )
+    _demand(first.dtype == np.float32, f"{name} returned {first.dtype}, not float32")
+    _demand(bool(np.isfinite(loop).all()), f"{name} returned values that are not finite")
+    if spiking:
+        _demand(bool(np.isin(loop, (0, 1)).all()), f"{name} returned values other than 0 and 1")
+
+    eager = encoder(xs[0], key=keys[0])
+    _same(encoder(xs[0], key=keys[0]), eager, f"{name} gave two outputs for one sample and one key")
+    _same(first, eager, f"{name} under jit differs from eager")
+    batch = jax.jit(jax.vmap(lambda x, k: encoder(x, key=k)))(xs, jnp.stack(keys))
+    _same(batch, loop, f"{name} under vmap differs from a loop over samples")
+    if silent_at is not None:
+        nothing = jitted(jnp.full(in_shape, silent_at, xs.dtype), keys[0])
+        _demand(not nothing.any(), f"{name} is not silent for the value {silent_at}")
+
+
+def check_decoder(decoder: AbstractDecoder) -> None:
+    """Check a decoder's laws on random spikes, membranes and silence.
+
+    Shape and dtype of the scores; `jit` equals eager and `vmap` equals a loop; classes are scored alike, whatever
+    their order; a unit that fires in every step beats silent ones; the gradient is finite.
+
+    Args:
+        decoder: the decoder.
+
+    Raises:
+        AssertionError: with a sentence that names the law.
+    """
+    name = type(decoder).__name__
+    membrane = jax.random.normal(jax.random.key(0), (6, 3))
+    spikes = (membrane > 0.5).astype(jnp.float32)
+    outputs = jnp.stack([membrane, spikes, jnp.zeros_like(spikes)])
+    loop = jnp.stack([decoder(output) for output in outputs])
+
+    _demand(loop.shape == (3, 3), f"{name} returned shape {loop.shape[1:]} for 3 classes, not (3,)")
+    _demand(loop.dtype == jnp.float32, f"{name} returned {loop.dtype} for float32, not float32")
+    _demand(bool(jnp.isfinite(loop).all()), f"{name} returned scores that are not finite")
+    _same(jax.jit(lambda output: decoder(output))(membrane), loop[0], f"{name} under jit differs from eager")
+    _same(jax.jit(jax.vmap(decoder))(outputs), loop, f"{name} under vmap differs from a loop over samples")
+
+    order = jnp.array([2, 0, 1])
+    _same(decoder(membrane[:, order]), loop[0][order], f"{name} scores a class by its place among the others")
+    winner = decoder(jnp.zeros((6, 3)).at[:, 1].set(1.0)).argmax()
+    _demand(int(winner) == 1, f"{name} prefers a silent unit to one that fires in every step")
+    gradients = jax.jit(jax.vmap(jax.grad(lambda output: decoder(output).sum())))(outputs)
+    _demand(bool(jnp.isfinite(gradients).all()), f"{name} has a gradient that is not finite")
+
+
+def _demand(law: bool, sentence: str) -> None:
+    """`assert`, but not switched off by `python -O`."""
+    if not law:
+        raise AssertionError(sentence)
+
+
+def _same(actual: Array | np.ndarray, expected: Array | np.ndarray, sentence: str) -> None:
+    _demand(bool(np.allclose(actual, expected, rtol=1e-5, atol=1e-6)), sentence)

@@ -1,0 +1,91 @@
+"""Decoders: what the output units did over time, as one score per class."""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from snnlearn._parameters import check_positive
+from snnlearn.coding.base import AbstractDecoder
+
+
+class MeanMembrane(AbstractDecoder):
+    """The membrane averaged over time, `Σ_t v_t / T`.
+
+    >>> MeanMembrane()(jnp.array([[1.0, 0.0], [0.0, 3.0]])).tolist()
+    [0.5, 1.5]
+    """
+
+    def __call__(self, output: Float[Array, "T C"]) -> Float[Array, " C"]:
+        """See the base."""
+        return output.mean(axis=0)
+
+
+class MaxMembrane(AbstractDecoder):
+    """The highest value of the membrane, `max_t v_t`.
+
+    >>> MaxMembrane()(jnp.array([[1.0, 0.0], [0.0, 3.0]])).tolist()
+    [1.0, 3.0]
+    """
+
+    def __call__(self, output: Float[Array, "T C"]) -> Float[Array, " C"]:
+        """See the base."""
+        return output.max(axis=0)
+
+
+class LastMembrane(AbstractDecoder):
+    """The membrane in the last step, `v_T`.
+
+    >>> LastMembrane()(jnp.array([[1.0, 0.0], [0.0, 3.0]])).tolist()
+    [0.0, 3.0]
+    """
+
+    def __call__(self, output: Float[Array, "T C"]) -> Float[Array, " C"]:
+        """See the base."""
+        return output[-1]
+
+
+class SpikeCount(AbstractDecoder):
+    """The number of spikes, `Σ_t S_t`.
+
+    >>> SpikeCount()(jnp.array([[1.0, 0.0], [1.0, 1.0]])).tolist()
+    [2.0, 1.0]
+    """
+
+    def __call__(self, output: Float[Array, "T C"]) -> Float[Array, " C"]:
+        """See the base."""
+        return output.sum(axis=0)
+
+
+class FirstSpike(AbstractDecoder):
+    """The earlier the first spike, the higher the score: `−t_first / scale`.
+
+    The time is the number of steps before the first spike, T for a silent unit:
+
+    `t_first / dt = Σ_t Π_{s ≤ t} (1 − S_s)`.
+
+    This polynomial is linear in each spike: its derivative with respect to S_s is exactly what a spike in step s, added
+    or removed, changes. So the gradient tells a silent unit to fire, and vanishes after the first spike.
+
+    Args:
+        scale: time that costs one unit of score, s, > 0.
+        dt: time step, s, > 0.
+
+    Raises:
+        SnnlearnError: if scale or dt is not positive.
+
+    >>> FirstSpike(scale=2e-3)(jnp.array([[0.0, 0.0], [0.0, 0.0], [1.0, 0.0], [1.0, 0.0]])).tolist()
+    [-1.0, -2.0]
+    """
+
+    scale: float = eqx.field(converter=float, default=5e-3)
+    dt: float = eqx.field(converter=float, default=1e-3)
+
+    def __check_init__(self):
+        check_positive(self, scale=self.scale, dt=self.dt)
+
+    def __call__(self, output: Float[Array, "T C"]) -> Float[Array, " C"]:
+        """See the base; `output` is spikes."""
+        silent_so_far = jnp.cumprod(1.0 - output, axis=0)
+        return -(self.dt / self.scale) * silent_so_far.sum(axis=0)

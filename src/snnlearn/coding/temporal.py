@@ -1,0 +1,147 @@
+"""Temporal coding: the value is the time of a single spike; strong values spike early, weak ones late or never."""
+
+from __future__ import annotations
+
+import math
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray, Shaped
+
+from snnlearn._errors import SnnlearnError
+from snnlearn._parameters import check_time_constants
+from snnlearn.coding.base import AbstractEncoder, check_window, unit_interval
+
+
+def latency(x: Float[Array, "*shape"], tau: float, threshold: float) -> Float[Array, "*shape"]:
+    """Time at which a membrane charged by the constant current x reaches its threshold: `t = τ ln(x / (x − θ))`.
+
+    It solves `x (1 − e^{−t/τ}) = θ`.
+
+    Args:
+        x: current, in the unit of the threshold.
+        tau: membrane time constant τ, s.
+        threshold: firing threshold θ, > 0.
+
+    Returns:
+        The time, s; `inf` for x ≤ θ, where the membrane never gets there.
+
+    >>> (1e3 * latency(jnp.array([0.1, 0.25, 1.0]), tau=20e-3, threshold=0.2)).round(3).tolist()
+    [inf, 32.18..., 4.46...]
+    """
+    charges = x > threshold
+    return jnp.where(charges, -tau * jnp.log1p(-threshold / jnp.where(charges, x, 1.0)), jnp.inf)
+
+
+def linear_latency(x: Float[Array, "*shape"], t_max: float, threshold: float = 0.0) -> Float[Array, "*shape"]:
+    """Time that falls linearly with the value, `t = (1 − x) t_max`.
+
+    Args:
+        x: value, in [0, 1].
+        t_max: the latest time, s.
+        threshold: values up to this one never spike.
+
+    Returns:
+        The time, s; `inf` for x ≤ threshold.
+
+    >>> linear_latency(jnp.array([0.0, 0.5, 1.0]), t_max=4.0).tolist()
+    [inf, 2.0, 0.0]
+    """
+    return jnp.where(x > threshold, (1.0 - x) * t_max, jnp.inf)
+
+
+def spike_at(times: Float[Array, "*shape"], num_steps: int, dt: float) -> Float[Array, "T *shape"]:
+    """One spike at the step nearest to each time, `round(t / dt)` (halves go to the even step).
+
+    Args:
+        times: when to spike, s; `inf` is never.
+        num_steps: number of steps T; a later spike falls out of the window.
+        dt: time step, s.
+
+    >>> spike_at(jnp.array([1e-3, 9e-3, jnp.inf]), num_steps=3, dt=1e-3).tolist()
+    [[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
+    """
+    steps = jnp.arange(num_steps, dtype=jnp.float32).reshape(-1, *(1 for _ in times.shape))
+    return (steps == jnp.round(times / dt)[None]).astype(jnp.float32)
+
+
+class Latency(AbstractEncoder):
+    """Logarithmic latency code: at most one spike, at `t = τ ln(x / (x − θ))`; see `latency`.
+
+    A value x ≤ θ never spikes, nor does one whose spike would fall out of the window.
+
+    Args:
+        num_steps: number of steps T; the window must reach the spike of x = 1.
+        tau: time constant τ, s, at least dt.
+        threshold: θ, in (0, 1).
+        dt: time step, s.
+
+    Raises:
+        SnnlearnError: if a field is out of range, or the window holds no spike at all.
+
+    >>> Latency(num_steps=40)(jnp.array([0.1, 0.25, 1.0])).argmax(0).tolist()  # the first one is silent
+    [0, 32, 4]
+
+    Source: Zenke (2019), SpyTorch tutorial 2 (its values of τ and θ are the defaults).
+    """
+
+    num_steps: int
+    tau: float = eqx.field(converter=float, default=20e-3)
+    threshold: float = eqx.field(converter=float, default=0.2)
+    dt: float = eqx.field(converter=float, default=1e-3)
+
+    def __check_init__(self):
+        check_window(self, self.num_steps, self.dt)
+        check_time_constants(self, self.dt, tau=self.tau)
+        if not 0 < self.threshold < 1:
+            raise SnnlearnError(f"Latency: threshold is {self.threshold}; give a number in (0, 1)")
+        earliest = -self.tau * math.log1p(-self.threshold)
+        if round(earliest / self.dt) >= self.num_steps:
+            raise SnnlearnError(
+                f"Latency: the window of {self.num_steps} steps of {self.dt} s ends before the first possible spike, "
+                f"at {earliest:.3g} s; raise num_steps, or lower tau or threshold"
+            )
+
+    def __call__(self, x: Shaped[Array, "*shape"], *, key: PRNGKeyArray | None = None) -> Float[Array, "T *shape"]:
+        """See the base; deterministic."""
+        return spike_at(latency(unit_interval(x), self.tau, self.threshold), self.num_steps, self.dt)
+
+    def out_shape(self, in_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """One unit per value."""
+        return in_shape
+
+
+class LinearLatency(AbstractEncoder):
+    """Linear latency code: at most one spike, at `t = (1 − x) (T − 1) dt`; 1 spikes in the first step.
+
+    On top of `Population`, with `threshold=0.1`, it is the temporal code of Bohte et al. (2002).
+
+    Args:
+        num_steps: number of steps T, ≥ 1.
+        threshold: values up to this one never spike, in [0, 1).
+        dt: time step, s.
+
+    Raises:
+        SnnlearnError: if a field is out of range.
+
+    >>> LinearLatency(num_steps=5)(jnp.array([0.02, 0.5, 1.0])).argmax(0).tolist()
+    [4, 2, 0]
+    """
+
+    num_steps: int
+    threshold: float = eqx.field(converter=float, default=0.0)
+    dt: float = eqx.field(converter=float, default=1e-3)
+
+    def __check_init__(self):
+        check_window(self, self.num_steps, self.dt)
+        if not 0 <= self.threshold < 1:
+            raise SnnlearnError(f"LinearLatency: threshold is {self.threshold}; give a number in [0, 1)")
+
+    def __call__(self, x: Shaped[Array, "*shape"], *, key: PRNGKeyArray | None = None) -> Float[Array, "T *shape"]:
+        """See the base; deterministic."""
+        times = linear_latency(unit_interval(x), (self.num_steps - 1) * self.dt, self.threshold)
+        return spike_at(times, self.num_steps, self.dt)
+
+    def out_shape(self, in_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """One unit per value."""
+        return in_shape

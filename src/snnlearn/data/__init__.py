@@ -1,0 +1,30 @@
+"""Where the data z = (x, y) comes from: files, known sets, and synthetic tasks with known answers.
+
+Every loader returns a [`Dataset`][snnlearn.data.Dataset] whose training, validation and test parts are disjoint and
+checked. Nothing here needs JAX.
+"""
+
+from __future__ import annotations
+
+from snnlearn.data.arrays import npz, read_values
+from snnlearn.data.base import Dataset, Sample, split
+from snnlearn.data.hdf5 import events
+from snnlearn.data.images import digits, fashion_mnist, idx, mnist, read_idx
+from snnlearn.data.synthetic import randman, spike_xor, yin_yang
+
+__all__ = [
+    "Dataset",
+    "Sample",
+    "digits",
+    "events",
+    "fashion_mnist",
+    "idx",
+    "mnist",
+    "npz",
+    "randman",
+    "read_idx",
+    "read_values",
+    "spike_xor",
+    "split",
+    "yin_yang",
+]

@@ -1,0 +1,154 @@
+"""Arrays of the user's own: data sets in `.npz` files, and values to predict from."""
+
+from __future__ import annotations
+
+import os
+import re
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32
+
+from snnlearn._errors import SnnlearnError
+from snnlearn.data.base import Dataset, Sample, check, count_classes, hold_out, is_spikes, split
+from snnlearn.data.images import read_idx, scale_pixels
+
+_IMAGES = (".png", ".jpg", ".jpeg")
+_IDX_NAME = re.compile(r"idx\d(-[a-z]+)?(\.gz)?$")
+
+
+def npz(path: str | os.PathLike[str], *, validation: float = 0.1, test: float = 0.2, seed: int = 0) -> Dataset:
+    """A data set of the user's own, in a NumPy `.npz` file.
+
+    Its arrays: `x` `[m, ...]`, real numbers; `y` `[m]`, integer class labels from 0 without gaps; optionally a test
+    part `x_test`, `y_test`, which then is the test part; and for spikes `dt`, the time step in s, with x `[m, T, N]`,
+    uint8 or bool, only 0 and 1.
+
+    Args:
+        path: The file.
+        validation: Fraction for validation, in (0, 1).
+        test: Fraction for test, in (0, 1); unused where the file has its own test part.
+        seed: Seed of the cut.
+
+    Returns:
+        The data set; `low` and `high` are the training part's least and greatest value.
+
+    Raises:
+        SnnlearnError: The file is damaged, lacks x or y, or these do not match.
+
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp(), "mine.npz")
+    >>> np.savez(file, x=np.linspace(-1, 1, 20)[:, None], y=np.arange(20) // 10)
+    >>> d = npz(file)
+    >>> d.name, d.kind, d.num_classes, d.train.x.shape
+    ('mine', 'values', 2, (14, 1))
+    """
+    arrays = _load(path)
+    if not isinstance(arrays, dict):
+        raise SnnlearnError(f"{path} is a single array; give a .npz file, as numpy.savez(path, x=x, y=y) writes it")
+    sample, own_test = _pair(arrays, "x", "y", path), None
+    num_classes = count_classes(sample.y, str(path))
+    if "x_test" in arrays or "y_test" in arrays:
+        own_test = _pair(arrays, "x_test", "y_test", path)
+    has_spikes = "dt" in arrays
+    if has_spikes and not all(is_spikes(s.x) for s in (sample, own_test) if s is not None):
+        raise SnnlearnError(
+            f"{path} has dt, but its x is {sample.x.dtype} of shape {sample.x.shape} and not spikes; "
+            "leave dt out, or give x as uint8 [samples, steps, units] with only 0 and 1"
+        )
+    dtype = np.uint8 if has_spikes else np.float32
+    if own_test is None:
+        parts = split(sample, validation=validation, test=test, seed=seed)
+    else:
+        parts = (*hold_out(sample, validation=validation, seed=seed), own_test)
+    train, held_out, tested = (Sample(s.x.astype(dtype), s.y.astype(np.int32)) for s in parts)
+    name = Path(path).stem
+    if has_spikes:
+        return Dataset(name, train, held_out, tested, num_classes, "spikes", dt=_time_step(arrays["dt"], path))
+    low, high = float(train.x.min()), float(train.x.max())
+    return Dataset(name, train, held_out, tested, num_classes, "values", low=low, high=high)
+
+
+def read_values(path: str | os.PathLike[str]) -> Float32[np.ndarray, " m *shape"]:
+    """Read inputs without labels, to predict from.
+
+    Args:
+        path: An image (`.png`, `.jpg`: one input, grey as the mean of its colours, in [0, 1]), an array `[m, ...]`
+            (`.npy`, or `x` in a `.npz`: values as they are), or IDX images (gzipped or not: bytes as [0, 1]).
+
+    Returns:
+        The inputs, `[m, *shape]`.
+
+    Raises:
+        SnnlearnError: The file is missing, damaged or of an unknown kind, or holds what is not finite.
+
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp(), "inputs.npy")
+    >>> np.save(file, np.zeros((3, 8, 8)))
+    >>> read_values(file).shape
+    (3, 8, 8)
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if not path.is_file():
+        raise SnnlearnError(f"{path} is not a file; give an image, a .npy, a .npz or an IDX file")
+    if suffix in _IMAGES:
+        x = _read_image(path)
+    elif suffix in (".npy", ".npz"):
+        content = _load(path)
+        x = _get(content, "x", path) if isinstance(content, dict) else content
+    elif _IDX_NAME.search(path.name) or suffix == ".idx":
+        x = read_idx(path)
+        x = scale_pixels(x) if x.dtype == np.uint8 else x
+    else:
+        raise SnnlearnError(f"{path} has an unknown kind of name; give a .png, .jpg, .npy, .npz or IDX file")
+    check(Sample(x, np.zeros(x.shape[:1], np.int32)), str(path))
+    return x.astype(np.float32, copy=False)
+
+
+def _read_image(path: Path) -> Float32[np.ndarray, "1 height width"]:
+    from matplotlib.image import imread  # a slow import that only images need
+
+    try:
+        pixels = imread(path)
+    except (OSError, SyntaxError, ValueError) as error:  # Pillow calls a damaged PNG a SyntaxError
+        raise SnnlearnError(f"{path} cannot be read as an image ({error}); save it again as PNG") from error
+    # Matplotlib scales PNG to [0, 1] and leaves the bytes of other kinds.
+    values = scale_pixels(pixels) if pixels.dtype == np.uint8 else pixels.astype(np.float32)
+    if values.ndim == 3:
+        values = values[..., :3].mean(axis=-1)  # a fourth channel is opacity
+    return values[None]
+
+
+def _load(path: str | os.PathLike[str]) -> np.ndarray | dict[str, np.ndarray]:
+    """The array in a `.npy`, or the named arrays in a `.npz`; never unpickles, as a pickle can run any code."""
+    try:
+        with open(path, "rb") as file:
+            content = np.load(file, allow_pickle=False)
+            return dict(content) if isinstance(content, np.lib.npyio.NpzFile) else content
+    except OSError as error:
+        raise SnnlearnError(f"{path} cannot be read ({error.strerror or error}); give a NumPy file") from error
+    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
+        raise SnnlearnError(
+            f"{path} is damaged, is not a NumPy file, or holds Python objects; save plain arrays of numbers"
+        ) from error
+
+
+def _get(arrays: dict[str, np.ndarray], key: str, path: str | os.PathLike[str]) -> np.ndarray:
+    if key not in arrays:
+        raise SnnlearnError(f"{path} lacks the array {key}; it has {', '.join(sorted(arrays)) or 'none'}")
+    return arrays[key]
+
+
+def _pair(arrays: dict[str, np.ndarray], x: str, y: str, path: str | os.PathLike[str]) -> Sample:
+    sample = Sample(_get(arrays, x, path), _get(arrays, y, path))
+    check(sample, f"{path} ({x}, {y})")
+    return sample
+
+
+def _time_step(dt: np.ndarray, path: str | os.PathLike[str]) -> float:
+    if dt.size != 1 or dt.dtype.kind not in "uif":
+        raise SnnlearnError(f"{path} has dt of type {dt.dtype} and shape {dt.shape}; expected one time in s")
+    return float(dt.item())

@@ -1,0 +1,191 @@
+"""A sample s = (z¹, …, zᵐ) with z = (x, y), its parts, and what makes it usable."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+from jaxtyping import Int, Shaped
+
+from snnlearn._errors import SnnlearnError
+
+_FLOAT32_MAX = float(np.finfo(np.float32).max)
+_INT32_MAX = int(np.iinfo(np.int32).max)
+
+
+class Sample(NamedTuple):
+    """The sample s = (z¹, …, zᵐ), zⁱ = (xⁱ, yⁱ), that a learning algorithm maps to a hypothesis.
+
+    Args:
+        x: `[m, *shape]`, float32 values, or `[m, T, N]`, uint8 spikes (0 or 1).
+        y: `[m]`, int32 class labels, 0 … classes − 1.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A classification task: three disjoint samples of it and what is known about their values.
+
+    The algorithm sees `train`; `validation` chooses between hypotheses; `test` estimates the risk, once.
+
+    Args:
+        name: What the set is called in reports and error messages.
+        train: What the algorithm learns from; every class is in it.
+        validation: What choices (stopping, hyperparameters) are made on.
+        test: What the risk is estimated on.
+        num_classes: Number of classes, 2 or more.
+        kind: `"values"`, to be encoded as spikes, or `"spikes"`, where x is `[m, T, N]`.
+        low: Least value in the training sample.
+        high: Greatest value in the training sample, above `low`.
+        dt: Time step of spikes, in s.
+        class_names: One name for each class, or none.
+
+    Raises:
+        SnnlearnError: A part is empty, has labels that do not match, or values that are not finite.
+
+    >>> s = Sample(np.array([[0.0], [1.0]], np.float32), np.array([0, 1], np.int32))
+    >>> Dataset("bit", s, s, s, num_classes=2, kind="values").shape
+    (1,)
+    """
+
+    name: str
+    train: Sample
+    validation: Sample
+    test: Sample
+    num_classes: int
+    kind: Literal["values", "spikes"]
+    low: float = 0.0
+    high: float = 1.0
+    dt: float = 1e-3
+    class_names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for part in ("train", "validation", "test"):
+            sample, where = getattr(self, part), f"the {part} part of {self.name}"
+            check(sample, where)
+            if sample.x.shape[1:] != self.shape:
+                raise SnnlearnError(f"{where} has x of shape {sample.x.shape[1:]}; in training it is {self.shape}")
+            if sample.y.max() >= self.num_classes:
+                raise SnnlearnError(f"{where} has the label {sample.y.max()}; expected 0 to {self.num_classes - 1}")
+            if self.kind == "spikes" and not is_spikes(sample.x):
+                raise SnnlearnError(f"{where} is not spikes; expected x of shape [m, T, N] with only 0 and 1, as uint8")
+        if (found := count_classes(self.train.y, f"the train part of {self.name}")) != self.num_classes:
+            raise SnnlearnError(f"the train part of {self.name} has {found} classes; expected {self.num_classes}")
+        if not self.low < self.high:
+            raise SnnlearnError(f"{self.name} has values from {self.low} to {self.high}; they must not be all equal")
+        if not 0 < self.dt < np.inf:
+            raise SnnlearnError(f"the time step dt of {self.name} is {self.dt}; give a time in s above 0")
+        if self.class_names and len(self.class_names) != self.num_classes:
+            raise SnnlearnError(f"{self.name} has {len(self.class_names)} class names for {self.num_classes} classes")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one x."""
+        return self.train.x.shape[1:]
+
+
+def split(
+    sample: Sample, *, validation: float = 0.1, test: float = 0.2, seed: int = 0
+) -> tuple[Sample, Sample, Sample]:
+    """Cut a sample at random into training, validation and test parts.
+
+    The cut is stratified: of the m_c samples of class c, round(fraction · m_c), and at least one, go to each part
+    that is held out, and the rest to training. Each part is in random order.
+
+    Args:
+        sample: What to cut.
+        validation: Fraction for validation, in (0, 1).
+        test: Fraction for test, in (0, 1).
+        seed: Seed of the cut, 0 or more.
+
+    Returns:
+        The training, validation and test parts.
+
+    Raises:
+        SnnlearnError: The fractions leave nothing, or a class is too small to be in all three.
+
+    >>> s = Sample(np.arange(20, dtype=np.float32)[:, None], np.repeat(np.int32([0, 1]), 10))
+    >>> [part.y.size for part in split(s)]
+    [14, 2, 4]
+    """
+    check(sample, "the sample")
+    train, held_out, tested = _stratify(sample.y, {"validation": validation, "test": test}, seed)
+    return _take(sample, train), _take(sample, held_out), _take(sample, tested)
+
+
+def hold_out(sample: Sample, *, validation: float, seed: int) -> tuple[Sample, Sample]:
+    """As [`split`][snnlearn.data.split], for a set that has its own test part: training and validation."""
+    check(sample, "the sample")
+    train, held_out = _stratify(sample.y, {"validation": validation}, seed)
+    return _take(sample, train), _take(sample, held_out)
+
+
+def check(sample: Sample, where: str) -> None:
+    """Raise unless x and y match, are not empty, x is finite in float32, and y holds whole numbers from 0."""
+    x, y = sample
+    if x.dtype.kind not in "buif":
+        raise SnnlearnError(f"{where} has x of type {x.dtype}; expected real numbers")
+    if x.ndim < 2:
+        raise SnnlearnError(f"{where} has x of shape {x.shape}; expected [samples, ...] with at least two axes")
+    if y.dtype.kind not in "ui" or y.ndim != 1:
+        raise SnnlearnError(f"{where} has labels of type {y.dtype} and shape {y.shape}; expected integers [samples]")
+    if len(x) != len(y):
+        raise SnnlearnError(f"{where} has {len(x)} samples and {len(y)} labels; expected one label for each sample")
+    if x.size == 0:
+        raise SnnlearnError(f"{where} is empty, with x of shape {x.shape}; expected at least one sample")
+    # One comparison catches NaN, infinity, and what float32 cannot hold, without a second array of this size.
+    if not (-_FLOAT32_MAX <= float(x.min()) and float(x.max()) <= _FLOAT32_MAX):
+        raise SnnlearnError(f"{where} has values that are NaN, infinite or too large for float32; remove or mend them")
+    if not 0 <= int(y.min()) <= int(y.max()) <= _INT32_MAX:
+        raise SnnlearnError(
+            f"{where} has labels from {y.min()} to {y.max()}; expected class labels from 0 without gaps"
+        )
+
+
+def count_classes(y: Int[np.ndarray, " m"], where: str) -> int:
+    """Number of classes in y, having checked that none of 0 … max is missing."""
+    present = np.unique(y)
+    missing = np.flatnonzero(present != np.arange(present.size))
+    if missing.size:
+        raise SnnlearnError(f"{where} has no sample of class {missing[0]}; number the classes from 0 without gaps")
+    if present.size < 2:
+        raise SnnlearnError(f"{where} has only class 0; expected at least two classes")
+    return int(present.size)
+
+
+def is_spikes(x: Shaped[np.ndarray, " m *shape"]) -> bool:
+    """Whether x can be spikes: `[m, T, N]`, uint8 or bool, only 0 and 1."""
+    return x.ndim == 3 and x.dtype in (np.uint8, np.bool_) and bool(x.max(initial=0) <= 1)
+
+
+def _stratify(y: Int[np.ndarray, " m"], fractions: dict[str, float], seed: int) -> list[Int[np.ndarray, " _"]]:
+    """Random indices of the rest and then of each fraction, classes in the same proportion in each."""
+    for name, fraction in fractions.items():
+        if not 0 < fraction < 1:
+            raise SnnlearnError(f"{name} is {fraction}; give the fraction of the samples to hold out, between 0 and 1")
+    if sum(fractions.values()) >= 1:
+        raise SnnlearnError(f"{' + '.join(fractions)} is {sum(fractions.values())}; give fractions that leave a rest")
+    if seed < 0:
+        raise SnnlearnError(f"seed is {seed}; give a whole number from 0")
+    rng = np.random.default_rng(seed)
+    parts: list[list[np.ndarray]] = [[] for _ in range(len(fractions) + 1)]
+    for c in np.unique(y):
+        members = rng.permutation(np.flatnonzero(y == c))
+        sizes = [max(1, round(fraction * members.size)) for fraction in fractions.values()]
+        if sum(sizes) >= members.size:
+            raise SnnlearnError(
+                f"class {c} has {members.size} samples, too few to hold out {' and '.join(fractions)}; "
+                "add samples or leave the class out"
+            )
+        *held_out, rest = np.split(members, np.cumsum(sizes))
+        for part, indices in zip(parts, [rest, *held_out], strict=True):
+            part.append(indices)
+    return [rng.permutation(np.concatenate(part)) for part in parts]
+
+
+def _take(sample: Sample, indices: Int[np.ndarray, " k"]) -> Sample:
+    return Sample(sample.x[indices], sample.y[indices])

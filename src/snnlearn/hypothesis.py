@@ -1,0 +1,91 @@
+"""The hypothesis f: encoder → network → decoder."""
+
+from __future__ import annotations
+
+import math
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from snnlearn._errors import SnnlearnError
+from snnlearn.coding import AbstractDecoder, AbstractEncoder
+from snnlearn.network import Network
+
+
+class Hypothesis(eqx.Module):
+    """A function from data to scores of classes.
+
+    Args:
+        encoder: from one `x` to the network's input over time.
+        network: the spiking network.
+        decoder: from the network's output over time to scores, of which the largest decides.
+
+    Raises:
+        SnnlearnError: if encoder and network differ in their time step.
+    """
+
+    encoder: AbstractEncoder
+    network: Network
+    decoder: AbstractDecoder
+
+    def __check_init__(self):
+        if not math.isclose(self.encoder.dt, self.network.dt):
+            raise SnnlearnError(
+                f"Hypothesis: the encoder's dt is {self.encoder.dt} s and the network's {self.network.dt} s; "
+                "give both the same"
+            )
+
+    def __call__(self, x: Array, *, key: PRNGKeyArray) -> Float[Array, " C"]:
+        """Scores of one `x`.
+
+        Args:
+            x: one sample, in the shape and range that the encoder takes.
+            key: random key of the encoder; deterministic encoders ignore it.
+        """
+        output, _ = self.network(self.encoder(x, key=key))
+        return self.decoder(output)
+
+
+def encode(encoder: AbstractEncoder, xs: Array, *, key: PRNGKeyArray) -> Float[Array, "B T ..."]:
+    """Encode a batch `[B, *shape]`, each sample with a random key of its own."""
+    return jax.vmap(lambda x, k: encoder(x, key=k))(xs, jax.random.split(key, len(xs)))
+
+
+@eqx.filter_jit
+def _scores(hypothesis: Hypothesis, xs: Array, key: PRNGKeyArray, batch_size: int) -> Array:
+    keys = jax.random.split(key, len(xs))
+    return jax.lax.map(lambda sample: hypothesis(sample[0], key=sample[1]), (xs, keys), batch_size=batch_size)
+
+
+def predict(
+    hypothesis: Hypothesis, xs: np.ndarray | Array, *, batch_size: int = 256, key: PRNGKeyArray | None = None
+) -> np.ndarray:
+    """Decide for each of many samples.
+
+    Args:
+        hypothesis: the hypothesis.
+        xs: the samples, `[m, *shape]`.
+        batch_size: how many are computed at once.
+        key: random key of the encoder; None is the fixed key 0, so that a prediction can be repeated.
+
+    Returns:
+        classes, `[m]` integers.
+
+    Raises:
+        SnnlearnError: if the samples do not fit the network in shape, or are not finite.
+    """
+    if len(xs) == 0:
+        raise SnnlearnError("predict: there are no samples; give at least one")
+    if not np.all(np.isfinite(xs)):
+        raise SnnlearnError("predict: the samples hold NaN or infinite values; remove or replace them")
+    size, takes = math.prod(hypothesis.encoder.out_shape(xs.shape[1:])), math.prod(hypothesis.network.in_shape)
+    if size != takes:
+        raise SnnlearnError(
+            f"predict: a sample of shape {xs.shape[1:]} is encoded as {size} inputs, but the network takes {takes}; "
+            "give samples of the shape that it was trained on"
+        )
+    scores = _scores(hypothesis, jnp.asarray(xs), jax.random.key(0) if key is None else key, batch_size)
+    return np.asarray(jnp.argmax(scores, axis=1))

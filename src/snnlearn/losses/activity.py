@@ -1,0 +1,46 @@
+"""Losses of how much a network fires."""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Shaped
+
+from snnlearn._errors import SnnlearnError
+from snnlearn._parameters import check_positive
+from snnlearn.coding import AbstractDecoder
+from snnlearn.losses.base import AbstractLoss, Outputs
+
+
+class RateBand(AbstractLoss):
+    r"""$\sum_l\frac1{N_l}\sum_i[\max(0,r_{low}-r_i)^2+\max(0,r_i-r_{high})^2]$ over hidden units; the target is ignored.
+
+    It keeps units from falling silent and from saturating. Rates are in Hz, so a weight of 1e-4 or so is usual:
+    `CrossEntropy() + 1e-4 * RateBand(5.0, 100.0)`.
+
+    Args:
+        low: lowest firing rate without cost, Hz, ≥ 0.
+        high: highest firing rate without cost, Hz, > low.
+        dt: time step, s, > 0.
+
+    >>> float(RateBand(5.0, 100.0)((jnp.zeros((10, 3)), jnp.zeros((10, 2))), jnp.array(0)))
+    25.0
+    """
+
+    low: float = 1.0
+    high: float = 100.0
+    dt: float = 1e-3
+    decoder: AbstractDecoder | None = None
+
+    def __check_init__(self):
+        check_positive(self, dt=self.dt, high=self.high)
+        if not 0 <= self.low < self.high:
+            raise SnnlearnError(f"RateBand: low is {self.low} Hz and high {self.high} Hz; give 0 ≤ low < high")
+
+    def __call__(self, outputs: Outputs, target: Shaped[Array, "..."]) -> Float[Array, ""]:
+        """See the base."""
+        total = jnp.zeros(())
+        for spikes in outputs[:-1]:
+            rate = jnp.mean(spikes, axis=0) / self.dt
+            outside = jnp.maximum(0.0, self.low - rate) + jnp.maximum(0.0, rate - self.high)
+            total = total + jnp.mean(jnp.square(outside))
+        return total

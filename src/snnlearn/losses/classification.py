@@ -1,0 +1,73 @@
+"""Losses of class labels."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int
+
+from snnlearn.coding import AbstractDecoder, MeanMembrane
+from snnlearn.losses.base import AbstractLoss, AbstractStepwiseLoss, Outputs
+
+
+class CrossEntropy(AbstractLoss):
+    r"""$-\log\operatorname{softmax}(s)_y$ of the decoder's scores $s$.
+
+    With `MeanMembrane` or `MaxMembrane` of a leaky-integrator readout, `SpikeCount` or `FirstSpike` of a spiking one.
+
+    Args:
+        decoder: from the network's output `[T, C]` to scores `[C]`.
+
+    >>> float(CrossEntropy()((jnp.zeros((5, 4)),), jnp.array(2)))  # ln 4
+    1.386...
+    """
+
+    decoder: AbstractDecoder | None = MeanMembrane()
+
+    def __call__(self, outputs: Outputs, target: Int[Array, ""]) -> Float[Array, ""]:
+        """See the base."""
+        assert self.decoder is not None
+        return optax.softmax_cross_entropy_with_integer_labels(self.decoder(outputs[-1]), target)
+
+
+class StepwiseCrossEntropy(AbstractStepwiseLoss):
+    r"""The mean over steps of $-\log\operatorname{softmax}(y^t)_y$; it decides by the mean membrane.
+
+    >>> float(StepwiseCrossEntropy()((jnp.zeros((5, 4)),), jnp.array(2)))
+    1.386...
+    """
+
+    decoder: AbstractDecoder | None = MeanMembrane()
+
+    def at_step(self, output: Float[Array, " C"], target: Int[Array, ""]) -> Float[Array, ""]:
+        """See the base."""
+        return optax.softmax_cross_entropy_with_integer_labels(output, target)
+
+    def __call__(self, outputs: Outputs, target: Int[Array, ""]) -> Float[Array, ""]:
+        """See the base."""
+        return jnp.mean(jax.vmap(lambda output: self.at_step(output, target))(outputs[-1]))
+
+
+class ClassMeanSquaredError(AbstractLoss):
+    r"""$\frac1C\sum_c (s_c - t_c)^2$ of the decoder's scores, $t_c$ being `on` for the right class and `off` for others.
+
+    Args:
+        decoder: from the network's output `[T, C]` to scores `[C]`.
+        on: the score wanted of the right class (spikes, for `SpikeCount`).
+        off: the score wanted of the others.
+
+    >>> float(ClassMeanSquaredError(on=1.0, off=0.0)((jnp.zeros((5, 4)),), jnp.array(2)))
+    0.25
+    """
+
+    decoder: AbstractDecoder | None = MeanMembrane()
+    on: float = 1.0
+    off: float = 0.0
+
+    def __call__(self, outputs: Outputs, target: Int[Array, ""]) -> Float[Array, ""]:
+        """See the base."""
+        assert self.decoder is not None
+        scores = self.decoder(outputs[-1])
+        wanted = jnp.where(jnp.arange(scores.shape[0]) == target, self.on, self.off)
+        return jnp.mean(jnp.square(scores - wanted))

@@ -1,0 +1,18 @@
+"""How units connect and run: synapses, layers, networks, their initial weights and their health."""
+
+from snnlearn.network.diagnosis import Diagnosis as Diagnosis
+from snnlearn.network.diagnosis import diagnose as diagnose
+from snnlearn.network.initialisation import AbstractInitialisation as AbstractInitialisation
+from snnlearn.network.initialisation import AsGiven as AsGiven
+from snnlearn.network.initialisation import FluctuationDriven as FluctuationDriven
+from snnlearn.network.layer import Layer as Layer
+from snnlearn.network.layer import LayerState as LayerState
+from snnlearn.network.network import Activity as Activity
+from snnlearn.network.network import Network as Network
+from snnlearn.network.network import feedforward as feedforward
+from snnlearn.network.network import unroll as unroll
+from snnlearn.network.synapses import AbstractSynapses as AbstractSynapses
+from snnlearn.network.synapses import AveragePool2d as AveragePool2d
+from snnlearn.network.synapses import Chain as Chain
+from snnlearn.network.synapses import Conv2d as Conv2d
+from snnlearn.network.synapses import Dense as Dense

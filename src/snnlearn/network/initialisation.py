@@ -1,0 +1,102 @@
+"""Initial weights that let every layer fire."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from snnlearn._parameters import check_positive
+from snnlearn.network.layer import Layer
+from snnlearn.network.network import Network
+from snnlearn.network.synapses import AbstractSynapses
+from snnlearn.neurons import AbstractNeuron, AbstractSpikingNeuron
+
+
+class AbstractInitialisation(eqx.Module):
+    """How a training draws its initial network."""
+
+    @abstractmethod
+    def __call__(self, network: Network, inputs: Float[Array, "B T ..."], *, key: PRNGKeyArray) -> Network:
+        """A network of the same structure, with initial weights.
+
+        Args:
+            network: the structure.
+            inputs: encoded training data, `[B, T, *in_shape]`, to measure what drives each layer.
+            key: random key of the weights.
+        """
+
+
+class AsGiven(AbstractInitialisation):
+    """Keep the network's weights."""
+
+    def __call__(self, network: Network, inputs: Float[Array, "B T ..."], *, key: PRNGKeyArray) -> Network:
+        """See the base."""
+        return network
+
+
+class FluctuationDriven(AbstractInitialisation):
+    r"""Weights drawn so that each membrane fluctuates below threshold and crosses it now and then.
+
+    Rossbroich, Gygax & Zenke 2022 (doi:10.1088/2634-4386/ac97bb): with mean 0, the weights' variance is chosen so that
+    the free membrane's standard deviation is $\sigma_U = (v_{th} - v_{leak})/\xi$. The paper derives it from one input
+    rate; here the membrane is measured on real inputs, layer by layer, so that it serves any code, neuron and synapse.
+    A readout that does not spike gets $\sigma_U = 1/\xi$.
+
+    Args:
+        xi: $\xi$, the threshold in standard deviations, > 0; 1 to 3 is usual.
+        recurrent_share: the share of the variance that recurrent synapses contribute, in (0, 1).
+    """
+
+    xi: float = 2.0
+    recurrent_share: float = 0.1
+
+    def __check_init__(self):
+        check_positive(self, xi=self.xi, recurrent_share=self.recurrent_share)
+
+    def __call__(self, network: Network, inputs: Float[Array, "B T ..."], *, key: PRNGKeyArray) -> Network:
+        """See the base."""
+        layers, xs = [], inputs
+        for layer, layer_key in zip(network.layers, jax.random.split(key, len(network.layers)), strict=True):
+            layer = self._draw(layer, xs, layer_key)
+            xs = _run(layer, xs)
+            layers.append(layer)
+        return Network(tuple(layers))
+
+    def _draw(self, layer: Layer, xs: Array, key: PRNGKeyArray) -> Layer:
+        key, recurrent_key = jax.random.split(key)
+        variance = jnp.square(_distance_to_threshold(layer.neuron) / self.xi)
+        share = 0.0 if layer.recurrent is None else self.recurrent_share
+        synapses = _scaled(layer.synapses.redrawn(key=key), layer, xs, (1 - share) * variance)
+        if layer.recurrent is None:
+            return Layer(synapses, layer.neuron)
+        # What the recurrent synapses will see is measured on the spikes that the input alone causes.
+        spikes = _run(Layer(synapses, layer.neuron), xs)
+        recurrent = _scaled(layer.recurrent.redrawn(key=recurrent_key), layer, spikes, share * variance)
+        return Layer(synapses, layer.neuron, recurrent)
+
+
+def _distance_to_threshold(neuron: AbstractNeuron) -> Array:
+    if not isinstance(neuron, AbstractSpikingNeuron):
+        return jnp.ones(())
+    resting = neuron.initial_state(()).v if jnp.ndim(neuron.v_th) == 0 else jnp.zeros(())
+    return jnp.mean(jnp.asarray(neuron.v_th)) - resting
+
+
+def _scaled(synapses: AbstractSynapses, layer: Layer, xs: Array, variance: Array) -> AbstractSynapses:
+    """The synapses with weights scaled so that the free membrane has a variance, which is linear in the weights."""
+    free = Layer(synapses, layer.neuron.free())
+
+    def deviation(x):
+        return free.unroll(x, free.initial_state(), lambda state: state.v)[1] - free.initial_state().neuron.v
+
+    measured = jnp.mean(jnp.square(jax.vmap(deviation)(xs)))
+    factor = jnp.where(measured > 0, jnp.sqrt(variance / jnp.where(measured > 0, measured, 1.0)), 1.0)
+    return jax.tree.map(lambda leaf: leaf * factor if eqx.is_inexact_array(leaf) else leaf, synapses)
+
+
+def _run(layer: Layer, xs: Array) -> Array:
+    return jax.vmap(lambda x: layer.unroll(x, layer.initial_state(), lambda state: None)[0])(xs)

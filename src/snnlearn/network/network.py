@@ -1,0 +1,166 @@
+"""A network: layers, and running them over time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from snnlearn._errors import SnnlearnError
+from snnlearn.network.layer import Layer, LayerState, Record
+from snnlearn.network.synapses import Dense, check_fit
+from snnlearn.neurons import LI, LIF, AbstractNeuron
+
+
+class Activity(NamedTuple):
+    """What a network did.
+
+    Args:
+        outputs: of each layer, `[T, *shape]`; the last is the network's.
+        records: of each layer, what was asked for, with a leading axis `T`.
+    """
+
+    outputs: tuple[Float[Array, "T ..."], ...]
+    records: tuple[Any, ...]
+
+
+class Network(eqx.Module):
+    """Layers one after the other, for one sample; use `jax.vmap` for a batch.
+
+    Args:
+        layers: first to last, at least one; each must fit the one before in size, all with the same time step.
+
+    Raises:
+        SnnlearnError: if the layers do not fit.
+    """
+
+    layers: tuple[Layer, ...]
+
+    def __check_init__(self):
+        if not self.layers:
+            raise SnnlearnError("Network: it has no layers; give at least one")
+        for before, after in zip(self.layers, self.layers[1:], strict=False):
+            check_fit("Network", before.shape, after.synapses.in_shape)
+        steps = {layer.neuron.dt for layer in self.layers}
+        if len(steps) > 1:
+            raise SnnlearnError(f"Network: its layers have time steps {sorted(steps)} s; give all the same dt")
+
+    @property
+    def dt(self) -> float:
+        """The time step, s."""
+        return self.layers[0].neuron.dt
+
+    @property
+    def in_shape(self) -> tuple[int, ...]:
+        """The shape of one step's input."""
+        return self.layers[0].synapses.in_shape
+
+    @property
+    def out_shape(self) -> tuple[int, ...]:
+        """The shape of one step's output."""
+        return self.layers[-1].shape
+
+    def initial_state(self) -> tuple[LayerState, ...]:
+        """The state at rest, layer by layer."""
+        return tuple(layer.initial_state() for layer in self.layers)
+
+    def step(
+        self, x: Float[Array, "..."], state: tuple[LayerState, ...]
+    ) -> tuple[Float[Array, "..."], tuple[LayerState, ...]]:
+        """One time step through all layers: input `[*in_shape]` and state in, output and state out."""
+        states = []
+        for layer, before in zip(self.layers, state, strict=True):
+            x, after = layer.step(x, before)
+            states.append(after)
+        return x, tuple(states)
+
+    def __call__(
+        self, xs: Float[Array, "T ..."], state: tuple[LayerState, ...] | None = None
+    ) -> tuple[Float[Array, "T ..."], tuple[LayerState, ...]]:
+        """All time steps.
+
+        Args:
+            xs: input, `[T, *in_shape]`.
+            state: the state before the first step; None is at rest. A long sequence may be run in pieces by passing on
+                the state.
+
+        Returns:
+            the last layer's output, `[T, *out_shape]`, and the state after the last step.
+
+        >>> network = feedforward((4, 3, 2), key=jax.random.key(0))
+        >>> ys, state = network(jax.numpy.ones((10, 4)))
+        >>> ys.shape
+        (10, 2)
+        """
+        activity, state = unroll(self, xs, state)
+        return activity.outputs[-1], state
+
+
+def nothing(state: Any) -> None:
+    """Record nothing but the layers' outputs."""
+
+
+def unroll(
+    network: Network, xs: Float[Array, "T ..."], state: tuple[LayerState, ...] | None = None, *, record: Record = nothing
+) -> tuple[Activity, tuple[LayerState, ...]]:
+    """Run a network over time and keep what each layer did.
+
+    Args:
+        network: the network.
+        xs: input, `[T, *in_shape]`.
+        state: the state before the first step; None is at rest.
+        record: a function of a layer's neuron state after each step, such as `lambda state: state.v`.
+
+    Returns:
+        the activity, and the state after the last step.
+
+    >>> network = feedforward((4, 3, 2), key=jax.random.key(0))
+    >>> activity, state = unroll(network, jax.numpy.ones((10, 4)), record=lambda state: state.v)
+    >>> [v.shape for v in activity.records]
+    [(10, 3), (10, 2)]
+    """
+    states = network.initial_state() if state is None else state
+    outputs, records, after = [], [], []
+    for layer, before in zip(network.layers, states, strict=True):
+        xs, kept, last = layer.unroll(xs, before, record)
+        outputs.append(xs)
+        records.append(kept)
+        after.append(last)
+    return Activity(tuple(outputs), tuple(records)), tuple(after)
+
+
+def feedforward(
+    sizes: Sequence[int],
+    *,
+    neuron: AbstractNeuron = LIF(),
+    readout: AbstractNeuron = LI(),
+    recurrent: bool = False,
+    use_bias: bool = False,
+    key: PRNGKeyArray,
+) -> Network:
+    """A network of dense layers.
+
+    Args:
+        sizes: inputs, units of each hidden layer, units of the readout; at least two numbers.
+        neuron: the hidden layers' neurons.
+        readout: the last layer's neurons.
+        recurrent: whether each hidden layer is also connected to itself.
+        use_bias: whether each unit also gets a trained constant current.
+        key: random key of the weights.
+
+    >>> feedforward((64, 128, 10), key=jax.random.key(0)).out_shape
+    (10,)
+    """
+    if len(sizes) < 2:
+        raise SnnlearnError(f"feedforward: sizes is {tuple(sizes)}; give at least the inputs and the outputs")
+    keys = iter(jax.random.split(key, 2 * len(sizes)))
+    layers = []
+    for in_size, out_size in zip(sizes[:-1], sizes[1:], strict=True):
+        last = len(layers) == len(sizes) - 2
+        synapses = Dense(in_size, out_size, use_bias=use_bias, key=next(keys))
+        loop = Dense(out_size, out_size, key=next(keys)) if recurrent and not last else None
+        layers.append(Layer(synapses, readout if last else neuron, loop))
+    return Network(tuple(layers))

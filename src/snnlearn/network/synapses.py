@@ -1,0 +1,270 @@
+"""Synapses: the linear maps from spikes to currents, dense, convolutional and pooling, and chains of them."""
+
+# No "from __future__ import annotations": Equinox reads AbstractVar from the annotations themselves.
+import math
+from abc import abstractmethod
+from typing import Self
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from snnlearn._errors import SnnlearnError
+
+
+class AbstractSynapses(eqx.Module):
+    """A linear map of one time step's input to the currents of the units behind it.
+
+    The input may come in any shape of the right size; an image `[H, W]` serves where `[1, H, W]` is asked for.
+    """
+
+    in_shape: eqx.AbstractVar[tuple[int, ...]]
+    out_shape: eqx.AbstractVar[tuple[int, ...]]
+
+    @abstractmethod
+    def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
+        """The currents `[*out_shape]` of an input `[*in_shape]`."""
+
+    @abstractmethod
+    def redrawn(self, *, key: PRNGKeyArray) -> Self:
+        """The same synapses with new random weights: normal, mean 0, variance 1 / fan-in; biases 0."""
+
+    @abstractmethod
+    def operations(self, x: Float[Array, "..."]) -> Float[Array, ""]:
+        """Synaptic operations: how many non-zero inputs meet a non-zero weight (NeuroBench's definition)."""
+
+    @abstractmethod
+    def multiply_accumulates(self) -> int:
+        """Multiply-accumulates of the same map computed densely."""
+
+
+def _draw(shape: tuple[int, ...], fan_in: int, key: PRNGKeyArray) -> Array:
+    return jax.random.normal(key, shape) / math.sqrt(fan_in)
+
+
+def _check_sizes(owner: str, **sizes: int) -> None:
+    for name, size in sizes.items():
+        if size < 1:
+            raise SnnlearnError(f"{owner}: {name} is {size}; a layer needs at least one unit in each dimension")
+
+
+class Dense(AbstractSynapses):
+    """All-to-all: `i = W x (+ b)`.
+
+    Args:
+        in_size: inputs, ≥ 1.
+        out_size: units, ≥ 1.
+        use_bias: whether each unit also gets a constant current `b`, trained, 0 at first.
+        key: random key of the weights `W [out_size, in_size]`.
+
+    >>> Dense(3, 2, key=jax.random.key(0))(jnp.ones(3)).shape
+    (2,)
+    """
+
+    weight: Float[Array, "out in"]
+    bias: Float[Array, " out"] | None
+    in_shape: tuple[int, ...] = eqx.field(static=True)
+    out_shape: tuple[int, ...] = eqx.field(static=True)
+
+    def __init__(self, in_size: int, out_size: int, *, use_bias: bool = False, key: PRNGKeyArray):
+        _check_sizes("Dense", in_size=in_size, out_size=out_size)
+        self.in_shape, self.out_shape = (in_size,), (out_size,)
+        self.weight = _draw((out_size, in_size), in_size, key)
+        self.bias = jnp.zeros(out_size) if use_bias else None
+
+    def __call__(self, x: Float[Array, "..."]) -> Float[Array, " out"]:
+        """See the base."""
+        i = self.weight @ jnp.ravel(x)
+        return i if self.bias is None else i + self.bias
+
+    def redrawn(self, *, key: PRNGKeyArray) -> Self:
+        """See the base."""
+        weight = _draw(self.weight.shape, self.in_shape[0], key)
+        bias = None if self.bias is None else jnp.zeros_like(self.bias)
+        return eqx.tree_at(lambda s: (s.weight, s.bias), self, (weight, bias), is_leaf=lambda leaf: leaf is None)
+
+    def operations(self, x: Float[Array, "..."]) -> Float[Array, ""]:
+        """See the base."""
+        fan_out = jnp.sum(self.weight != 0, axis=0).astype(x.dtype)
+        return jnp.sum((jnp.ravel(x) != 0) * fan_out)
+
+    def multiply_accumulates(self) -> int:
+        """See the base."""
+        return self.in_shape[0] * self.out_shape[0]
+
+
+class Conv2d(AbstractSynapses):
+    """Two-dimensional cross-correlation with a square kernel, channels first.
+
+    Args:
+        in_shape: `(channels, height, width)`.
+        channels: output channels, ≥ 1.
+        kernel_size: side of the kernel, ≥ 1.
+        stride: step of the kernel, ≥ 1.
+        padding: zeros added on each side, ≥ 0.
+        use_bias: whether each output channel also gets a constant current, trained, 0 at first.
+        key: random key of the weights `[channels, in_channels, kernel_size, kernel_size]`.
+
+    >>> Conv2d((1, 8, 8), 4, 3, padding=1, key=jax.random.key(0)).out_shape
+    (4, 8, 8)
+    """
+
+    weight: Float[Array, "out in k k"]
+    bias: Float[Array, "out 1 1"] | None
+    in_shape: tuple[int, ...] = eqx.field(static=True)
+    out_shape: tuple[int, ...] = eqx.field(static=True)
+    stride: int = eqx.field(static=True)
+    padding: int = eqx.field(static=True)
+
+    def __init__(
+        self,
+        in_shape: tuple[int, int, int],
+        channels: int,
+        kernel_size: int,
+        *,
+        stride: int = 1,
+        padding: int = 0,
+        use_bias: bool = False,
+        key: PRNGKeyArray,
+    ):
+        in_channels, height, width = in_shape
+        out_height, out_width = ((side + 2 * padding - kernel_size) // stride + 1 for side in (height, width))
+        _check_sizes(
+            "Conv2d", channels=channels, kernel_size=kernel_size, stride=stride, height=out_height, width=out_width
+        )
+        self.in_shape, self.out_shape = tuple(in_shape), (channels, out_height, out_width)
+        self.stride, self.padding = stride, padding
+        self.weight = _draw((channels, in_channels, kernel_size, kernel_size), in_channels * kernel_size**2, key)
+        self.bias = jnp.zeros((channels, 1, 1)) if use_bias else None
+
+    def _correlate(self, x: Array, weight: Array) -> Array:
+        x = jnp.reshape(x, (1, *self.in_shape))
+        padding = [(self.padding, self.padding)] * 2
+        return jax.lax.conv_general_dilated(x, weight, (self.stride, self.stride), padding)[0]
+
+    def __call__(self, x: Float[Array, "..."]) -> Float[Array, "out height width"]:
+        """See the base."""
+        i = self._correlate(x, self.weight)
+        return i if self.bias is None else i + self.bias
+
+    def redrawn(self, *, key: PRNGKeyArray) -> Self:
+        """See the base."""
+        weight = _draw(self.weight.shape, math.prod(self.weight.shape[1:]), key)
+        bias = None if self.bias is None else jnp.zeros_like(self.bias)
+        return eqx.tree_at(lambda s: (s.weight, s.bias), self, (weight, bias), is_leaf=lambda leaf: leaf is None)
+
+    def operations(self, x: Float[Array, "..."]) -> Float[Array, ""]:
+        """See the base."""
+        return jnp.sum(self._correlate((x != 0).astype(x.dtype), (self.weight != 0).astype(x.dtype)))
+
+    def multiply_accumulates(self) -> int:
+        """See the base."""
+        return math.prod(self.out_shape) * math.prod(self.weight.shape[1:])
+
+
+class AveragePool2d(AbstractSynapses):
+    """The mean over square windows that do not overlap; it has no weights. Rows and columns left over are dropped.
+
+    Args:
+        in_shape: `(channels, height, width)`.
+        window: side of a window, ≥ 1.
+
+    >>> AveragePool2d((4, 9, 9), 2).out_shape
+    (4, 4, 4)
+    """
+
+    in_shape: tuple[int, ...] = eqx.field(static=True)
+    out_shape: tuple[int, ...] = eqx.field(static=True)
+    window: int = eqx.field(static=True)
+
+    def __init__(self, in_shape: tuple[int, int, int], window: int):
+        _check_sizes("AveragePool2d", window=window)
+        channels, height, width = in_shape
+        _check_sizes("AveragePool2d", height=height // window, width=width // window)
+        self.in_shape, self.out_shape = tuple(in_shape), (channels, height // window, width // window)
+        self.window = window
+
+    def __call__(self, x: Float[Array, "..."]) -> Float[Array, "channels height width"]:
+        """See the base."""
+        channels, height, width = self.out_shape
+        x = jnp.reshape(x, self.in_shape)[:, : height * self.window, : width * self.window]
+        return jnp.mean(jnp.reshape(x, (channels, height, self.window, width, self.window)), axis=(2, 4))
+
+    def redrawn(self, *, key: PRNGKeyArray) -> Self:
+        """Itself: there is nothing to draw."""
+        return self
+
+    def operations(self, x: Float[Array, "..."]) -> Float[Array, ""]:
+        """Zero: there are no weights; what a pooled value costs is counted where it meets one."""
+        return jnp.zeros((), x.dtype)
+
+    def multiply_accumulates(self) -> int:
+        """Zero, as for `operations`."""
+        return 0
+
+
+class Chain(AbstractSynapses):
+    """Several synapses one after the other, without neurons between them, such as pooling and then a convolution.
+
+    Args:
+        stages: the synapses, first to last; each must fit the one before in size.
+
+    >>> pool = AveragePool2d((1, 8, 8), 2)
+    >>> Chain(pool, Dense(16, 10, key=jax.random.key(0)))(jnp.ones((8, 8))).shape
+    (10,)
+    """
+
+    stages: tuple[AbstractSynapses, ...]
+
+    def __init__(self, *stages: AbstractSynapses):
+        if not stages:
+            raise SnnlearnError("Chain: it has no stages; give at least one")
+        for before, after in zip(stages, stages[1:], strict=False):
+            check_fit("Chain", before.out_shape, after.in_shape)
+        self.stages = stages
+
+    @property
+    def in_shape(self) -> tuple[int, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The first stage's."""
+        return self.stages[0].in_shape
+
+    @property
+    def out_shape(self) -> tuple[int, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The last stage's."""
+        return self.stages[-1].out_shape
+
+    def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
+        """See the base."""
+        for stage in self.stages:
+            x = stage(x)
+        return x
+
+    def redrawn(self, *, key: PRNGKeyArray) -> Self:
+        """See the base."""
+        keys = jax.random.split(key, len(self.stages))
+        stages = tuple(stage.redrawn(key=k) for stage, k in zip(self.stages, keys, strict=True))
+        return eqx.tree_at(lambda chain: chain.stages, self, stages)
+
+    def operations(self, x: Float[Array, "..."]) -> Float[Array, ""]:
+        """See the base."""
+        total = jnp.zeros((), x.dtype)
+        for stage in self.stages:
+            total, x = total + stage.operations(x), stage(x)
+        return total
+
+    def multiply_accumulates(self) -> int:
+        """See the base."""
+        return sum(stage.multiply_accumulates() for stage in self.stages)
+
+
+def check_fit(owner: str, out_shape: tuple[int, ...], in_shape: tuple[int, ...]) -> None:
+    """Refuse parts of which one's output does not fit the next one's input in size.
+
+    Raises:
+        SnnlearnError: naming both shapes.
+    """
+    if math.prod(out_shape) != math.prod(in_shape):
+        raise SnnlearnError(
+            f"{owner}: a part gives {out_shape} and the next takes {in_shape}; make their sizes equal"
+        )

@@ -1,0 +1,90 @@
+"""The leaky integrate-and-fire neuron with an adaptive threshold."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from snnlearn._parameters import (
+    Parameter,
+    PositiveParameter,
+    check_positive,
+    check_time_constants,
+    plain,
+    positive,
+    value,
+)
+from snnlearn.neurons.base import AbstractSpikingNeuron, Firing
+from snnlearn.neurons.discretisation import AbstractDiscretisation, UnitGain, ZeroOrderHold
+from snnlearn.neurons.refractory import AbstractRefractory
+from snnlearn.neurons.resets import Reset, Subtract
+from snnlearn.neurons.surrogates import AbstractSurrogate, FastSigmoid
+
+
+class ALIFState(NamedTuple):
+    """The membrane `v`, the adaptation `a`, and what firing left behind."""
+
+    v: Float[Array, "*units"]
+    a: Float[Array, "*units"]
+    firing: Firing
+
+
+class ALIF(AbstractSpikingNeuron):
+    r"""Adaptive LIF: a LIF whose threshold is $v_{th} + \beta a$, $\tau_{adapt}\dot a = -a$, each spike raising `a` by 1.
+
+    Bellec et al. 2020 (doi:10.1038/s41467-020-17236-y): the threshold of step t takes spikes up to step t − 1.
+
+    Args:
+        tau_mem: membrane time constant, s, ≥ dt. A float is a constant, an array is trained.
+        tau_adapt: adaptation time constant, s, ≥ dt.
+        beta: adaptation strength, in the unit of the membrane, ≥ 0.
+        v_th: threshold at rest; what `Subtract` subtracts.
+        v_leak: resting membrane.
+        resistance: $R$, membrane per unit of current, > 0.
+        surrogate: the spike's derivative.
+        reset: what a spike does to the membrane, and when.
+        refractory: refractory period, or None.
+        adaptation: how the adaptation's equation becomes a step; `ZeroOrderHold()` filters with gain 1 − ρ instead.
+        discretisation: how the membrane's equation becomes a step.
+        dt: time step, s, > 0.
+
+    Raises:
+        SnnlearnError: for a parameter outside its range.
+
+    >>> neuron = ALIF(beta=0.5)
+    >>> spikes, state = neuron(jnp.array([30.0]), neuron.initial_state((1,)))
+    >>> spikes, state.a
+    (Array([1.], dtype=float32), Array([1.], dtype=float32))
+    """
+
+    tau_mem: PositiveParameter = eqx.field(converter=positive, default=20e-3)
+    tau_adapt: PositiveParameter = eqx.field(converter=positive, default=200e-3)
+    beta: Parameter = eqx.field(converter=plain, default=0.1)
+    v_th: Parameter = eqx.field(converter=plain, default=1.0)
+    v_leak: Parameter = eqx.field(converter=plain, default=0.0)
+    resistance: PositiveParameter = eqx.field(converter=positive, default=1.0)
+    surrogate: AbstractSurrogate = FastSigmoid()
+    reset: Reset = Subtract()
+    refractory: AbstractRefractory | None = None
+    adaptation: AbstractDiscretisation = UnitGain()
+    discretisation: AbstractDiscretisation = ZeroOrderHold()
+    dt: float = 1e-3
+
+    def __check_init__(self):
+        check_time_constants(self, self.dt, tau_mem=self.tau_mem, tau_adapt=self.tau_adapt)
+        check_positive(self, resistance=self.resistance)
+
+    def initial_state(self, shape: tuple[int, ...]) -> ALIFState:
+        """See the base."""
+        return ALIFState(jnp.zeros(shape) + self.v_leak, jnp.zeros(shape), self._at_rest(shape))
+
+    def __call__(self, current: Float[Array, "*units"], state: ALIFState) -> tuple[Float[Array, "*units"], ALIFState]:
+        """See the base."""
+        decay, gain = self.discretisation(self.dt, value(self.tau_mem))
+        v = self.v_leak + decay * (state.v - self.v_leak) + gain * value(self.resistance) * current
+        spikes, v, firing = self._fire(v, state.v, self.v_th + self.beta * state.a, state.firing)
+        decay, gain = self.adaptation(self.dt, value(self.tau_adapt))
+        return spikes, ALIFState(v, decay * state.a + gain * spikes, firing)

@@ -1,0 +1,112 @@
+"""What every neuron is: one step of its dynamics, elementwise over units; and how a membrane becomes spikes."""
+
+# No "from __future__ import annotations": Equinox reads AbstractVar from the annotations themselves.
+from abc import abstractmethod
+from typing import Any, NamedTuple, Self
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from snnlearn._parameters import Parameter
+from snnlearn.neurons.refractory import AbstractRefractory
+from snnlearn.neurons.resets import NextStep, NoReset, Reset
+from snnlearn.neurons.surrogates import AbstractSurrogate
+
+
+class AbstractNeuron(eqx.Module):
+    """A population of units without connections: current and state in, output and state out.
+
+    The equation is written once, elementwise, so that one instance serves any shape of units, and everything that
+    learning rules need from it is had by differentiating it.
+    """
+
+    dt: eqx.AbstractVar[float]
+
+    @abstractmethod
+    def initial_state(self, shape: tuple[int, ...]) -> Any:
+        """The state at rest: a named tuple whose field `v` is the membrane.
+
+        Args:
+            shape: the units' shape.
+        """
+
+    @abstractmethod
+    def __call__(self, current: Float[Array, "*units"], state: Any) -> tuple[Float[Array, "*units"], Any]:
+        """Advance by one time step: decay → input → v → spike → reset.
+
+        Args:
+            current: the input in this step, in the unit of the membrane (per `resistance`).
+            state: as `initial_state` or an earlier step gave it.
+
+        Returns:
+            The output, spikes (0 or 1) or, for a neuron that does not spike, its membrane; and the next state.
+        """
+
+    @abstractmethod
+    def free(self) -> Self:
+        """The same neuron with a threshold that it never reaches: its linear membrane."""
+
+
+class Firing(NamedTuple):
+    """What firing leaves behind for the next step; `None` where the neuron has no need of it.
+
+    Args:
+        spikes: those of the last step, for a reset in the next step.
+        refractory: how many more steps the neuron cannot spike.
+    """
+
+    spikes: Float[Array, "*units"] | None
+    refractory: Int[Array, "*units"] | None
+
+
+class AbstractSpikingNeuron(AbstractNeuron):
+    """A neuron that spikes where its membrane is above a threshold, strictly."""
+
+    v_th: eqx.AbstractVar[Parameter]
+    surrogate: eqx.AbstractVar[AbstractSurrogate]
+    reset: eqx.AbstractVar[Reset]
+    refractory: eqx.AbstractVar[AbstractRefractory | None]
+
+    def free(self) -> Self:
+        """See the base."""
+        return eqx.tree_at(lambda neuron: (neuron.v_th, neuron.reset), self, (float("inf"), NoReset()))
+
+    def _at_rest(self, shape: tuple[int, ...]) -> Firing:
+        return Firing(
+            spikes=jnp.zeros(shape) if isinstance(self.reset, NextStep) else None,
+            refractory=jnp.zeros(shape, dtype=jnp.int32) if self.refractory is not None else None,
+        )
+
+    def _fire(
+        self,
+        v: Float[Array, "*units"],
+        v_before: Float[Array, "*units"],
+        threshold: Float[Array, "*units"] | Parameter,
+        firing: Firing,
+    ) -> tuple[Float[Array, "*units"], Float[Array, "*units"], Firing]:
+        """Spike and reset.
+
+        Args:
+            v: the membrane after decay and input.
+            v_before: the membrane as the last step left it.
+            threshold: the momentary threshold; the resting one is `v_th`.
+            firing: what the last step left behind.
+
+        Returns:
+            spikes, membrane, and what is left behind for the next step.
+        """
+        if firing.spikes is not None and isinstance(self.reset, NextStep):
+            v = self.reset.reset(v, firing.spikes, self.v_th)
+        if firing.refractory is None or self.refractory is None:
+            spikes = self.surrogate(v - threshold)
+            refractory = None
+        else:
+            waiting = firing.refractory > 0
+            v = self.refractory.hold(v, v_before, waiting)
+            spikes = jnp.where(waiting, 0.0, self.surrogate(v - threshold))
+            steps = self.refractory.steps(self.dt)
+            refractory = jnp.where(spikes > 0, steps, jnp.maximum(firing.refractory - 1, 0))
+        if not isinstance(self.reset, NextStep):
+            return spikes, self.reset(v, spikes, self.v_th), Firing(None, refractory)
+        return spikes, v, Firing(spikes, refractory)

@@ -1,0 +1,91 @@
+"""The leaky integrate-and-fire neuron with a synaptic current."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from snnlearn._parameters import (
+    Parameter,
+    PositiveParameter,
+    check_positive,
+    check_time_constants,
+    plain,
+    positive,
+    value,
+)
+from snnlearn.neurons.base import AbstractSpikingNeuron, Firing
+from snnlearn.neurons.discretisation import AbstractDiscretisation, UnitGain, ZeroOrderHold
+from snnlearn.neurons.refractory import AbstractRefractory
+from snnlearn.neurons.resets import Reset, Subtract
+from snnlearn.neurons.surrogates import AbstractSurrogate, FastSigmoid
+
+
+class CubaLIFState(NamedTuple):
+    """The synaptic current `i`, the membrane `v`, and what firing left behind."""
+
+    i: Float[Array, "*units"]
+    v: Float[Array, "*units"]
+    firing: Firing
+
+
+class CubaLIF(AbstractSpikingNeuron):
+    r"""Current-based LIF, $\tau_{syn}\dot i = -i$, $\tau_{mem}\dot v = (v_{leak}-v) + Ri$; an input makes `i` jump by its weight.
+
+    Each step: the current decays and takes its input, then the membrane decays and takes the new current.
+
+    Args:
+        tau_mem: membrane time constant, s, ≥ dt. A float is a constant, an array is trained.
+        tau_syn: synaptic time constant, s, ≥ dt.
+        v_th: threshold.
+        v_leak: resting membrane.
+        resistance: $R$, membrane per unit of current, > 0.
+        surrogate: the spike's derivative.
+        reset: what a spike does to the membrane, and when.
+        refractory: refractory period, or None; the current goes on within it.
+        synapse: how the current's equation becomes a step; NIR's and hxtorch's input gains are other choices.
+        discretisation: how the membrane's equation becomes a step.
+        dt: time step, s, > 0.
+
+    Raises:
+        SnnlearnError: for a parameter outside its range.
+
+    >>> neuron = CubaLIF(tau_mem=10e-3, tau_syn=5e-3)
+    >>> spikes, state = neuron(jnp.ones(1), neuron.initial_state((1,)))
+    >>> state.i, state.v
+    (Array([1.], dtype=float32), Array([0.0951626], dtype=float32))
+    """
+
+    tau_mem: PositiveParameter = eqx.field(converter=positive, default=20e-3)
+    tau_syn: PositiveParameter = eqx.field(converter=positive, default=10e-3)
+    v_th: Parameter = eqx.field(converter=plain, default=1.0)
+    v_leak: Parameter = eqx.field(converter=plain, default=0.0)
+    resistance: PositiveParameter = eqx.field(converter=positive, default=1.0)
+    surrogate: AbstractSurrogate = FastSigmoid()
+    reset: Reset = Subtract()
+    refractory: AbstractRefractory | None = None
+    synapse: AbstractDiscretisation = UnitGain()
+    discretisation: AbstractDiscretisation = ZeroOrderHold()
+    dt: float = 1e-3
+
+    def __check_init__(self):
+        check_time_constants(self, self.dt, tau_mem=self.tau_mem, tau_syn=self.tau_syn)
+        check_positive(self, resistance=self.resistance)
+
+    def initial_state(self, shape: tuple[int, ...]) -> CubaLIFState:
+        """See the base."""
+        return CubaLIFState(jnp.zeros(shape), jnp.zeros(shape) + self.v_leak, self._at_rest(shape))
+
+    def __call__(
+        self, current: Float[Array, "*units"], state: CubaLIFState
+    ) -> tuple[Float[Array, "*units"], CubaLIFState]:
+        """See the base."""
+        decay, gain = self.synapse(self.dt, value(self.tau_syn))
+        i = decay * state.i + gain * current
+        decay, gain = self.discretisation(self.dt, value(self.tau_mem))
+        v = self.v_leak + decay * (state.v - self.v_leak) + gain * value(self.resistance) * i
+        spikes, v, firing = self._fire(v, state.v, self.v_th, state.firing)
+        return spikes, CubaLIFState(i, v, firing)

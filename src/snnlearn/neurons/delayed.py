@@ -1,0 +1,70 @@
+"""A neuron whose input arrives later."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Self
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from snnlearn._errors import SnnlearnError
+from snnlearn.neurons.base import AbstractNeuron
+
+
+class DelayedState(NamedTuple):
+    """The inputs on their way, the oldest first, and the neuron's state."""
+
+    inputs: tuple[Float[Array, "*units"], ...]
+    neuron: Any
+
+    @property
+    def v(self) -> Float[Array, "*units"]:
+        """The neuron's membrane."""
+        return self.neuron.v
+
+
+class Delayed(AbstractNeuron):
+    """Another neuron, whose input acts some steps later.
+
+    One step is the convention of libraries in which the input, or the synaptic current, acts in the next step, or in
+    which the spike is read from the membrane before its update.
+
+    Args:
+        neuron: the neuron whose input is delayed.
+        steps: the delay in time steps, ≥ 1.
+
+    >>> from snnlearn.neurons import LI
+    >>> neuron = Delayed(LI(), steps=1)
+    >>> v, state = neuron(jnp.ones(1), neuron.initial_state((1,)))
+    >>> v
+    Array([0.], dtype=float32)
+    """
+
+    neuron: AbstractNeuron
+    steps: int = eqx.field(default=1, static=True)
+
+    def __check_init__(self):
+        if self.steps < 1:
+            raise SnnlearnError(f"Delayed: steps is {self.steps}; give at least 1, or use the neuron itself")
+
+    @property
+    def dt(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The neuron's time step, s."""
+        return self.neuron.dt
+
+    def initial_state(self, shape: tuple[int, ...]) -> DelayedState:
+        """See the base."""
+        return DelayedState((jnp.zeros(shape),) * self.steps, self.neuron.initial_state(shape))
+
+    def __call__(
+        self, current: Float[Array, "*units"], state: DelayedState
+    ) -> tuple[Float[Array, "*units"], DelayedState]:
+        """See the base."""
+        now, *later = state.inputs
+        output, neuron = self.neuron(now, state.neuron)
+        return output, DelayedState((*later, current), neuron)
+
+    def free(self) -> Self:
+        """See the base."""
+        return eqx.tree_at(lambda delayed: delayed.neuron, self, self.neuron.free())

@@ -1,0 +1,64 @@
+r"""How the differential equation $\tau\dot v = -v + i$ becomes the step $v \leftarrow \mathrm{decay}\,v + \mathrm{gain}\,i$."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+
+
+class AbstractDiscretisation(eqx.Module):
+    """Time step and time constant in, decay and gain out."""
+
+    @abstractmethod
+    def __call__(self, dt: float, tau: Any) -> tuple[Any, Any]:
+        """The factors of one step.
+
+        Args:
+            dt: time step, s.
+            tau: time constant, s; a number or an array.
+
+        Returns:
+            The decay of the state and the gain of the input, each in the shape of `tau`.
+        """
+
+
+class ZeroOrderHold(AbstractDiscretisation):
+    r"""Exact for an input that is constant within a step: decay $\alpha=e^{-dt/\tau}$, gain $1-\alpha$.
+
+    >>> decay, gain = ZeroOrderHold()(1e-3, 20e-3)
+    >>> round(float(decay), 6), round(float(gain), 6)
+    (0.951229, 0.048771)
+    """
+
+    def __call__(self, dt: float, tau: Any) -> tuple[Any, Any]:
+        """See the base."""
+        return jnp.exp(-dt / tau), -jnp.expm1(-dt / tau)
+
+
+class ForwardEuler(AbstractDiscretisation):
+    r"""First order: decay $1-dt/\tau$, gain $dt/\tau$ (Norse, SpikingJelly).
+
+    >>> ForwardEuler()(1e-3, 10e-3)
+    (0.9, 0.1)
+    """
+
+    def __call__(self, dt: float, tau: Any) -> tuple[Any, Any]:
+        """See the base."""
+        return 1 - dt / tau, dt / tau
+
+
+class UnitGain(AbstractDiscretisation):
+    """The decay of another discretisation, and inputs that add as they are (snnTorch, a synaptic current's jump).
+
+    >>> UnitGain(ForwardEuler())(1e-3, 10e-3)
+    (0.9, 1.0)
+    """
+
+    of: AbstractDiscretisation = ZeroOrderHold()
+
+    def __call__(self, dt: float, tau: Any) -> tuple[Any, Any]:
+        """See the base."""
+        return self.of(dt, tau)[0], 1.0

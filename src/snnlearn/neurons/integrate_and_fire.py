@@ -1,0 +1,62 @@
+"""The perfect integrator."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from snnlearn._parameters import Parameter, PositiveParameter, check_positive, plain, positive, value
+from snnlearn.neurons.base import AbstractSpikingNeuron, Firing
+from snnlearn.neurons.refractory import AbstractRefractory
+from snnlearn.neurons.resets import Reset, Subtract
+from snnlearn.neurons.surrogates import AbstractSurrogate, FastSigmoid
+
+
+class IFState(NamedTuple):
+    """The membrane `v`, and what firing left behind."""
+
+    v: Float[Array, "*units"]
+    firing: Firing
+
+
+class IF(AbstractSpikingNeuron):
+    r"""Integrate-and-fire without leak: `v ← v + R i` in each step, spike where `v > v_th`.
+
+    Args:
+        v_th: threshold. A float is a constant, an array is trained.
+        resistance: $R$, membrane per unit of current and step, > 0 (NIR's continuous $\dot v = R_c I$ is $R = R_c\,dt$).
+        surrogate: the spike's derivative.
+        reset: what a spike does to the membrane, and when.
+        refractory: refractory period, or None.
+        dt: time step, s, > 0; only the refractory period depends on it.
+
+    >>> neuron = IF(v_th=1.0)
+    >>> state = neuron.initial_state((1,))
+    >>> for _ in range(2):
+    ...     spikes, state = neuron(jnp.array([0.7]), state)
+    >>> spikes, state.v
+    (Array([1.], dtype=float32), Array([0.4], dtype=float32))
+    """
+
+    v_th: Parameter = eqx.field(converter=plain, default=1.0)
+    resistance: PositiveParameter = eqx.field(converter=positive, default=1.0)
+    surrogate: AbstractSurrogate = FastSigmoid()
+    reset: Reset = Subtract()
+    refractory: AbstractRefractory | None = None
+    dt: float = 1e-3
+
+    def __check_init__(self):
+        check_positive(self, dt=self.dt, resistance=self.resistance)
+
+    def initial_state(self, shape: tuple[int, ...]) -> IFState:
+        """See the base."""
+        return IFState(jnp.zeros(shape), self._at_rest(shape))
+
+    def __call__(self, current: Float[Array, "*units"], state: IFState) -> tuple[Float[Array, "*units"], IFState]:
+        """See the base."""
+        v = state.v + value(self.resistance) * current
+        spikes, v, firing = self._fire(v, state.v, self.v_th, state.firing)
+        return spikes, IFState(v, firing)

@@ -1,0 +1,82 @@
+"""The leaky integrate-and-fire neuron."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from snnlearn._parameters import (
+    Parameter,
+    PositiveParameter,
+    check_positive,
+    check_time_constants,
+    plain,
+    positive,
+    value,
+)
+from snnlearn.neurons.base import AbstractSpikingNeuron, Firing
+from snnlearn.neurons.discretisation import AbstractDiscretisation, ZeroOrderHold
+from snnlearn.neurons.refractory import AbstractRefractory
+from snnlearn.neurons.resets import Reset, Subtract
+from snnlearn.neurons.surrogates import AbstractSurrogate, FastSigmoid
+
+
+class LIFState(NamedTuple):
+    """The membrane `v`, and what firing left behind."""
+
+    v: Float[Array, "*units"]
+    firing: Firing
+
+
+class LIF(AbstractSpikingNeuron):
+    r"""Leaky integrate-and-fire, $\tau_{mem}\dot v = (v_{leak}-v) + RI$, spike where $v > v_{th}$.
+
+    With the default discretisation, `v ← v_leak + α(v − v_leak) + (1 − α) R i`, `α = exp(−dt/tau_mem)`.
+
+    Args:
+        tau_mem: membrane time constant, s, ≥ dt. A float is a constant, an array is trained.
+        v_th: threshold.
+        v_leak: resting membrane.
+        resistance: $R$, membrane per unit of current, > 0.
+        surrogate: the spike's derivative.
+        reset: what a spike does to the membrane, and when.
+        refractory: refractory period, or None.
+        discretisation: how the equation becomes a step.
+        dt: time step, s, > 0.
+
+    Raises:
+        SnnlearnError: for a parameter outside its range.
+
+    >>> neuron = LIF(tau_mem=10e-3)
+    >>> spikes, state = neuron(jnp.array([5.0, 20.0]), neuron.initial_state((2,)))
+    >>> spikes
+    Array([0., 1.], dtype=float32)
+    """
+
+    tau_mem: PositiveParameter = eqx.field(converter=positive, default=20e-3)
+    v_th: Parameter = eqx.field(converter=plain, default=1.0)
+    v_leak: Parameter = eqx.field(converter=plain, default=0.0)
+    resistance: PositiveParameter = eqx.field(converter=positive, default=1.0)
+    surrogate: AbstractSurrogate = FastSigmoid()
+    reset: Reset = Subtract()
+    refractory: AbstractRefractory | None = None
+    discretisation: AbstractDiscretisation = ZeroOrderHold()
+    dt: float = 1e-3
+
+    def __check_init__(self):
+        check_time_constants(self, self.dt, tau_mem=self.tau_mem)
+        check_positive(self, resistance=self.resistance)
+
+    def initial_state(self, shape: tuple[int, ...]) -> LIFState:
+        """See the base."""
+        return LIFState(jnp.zeros(shape) + self.v_leak, self._at_rest(shape))
+
+    def __call__(self, current: Float[Array, "*units"], state: LIFState) -> tuple[Float[Array, "*units"], LIFState]:
+        """See the base."""
+        decay, gain = self.discretisation(self.dt, value(self.tau_mem))
+        v = self.v_leak + decay * (state.v - self.v_leak) + gain * value(self.resistance) * current
+        spikes, v, firing = self._fire(v, state.v, self.v_th, state.firing)
+        return spikes, LIFState(v, firing)

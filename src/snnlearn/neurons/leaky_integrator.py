@@ -1,0 +1,65 @@
+"""The leaky integrator, a membrane that does not spike."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Self
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from snnlearn._parameters import Parameter, PositiveParameter, check_positive, check_time_constants, plain, positive, value
+from snnlearn.neurons.base import AbstractNeuron
+from snnlearn.neurons.discretisation import AbstractDiscretisation, ZeroOrderHold
+
+
+class LIState(NamedTuple):
+    """The membrane `v`."""
+
+    v: Float[Array, "*units"]
+
+
+class LI(AbstractNeuron):
+    r"""Leaky integrator, $\tau_{mem}\dot v = (v_{leak}-v) + RI$; its output is its membrane. The usual readout.
+
+    With the default discretisation, `v ← v_leak + α(v − v_leak) + (1 − α) R i`, `α = exp(−dt/tau_mem)`.
+
+    Args:
+        tau_mem: membrane time constant, s, ≥ dt. A float is a constant, an array is trained.
+        v_leak: resting membrane.
+        resistance: $R$, membrane per unit of current, > 0.
+        discretisation: how the equation becomes a step.
+        dt: time step, s, > 0.
+
+    Raises:
+        SnnlearnError: for a parameter outside its range.
+
+    >>> neuron = LI(tau_mem=10e-3)
+    >>> v, state = neuron(jnp.ones(2), neuron.initial_state((2,)))
+    >>> v
+    Array([0.0951626, 0.0951626], dtype=float32)
+    """
+
+    tau_mem: PositiveParameter = eqx.field(converter=positive, default=20e-3)
+    v_leak: Parameter = eqx.field(converter=plain, default=0.0)
+    resistance: PositiveParameter = eqx.field(converter=positive, default=1.0)
+    discretisation: AbstractDiscretisation = ZeroOrderHold()
+    dt: float = 1e-3
+
+    def __check_init__(self):
+        check_time_constants(self, self.dt, tau_mem=self.tau_mem)
+        check_positive(self, resistance=self.resistance)
+
+    def initial_state(self, shape: tuple[int, ...]) -> LIState:
+        """See the base."""
+        return LIState(jnp.zeros(shape) + self.v_leak)
+
+    def __call__(self, current: Float[Array, "*units"], state: LIState) -> tuple[Float[Array, "*units"], LIState]:
+        """See the base."""
+        decay, gain = self.discretisation(self.dt, value(self.tau_mem))
+        v = self.v_leak + decay * (state.v - self.v_leak) + gain * value(self.resistance) * current
+        return v, LIState(v)
+
+    def free(self) -> Self:
+        """Itself: it has no threshold."""
+        return self

@@ -1,0 +1,22 @@
+"""What a person sees of a run: a web page, a table in the terminal, and pictures of codes."""
+
+from __future__ import annotations
+
+from snnlearn.report.codes import codes_figure, terminal_raster, write_codes_html
+from snnlearn.report.html import write_html
+from snnlearn.report.statement import RiskStatement, state_risk
+from snnlearn.report.summary import Example, LayerSummary, RunSummary
+from snnlearn.report.terminal import print_summary
+
+__all__ = [
+    "Example",
+    "LayerSummary",
+    "RiskStatement",
+    "RunSummary",
+    "codes_figure",
+    "print_summary",
+    "state_risk",
+    "terminal_raster",
+    "write_codes_html",
+    "write_html",
+]

@@ -1,0 +1,337 @@
+"""Drawing functions that all reports share: each puts one thing on one Matplotlib axes.
+
+They use the object interface only (`matplotlib.figure.Figure`), so nothing is registered, shown or left open. Colours
+are middle tones, and all that is neutral is drawn in `INK`, so that a page can turn it to its own text colour and the
+same figure is readable on white and on black. They are called within `STYLE`. Unit 0 is at the top, as the first row of an image is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap, to_rgb
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+from snnlearn.report.statement import RiskStatement
+from snnlearn.report.summary import Example, LayerSummary
+
+INK = "#1b1c1d"
+BLUE, ORANGE, RED, GREEN, VIOLET, GREY = "#3a86d8", "#e08a1e", "#d9483b", "#2a9d72", "#9a6dd7", "#8a8f98"
+CYCLE = (BLUE, ORANGE, GREEN, VIOLET, RED)
+CURRENT = LinearSegmentedColormap.from_list("current", [(*to_rgb(ORANGE), 0.0), (*to_rgb(ORANGE), 1.0)])
+
+# Above this many spikes a raster becomes a picture inside the SVG: smaller, and a browser draws it faster.
+VECTOR_SPIKES = 4000
+
+STYLE = {
+    "font.size": 8.5,
+    "axes.titlesize": 9.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.7,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.titlecolor": INK,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.major.width": 0.7,
+    "ytick.major.width": 0.7,
+    "legend.frameon": False,
+    "legend.fontsize": 8.5,
+    "text.parse_math": False,  # a class may be called "$"
+    "path.simplify": False,
+}
+
+
+def new_figure(width: float, height: float, rows: Sequence[float] = (1.0,), columns: Sequence[float] = (1.0,)):
+    """Make a figure with a grid of axes.
+
+    Args:
+        width: Width in inches.
+        height: Height in inches.
+        rows: Relative heights of the rows.
+        columns: Relative widths of the columns.
+
+    Returns:
+        The figure and its axes, ``[rows, columns]``.
+    """
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.subplots(len(rows), len(columns), squeeze=False, height_ratios=list(rows), width_ratios=list(columns))
+    return figure, axes
+
+
+def draw_raster(ax: Axes, spikes: np.ndarray, dt: float, *, color: str = BLUE) -> None:
+    """Draw each spike as a tick at its time and unit; negative spikes in red.
+
+    Args:
+        ax: Where to draw.
+        spikes: ``[T, N]`` in {-1, 0, 1}.
+        dt: Time step in s.
+        color: Colour of positive spikes.
+    """
+    num_steps, units = spikes.shape
+    half = max(0.38, 0.005 * units)  # a tick must stay visible among very many units
+    for sign, tick_color in ((1, color), (-1, RED)):
+        step, unit = np.nonzero(np.sign(spikes) == sign)
+        time = _milliseconds(step + 0.5, dt)
+        gap = np.full(step.size, np.nan)
+        ax.plot(
+            np.column_stack([time, time, gap]).ravel(),
+            np.column_stack([unit - half, unit + half, gap]).ravel(),
+            color=tick_color,
+            linewidth=1.2,
+            solid_capstyle="butt",
+            rasterized=step.size > VECTOR_SPIKES,
+        )
+    _unit_axes(ax, num_steps, units, dt)
+
+
+def draw_current(ax: Axes, current: np.ndarray, dt: float) -> None:
+    """Draw currents as a heat map, from transparent at the lowest value to full colour at the highest.
+
+    Args:
+        ax: Where to draw.
+        current: ``[T, N]``.
+        dt: Time step in s.
+    """
+    num_steps, units = current.shape
+    extent = (0.0, float(_milliseconds(num_steps, dt)), units - 0.5, -0.5)
+    low = min(0.0, float(current.min()))
+    ax.imshow(current.T, aspect="auto", extent=extent, interpolation="nearest", cmap=CURRENT, vmin=low)
+    _unit_axes(ax, num_steps, units, dt)
+
+
+def draw_traces(ax: Axes, values: np.ndarray, dt: float, *, bold: Sequence[tuple[int, str, str]] = ()) -> None:
+    """Draw one line over time per unit.
+
+    Args:
+        ax: Where to draw.
+        values: ``[T, N]``, such as membrane potentials.
+        dt: Time step in s.
+        bold: ``(unit, colour, label)`` of the lines that matter; if given, all others are thin and grey.
+    """
+    time = _milliseconds(np.arange(len(values)) + 0.5, dt)
+    for unit, trace in enumerate(values.T):
+        ax.plot(time, trace, linewidth=0.9, color=GREY if bold else CYCLE[unit % len(CYCLE)], alpha=0.6 if bold else 1)
+    for unit, color, label in bold:
+        ax.plot(time, values[:, unit], linewidth=1.8, color=color, label=label)
+    ax.set_xlim(0, _milliseconds(len(values), dt))
+    ax.margins(y=0.08)
+
+
+def draw_curves(ax: Axes, curves: dict[str, np.ndarray], selected: int | None = None, *, scale: float = 1.0) -> None:
+    """Draw learning curves: a line for the mean over seeds and a band from the lowest to the highest seed.
+
+    The band is the range, not an interval of the mean: it needs no assumption, and it is honest for few seeds. The
+    axis is logarithmic if the values span more than a factor of 10 and none is 0.
+
+    Args:
+        ax: Where to draw.
+        curves: By name, each ``[K, epochs]``; nan where a seed had stopped.
+        selected: Index of the epoch to mark, from 0.
+        scale: Factor on all values, such as 100 for percent.
+    """
+    for color, (name, curve) in zip(CYCLE, curves.items(), strict=False):
+        values = np.ma.masked_invalid(scale * np.asarray(curve, dtype=float))
+        epoch = np.arange(1, values.shape[1] + 1)
+        marker = "o" if values.shape[1] == 1 else ""
+        ax.plot(epoch, values.mean(axis=0), color=color, linewidth=1.6, marker=marker, label=name)
+        if len(values) > 1:
+            ax.fill_between(epoch, values.min(axis=0), values.max(axis=0), color=color, alpha=0.22, linewidth=0)
+    if selected is not None:
+        ax.axvline(selected + 1, color=GREY, linewidth=0.9, linestyle=(0, (4, 3)), zorder=0, label="epoch kept")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+    ax.set_xlabel("epoch")
+    low, high = np.nanmin(list(curves.values())), np.nanmax(list(curves.values()))
+    if 0 < 10 * low < high:  # on a linear axis the first epochs would hide all that comes after
+        ax.set_yscale("log")
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        ax.yaxis.set_minor_formatter(NullFormatter())
+    elif low >= 0:
+        ax.set_ylim(bottom=0)
+    ax.legend(loc="best")
+
+
+def draw_confusion(ax: Axes, counts: np.ndarray, class_names: Sequence[str]) -> None:
+    """Draw a confusion matrix: right answers in blue, errors in red on a scale of their own so that they can be seen.
+
+    Args:
+        ax: Where to draw.
+        counts: ``[C, C]``, rows are the truth.
+        class_names: The C classes.
+    """
+    classes = len(counts)
+    fraction = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    right = np.eye(classes, dtype=bool)
+    worst = max(fraction[~right].max(initial=0.0), 1e-9)
+    cells = np.empty((classes, classes, 4))
+    cells[right] = np.column_stack([np.tile(to_rgb(BLUE), (classes, 1)), 0.65 * fraction[right]])
+    cells[~right, :3] = to_rgb(RED)
+    cells[~right, 3] = 0.65 * np.sqrt(fraction[~right] / worst)
+    ax.imshow(cells, interpolation="nearest", aspect="equal")
+    if classes <= 20:
+        size = min(8.5, 75 / classes)
+        for row, column in zip(*np.nonzero(counts), strict=True):
+            ax.text(column, row, f"{counts[row, column]:.0f}", ha="center", va="center", fontsize=size)
+    long = max(map(len, class_names), default=0) > 3
+    every = range(0, classes, 1 + (classes - 1) // 40)
+    size = min(8.5, 150 / classes)
+    names = [_shorten(class_names[i]) for i in every]
+    ax.set_xticks(list(every), names, rotation=90 if long else 0, fontsize=size)
+    ax.set_yticks(list(every), names, fontsize=size)
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    edges = np.arange(classes + 1) - 0.5
+    ax.hlines(edges, -0.5, classes - 0.5, color=GREY, linewidth=0.3)
+    ax.vlines(edges, -0.5, classes - 0.5, color=GREY, linewidth=0.3)
+    ax.set(xlabel="answer of the network", ylabel="truth")
+
+
+def draw_rates(ax: Axes, layer: LayerSummary) -> None:
+    """Draw the histogram of a layer's firing rates, with the silent units as a red bar of their own.
+
+    Args:
+        ax: Where to draw.
+        layer: A spiking layer.
+    """
+    rate = np.asarray(layer.firing_rate, dtype=float)
+    active, silent = rate[rate > 0], int((rate == 0).sum())
+    top = float(active.max(initial=0.0)) or 1.0
+    counts, edges = np.histogram(active, bins=24, range=(0.0, top))
+    width = edges[1]
+    ax.bar(edges[:-1], counts, width=0.92 * width, align="edge", color=BLUE, alpha=0.85)
+    if silent:
+        ax.bar(-1.5 * width, silent, width=0.92 * width, align="edge", color=RED)
+        side, x = ("left", -1.5 * width)
+        ax.annotate(
+            f"{silent} silent", (x, silent), xytext=(0, 3), textcoords="offset points", color=RED, ha=side, va="bottom"
+        )
+    if active.size:
+        ax.axvline(rate.mean(), color=INK, linewidth=1.0, linestyle=(0, (4, 3)))
+        ax.annotate(
+            f"mean {rate.mean():.3g} Hz",
+            (rate.mean(), 1.0),
+            xycoords=("data", "axes fraction"),
+            xytext=(4, 0),
+            textcoords="offset points",
+            va="top",
+        )
+    ax.set_ylim(0, 1.22 * max(counts.max(initial=0), silent, 1))
+    ax.yaxis.set_major_locator(MaxNLocator(5, integer=True))
+    ax.set(xlabel="firing rate (Hz)", ylabel="units")
+
+
+def draw_risk(ax: Axes, statement: RiskStatement, chance: float) -> None:
+    """Draw the statement of risk: training error, test error and the seeds on one axis, with their intervals.
+
+    Args:
+        ax: Where to draw.
+        statement: What is known of the risk.
+        chance: Error of always guessing the most frequent class.
+    """
+    interval, seeds = statement.risk_interval, statement.seed_interval
+    ax.plot(100 * statement.empirical_risk, 2, "D", color=ORANGE, markersize=6, clip_on=False)
+    ax.hlines(1, 100 * interval.low, 100 * interval.high, color=BLUE, linewidth=6, alpha=0.35)
+    ax.plot(100 * statement.risk, 1, "o", color=BLUE, markersize=8)
+    ax.plot(100 * statement.seed_risks, np.zeros(len(statement.seed_risks)), "|", color=GREY, markersize=12)
+    if np.isfinite(seeds.low):
+        ax.hlines(0, 100 * seeds.low, 100 * seeds.high, color=GREEN, linewidth=6, alpha=0.35)
+    ax.plot(100 * statement.seed_mean, 0, "o", color=GREEN, markersize=6)
+    ends = [interval.high, statement.empirical_risk, *statement.seed_risks, np.nan_to_num(seeds.high)]
+    top = min(1.0, 1.25 * max(ends))
+    if chance <= 2 * top:
+        top = min(1.0, max(top, 1.1 * chance))
+        ax.axvline(100 * chance, color=RED, linewidth=1.2, linestyle=(0, (4, 3)))
+        ax.annotate("chance", (100 * chance, 2.45), xytext=(-4, 0), textcoords="offset points", ha="right", color=RED)
+    else:
+        ax.annotate(
+            f"chance {100 * chance:.0f} % →", (1, 2.45), xycoords=("axes fraction", "data"), ha="right", color=RED
+        )
+    seed_label = "test, one seed" if len(statement.seed_risks) == 1 else f"test, {len(statement.seed_risks)} seeds"
+    ax.set_yticks([2, 1, 0], ["training", "test, saved model", seed_label])
+    ax.tick_params(axis="y", length=0)
+    ax.spines["left"].set_visible(False)
+    ax.grid(axis="x", color=GREY, alpha=0.3, linewidth=0.6)
+    ax.set_axisbelow(True)
+    ax.set(xlim=(0, 100 * top), ylim=(-0.6, 2.8), xlabel="error (%)")
+
+
+@matplotlib.rc_context(STYLE)
+def example_figure(example: Example, dt: float, class_names: Sequence[str] = ()) -> Figure:
+    """Draw one sample on its way through the network: the image, then every layer and its membranes, top to bottom.
+
+    Args:
+        example: The sample.
+        dt: Time step in s.
+        class_names: Classes of the output units; with them the lines of answer and truth stand out.
+
+    Returns:
+        A figure of one column.
+    """
+    names = [name for name, _, _ in example.layers]
+    panels = [(name, values, is_spikes) for name, values, is_spikes in example.layers]
+    for name, v in example.membranes:
+        after = max((i for i, panel in enumerate(panels) if panel[0] == name), default=len(panels) - 1)
+        panels.insert(after + 1, (f"{name}: membranes of {v.shape[1]} units" if name in names else name, v, False))
+    has_image = example.image is not None
+    heights = [1.5] * has_image + [1.0] * len(panels)
+    figure, axes = new_figure(3.9, 1.25 * sum(heights) + 0.3, rows=heights)
+    column = list(axes[:, 0])
+    verdict = "" if example.predicted == example.label else f", taken for {_shorten(example.predicted, 14)}"
+    figure.suptitle(
+        f"{_shorten(example.label, 14)}{verdict}", color=RED if verdict else INK, fontweight="bold", fontsize=11
+    )
+    if example.image is not None:
+        ax = column.pop(0)
+        ax.imshow(example.image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        ax.set_axis_off()
+    for position, (ax, (name, values, is_spikes)) in enumerate(zip(column, panels, strict=True)):
+        if is_spikes:
+            draw_raster(ax, values, dt)
+            name = f"{name} · {np.count_nonzero(values):,} spikes"
+        elif values.shape[1] == len(class_names):
+            draw_traces(ax, values, dt, bold=_answer(example, class_names))
+            ax.legend(loc="best", fontsize=7.5, handlelength=1.2)
+        elif values.shape[1] > len(CYCLE):
+            draw_current(ax, values, dt)
+        else:
+            draw_traces(ax, values, dt)
+        ax.set_title(name, fontsize=8.5, fontweight="normal")
+        ax.yaxis.set_major_locator(MaxNLocator(3, integer=is_spikes))
+        if position < len(panels) - 1:
+            ax.tick_params(labelbottom=False)
+    column[-1].set_xlabel("time (ms)")
+    return figure
+
+
+def _answer(example: Example, class_names: Sequence[str]) -> list[tuple[int, str, str]]:
+    """Find the output units of the answer and of the truth, with a colour for each."""
+    lines = [(example.predicted, BLUE, "answer")]
+    if example.label != example.predicted:
+        lines.append((example.label, ORANGE, "truth"))
+    return [
+        (class_names.index(name), color, f"{role} {_shorten(name)}")
+        for name, color, role in lines
+        if name in class_names
+    ]
+
+
+def _unit_axes(ax: Axes, num_steps: int, units: int, dt: float) -> None:
+    ax.set(xlim=(0, _milliseconds(num_steps, dt)), ylim=(units - 0.5, -0.5), ylabel="unit")
+    ax.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+
+
+def _milliseconds(steps, dt: float):
+    return 1e3 * dt * steps
+
+
+def _shorten(name: str, length: int = 10) -> str:
+    return name if len(name) <= length else f"{name[: length - 1]}…"

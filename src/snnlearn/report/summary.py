@@ -1,0 +1,130 @@
+"""What a report is made from: numbers of one training run as plain NumPy data, no network and no JAX."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from snnlearn._errors import SnnlearnError
+
+
+@dataclass(frozen=True)
+class LayerSummary:
+    """How one layer behaves on the probe data.
+
+    Args:
+        name: What a reader calls it, such as ``"1 · LIF 128"``.
+        units: Number of units.
+        spiking: Whether its units spike; a leaky integrator does not.
+        firing_rate: Mean rate of each unit in Hz, ``[units]``; empty for a layer that does not spike.
+        silent: Fraction of units that never spike, in [0, 1].
+        saturated: Fraction of units that spike in nearly every step they could, in [0, 1].
+        surrogate_mass: Mean pseudo-derivative relative to its peak, over units and steps, in [0, 1].
+    """
+
+    name: str
+    units: int
+    spiking: bool
+    firing_rate: np.ndarray
+    silent: float
+    saturated: float
+    surrogate_mass: float
+
+
+@dataclass(frozen=True)
+class Example:
+    """One sample on its way through the network.
+
+    Args:
+        image: The input in [0, 1], ``[H, W]``, or None where it is not an image.
+        label: Name of the true class.
+        predicted: Name of the predicted class.
+        layers: ``(name, values [T, units], is_spikes)`` of the input and every layer, input first.
+        membranes: ``(layer name, v [T, few units])`` for some units of some layers.
+    """
+
+    image: np.ndarray | None
+    label: str
+    predicted: str
+    layers: tuple[tuple[str, np.ndarray, bool], ...]
+    membranes: tuple[tuple[str, np.ndarray], ...]
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """One training run with K seeds, and the saved model: the seed with the lowest validation loss.
+
+    Args:
+        title: Such as ``"digits · rate code · LIF 128 · BPTT"``.
+        curves: ``"training loss"``, ``"validation loss"``, ``"validation error"``, each ``[K, epochs]``; nan where a
+            seed had stopped.
+        selected_epoch: Index of the epoch that each seed kept, from 0, ``[K]``.
+        confusion: Test counts of the saved model, rows are the truth, ``[C, C]``.
+        class_names: The C classes in the order of ``confusion``.
+        test_errors: Wrong answers of each seed on the test set, ``[K]``.
+        test_size: Number of test samples.
+        train_errors: Wrong answers of each seed on the training set, ``[K]``.
+        train_size: Number of training samples.
+        chance: Error of always guessing the most frequent class, in [0, 1].
+        selected_seed: Index of the saved model among the seeds, from 0.
+        layers: The network's layers, first to last.
+        examples: Samples to draw.
+        dt: Time step in s.
+        parameters: Number of trained parameters of one network.
+        synops: Synaptic operations per inference: one addition for each spike and each synapse it reaches.
+        macs: Multiply-accumulates per inference of a dense network of the same shape run once per time step.
+        macs_ann: The same for one single run.
+        wall_time: Training time in s, all seeds.
+        samples_per_second: Training samples processed per second, all seeds together.
+        warnings: One sentence each.
+        config: The run's configuration, flat or nested.
+        environment: Versions of what ran, by name.
+        reproduce: Command line that repeats the run; empty if there is none.
+
+    Raises:
+        SnnlearnError: If the numbers contradict each other, so that no report can be true.
+    """
+
+    title: str
+    curves: dict[str, np.ndarray]
+    selected_epoch: np.ndarray
+    confusion: np.ndarray
+    class_names: tuple[str, ...]
+    test_errors: np.ndarray
+    test_size: int
+    train_errors: np.ndarray
+    train_size: int
+    chance: float
+    selected_seed: int
+    layers: tuple[LayerSummary, ...]
+    examples: tuple[Example, ...]
+    dt: float
+    parameters: int
+    synops: float
+    macs: float
+    macs_ann: float
+    wall_time: float
+    samples_per_second: float
+    warnings: tuple[str, ...]
+    config: dict[str, object]
+    environment: dict[str, str]
+    reproduce: str = ""
+
+    def __post_init__(self):
+        seeds, classes = len(self.test_errors), len(self.class_names)
+        if not 0 <= self.selected_seed < seeds:
+            raise SnnlearnError(f"selected_seed is {self.selected_seed}; give an index below the {seeds} seeds")
+        if self.confusion.shape != (classes, classes):
+            raise SnnlearnError(f"confusion has shape {self.confusion.shape}; expected {classes} × {classes} classes")
+        wrong = self.confusion.sum() - np.trace(self.confusion)
+        if (self.confusion.sum(), wrong) != (self.test_size, self.test_errors[self.selected_seed]):
+            raise SnnlearnError(
+                f"confusion counts {wrong} errors in {self.confusion.sum()} samples, but the saved model has "
+                f"{self.test_errors[self.selected_seed]} in {self.test_size}; count both on the same test set"
+            )
+
+    @property
+    def num_seeds(self) -> int:
+        """Number of seeds K."""
+        return len(self.test_errors)

@@ -1,0 +1,99 @@
+r"""Risk $R(f)=P(f(X)\ne Y)$ estimated on data that chose nothing, and empirical risk on the data that was learned from."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import PRNGKeyArray
+
+from snnlearn._errors import SnnlearnError
+from snnlearn.data import Sample
+from snnlearn.hypothesis import Hypothesis, predict
+from snnlearn.risk.intervals import Interval, clopper_pearson
+
+
+class Risk(NamedTuple):
+    """The probability of misclassification, estimated on a sample that the hypothesis does not depend on.
+
+    Args:
+        value: the share of wrong decisions.
+        interval: an exact confidence interval (Clopper–Pearson) of the risk.
+        errors: wrong decisions.
+        n: decisions.
+    """
+
+    value: float
+    interval: Interval
+    errors: int
+    n: int
+
+    def __str__(self) -> str:
+        low, high, confidence = self.interval
+        return (
+            f"risk {self.value:.2%}, {confidence:.0%} interval [{low:.2%}, {high:.2%}] "
+            f"({self.errors} errors of {self.n})"
+        )
+
+
+def _errors(hypothesis: Hypothesis, sample: Sample, key: PRNGKeyArray | None) -> int:
+    return int(np.sum(predict(hypothesis, sample.x, key=key) != np.asarray(sample.y)))
+
+
+def risk_of_errors(errors: int, n: int, *, confidence: float = 0.95) -> Risk:
+    """The risk, given the number of wrong decisions among n on independent data.
+
+    >>> print(risk_of_errors(613, 10_000))
+    risk 6.13%, 95% interval [5.67%, 6.62%] (613 errors of 10000)
+    """
+    return Risk(errors / n, clopper_pearson(errors, n, confidence=confidence), errors, n)
+
+
+def risk(
+    hypothesis: Hypothesis, sample: Sample, *, confidence: float = 0.95, key: PRNGKeyArray | None = None
+) -> Risk:
+    """Estimate the risk of a hypothesis with the 0–1 loss.
+
+    Args:
+        hypothesis: the hypothesis.
+        sample: data that neither trained nor selected it; use it once.
+        confidence: of the interval, in (0, 1).
+        key: random key of the encoder, see `predict`.
+    """
+    return risk_of_errors(_errors(hypothesis, sample, key), len(sample.y), confidence=confidence)
+
+
+def empirical_risk(hypothesis: Hypothesis, sample: Sample, *, key: PRNGKeyArray | None = None) -> float:
+    r"""The empirical risk $\hat R_s(f)=\frac1m\sum_i 1\{f(x^i)\ne y^i\}$ on the data that was learned from.
+
+    Args:
+        hypothesis: the hypothesis.
+        sample: the training sample.
+        key: random key of the encoder, see `predict`.
+    """
+    return _errors(hypothesis, sample, key) / len(sample.y)
+
+
+def generalization_gap(risk: Risk, empirical_risk: float) -> tuple[float, Interval]:
+    r"""$R(f_s)-\hat R_s(f_s)$ with its interval.
+
+    The empirical risk of a given hypothesis on given data is a known number, so the risk's interval, shifted by it, is
+    exact for the gap.
+
+    >>> gap, interval = generalization_gap(risk_of_errors(50, 100), 0.1)
+    >>> round(gap, 6), round(interval.low, 6), round(interval.high, 6)
+    (0.4, 0.298321, 0.501679)
+    """
+    low, high, confidence = risk.interval
+    return risk.value - empirical_risk, Interval(low - empirical_risk, high - empirical_risk, confidence)
+
+
+def chance_level(train: Sample, test: Sample) -> float:
+    """The test error of always deciding for the class that is most frequent in training.
+
+    Raises:
+        SnnlearnError: if a sample is empty.
+    """
+    if len(train.y) == 0 or len(test.y) == 0:
+        raise SnnlearnError("chance_level: a sample is empty; give at least one label in each")
+    return float(np.mean(np.asarray(test.y) != np.bincount(train.y).argmax()))

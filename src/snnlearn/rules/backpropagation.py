@@ -1,0 +1,49 @@
+"""Backpropagation through time."""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray, Shaped
+
+from snnlearn.losses import AbstractLoss
+from snnlearn.network import Network, unroll
+from snnlearn.rules.base import AbstractRule
+
+
+class BPTT(AbstractRule):
+    r"""Backpropagation through time with surrogate derivatives: the exact gradient of the surrogate dynamics.
+
+    $\partial L/\partial W=\sum_t\delta_t x_t^\top$, $\delta_t=\psi_t g_t+J_t^\top\delta_{t+1}$ (Werbos 1990,
+    doi:10.1109/5.58337; Neftci, Mostafa & Zenke 2019, doi:10.1109/MSP.2019.2931595). Memory grows with T.
+
+    >>> from snnlearn.losses import CrossEntropy
+    >>> from snnlearn.network import feedforward
+    >>> network = feedforward((4, 3, 2), key=jax.random.key(0))
+    >>> batch = jnp.ones((5, 10, 4)), jnp.zeros(5, dtype=int)
+    >>> loss, gradient = BPTT()(network, CrossEntropy(), *batch, key=jax.random.key(1))
+    >>> gradient.layers[0].synapses.weight.shape
+    (3, 4)
+    """
+
+    def __call__(
+        self,
+        network: Network,
+        loss: AbstractLoss,
+        inputs: Float[Array, "B T ..."],
+        targets: Shaped[Array, "B ..."],
+        *,
+        key: PRNGKeyArray,
+    ) -> tuple[Float[Array, ""], Network]:
+        """See the base."""
+
+        @eqx.filter_value_and_grad
+        def mean_loss(network):
+            def one(xs, target):
+                activity, _ = unroll(network, xs)
+                return loss(activity.outputs, target)
+
+            return jnp.mean(jax.vmap(one)(inputs, targets))
+
+        return mean_loss(network)

@@ -1,0 +1,317 @@
+"""Encoders against the equations and check values of their papers, and against the statistics of coins."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jax.core import Tracer
+
+from snnlearn._errors import SnnlearnError
+from snnlearn.coding import (
+    AbstractEncoder,
+    Current,
+    Latency,
+    LinearLatency,
+    Population,
+    Rate,
+    Rescaled,
+    Spikes,
+    bernoulli_spikes,
+    gaussian_activations,
+    latency,
+    linear_latency,
+    spike_at,
+)
+from snnlearn.coding.conformance import check_encoder
+
+KEY = jax.random.key(7)
+
+
+def bits(key, shape):
+    return jax.random.bernoulli(key, 0.3, shape)
+
+
+def grey(key, shape):
+    return jax.random.randint(key, shape, 0, 256)
+
+
+# encoder, shape of a sample, what is not usual about it
+ENCODERS = [
+    (Rate(num_steps=7), (3, 2), {}),
+    (Rate(num_steps=6, max_rate=450, dt=2e-3), (5,), {}),
+    (Latency(num_steps=30), (3, 2), {}),
+    (Latency(num_steps=9, tau=4e-3, threshold=0.4, dt=2e-3), (), {}),
+    (LinearLatency(num_steps=8), (3, 2), {}),
+    (LinearLatency(num_steps=8, threshold=0.3, dt=5e-3), (4,), {}),
+    (Population(Rate(num_steps=5, max_rate=900)), (3, 2), {"silent_at": None}),
+    (Population(LinearLatency(num_steps=5), num_neurons=4, low=-1, high=3, beta=2), (), {"silent_at": None}),
+    (Current(num_steps=4), (3, 2), {"spiking": False}),
+    (Current(num_steps=4, gain=-2.5, dt=2e-3), (), {"spiking": False, "sample": jax.random.normal}),
+    (Spikes(num_steps=4), (4, 3), {"sample": bits}),
+    (Spikes(num_steps=4, dt=4e-3), (4,), {"sample": bits}),
+    (Rescaled(Rate(num_steps=4), low=0, high=255), (3,), {"sample": grey}),
+    (Rescaled(Population(Latency(num_steps=9)), low=-2, high=1), (3,), {"silent_at": None}),
+]
+
+
+@pytest.mark.parametrize(("encoder", "in_shape", "options"), ENCODERS, ids=lambda value: type(value).__name__)
+def test_conforms(encoder, in_shape, options):
+    check_encoder(encoder, in_shape, key=KEY, **options)
+
+
+# The suite itself must be able to fail.
+
+
+class Wrong(AbstractEncoder):
+    """Breaks one law, named by `law`."""
+
+    law: str
+    num_steps: int = 3
+    dt: float = 1e-3
+
+    def __call__(self, x, *, key):
+        spikes = jnp.broadcast_to(x > 0.5, (3, *x.shape)).astype(jnp.float32)
+        match self.law:
+            case "num_steps and out_shape":
+                return spikes[1:]
+            case "float32":
+                return spikes.astype(jnp.float16)
+            case "other than 0 and 1":
+                return 2 * spikes
+            case "finite":
+                return spikes / 0.0
+            case "one key":
+                return spikes * 0 + np.random.default_rng().integers(0, 2, spikes.shape).astype(np.float32)
+            case "under jit":
+                return spikes * isinstance(x, Tracer)
+            case "silent":
+                return 1 - 0 * spikes
+        return spikes
+
+    def out_shape(self, in_shape):
+        return in_shape
+
+
+@pytest.mark.parametrize(
+    "law", ["num_steps and out_shape", "float32", "other than 0 and 1", "finite", "one key", "under jit", "silent"]
+)
+def test_conformance_names_the_broken_law(law):
+    check_encoder(Wrong(law="none"), (20,), key=KEY)
+    with pytest.raises(AssertionError, match=law):
+        check_encoder(Wrong(law=law), (20,), key=KEY)
+
+
+# Rate: coins
+
+
+@pytest.mark.parametrize(
+    ("x", "max_rate", "dt"), [(0.3, 400.0, 1e-3), (0.8, 200.0, 2.5e-3), (0.02, 50.0, 1e-3), (1.0, 999.0, 1e-3)]
+)
+def test_rate_counts_and_independence(x, max_rate, dt):
+    """Mean, variance and neighbouring correlations of independent coins, each within 4 standard errors."""
+    num_steps, units = 200, 5000
+    p = x * max_rate * dt
+    spikes = np.asarray(Rate(num_steps, max_rate, dt)(jnp.full(units, x), key=KEY), np.float64)
+    counts = spikes.sum(axis=0)
+
+    variance = num_steps * p * (1 - p)
+    assert abs(counts.mean() - num_steps * p) < 4 * np.sqrt(variance / units)
+    fourth_moment = variance * (1 + 3 * (num_steps - 2) * p * (1 - p))
+    assert abs(counts.var() - variance) < 4 * np.sqrt((fourth_moment - variance**2) / units)
+
+    deviation = (spikes - p) / np.sqrt(p * (1 - p))
+    half = num_steps // 2  # the two coins of one random word are this many steps apart
+    pairs = [
+        deviation[1:] * deviation[:-1],
+        deviation[half:] * deviation[:half],
+        deviation[:, 1:] * deviation[:, :-1],
+    ]
+    for product in pairs:
+        assert abs(product.mean()) < 4 / np.sqrt(product.size)
+
+
+def test_rate_of_0_and_of_1_are_certain():
+    spikes = Rate(num_steps=5001, max_rate=1000)(jnp.array([0.0, 1.0, -3.0, 2.0]), key=KEY)
+    np.testing.assert_array_equal(spikes.sum(0), [0, 5001, 0, 5001])
+
+
+def test_rate_clips_to_max_rate_not_to_one_spike_per_step():
+    count = Rate(num_steps=100, max_rate=300)(jnp.full(1000, 5.0), key=KEY).sum() / 1e5
+    assert abs(float(count) - 0.3) < 4 * np.sqrt(0.3 * 0.7 / 1e5)
+
+
+def test_bernoulli_resolves_16_bits():
+    """One level, p = 2⁻¹⁶, is neither lost nor doubled; expected count 122 of 8 million."""
+    count = float(bernoulli_spikes(jnp.full(1000, 2.0**-16), 8001, key=KEY).sum())
+    expected = 8001e3 * 2.0**-16
+    assert abs(count - expected) < 4 * np.sqrt(expected)
+
+
+def test_rate_differs_between_keys():
+    encoder, x = Rate(num_steps=50), jnp.full(10, 0.5)
+    assert (encoder(x, key=jax.random.key(0)) != encoder(x, key=jax.random.key(1))).any()
+
+
+# Latency: published values
+
+
+def test_logarithmic_latency_has_the_values_of_spytorch():
+    times = latency(jnp.array([0.25, 0.5, 0.75, 1.0]), tau=20e-3, threshold=0.2)
+    np.testing.assert_allclose(1e3 * times, [32.18876, 10.21651, 6.20310, 4.46287], rtol=2e-6)
+    spikes = Latency(num_steps=33)(jnp.array([0.25, 0.5, 0.75, 1.0]))
+    np.testing.assert_array_equal(spikes.argmax(0), [32, 10, 6, 4])
+    np.testing.assert_array_equal(spikes.sum(0), 1)
+
+
+def test_latencies_have_the_values_of_snntorch():
+    """Its `normalize` stretches the latest time, here that of 0.02, to the last of 5 steps."""
+    x = jnp.array([0.02, 0.5, 1.0])
+    times = latency(x, tau=4 / np.log(2), threshold=0.01)
+    np.testing.assert_allclose(times, [4.0, 0.1166, 0.0580], atol=5e-5)
+    np.testing.assert_allclose(linear_latency(x, t_max=4.0), [3.92, 2.0, 0.0], rtol=1e-6)
+    np.testing.assert_array_equal(spike_at(times, 5, dt=1.0).argmax(0), [4, 0, 0])
+    np.testing.assert_array_equal(LinearLatency(num_steps=5, dt=1.0)(x).argmax(0), [4, 2, 0])
+
+
+@pytest.mark.parametrize(("x", "tau", "threshold"), [(0.25, 20e-3, 0.2), (0.9, 7e-3, 0.6)])
+def test_latency_is_when_the_charged_membrane_crosses(x, tau, threshold):
+    """Integrate τ dv/dt = x − v in fine Euler steps until it crosses the threshold."""
+    fine, v, steps = 1e-6, 0.0, 0
+    while v <= threshold:
+        v, steps = v + fine / tau * (x - v), steps + 1
+    np.testing.assert_allclose(latency(jnp.array(x), tau, threshold), steps * fine, rtol=1e-3)
+
+
+def test_latency_at_and_below_threshold_never_fires():
+    x = jnp.array([-1.0, 0.0, 0.1, 0.2])
+    assert jnp.isinf(latency(x, 20e-3, 0.2)).all()
+    assert not Latency(num_steps=500)(x).any()
+    assert not LinearLatency(num_steps=500, threshold=0.2)(x).any()
+    assert LinearLatency(num_steps=500, threshold=0.19)(x).sum() == 1
+
+
+def test_latency_after_the_window_is_lost():
+    """0.25 spikes in step 32, which a window of 32 steps does not have."""
+    assert Latency(num_steps=33)(jnp.array(0.25)).sum() == 1
+    assert Latency(num_steps=32)(jnp.array(0.25)).sum() == 0
+
+
+def test_latency_uses_dt_and_tau():
+    spikes = Latency(num_steps=60, tau=40e-3, threshold=0.4, dt=0.5e-3)(jnp.array([0.8, 1.0]))
+    expected = [round(40 * np.log(0.8 / 0.4) / 0.5), round(40 * np.log(1 / 0.6) / 0.5)]
+    np.testing.assert_array_equal(spikes.argmax(0), expected)
+
+
+unit_values = st.lists(st.floats(-0.5, 1.5, width=32), min_size=8, max_size=8)
+CODES = [jax.jit(lambda x, code=code: code(x)) for code in (Latency(num_steps=40), LinearLatency(40, threshold=0.1))]
+
+
+@settings(deadline=None, max_examples=50)
+@given(unit_values)
+def test_latency_is_at_most_one_spike_and_keeps_the_order(values):
+    """Sorted up: units are silent first, then spike ever earlier; and clipping is at 0 and 1."""
+    x = jnp.sort(jnp.array(values, jnp.float32))
+    for code in CODES:
+        spikes = np.asarray(code(x))
+        assert set(spikes.sum(axis=0)) <= {0, 1}
+        steps = np.where(spikes.any(axis=0), spikes.argmax(axis=0), 40)
+        assert (np.diff(steps) <= 0).all()
+        np.testing.assert_array_equal(code(jnp.clip(x, 0, 1)), spikes)
+
+
+# Population
+
+
+def test_gaussian_activations_have_the_values_of_norse():
+    x = jnp.array([0.0, 0.5, 1.0])
+    golden = [[1, 0.8825, 0.6065], [0.8825, 1, 0.8825], [0.6065, 0.8825, 1]]
+    np.testing.assert_allclose(gaussian_activations(x, x, sigma=1.0), golden, atol=5e-5)
+
+
+def test_population_places_the_receptive_fields_of_bohte():
+    """The paper's formula, neuron by neuron, on a range and a sharpness of our own."""
+    n, low, high, beta, x = 6, -2.0, 5.0, 1.25, 1.7
+    code = Population(Current(num_steps=1), num_neurons=n, low=low, high=high, beta=beta)
+    sigma = (high - low) / (n - 2) / beta
+    centres = [low + (2 * i - 3) / 2 * (high - low) / (n - 2) for i in range(1, n + 1)]
+    expected = [np.exp(-((x - c) ** 2) / (2 * sigma**2)) for c in centres]
+    np.testing.assert_allclose(code(jnp.array(x), key=KEY)[0], expected, rtol=1e-5)
+    np.testing.assert_allclose(code(jnp.array([-9.0, 9.0]), key=KEY), code(jnp.array([low, high]), key=KEY))
+
+
+def test_population_is_a_code_of_its_activations():
+    code = Population(LinearLatency(num_steps=21, threshold=0.1), num_neurons=5)
+    assert (code.num_steps, code.dt, code.out_shape((2, 3))) == (21, 1e-3, (2, 3, 5))
+    spikes = code(jnp.array(0.5), key=KEY)
+    near = np.exp(-0.5 * 1.5**2)  # one spacing away is β = 1.5 widths
+    np.testing.assert_array_equal(spikes.sum(0), [0, 1, 1, 1, 0])
+    np.testing.assert_array_equal(spikes.argmax(0), [0, round(20 * (1 - near)), 0, round(20 * (1 - near)), 0])
+
+
+# Current, Spikes, Rescaled
+
+
+def test_current_repeats_the_value_unclipped():
+    np.testing.assert_array_equal(Current(num_steps=3, gain=-2)(jnp.array([0.5, 4.0])), [[-1.0, -8.0]] * 3)
+
+
+def test_spikes_pass_through():
+    data = bits(KEY, (5, 4))
+    np.testing.assert_array_equal(Spikes(num_steps=5)(data), np.asarray(data, np.float32))
+
+
+def test_rescaled_maps_the_range_to_0_and_1():
+    code = Rescaled(LinearLatency(num_steps=11), low=-50, high=50)
+    spikes = code(jnp.array([-50.0, -30.0, 50.0, 400.0]), key=KEY)
+    np.testing.assert_array_equal(spikes.sum(0), [0, 1, 1, 1])
+    np.testing.assert_array_equal(spikes.argmax(0)[1:], [8, 0, 0])
+    assert (code.num_steps, code.dt, code.out_shape((3,))) == (11, 1e-3, (3,))
+
+
+# Misuse
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Rate(num_steps=0), "num_steps is 0; give a whole number, at least 1"),
+        (lambda: Rate(num_steps=True), "num_steps is True"),
+        (lambda: Rate(num_steps=5, dt=0.0), "dt is 0.0"),
+        (lambda: Rate(num_steps=5, max_rate=-1), "max_rate is -1.0"),
+        (lambda: Rate(num_steps=5, max_rate=1001), "more than one spike per step"),
+        (lambda: Rate(num_steps=5, max_rate=200, dt=6e-3), "more than one spike per step"),
+        (lambda: Latency(num_steps=0), "num_steps is 0"),
+        (lambda: Latency(num_steps=50, tau=0.0), "tau is 0.0"),
+        (lambda: Latency(num_steps=50, tau=1e-4), "longer than tau"),
+        (lambda: Latency(num_steps=50, threshold=1.0), "threshold is 1.0"),
+        (lambda: Latency(num_steps=50, threshold=0.0), "threshold is 0.0"),
+        (lambda: Latency(num_steps=4), "ends before the first possible spike"),
+        (lambda: LinearLatency(num_steps=-1), "num_steps is -1"),
+        (lambda: LinearLatency(num_steps=5, dt=-1e-3), "dt is -0.001"),
+        (lambda: LinearLatency(num_steps=5, threshold=-0.1), "threshold is -0.1"),
+        (lambda: LinearLatency(num_steps=5, threshold=1.0), "threshold is 1.0"),
+        (lambda: Population(Rate(5), num_neurons=2), "num_neurons is 2; give a whole number, at least 3"),
+        (lambda: Population(Rate(5), low=1, high=1), r"range is \[1.0, 1.0\]"),
+        (lambda: Population(Rate(5), beta=0), "beta is 0.0"),
+        (lambda: Current(num_steps=0), "num_steps is 0"),
+        (lambda: Current(num_steps=5, gain=float("nan")), "gain is nan"),
+        (lambda: Spikes(num_steps=5, dt=float("inf")), "dt is inf"),
+        (lambda: Spikes(num_steps=5)(jnp.zeros((4, 2))), "expected 5 steps first"),
+        (lambda: Spikes(num_steps=5).out_shape(()), "expected 5 steps first"),
+        (lambda: Rescaled(Rate(5), low=2, high=1), "give finite low < high"),
+        (lambda: Rescaled(Rate(5), low=float("-inf"), high=1), "give finite low < high"),
+        (lambda: Rate(5)(jnp.array([0, 255], jnp.uint8), key=KEY), "dtype uint8.*Rescaled"),
+    ],
+)
+def test_misuse_says_what_to_do(make, message):
+    with pytest.raises(SnnlearnError, match=message):
+        make()
+
+
+def test_latency_whose_first_spike_is_in_the_last_step_is_allowed():
+    """t(1) = 4.46 ms is step 4: the fifth, and the last of this window."""
+    assert Latency(num_steps=5)(jnp.array(1.0)).argmax() == 4
