@@ -1,4 +1,8 @@
-"""A griffe extension: a class without `__init__` takes its fields, as an Equinox module or a named tuple does."""
+"""A griffe extension: what the reference shows of a class.
+
+A class without `__init__` takes its fields, as an Equinox module or a named tuple does. A method whose docstring sends the
+reader to the base is described there and not shown again.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from griffe import Attribute, Class, Extension, Function, Module, Parameter, Par
 
 
 class FieldsAsParameters(Extension):
-    """Give such classes the signature that the reference shows."""
+    """Give classes their signature, and leave out what their base describes."""
 
     def on_package(self, *, pkg: Module, **_: Any) -> None:
         """Visit every class of the package."""
@@ -17,8 +21,12 @@ class FieldsAsParameters(Extension):
 
 def _visit(scope: Module | Class) -> None:
     for member in list(scope.members.values()):
-        if not member.is_alias and isinstance(member, (Module, Class)):
+        if isinstance(member, Module | Class):
             _visit(member)
+        elif (
+            isinstance(member, Function | Attribute) and member.docstring and member.docstring.value == "See the base."
+        ):
+            member.docstring = None
     if isinstance(scope, Class) and "__init__" not in scope.members and (fields := _fields(scope)):
         this = Parameter("self", kind=ParameterKind.positional_or_keyword)
         scope.set_member("__init__", Function("__init__", parameters=Parameters(this, *fields), parent=scope))

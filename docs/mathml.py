@@ -12,9 +12,9 @@ from latex2mathml.converter import convert
 _EQUATION = re.compile(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>', re.DOTALL)
 
 
-def on_page_content(page: str, **_: Any) -> str:
+def on_page_content(html_of_page: str, **_: Any) -> str:
     """Replace every equation of a page."""
-    return _EQUATION.sub(_to_mathml, page)
+    return _EQUATION.sub(_to_mathml, html_of_page)
 
 
 def _to_mathml(equation: re.Match[str]) -> str:

@@ -87,6 +87,7 @@ ORDER = (
     "kernels",  # second implementations of a neuron's hot path: what runs a network chooses between them
     "network",
     "hypothesis",  # encoder → network → decoder: what the loss judges and the algorithm returns
+    "model_file",
     "losses",
     "rules",
     "algorithms",

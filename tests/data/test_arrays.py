@@ -135,7 +135,7 @@ def test_read_values_from_images_is_the_mean_of_the_colours(tmp_path):
     imsave(tmp_path / "a.png", colours)
     expected = np.repeat([[1 / 3], [60 / 255]], 3, axis=1)[None]
     np.testing.assert_allclose(read_values(tmp_path / "a.png"), expected, rtol=1e-6)
-    grey = np.repeat(np.uint8([[[128]]]), 3, axis=2).repeat(16, axis=0).repeat(8, axis=1)
+    grey = np.repeat(np.array([[[128]]], np.uint8), 3, axis=2).repeat(16, axis=0).repeat(8, axis=1)
     imsave(tmp_path / "b.JPG", grey, format="jpg")
     x = read_values(tmp_path / "b.JPG")
     assert x.shape == (1, 16, 8) and x.dtype == np.float32

@@ -18,7 +18,7 @@ def draw(m: int, seed: int = 0, num_units: int = 12):
     return times, [rng.integers(0, num_units, size).astype(np.uint16) for size in sizes], np.arange(m) % 3
 
 
-def write(path, times, units, labels, t_type=np.float16, n_type=np.uint16):
+def write(path, times, units, labels, t_type: type = np.float16, n_type: type = np.uint16):
     with h5py.File(path, "w") as f:
         f["labels"] = labels
         for key, rows, dtype in (("spikes/times", times, t_type), ("spikes/units", units, n_type)):
@@ -59,6 +59,11 @@ def test_times_on_the_grid_fall_in_their_step_and_the_end_is_dropped(tmp_path):
     write(tmp_path / "a.h5", [times] * 9, [np.zeros(101, int)] * 9, np.arange(9) % 2, np.float64, np.int64)
     x = events(tmp_path / "a.h5").train.x
     assert x.shape[1:] == (100, 1) and x.all()
+    # At 0.25 s, the last is at the end exactly: were it kept, it would fill the last step of unit 1.
+    units = [np.array([0, 1])] * 9
+    write(tmp_path / "c.h5", [np.array([0.0, 0.25])] * 9, units, np.arange(9) % 2)
+    d = events(tmp_path / "c.h5", num_steps=4, duration=0.25)
+    assert d.shape == (4, 2) and np.argwhere(d.train.x.any(axis=0)).tolist() == [[0, 0]]
     for dtype in (np.float32, np.float64):
         late = np.nextafter(dtype(1), dtype(0))
         write(tmp_path / "b.h5", [np.array([t]) for t in (0, late) * 9], [[0]] * 18, np.arange(18) % 2, dtype)
@@ -85,8 +90,8 @@ def test_a_folder_holds_the_two_files_of_shd(tmp_path):
 
 def test_other_layouts_are_refused(tmp_path):
     times, units, labels = draw(12)
-    negative = [*times[:-1], np.float16([-0.5] * len(times[-1]))]
-    undefined = [*times[:-1], np.float16([np.nan] * len(times[-1]))]
+    negative = [*times[:-1], -times[-1]]
+    undefined = [*times[:-1], np.nan * times[-1]]
     cases = {
         "a unit too many": ((times, units, labels), {"num_units": 5}, "expected 0 to 4"),
         "negative units": (

@@ -44,10 +44,21 @@ def test_digits_are_the_1797_known_ones():
     assert d.train.x.dtype == np.float32 and d.train.y.dtype == np.int32
     assert min(p.x.min() for p in parts) == 0.0 and max(p.x.max() for p in parts) == 1.0
     # Counts of each digit, from the description that scikit-learn ships with the data.
-    assert sum(np.bincount(p.y) for p in parts).tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
+    assert np.sum([np.bincount(p.y) for p in parts], axis=0).tolist() == [
+        178,
+        182,
+        177,
+        183,
+        181,
+        182,
+        181,
+        179,
+        174,
+        180,
+    ]
     assert abs(d.validation.y.size / 1797 - 0.2) < 0.005 and abs(d.test.y.size / 1797 - 0.3) < 0.005
     # The first image of the set, a 0, has these pixels in its first row; it is in one of the parts.
-    first = np.float32([0, 0, 5, 13, 9, 1, 0, 0]) / 16
+    first = np.array([0, 0, 5, 13, 9, 1, 0, 0], np.float32) / 16
     assert sum((p.x[:, 0] == first).all(axis=1).sum() for p in parts) >= 1
 
 
@@ -152,7 +163,7 @@ def test_idx_refuses_images_of_other_types_and_shapes(tmp_path):
 
 def test_fashion_mnist_says_where_to_get_it(monkeypatch):
     monkeypatch.setattr("snnlearn.data.images._DEBIAN_FASHION_MNIST", "/nowhere")
-    with pytest.raises(SnnlearnError, match="/nowhere does not exist; install .* dataset-fashion-mnist"):
+    with pytest.raises(SnnlearnError, match=r"/nowhere does not exist; install .* dataset-fashion-mnist"):
         fashion_mnist()
 
 

@@ -38,7 +38,7 @@ def test_yin_yang_published_validation_and_test_points_have_seeds_41_and_40(seed
 
 
 def test_yin_yang_parts_have_their_own_seeds_and_sizes():
-    d, next_one = yin_yang(300, 200, 100, seed=7), yin_yang(200, 100, 100, seed=8)
+    d, next_one = yin_yang(300, 200, 100, seed=8), yin_yang(200, 100, 100, seed=7)
     assert [p.y.size for p in (d.train, d.validation, d.test)] == [300, 200, 100]
     np.testing.assert_array_equal(d.validation.x, next_one.train.x)
     np.testing.assert_array_equal(d.test.x, next_one.validation.x)

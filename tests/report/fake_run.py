@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from sklearn.datasets import load_digits
 
@@ -40,7 +42,7 @@ def fake_run(
         LayerSummary("1 · LIF 128", 128, True, rates, silent_units / 128, 1 / 128, 0.183),
         LayerSummary("2 · LI 10", classes, False, np.empty(0), 0.0, 0.0, 0.0),
     )
-    summary = dict(
+    summary: dict[str, Any] = dict(
         title="digits · rate code · LIF 128 · BPTT",
         curves=curves,
         selected_epoch=np.full(seeds, 21),
@@ -72,8 +74,8 @@ def fake_run(
 def fake_example(index: int, class_names: tuple[str, ...] = DIGITS, *, wrong: bool = False) -> Example:
     """A real digit, rate coded; the layers behind it are filtered noise that looks like a network's."""
     rng = np.random.default_rng(index)
-    data = load_digits()
-    image = data.images[index] / 16
+    pixels, _ = load_digits(return_X_y=True)
+    image = np.reshape(pixels[index] / 16, (8, 8))
     spikes = (rng.random((100, 64)) < 0.2 * image.ravel()).astype(float)
     drive = spikes @ rng.normal(0, 0.55, (64, 128)) * (rng.random(128) > 0.1)
     v, hidden = np.zeros((100, 128)), np.zeros((100, 128))

@@ -15,12 +15,12 @@ from snnlearn.coding.base import AbstractEncoder, check_range, check_window
 class Current(AbstractEncoder):
     """The same analog value in every step, `i_t = gain · x`; the first layer of neurons does the coding.
 
+    Any real x is a current, so nothing is clipped.
+
     Args:
         num_steps: number of steps T, ≥ 1.
         gain: current per value, finite.
         dt: time step, s.
-
-    Any real x is a current, so nothing is clipped.
 
     Raises:
         SnnlearnError: if a field is out of range.

@@ -6,7 +6,7 @@ checked. Nothing here needs JAX.
 
 from __future__ import annotations
 
-from snnlearn.data.arrays import npz, read_values
+from snnlearn.data.arrays import npz, read_labelled, read_values
 from snnlearn.data.base import Dataset, Sample, split
 from snnlearn.data.hdf5 import events
 from snnlearn.data.images import digits, fashion_mnist, idx, mnist, read_idx
@@ -23,6 +23,7 @@ __all__ = [
     "npz",
     "randman",
     "read_idx",
+    "read_labelled",
     "read_values",
     "spike_xor",
     "split",

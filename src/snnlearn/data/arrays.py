@@ -48,10 +48,9 @@ def npz(path: str | os.PathLike[str], *, validation: float = 0.1, test: float = 
     arrays = _load(path)
     if not isinstance(arrays, dict):
         raise SnnlearnError(f"{path} is a single array; give a .npz file, as numpy.savez(path, x=x, y=y) writes it")
-    sample, own_test = _pair(arrays, "x", "y", path), None
+    sample = _pair(arrays, "x", "y", path)
+    own_test = _pair(arrays, "x_test", "y_test", path) if {"x_test", "y_test"} & arrays.keys() else None
     num_classes = count_classes(sample.y, str(path))
-    if "x_test" in arrays or "y_test" in arrays:
-        own_test = _pair(arrays, "x_test", "y_test", path)
     has_spikes = "dt" in arrays
     if has_spikes and not all(is_spikes(s.x) for s in (sample, own_test) if s is not None):
         raise SnnlearnError(
@@ -69,6 +68,21 @@ def npz(path: str | os.PathLike[str], *, validation: float = 0.1, test: float = 
         return Dataset(name, train, held_out, tested, num_classes, "spikes", dt=_time_step(arrays["dt"], path))
     low, high = float(train.x.min()), float(train.x.max())
     return Dataset(name, train, held_out, tested, num_classes, "values", low=low, high=high)
+
+
+def read_labelled(path: str | os.PathLike[str]) -> Sample:
+    """Read a sample that is not to be split, to evaluate on.
+
+    Args:
+        path: A NumPy `.npz` file with `x` `[m, ...]` and `y` `[m]`, integer class labels.
+
+    Raises:
+        SnnlearnError: The file is not such a sample.
+    """
+    arrays = _load(path)
+    if not isinstance(arrays, dict):
+        raise SnnlearnError(f"{path} is a single array; give a .npz file, as numpy.savez(path, x=x, y=y) writes it")
+    return _pair(arrays, "x", "y", path)
 
 
 def read_values(path: str | os.PathLike[str]) -> Float32[np.ndarray, " m *shape"]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Int, Shaped
+from jaxtyping import Integer, Shaped
 
 from snnlearn._errors import SnnlearnError
 
@@ -146,7 +146,7 @@ def check(sample: Sample, where: str) -> None:
         )
 
 
-def count_classes(y: Int[np.ndarray, " m"], where: str) -> int:
+def count_classes(y: Integer[np.ndarray, " m"], where: str) -> int:
     """Number of classes in y, having checked that none of 0 … max is missing."""
     present = np.unique(y)
     missing = np.flatnonzero(present != np.arange(present.size))
@@ -162,7 +162,7 @@ def is_spikes(x: Shaped[np.ndarray, " m *shape"]) -> bool:
     return x.ndim == 3 and x.dtype in (np.uint8, np.bool_) and bool(x.max(initial=0) <= 1)
 
 
-def _stratify(y: Int[np.ndarray, " m"], fractions: dict[str, float], seed: int) -> list[Int[np.ndarray, " _"]]:
+def _stratify(y: Integer[np.ndarray, " m"], fractions: dict[str, float], seed: int) -> list[Integer[np.ndarray, " _"]]:
     """Random indices of the rest and then of each fraction, classes in the same proportion in each."""
     for name, fraction in fractions.items():
         if not 0 < fraction < 1:
@@ -187,5 +187,5 @@ def _stratify(y: Int[np.ndarray, " m"], fractions: dict[str, float], seed: int) 
     return [rng.permutation(np.concatenate(part)) for part in parts]
 
 
-def _take(sample: Sample, indices: Int[np.ndarray, " k"]) -> Sample:
+def _take(sample: Sample, indices: Integer[np.ndarray, " k"]) -> Sample:
     return Sample(sample.x[indices], sample.y[indices])

@@ -25,25 +25,24 @@ def yin_yang(
     """Points in a yin-yang symbol, x = (a, b, 1 − a, 1 − b), in the classes yin, yang and dot.
 
     Each point's class is drawn first, all alike, and then points in the square until one has that class. The default
-    training part is the published one, point by point.
+    parts begin with the published ones, point by point.
 
     Args:
         num_train: Number of training points.
-        num_validation: Number of validation points, drawn with `seed + 1`.
-        num_test: Number of test points, drawn with `seed + 2`.
+        num_validation: Number of validation points, drawn with `seed - 1`.
+        num_test: Number of test points, drawn with `seed - 2`.
         r_small: Radius of the dots, above 0 and below `r_big / 2`.
         r_big: Radius of the symbol, whose centre is (r_big, r_big).
-        seed: Seed of the training points, 0 or more.
+        seed: Seed of the training points, 2 or more.
 
     Returns:
         The data set, x `[m, 4]`.
 
-    Source: Kriener, Göltz and Petrovici 2022, doi:10.1145/3517343.3517380. Their validation and test points have the
-    seeds 41 and 40.
+    Raises:
+        SnnlearnError: A number or radius is out of range, or the training points are too few for each class to be in.
 
-    >>> yin_yang(3, 300, 300, seed=42).train.x[0].round(4).tolist()
-    Traceback (most recent call last):
-    snnlearn._errors.SnnlearnError: the train part of yin-yang has no sample of class 0; ...
+    Source: Kriener, Göltz and Petrovici 2022, doi:10.1145/3517343.3517380.
+
     >>> yin_yang(300, 300, 300).train.x[0].round(4)
     array([0.6803, 0.4505, 0.3197, 0.5495], dtype=float32)
     """
@@ -51,9 +50,9 @@ def yin_yang(
         _at_least(1, number, name)
     if not 0 < r_small < r_big / 2 < np.inf:
         raise SnnlearnError(f"r_small is {r_small} and r_big {r_big}; give radii with 0 < r_small < r_big / 2")
-    _at_least(0, seed, "seed")
+    _at_least(2, seed, "seed")
     sizes = (num_train, num_validation, num_test)
-    train, validation, test = (_draw_yin_yang(m, r_small, r_big, seed + i) for i, m in enumerate(sizes))
+    train, validation, test = (_draw_yin_yang(m, r_small, r_big, seed - i) for i, m in enumerate(sizes))
     low, high = min(0.0, 1 - 2 * r_big), max(1.0, 2 * r_big)
     names = ("yin", "yang", "dot")
     return Dataset("yin-yang", train, validation, test, 3, "values", low=low, high=high, class_names=names)
@@ -93,6 +92,9 @@ def randman(
 
     Returns:
         The data set, x `[m, T, N]` of kind "spikes".
+
+    Raises:
+        SnnlearnError: A number is out of range, or leaves nothing for one of the parts.
 
     Source: Zenke and Vogels 2021, doi:10.1162/neco_a_01367. The random numbers are NumPy's, not the authors'.
 
@@ -155,6 +157,9 @@ def spike_xor(
     Returns:
         The data set, x `[m, T, 2 · num_units]` of kind "spikes". Without jitter and noise it has four different x,
         which are then in all of its parts.
+
+    Raises:
+        SnnlearnError: A number is out of range, or the two patterns of a group came out equal.
 
     Source: this library's; the XOR of spike patterns is a task in Xie and Seung 2004, doi:10.1103/PhysRevE.69.041909.
 

@@ -1,13 +1,15 @@
 """Drawing functions that all reports share: each puts one thing on one Matplotlib axes.
 
-They use the object interface only (`matplotlib.figure.Figure`), so nothing is registered, shown or left open. Colours
-are middle tones, and all that is neutral is drawn in `INK`, so that a page can turn it to its own text colour and the
-same figure is readable on white and on black. They are called within `STYLE`. Unit 0 is at the top, as the first row of an image is.
+They use the object interface only (`matplotlib.figure.Figure`), so nothing is registered, shown or left open; call
+them within ``matplotlib.rc_context(STYLE)``. Colours are middle tones, and all that is neutral is drawn in `INK`, so that
+a page can turn it to its own text colour and the same figure is readable on white and on black. Unit 0 is at the top,
+as the first row of an image is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -27,7 +29,7 @@ CURRENT = LinearSegmentedColormap.from_list("current", [(*to_rgb(ORANGE), 0.0), 
 # Above this many spikes a raster becomes a picture inside the SVG: smaller, and a browser draws it faster.
 VECTOR_SPIKES = 4000
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.size": 8.5,
     "axes.titlesize": 9.5,
     "axes.titleweight": "bold",

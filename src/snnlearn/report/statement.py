@@ -142,7 +142,7 @@ def training_rows(summary: RunSummary) -> list[Row]:
 
 
 def activity(layer: LayerSummary) -> str:
-    """Say what fraction of a layer's units is silent or saturated.
+    r"""Say what fraction of a layer's units is silent or saturated.
 
     >>> activity(LayerSummary("1", 8, True, np.ones(8), silent=0.25, saturated=0.0, surrogate_mass=0.5))
     '25\xa0% silent, 0\xa0% saturated'
@@ -151,7 +151,7 @@ def activity(layer: LayerSummary) -> str:
 
 
 def percent(fraction: float, digits: int = 1) -> str:
-    """Write a fraction as a percentage, with a dash for what is not known.
+    r"""Write a fraction as a percentage, with a dash for what is not known.
 
     >>> percent(0.0278), percent(-0.5, 0), percent(math.nan)
     ('2.8\xa0%', '−50\xa0%', '–')
@@ -160,7 +160,7 @@ def percent(fraction: float, digits: int = 1) -> str:
 
 
 def quantity(value: float) -> str:
-    """Write a count so that it can be read at a glance: digits up to 100,000, then three of them and a letter.
+    r"""Write a count so that it can be read at a glance: digits up to 100,000, then three of them and a letter.
 
     >>> quantity(1234.4), quantity(4_560_000), quantity(7.2e12)
     ('1,234', '4.56\xa0M', '7,200\xa0G')
@@ -173,7 +173,7 @@ def quantity(value: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Write a time span in the units a person would use.
+    r"""Write a time span in the units a person would use.
 
     >>> duration(4.21), duration(72), duration(7325)
     ('4.2\xa0s', '1\xa0min 12\xa0s', '2\xa0h 2\xa0min')

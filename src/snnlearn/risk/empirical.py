@@ -84,8 +84,7 @@ def generalization_gap(risk: Risk, empirical_risk: float) -> tuple[float, Interv
     >>> round(gap, 6), round(interval.low, 6), round(interval.high, 6)
     (0.4, 0.298321, 0.501679)
     """
-    low, high, confidence = risk.interval
-    return risk.value - empirical_risk, Interval(low - empirical_risk, high - empirical_risk, confidence)
+    return risk.value - empirical_risk, risk.interval.shift(-empirical_risk)
 
 
 def chance_level(train: Sample, test: Sample) -> float:

@@ -39,7 +39,7 @@ class Interval(NamedTuple):
         >>> Interval(-0.25, 0.5, 0.95).clip(0.0, 1.0)
         Interval(low=0.0, high=0.5, confidence=0.95)
         """
-        return Interval(*np.clip((self.low, self.high), low, high).tolist(), self.confidence)
+        return Interval(float(np.clip(self.low, low, high)), float(np.clip(self.high, low, high)), self.confidence)
 
 
 def clopper_pearson(errors: int, n: int, *, confidence: float = 0.95) -> Interval:

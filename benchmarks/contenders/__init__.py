@@ -1,0 +1,24 @@
+"""One module per contender, imported only in the worker process that runs it.
+
+Each has `PACKAGES`, the distributions whose versions are reported, and `build(task, x, y)`, which gives a `Contender`.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Contender(Protocol):
+    """A network ready to be trained."""
+
+    def densities(self) -> list[float]:
+        """Of each hidden layer the share of units that spike in a step."""
+        ...
+
+    def scale(self, layer: int, factor: float) -> None:
+        """Multiply a hidden layer's weights, recurrent ones too."""
+        ...
+
+    def step(self) -> float:
+        """One training step, finished when it returns: the loss before the update."""
+        ...

@@ -1,0 +1,81 @@
+"""snnlearn: `BPTT` of a `Network`, as `GradientDescent` uses it, on data `[B, T, N]`."""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from task import BATCH, CLASSES, DECAY_STEPS, INPUTS, LEARNING_RATE, STEPS, Task
+
+from snnlearn.losses import CrossEntropy
+from snnlearn.network import Network, feedforward, unroll
+from snnlearn.neurons import LI, LIF
+from snnlearn.rules import BPTT
+
+PACKAGES = ("jax", "equinox", "optax")
+
+
+def build(task: Task, x: np.ndarray, y: np.ndarray) -> SnnlearnStep:
+    """A network with the task's weights."""
+    return SnnlearnStep(task, x, y)
+
+
+class SnnlearnStep:
+    """See `Contender`."""
+
+    def __init__(self, task: Task, x: np.ndarray, y: np.ndarray):
+        dt = 1e-3
+        self.network = feedforward(
+            (INPUTS, *task.hidden, CLASSES),
+            neuron=LIF(tau_mem=DECAY_STEPS * dt, dt=dt),
+            readout=LI(tau_mem=DECAY_STEPS * dt, dt=dt),
+            recurrent=task.recurrent,
+            key=jax.random.key(0),
+        )
+        for layer, weights in enumerate(task.weights()):
+            self._set(layer, [jnp.asarray(w.T) for w in weights])
+        optimizer = optax.adam(LEARNING_RATE)
+        self.optimizer_state = optimizer.init(eqx.filter(self.network, eqx.is_inexact_array))
+        assert x.shape == (BATCH, STEPS, INPUTS)
+        self.x, self.y = jnp.asarray(x), jnp.asarray(y)
+
+        @eqx.filter_jit
+        def densities(network: Network, x: jax.Array) -> list[jax.Array]:
+            outputs = jax.vmap(lambda xs: unroll(network, xs)[0].outputs)(x)
+            return [jnp.mean(spikes) for spikes in outputs[:-1]]
+
+        @eqx.filter_jit
+        def step(network, optimizer_state, x, y):
+            loss, gradient = BPTT()(network, CrossEntropy(), x, y, key=jax.random.key(0))
+            updates, optimizer_state = optimizer.update(gradient, optimizer_state)
+            return eqx.apply_updates(network, updates), optimizer_state, loss
+
+        self._densities, self._step = densities, step
+
+    def _weights(self, layer: int) -> list[jax.Array]:
+        parts = self.network.layers[layer]
+        return [s.weight for s in (parts.synapses, parts.recurrent) if s is not None]
+
+    def _set(self, layer: int, weights: list[jax.Array]) -> None:
+        def where(network: Network):
+            parts = network.layers[layer]
+            return [s.weight for s in (parts.synapses, parts.recurrent) if s is not None]
+
+        self.network = eqx.tree_at(where, self.network, weights)
+
+    def densities(self) -> list[float]:
+        """See the protocol."""
+        return [float(d) for d in self._densities(self.network, self.x)]
+
+    def scale(self, layer: int, factor: float) -> None:
+        """See the protocol."""
+        self._set(layer, [w * factor for w in self._weights(layer)])
+
+    def step(self) -> float:
+        """See the protocol."""
+        self.network, self.optimizer_state, loss = jax.block_until_ready(
+            self._step(self.network, self.optimizer_state, self.x, self.y)
+        )
+        return float(loss)

@@ -1,0 +1,77 @@
+"""What the PyTorch contenders have in common, and their floor: the matrix products alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from task import LEARNING_RATE, STEPS, Task
+
+PACKAGES = ("torch",)
+
+
+class TorchStep:
+    """See `Contender`.
+
+    Args:
+        network: maps `[T, B, N]` to the hidden layers' spikes, each `[T, B, units]`, and the readout `[T, B, C]`; its
+            `weights` hold of each layer the parameters to scale.
+        x: inputs `[B, T, N]`.
+        y: labels `[B]`.
+    """
+
+    def __init__(self, network: torch.nn.Module, x: np.ndarray, y: np.ndarray):
+        self.network = network
+        self.x = torch.from_numpy(np.ascontiguousarray(x.swapaxes(0, 1)))
+        self.y = torch.from_numpy(y)
+        self.optimizer = torch.optim.Adam(network.parameters(), lr=LEARNING_RATE)
+
+    @torch.no_grad()
+    def densities(self) -> list[float]:
+        """See the protocol."""
+        return [float(spikes.mean()) for spikes in self.network(self.x)[0]]
+
+    @torch.no_grad()
+    def scale(self, layer: int, factor: float) -> None:
+        """See the protocol."""
+        for weight in self.network.weights[layer]:
+            weight.mul_(factor)
+
+    def step(self) -> float:
+        """See the protocol."""
+        self.optimizer.zero_grad()
+        _, readout = self.network(self.x)
+        loss = torch.nn.functional.cross_entropy(readout.mean(0), self.y)
+        loss.backward()
+        self.optimizer.step()
+        return loss.item()
+
+
+def linear(weight: np.ndarray) -> torch.nn.Linear:
+    """A linear layer without bias from weights `[in, out]`."""
+    layer = torch.nn.Linear(*weight.shape, bias=False)
+    layer.weight.data.copy_(torch.from_numpy(weight.T))
+    return layer
+
+
+class Products(torch.nn.Module):
+    """Every layer's weights as linear maps without neurons between them: what any dense implementation computes."""
+
+    def __init__(self, task: Task):
+        super().__init__()
+        self.layers = torch.nn.ModuleList(linear(w) for w, *_ in task.weights())
+        self.recurrent = torch.nn.ModuleList(linear(r) for _, *recurrent in task.weights() for r in recurrent)
+
+    def forward(self, x: torch.Tensor) -> tuple[list[torch.Tensor], torch.Tensor]:
+        """See `TorchStep`."""
+        for n, layer in enumerate(self.layers):
+            x = layer(x)
+            if n < len(self.recurrent):
+                # Step by step, since a recurrent layer cannot do otherwise; there is none after the last step.
+                before = torch.zeros_like(x[0])
+                x = torch.stack([before := x[t] + self.recurrent[n](before) for t in range(STEPS)])
+        return [], x
+
+
+def build(task: Task, x: np.ndarray, y: np.ndarray) -> TorchStep:
+    """The floor."""
+    return TorchStep(Products(task), x, y)

@@ -1,0 +1,88 @@
+"""One contender in a process of its own: `python worker.py MODULE TASK THREADS`, run by `step.py`.
+
+It answers each number of training steps read from standard input with one line of JSON.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import resource
+import sys
+import time
+from importlib.metadata import version
+
+from contenders import Contender
+from task import HIDDEN_DENSITY, TASKS, batch
+
+
+def resident_mb() -> float:
+    """Memory of this process now."""
+    with open("/proc/self/statm") as statm:
+        return int(statm.read().split()[1]) * resource.getpagesize() / 1e6
+
+
+def peak_mb() -> float:
+    """The most memory that this process ever had."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+
+
+def calibrate(contender: Contender, layers: int) -> None:
+    """Scale each hidden layer's weights, first to last, by bisection, until it spikes as densely as asked for."""
+    for layer in range(layers):
+        low, high, gain = -5.0, 11.0, 0.0
+        for _ in range(12):
+            middle = (low + high) / 2
+            contender.scale(layer, 2.0 ** (middle - gain))
+            gain = middle
+            if contender.densities()[layer] > HIDDEN_DENSITY:
+                high = middle
+            else:
+                low = middle
+
+
+def timed(contender: Contender) -> float:
+    """Seconds of one training step."""
+    start = time.perf_counter()
+    contender.step()
+    return time.perf_counter() - start
+
+
+def main(module: str, task: str, threads: str) -> None:
+    """Set up, then train when asked to."""
+    # XLA takes as many threads as there are processors; PyTorch obeys OMP_NUM_THREADS.
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: int(threads)])
+
+    # What a library prints must not get between the answers.
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+
+    def answer(**values) -> None:
+        print(json.dumps(values), file=answers, flush=True)
+
+    contender_module = importlib.import_module(f"contenders.{module}")
+    contender = contender_module.build(TASKS[task], *batch())
+    idle = resident_mb()
+    layers = len(contender.densities())
+    calibrate(contender, layers)
+    densities = contender.densities()
+    first = timed(contender)
+    for _ in range(2):
+        contender.step()
+    answer(
+        versions={package: version(package) for package in contender_module.PACKAGES},
+        densities=densities,
+        first_step_s=first,
+    )
+    for line in sys.stdin:
+        answer(
+            seconds=[timed(contender) for _ in range(int(line))],
+            idle_mb=idle,
+            peak_mb=peak_mb(),
+            loss=contender.step(),
+        )
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

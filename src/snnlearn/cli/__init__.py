@@ -1,0 +1,73 @@
+"""The command line. Only this package has strings for choices; the library has objects."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: instead of those of the process.
+
+    Returns:
+        the exit status: 0, 2 for input that cannot be used, 130 after ctrl-C.
+    """
+    from snnlearn._errors import SnnlearnError
+
+    try:
+        return _run(list(sys.argv[1:] if arguments is None else arguments))
+    except SnnlearnError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+
+
+def _run(arguments: list[str]) -> int:
+    import dataclasses
+    from typing import Annotated
+
+    import tyro
+
+    from snnlearn.cli.options import Encode, Evaluate, Predict, Train
+
+    if not arguments:
+        arguments = ["--help"]
+    defaults = Train()
+    if arguments[0] == "train":
+        from snnlearn.cli.config import config_argument, read_config
+
+        if (path := config_argument(arguments)) is not None:
+            defaults = read_config(path)
+    command = tyro.cli(
+        Annotated[Train, tyro.conf.subcommand("train", default=defaults)]  # pyright: ignore[reportArgumentType]
+        | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
+        | Annotated[Predict, tyro.conf.subcommand("predict")]
+        | Annotated[Encode, tyro.conf.subcommand("encode")],
+        prog="snnlearn",
+        description="Train spiking neural networks and know their risk.",
+        args=arguments,
+    )
+    # Imported only now: JAX takes longer to start than --help may.
+    from snnlearn.cli import commands
+
+    match command:
+        case Train(resume=None):
+            return commands.train(dataclasses.replace(command, config=None))
+        case Train(resume=run) if run is not None:
+            if dataclasses.replace(command, resume=None) != Train():
+                from snnlearn._errors import SnnlearnError
+
+                raise SnnlearnError("--resume takes all options from the run; drop the other options")
+            return commands.resume(run)
+        case Evaluate():
+            return commands.evaluate(command)
+        case Predict():
+            return commands.predict(command)
+        case Encode():
+            return commands.encode(command)
+    raise AssertionError(command)

@@ -1,0 +1,240 @@
+"""From options to objects: the only place where a name chooses a class."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from snnlearn import coding, data, losses, network, neurons, rules
+from snnlearn._errors import SnnlearnError
+from snnlearn.algorithms import GradientDescent
+from snnlearn.cli.options import Train
+from snnlearn.data import Dataset
+
+
+def dataset(options: Train) -> Dataset:
+    """The data that the options name."""
+    split = {"validation": options.validation, "test": options.test, "seed": options.split_seed}
+    held_out = {"validation": options.validation, "seed": options.split_seed}
+    match options.data:
+        case "digits":
+            return data.digits(**split)
+        case "mnist":
+            if options.data_folder is None:
+                raise SnnlearnError("--data mnist needs --data-folder, the folder with its four IDX files")
+            return data.mnist(options.data_folder, **held_out)
+        case "fashion-mnist":
+            return data.fashion_mnist(options.data_folder, **held_out)
+        case "yin-yang":
+            return data.yin_yang(seed=42 + options.split_seed)
+        case "randman":
+            return data.randman(num_steps=options.num_steps, seed=options.split_seed)
+        case "spike-xor":
+            return data.spike_xor(num_steps=options.num_steps, seed=options.split_seed)
+        case path:
+            return _file(Path(path), options, split)
+
+
+def _file(path: Path, options: Train, split: dict) -> Dataset:
+    if path.suffix == ".npz":
+        return data.npz(path, **split)
+    if path.suffix in (".h5", ".hdf5") or path.is_dir():
+        return data.events(path, num_steps=options.num_steps, duration=options.num_steps * options.dt, **split)
+    raise SnnlearnError(
+        f"--data is {str(path)!r}; give digits, mnist, fashion-mnist, yin-yang, randman, spike-xor, an .npz file, or an "
+        ".h5 file or folder of events"
+    )
+
+
+def encoder(options: Train, task: Dataset) -> coding.AbstractEncoder:
+    """The encoder of the task's samples."""
+    if task.kind == "spikes":
+        if options.encode is not None:
+            raise SnnlearnError(f"--encode {options.encode}: {task.name} is spikes already; drop --encode")
+        return coding.Spikes(num_steps=task.train.x.shape[1], dt=task.dt)
+    code = codes(
+        options.num_steps,
+        dt=options.dt,
+        max_rate=options.max_rate,
+        latency_tau=options.latency_tau,
+        latency_threshold=options.latency_threshold,
+        population=options.population,
+    )[options.encode or "current"]()
+    return code if (task.low, task.high) == (0.0, 1.0) else coding.Rescaled(code, task.low, task.high)
+
+
+def codes(
+    num_steps: int,
+    *,
+    dt: float = 1e-3,
+    max_rate: float = 200.0,
+    latency_tau: float = 10e-3,
+    latency_threshold: float = 0.2,
+    population: int = 8,
+) -> dict:
+    """A maker of each code, by its name."""
+
+    def rate():
+        return coding.Rate(num_steps=num_steps, max_rate=max_rate, dt=dt)
+
+    def latency():
+        return coding.Latency(num_steps=num_steps, tau=latency_tau, threshold=latency_threshold, dt=dt)
+
+    def tuned():
+        return coding.Population(coding.LinearLatency(num_steps=num_steps, threshold=0.1, dt=dt), num_neurons=population)
+
+    def current():
+        return coding.Current(num_steps=num_steps, dt=dt)
+
+    return {"rate": rate, "latency": latency, "population": tuned, "current": current}
+
+
+def structure(options: Train, task: Dataset, code: coding.AbstractEncoder) -> network.Network:
+    """The network; its weights are drawn when a training starts."""
+    key = jax.random.key(0)
+    layers: list[network.Layer] = []
+    pools: list[network.AbstractSynapses] = []
+    shape = code.out_shape(task.shape)
+    for spec in options.layers:
+        synapses = _synapses(spec, shape, options.bias, key)
+        shape = synapses.out_shape
+        if isinstance(synapses, network.AveragePool2d):
+            pools.append(synapses)
+            continue
+        loop = network.Dense(shape[0], shape[0], key=key) if options.recurrent and len(shape) == 1 else None
+        layers.append(network.Layer(_chain(pools, synapses), _neuron(options, shape, code.dt), loop))
+        pools = []
+    readout = network.Dense(math.prod(shape), task.num_classes, use_bias=options.bias, key=key)
+    layers.append(network.Layer(_chain(pools, readout), _readout(options, code.dt)))
+    return network.Network(tuple(layers))
+
+
+def _chain(pools: list[network.AbstractSynapses], synapses: network.AbstractSynapses) -> network.AbstractSynapses:
+    return network.Chain(*pools, synapses) if pools else synapses
+
+
+def _synapses(spec: str, shape: tuple[int, ...], bias: bool, key: jax.Array) -> network.AbstractSynapses:
+    match = re.fullmatch(r"(?P<dense>\d+)|p(?P<pool>\d+)|(?P<channels>\d+)c(?P<kernel>\d+)(p(?P<padding>\d+))?", spec)
+    if match is None:
+        raise SnnlearnError(f"--layers has {spec!r}; give numbers of units such as 256, convolutions such as 16c5 or "
+                            "16c5p2, or poolings such as p2")
+    number = {name: int(text) for name, text in match.groupdict().items() if text is not None}
+    if "dense" in number:
+        return network.Dense(math.prod(shape), number["dense"], use_bias=bias, key=key)
+    if len(shape) == 2:
+        shape = (1, *shape)
+    if len(shape) != 3:
+        raise SnnlearnError(f"--layers has {spec!r}, but its input of shape {shape} is no image; use dense layers")
+    if "pool" in number:
+        return network.AveragePool2d(shape, number["pool"])
+    padding = number.get("padding", 0)
+    return network.Conv2d(shape, number["channels"], number["kernel"], padding=padding, use_bias=bias, key=key)
+
+
+def _neuron(options: Train, shape: tuple[int, ...], dt: float) -> neurons.AbstractNeuron:
+    trained = options.train_time_constants and len(shape) == 1
+    tau_mem = jnp.full(shape, options.tau_mem) if trained else options.tau_mem
+    reset = neurons.ToValue() if options.reset == "zero" else neurons.Subtract()
+    common = {
+        "surrogate": _surrogate(options),
+        "reset": neurons.NextStep(reset) if options.reset_next_step else reset,
+        "refractory": neurons.Refractory(options.refractory) if options.refractory != 0 else None,
+        "dt": dt,
+    }
+    match options.neuron:
+        case "if":
+            return neurons.IF(**common)
+        case "lif":
+            return neurons.LIF(tau_mem=tau_mem, **common)
+        case "cuba-lif":
+            return neurons.CubaLIF(tau_mem=tau_mem, tau_syn=options.tau_syn, **common)
+        case "alif":
+            return neurons.ALIF(tau_mem=tau_mem, tau_adapt=options.tau_adapt, beta=options.beta, **common)
+
+
+def _surrogate(options: Train) -> neurons.AbstractSurrogate:
+    slope = options.surrogate_slope
+    if slope is not None and not slope > 0:
+        raise SnnlearnError(f"--surrogate-slope is {slope}; give a number above 0")
+    match options.surrogate:
+        case "fast-sigmoid":
+            return neurons.FastSigmoid() if slope is None else neurons.FastSigmoid(slope)
+        case "sigmoid":
+            return neurons.Sigmoid() if slope is None else neurons.Sigmoid(slope)
+        case "atan":
+            return neurons.Atan() if slope is None else neurons.Atan(slope)
+        case "triangle":
+            return neurons.Triangle() if slope is None else neurons.Triangle(width=1 / slope)
+        case "boxcar":
+            return neurons.Boxcar() if slope is None else neurons.Boxcar(width=1 / slope)
+        case "gaussian":
+            return neurons.Gaussian() if slope is None else neurons.Gaussian(1 / slope)
+
+
+def _readout(options: Train, dt: float) -> neurons.AbstractNeuron:
+    if options.readout in ("count", "first-spike"):
+        return neurons.LIF(tau_mem=options.tau_out, surrogate=_surrogate(options), dt=dt)
+    return neurons.LI(tau_mem=options.tau_out, dt=dt)
+
+
+def algorithm(options: Train, task: Dataset, dt: float) -> GradientDescent:
+    """How to train."""
+    if options.seeds < 1:
+        raise SnnlearnError(f"--seeds is {options.seeds}; give at least 1")
+    return GradientDescent(
+        loss=_loss(options, dt),
+        rule=rules.BPTT(),
+        optimizer=_optimizer(options, steps=options.epochs * max(len(task.train.y) // max(options.batch_size, 1), 1)),
+        initialisation=network.FluctuationDriven(xi=options.xi),
+        epochs=options.epochs,
+        batch_size=options.batch_size,
+    )
+
+
+def _loss(options: Train, dt: float) -> losses.AbstractLoss:
+    match options.readout:
+        case "mean":
+            decoder = coding.MeanMembrane()
+        case "max":
+            decoder = coding.MaxMembrane()
+        case "last":
+            decoder = coding.LastMembrane()
+        case "count":
+            decoder = coding.SpikeCount()
+        case "first-spike":
+            decoder = coding.FirstSpike(dt=dt)
+    loss: losses.AbstractLoss = (
+        losses.CrossEntropy(decoder)
+        if options.loss == "cross-entropy"
+        else losses.ClassMeanSquaredError(decoder)
+    )
+    if options.rate_band is not None:
+        loss = loss + options.rate_band_weight * losses.RateBand(*options.rate_band, dt=dt)
+    return loss
+
+
+def _optimizer(options: Train, *, steps: int) -> optax.GradientTransformation:
+    if not options.learning_rate > 0:
+        raise SnnlearnError(f"--learning-rate is {options.learning_rate}; give a number above 0")
+    rate = optax.cosine_decay_schedule(options.learning_rate, steps) if options.schedule == "cosine" else (
+        options.learning_rate
+    )
+    match options.optimizer:
+        case "adam":
+            optimizer = optax.adam(rate)
+        case "adamw":
+            optimizer = optax.adamw(rate, weight_decay=options.weight_decay)
+        case "adamax":
+            optimizer = optax.adamax(rate)
+        case "rmsprop":
+            optimizer = optax.rmsprop(rate)
+        case "sgd":
+            optimizer = optax.sgd(rate, momentum=0.9)
+    if options.clip_gradient is None:
+        return optimizer
+    return optax.chain(optax.clip_by_global_norm(options.clip_gradient), optimizer)

@@ -1,0 +1,84 @@
+"""Options as TOML: what a run writes can be read back."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import tomllib
+import typing
+from pathlib import Path
+from typing import Any
+
+from snnlearn._errors import SnnlearnError
+from snnlearn.cli.options import Train
+
+# These say where a run comes from and goes to, not what it is.
+_NOT_OF_THE_RUN = ("config", "resume", "out")
+
+
+def config_argument(arguments: list[str]) -> Path | None:
+    """The value of `--config` among command-line arguments, or None."""
+    for position, argument in enumerate(arguments):
+        if argument.startswith("--config="):
+            return Path(argument.removeprefix("--config="))
+        if argument == "--config" and position + 1 < len(arguments):
+            return Path(arguments[position + 1])
+    return None
+
+
+def write_config(options: Train) -> str:
+    """The options as TOML; those without a value are left out."""
+    import tomli_w
+
+    table = {}
+    for name, value in dataclasses.asdict(options).items():
+        if name not in _NOT_OF_THE_RUN and value is not None:
+            table[name] = str(value) if isinstance(value, Path) else list(value) if isinstance(value, tuple) else value
+    return tomli_w.dumps(table)
+
+
+def read_config(path: Path) -> Train:
+    """Options from a TOML file; those that it does not name keep their defaults.
+
+    Raises:
+        SnnlearnError: if the file is missing, is not TOML, or has a key or a value that is no option's.
+    """
+    if not path.is_file():
+        raise SnnlearnError(f"--config: {path} is not a file; give the path of a TOML file of options")
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SnnlearnError(f"--config: {path} is not valid TOML ({error}); mend that place") from error
+    hints = typing.get_type_hints(Train)
+    names = [field.name for field in dataclasses.fields(Train) if field.name not in _NOT_OF_THE_RUN]
+    values = {}
+    for key, value in table.items():
+        name = key.replace("-", "_")
+        if name not in names:
+            close = difflib.get_close_matches(name, names, n=1)
+            hint = f"did you mean {close[0]}?" if close else "see snnlearn train --help for the options"
+            raise SnnlearnError(f"--config: {path} has the unknown key {key!r}; {hint}")
+        values[name] = _converted(value, hints[name], f"--config: {path}: {key}")
+    return Train(**values)
+
+
+def _converted(value: Any, hint: Any, where: str) -> Any:
+    """A TOML value as the option's type, of which there are few: bool, int, float, str, Path, Literal and tuples."""
+    options = [o for o in typing.get_args(hint) if o is not type(None)] if type(None) in typing.get_args(hint) else [hint]
+    kind = options[0]
+    if typing.get_origin(kind) is typing.Literal:
+        if value in typing.get_args(kind):
+            return value
+        raise SnnlearnError(f"{where} is {value!r}; give one of {', '.join(map(str, typing.get_args(kind)))}")
+    if typing.get_origin(kind) is tuple:
+        item, *rest = typing.get_args(kind)
+        if isinstance(value, list) and (Ellipsis in rest or len(value) == 1 + len(rest)):
+            return tuple(_converted(one, item, where) for one in value)
+        raise SnnlearnError(f"{where} is {value!r}; give a list of {item.__name__}")
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not kind:
+        raise SnnlearnError(f"{where} is {value!r}; give a {kind.__name__}")
+    return value

@@ -1,0 +1,156 @@
+"""Every option of the command line, as plain data: nothing here needs JAX, so `--help` comes at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+Code = Literal["rate", "latency", "population", "current"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train:
+    """Train a spiking network, end with its risk.
+
+    Writes a run folder: configuration, metrics, checkpoints, the model, report.html.
+    """
+
+    config: Path | None = None
+    """A TOML file of options, as a run writes it (config.toml). Options given here as well take precedence."""
+    resume: Path | None = None
+    """A run folder to go on with; all options are taken from it."""
+    out: Path | None = None
+    """The run folder to make. By default runs/DATA, with a number added if that exists."""
+
+    data: str = "digits"
+    """digits, mnist, fashion-mnist, yin-yang, randman, spike-xor, or the path of an .npz with x and y, or of events in
+    the HDF5 layout of the Spiking Heidelberg Digits (a file, or a folder with train and test)."""
+    data_folder: Path | None = None
+    """Where mnist or fashion-mnist lie as IDX files, gzipped or not."""
+    validation: float = 0.1
+    """Share of the data that selects the epoch. Sets with a test set of their own give it from their training set."""
+    test: float = 0.2
+    """Share of the data that estimates the risk, for data without a test set of its own."""
+    split_seed: int = 0
+    """Random seed of the split, and of synthetic data."""
+
+    encode: Code | None = None
+    """How values become spikes; data that are spikes already take none. The default is current."""
+    num_steps: int = 20
+    """Time steps T of one sample."""
+    dt: float = 1e-3
+    """Time step, s."""
+    max_rate: float = 500.0
+    """Rate code: firing rate of the value 1, Hz."""
+    latency_tau: float = 10e-3
+    """Latency code: time constant of the charging membrane, s."""
+    latency_threshold: float = 0.2
+    """Latency code: values up to this never fire."""
+    population: int = 8
+    """Population code: neurons for each value."""
+
+    layers: tuple[str, ...] = ("256",)
+    """Hidden layers: 256 is dense, 16c5 a convolution with 16 channels and kernel 5 (5p2 pads it by 2), p2 average
+    pooling over 2 × 2."""
+    recurrent: bool = False
+    """Connect each dense hidden layer to itself."""
+    bias: bool = False
+    """Give each unit a trained constant current."""
+    neuron: Literal["lif", "cuba-lif", "alif", "if"] = "lif"
+    """The hidden layers' neuron."""
+    tau_mem: float = 20e-3
+    """Membrane time constant, s."""
+    tau_syn: float = 10e-3
+    """Synaptic time constant of cuba-lif, s."""
+    tau_adapt: float = 200e-3
+    """Adaptation time constant of alif, s."""
+    beta: float = 0.1
+    """Adaptation strength of alif."""
+    tau_out: float = 20e-3
+    """Time constant of the readout's membrane, s."""
+    refractory: float = 0.0
+    """Refractory period, s; 0 is none."""
+    reset: Literal["subtract", "zero"] = "subtract"
+    """What a spike does to the membrane."""
+    reset_next_step: bool = False
+    """Reset in the step after the spike."""
+    surrogate: Literal["fast-sigmoid", "sigmoid", "atan", "triangle", "boxcar", "gaussian"] = "fast-sigmoid"
+    """The spike's derivative."""
+    surrogate_slope: float | None = None
+    """Its steepness: slope, alpha, 1/width or 1/sigma; the surrogate's own default if not given."""
+    train_time_constants: bool = False
+    """Train a membrane time constant for each unit of dense hidden layers."""
+    readout: Literal["mean", "max", "last", "count", "first-spike"] = "mean"
+    """What decides: the mean, largest or last membrane of leaky integrators, spike counts or the first spike."""
+
+    loss: Literal["cross-entropy", "mean-squared"] = "cross-entropy"
+    """The loss of the readout's scores."""
+    rate_band: tuple[float, float] | None = None
+    """Penalise hidden units that fire below or above these rates, Hz."""
+    rate_band_weight: float = 1e-4
+    """Weight of that penalty."""
+    rule: Literal["bptt"] = "bptt"
+    """The learning rule."""
+    optimizer: Literal["adam", "adamw", "adamax", "rmsprop", "sgd"] = "adam"
+    """The optimiser."""
+    learning_rate: float = 5e-3
+    """Its step size at the start."""
+    schedule: Literal["cosine", "constant"] = "cosine"
+    """How the step size goes on: down to 0 along a half cosine, or not at all."""
+    weight_decay: float = 1e-4
+    """Weight decay of adamw."""
+    clip_gradient: float | None = None
+    """Largest norm of a gradient."""
+    xi: float = 2.0
+    """Fluctuation-driven initialisation: the threshold, in standard deviations of the membrane."""
+    epochs: int = 30
+    """Passes over the training sample."""
+    batch_size: int = 64
+    """Samples of one gradient."""
+    seeds: int = 1
+    """Trainings side by side, from different random seeds; their mean and interval are reported."""
+    seed: int = 0
+    """The first random seed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluate:
+    """Estimate a trained network's risk on data that it was neither trained nor selected on."""
+
+    run: Annotated[Path, tyro.conf.Positional]
+    """The run folder."""
+    data: str | None = None
+    """An .npz file with x and y, all of which is used; by default the run's own test sample."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predict:
+    """Decide what files show."""
+
+    run: Annotated[Path, tyro.conf.Positional]
+    """The run folder."""
+    files: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="FILE...")] = ()
+    """Images (.png, .jpg), arrays (.npy, .npz with x) or IDX files, of the shape that the network was trained on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encode:
+    """Show one input as spikes in each code."""
+
+    file: Annotated[Path | None, tyro.conf.Positional] = None
+    """An image (.png, .jpg), array (.npy, .npz with x) or IDX file; by default a handwritten digit."""
+    index: int = 0
+    """Which of the file's samples."""
+    num_steps: int = 50
+    """Time steps T."""
+    max_rate: float = 200.0
+    """Rate code: firing rate of the value 1, Hz."""
+    population: int = 8
+    """Population code: neurons for each value."""
+    seed: int = 0
+    """Random seed of the rate code."""
+    out: Path = field(default_factory=lambda: Path("codes.html"))
+    """The picture to write: .html, .png or .svg."""

@@ -1,0 +1,160 @@
+"""The model file: a hypothesis as arrays and a description of its structure. Loading one never executes code.
+
+It is a NumPy `.npz` archive. The entry `structure` is JSON in UTF-8, as bytes; it is a tree of
+
+- `{"class": "neurons.LIF", "fields": {…}}`, a class of this library and all of its fields,
+- `{"tuple": […]}`,
+- `{"array": "network.layers.0.synapses.weight"}`, the entry of the archive that holds the array,
+- numbers, strings, true, false and null for themselves.
+
+Its root is `{"format": "snnlearn-model", "version": 1, "hypothesis": …, "class_names": […]}`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import io
+import json
+import os
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from snnlearn._errors import SnnlearnError
+from snnlearn.hypothesis import Hypothesis
+
+FORMAT, VERSION = "snnlearn-model", 1
+_PACKAGES = ("coding", "neurons", "network", "hypothesis")
+
+
+def save(hypothesis: Hypothesis, path: str | os.PathLike, *, class_names: tuple[str, ...] = ()) -> None:
+    """Write a hypothesis to a file, whole or not at all.
+
+    Args:
+        hypothesis: the hypothesis, made of this library's classes.
+        path: the `.npz` file.
+        class_names: names of the classes, if they have any.
+
+    Raises:
+        SnnlearnError: if the hypothesis holds a class that is not this library's.
+    """
+    arrays: dict[str, np.ndarray] = {}
+    structure = {
+        "format": FORMAT,
+        "version": VERSION,
+        "hypothesis": _describe(hypothesis, "", arrays),
+        "class_names": list(class_names),
+    }
+    text = json.dumps(structure).encode()
+    buffer = io.BytesIO()
+    np.savez(buffer, structure=np.frombuffer(text, np.uint8), **arrays)  # pyright: ignore[reportArgumentType]
+    write_atomically(Path(path), buffer.getvalue())
+
+
+def load(path: str | os.PathLike) -> tuple[Hypothesis, tuple[str, ...]]:
+    """Read a hypothesis, and the names of its classes, from a file that `save` wrote.
+
+    Args:
+        path: the `.npz` file.
+
+    Raises:
+        SnnlearnError: if the file is missing, damaged, no model, or of another version.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise SnnlearnError(f"{path} is not a file; give the path of a model, such as RUN/model.npz")
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        structure = json.loads(arrays.pop("structure").tobytes())
+        known = structure["format"] == FORMAT
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+        raise SnnlearnError(f"{path} is damaged or no snnlearn model; save it again") from error
+    if not known or structure["version"] != VERSION:
+        raise SnnlearnError(
+            f"{path} is of format {structure['format']!r} version {structure.get('version')!r}; this is snnlearn, which "
+            f"reads {FORMAT!r} version {VERSION}"
+        )
+    try:
+        hypothesis = _construct(structure["hypothesis"], arrays)
+        names = tuple(map(str, structure["class_names"]))
+    except (KeyError, TypeError, ValueError, AttributeError, ImportError) as error:
+        raise SnnlearnError(f"{path} does not describe a hypothesis ({error}); save it again") from error
+    if not isinstance(hypothesis, Hypothesis):
+        raise SnnlearnError(f"{path} describes a {type(hypothesis).__name__}, not a hypothesis; save it again")
+    return hypothesis, names
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replace a file's content as a whole: a reader, or a crash, sees the old or the new."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _describe(node: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
+    if isinstance(node, eqx.Module):
+        names = (f"{package}.{type(node).__name__}" for package in _PACKAGES)
+        known = next((name for name in names if _find(name) is type(node)), None)
+        if known is None:
+            raise SnnlearnError(f"save: {type(node).__name__} is no class of snnlearn, so a file cannot describe it")
+        fields = {
+            field.name: _describe(getattr(node, field.name), f"{name}.{field.name}", arrays)
+            for field in dataclasses.fields(node)
+        }
+        return {"class": known, "fields": fields}
+    if isinstance(node, tuple):
+        return {"tuple": [_describe(item, f"{name}.{position}", arrays) for position, item in enumerate(node)]}
+    if isinstance(node, (jax.Array, np.ndarray)):
+        arrays[name.removeprefix(".")] = np.asarray(node)
+        return {"array": name.removeprefix(".")}
+    if node is None or isinstance(node, (bool, int, float, str)):
+        return node
+    raise SnnlearnError(f"save: {name.removeprefix('.')} is a {type(node).__name__}, which a file cannot describe")
+
+
+def _construct(node: Any, arrays: dict[str, np.ndarray]) -> Any:
+    if not isinstance(node, dict):
+        if node is None or isinstance(node, (bool, int, float, str)):
+            return node
+        raise ValueError(f"unexpected {node!r}")
+    if "array" in node:
+        return jnp.asarray(arrays[node["array"]])
+    if "tuple" in node:
+        return tuple(_construct(item, arrays) for item in node["tuple"])
+    cls = _find(node["class"])
+    if cls is None:
+        raise ValueError(f"there is no class {node['class']!r}")
+    names = {field.name for field in dataclasses.fields(cls)}
+    if names != set(node["fields"]):
+        raise ValueError(f"{node['class']} has fields {sorted(names)}, not {sorted(node['fields'])}")
+    # Past __init__, which would draw new weights; the classes' checks are run all the same.
+    module = object.__new__(cls)
+    for name, value in node["fields"].items():
+        object.__setattr__(module, name, _construct(value, arrays))
+    for parent in cls.__mro__:
+        if "__check_init__" in vars(parent):
+            vars(parent)["__check_init__"](module)
+    return module
+
+
+def _find(name: str) -> type[eqx.Module] | None:
+    """A class of this library by the name of its package and its own, None for anything else."""
+    package, _, attribute = name.partition(".")
+    if package not in _PACKAGES:
+        return None
+    found = getattr(importlib.import_module(f"snnlearn.{package}"), attribute, None)
+    return found if isinstance(found, type) and issubclass(found, eqx.Module) else None

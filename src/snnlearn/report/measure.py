@@ -1,0 +1,242 @@
+"""Measure trained hypotheses: everything that a report says about them."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from snnlearn.data import Dataset
+from snnlearn.hypothesis import Hypothesis, encode, predict
+from snnlearn.network import Diagnosis, Layer, Network, diagnose, unroll
+from snnlearn.neurons import Delayed
+from snnlearn.report.summary import Example, LayerSummary, RunSummary
+from snnlearn.risk import chance_level
+
+# Enough for rates and costs to two digits, little enough to be quick.
+_PROBE = 128
+_MANY_UNITS = 512
+
+
+class History(NamedTuple):
+    """How a training went: what its algorithm reported, `[K, epochs]` each, and the epoch that each seed kept, from 1."""
+
+    training_loss: np.ndarray
+    validation_loss: np.ndarray
+    validation_error: np.ndarray
+    best_epoch: np.ndarray
+
+
+def summarise(
+    hypotheses: Sequence[Hypothesis],
+    data: Dataset,
+    history: History,
+    *,
+    title: str,
+    wall_time: float,
+    config: dict[str, object],
+    reproduce: str = "",
+) -> RunSummary:
+    """Measure the hypotheses of one training, one for each random seed; the test sample is used here, once.
+
+    Args:
+        hypotheses: one for each seed.
+        data: what they were trained on.
+        history: how the training went.
+        title: what the run is called.
+        wall_time: of the training, s.
+        config: the run's options.
+        reproduce: a command that repeats the run.
+    """
+    selected = select(history)
+    chosen = hypotheses[selected]
+    wrong = [predict(hypothesis, data.test.x) != data.test.y for hypothesis in hypotheses]
+    decisions = predict(chosen, data.test.x)
+    confusion = np.zeros((data.num_classes, data.num_classes), dtype=int)
+    np.add.at(confusion, (data.test.y, decisions), 1)
+    inputs = encode(chosen.encoder, jnp.asarray(data.test.x[:_PROBE]), key=jax.random.key(0))
+    layers = tuple(_layers(chosen.network, diagnosed(chosen.network, inputs)))
+    names = data.class_names or tuple(map(str, range(data.num_classes)))
+    epochs = history.training_loss.shape[1]
+    return RunSummary(
+        title=title,
+        curves={
+            "training loss": history.training_loss,
+            "validation loss": history.validation_loss,
+            "validation error": history.validation_error,
+        },
+        selected_epoch=history.best_epoch - 1,
+        confusion=confusion,
+        class_names=names,
+        test_errors=np.array([int(w.sum()) for w in wrong]),
+        test_size=len(data.test.y),
+        train_errors=np.array([int(np.sum(predict(h, data.train.x) != data.train.y)) for h in hypotheses]),
+        train_size=len(data.train.y),
+        chance=chance_level(data.train, data.test),
+        selected_seed=selected,
+        layers=layers,
+        examples=tuple(_examples(chosen, data, names, decisions)),
+        dt=chosen.network.dt,
+        parameters=sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(chosen.network, eqx.is_inexact_array))),
+        synops=float(synaptic_operations(chosen.network, inputs)),
+        macs=float(multiply_accumulates(chosen.network) * inputs.shape[1]),
+        macs_ann=float(multiply_accumulates(chosen.network)),
+        wall_time=wall_time,
+        samples_per_second=len(hypotheses) * epochs * len(data.train.y) / max(wall_time, 1e-9),
+        warnings=tuple(warnings(layers)),
+        config=config,
+        environment=environment(),
+        reproduce=reproduce,
+    )
+
+
+def select(history: History) -> int:
+    """The seed whose kept epoch has the fewest validation errors, and among those the lowest validation loss."""
+    kept = np.arange(len(history.best_epoch)), history.best_epoch - 1
+    return int(np.lexsort((history.validation_loss[kept], history.validation_error[kept]))[0])
+
+
+@eqx.filter_jit
+def diagnosed(network: Network, inputs: Float[Array, "B T ..."]) -> tuple[Diagnosis | None, ...]:
+    """`diagnose`, compiled."""
+    return diagnose(network, inputs)
+
+
+@eqx.filter_jit
+def synaptic_operations(network: Network, inputs: Float[Array, "B T ..."]) -> Float[Array, ""]:
+    """Synaptic operations of one inference, the mean over a batch: non-zero inputs times their non-zero synapses.
+
+    Args:
+        network: the network.
+        inputs: encoded data, `[B, T, *in_shape]`.
+    """
+
+    def one(xs):
+        outputs = unroll(network, xs)[0].outputs
+        total = jnp.zeros(())
+        for layer, arriving, own in zip(network.layers, (xs, *outputs[:-1]), outputs, strict=True):
+            total = total + jnp.sum(jax.vmap(layer.synapses.operations)(arriving))
+            if layer.recurrent is not None:
+                # The spikes of the last step arrive after the end.
+                total = total + jnp.sum(jax.vmap(layer.recurrent.operations)(own[:-1]))
+        return total
+
+    return jnp.mean(jax.vmap(one)(inputs))
+
+
+def multiply_accumulates(network: Network) -> int:
+    """Multiply-accumulates of one time step of the same network computed densely."""
+    maps = [synapses for layer in network.layers for synapses in (layer.synapses, layer.recurrent)]
+    return sum(synapses.multiply_accumulates() for synapses in maps if synapses is not None)
+
+
+def warnings(layers: Sequence[LayerSummary]) -> list[str]:
+    """What is unhealthy in which layer, and what to change."""
+    found = []
+    for layer in layers:
+        if not layer.spiking:
+            continue
+        if layer.silent > 0.25:
+            found.append(
+                f"Layer {layer.name}: {layer.silent:.0%} of its units never spike. Use fewer units, lower xi (larger "
+                "initial weights), more time steps, or a rate band whose lower edge is above 0 Hz."
+            )
+        if layer.saturated > 0.05:
+            found.append(
+                f"Layer {layer.name}: {layer.saturated:.0%} of its units spike in nearly every step, so they carry "
+                "little. Raise xi (smaller initial weights), lower the input rate, or set a rate band's upper edge."
+            )
+        if layer.surrogate_mass < 0.01:
+            found.append(
+                f"Layer {layer.name}: its mean surrogate derivative is {layer.surrogate_mass:.2%} of the peak, so "
+                "hardly any gradient passes. Use a wider surrogate (smaller slope) or lower xi (larger initial weights)."
+            )
+    return found
+
+
+def environment() -> dict[str, str]:
+    """Versions of what computed the result."""
+    packages = ("snnlearn", "jax", "jaxlib", "equinox", "optax", "numpy")
+    return {
+        "python": platform.python_version(),
+        **{package: version(package) for package in packages},
+        "device": jax.devices()[0].device_kind,
+    }
+
+
+def _layers(network: Network, diagnoses: Sequence[Diagnosis | None]) -> list[LayerSummary]:
+    summaries = []
+    for number, (layer, diagnosis) in enumerate(zip(network.layers, diagnoses, strict=True), start=1):
+        summaries.append(
+            LayerSummary(
+                name=_name(number, layer),
+                units=int(np.prod(layer.shape)),
+                spiking=diagnosis is not None,
+                firing_rate=np.zeros(0) if diagnosis is None else np.ravel(diagnosis.firing_rate),
+                silent=0.0 if diagnosis is None else float(diagnosis.silent),
+                saturated=0.0 if diagnosis is None else float(diagnosis.saturated),
+                surrogate_mass=0.0 if diagnosis is None else float(diagnosis.surrogate_mass),
+            )
+        )
+    return summaries
+
+
+def _name(number: int, layer: Layer) -> str:
+    neuron = layer.neuron
+    while isinstance(neuron, Delayed):
+        neuron = neuron.neuron
+    units = "×".join(map(str, layer.shape))
+    return f"{number} · {type(neuron).__name__} {units}{' recurrent' if layer.recurrent is not None else ''}"
+
+
+@eqx.filter_jit
+def _activity(network: Network, xs: Array):
+    return unroll(network, xs, record=lambda state: state.v)[0]
+
+
+def _examples(hypothesis: Hypothesis, data: Dataset, names: tuple[str, ...], decisions: np.ndarray) -> list[Example]:
+    """Three samples of the test set on their way through the network: two decided well and, if there is one, one not."""
+    right, wrong = np.flatnonzero(decisions == data.test.y), np.flatnonzero(decisions != data.test.y)
+    examples = []
+    for index in (*right[: 3 - min(len(wrong), 1)], *wrong[:1]):
+        x = jnp.asarray(data.test.x[index])
+        xs = hypothesis.encoder(x, key=jax.random.key(0))
+        activity = _activity(hypothesis.network, xs)
+        layers = [("input", _few(xs), bool(np.all(np.isin(xs, (0, 1)))))]
+        membranes = []
+        for number, (layer, output, v) in enumerate(
+            zip(hypothesis.network.layers, activity.outputs, activity.records, strict=True), start=1
+        ):
+            spiking = not np.array_equal(output, v)
+            layers.append((_name(number, layer), _few(output), spiking))
+            membranes.append((_name(number, layer), _few(v)[:, : 5 if spiking else None]))
+        examples.append(
+            Example(
+                image=_image(data, np.asarray(data.test.x[index])),
+                label=names[int(data.test.y[index])],
+                predicted=names[int(decisions[index])],
+                layers=tuple(layers),
+                membranes=tuple(membranes),
+            )
+        )
+    return examples
+
+
+def _few(values: Array) -> np.ndarray:
+    """`[T, units]` of at most as many units as a picture can show."""
+    flat = np.reshape(np.asarray(values), (len(values), -1))
+    return flat[:, :: max(1, -(-flat.shape[1] // _MANY_UNITS))]
+
+
+def _image(data: Dataset, x: np.ndarray) -> np.ndarray | None:
+    if data.kind != "values" or x.ndim not in (2, 3):
+        return None
+    image = x if x.ndim == 2 else x[0]
+    return np.clip((image - data.low) / (data.high - data.low), 0, 1)
