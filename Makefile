@@ -45,7 +45,7 @@ clean: ## remove .venv and everything built
 .venv/.installed-test: EXTRAS = [test]
 .venv/.installed-dev: EXTRAS = [dev]
 .venv/.installed .venv/.installed-test .venv/.installed-dev: pyproject.toml constraints.txt | .venv/bin/pip
-	@echo "Installing snnlearn$(EXTRAS) into .venv (the first time takes a few minutes)"
+	@echo "Installing snnlearn$(EXTRAS) into .venv (the first time takes a minute or two)"
 	@$(PIP) install --constraint constraints.txt --editable '.$(EXTRAS)'
 	@touch $@
 

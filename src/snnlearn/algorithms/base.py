@@ -17,9 +17,7 @@ class AbstractAlgorithm(eqx.Module):
     r"""An algorithm $\mathcal A:\bigcup_m\mathcal Z^m\to\mathcal F$, where encoder and network span $\mathcal F$."""
 
     @abstractmethod
-    def __call__(
-        self, encoder: AbstractEncoder, network: Network, data: Dataset, *, key: PRNGKeyArray
-    ) -> Hypothesis:
+    def __call__(self, encoder: AbstractEncoder, network: Network, data: Dataset, *, key: PRNGKeyArray) -> Hypothesis:
         """Learn from the training sample, choose by the validation sample, never see the test sample.
 
         Args:

@@ -95,18 +95,14 @@ class GradientDescent(AbstractAlgorithm):
                 "loss with a decoder, such as CrossEntropy()"
             )
 
-    def __call__(
-        self, encoder: AbstractEncoder, network: Network, data: Dataset, *, key: PRNGKeyArray
-    ) -> Hypothesis:
+    def __call__(self, encoder: AbstractEncoder, network: Network, data: Dataset, *, key: PRNGKeyArray) -> Hypothesis:
         """See the base."""
         training = self.start(encoder, network, data, keys=key[None])
         for _ in range(self.epochs):
             training, _ = self.epoch(encoder, training, data)
         return self.hypotheses(encoder, training)[0]
 
-    def start(
-        self, encoder: AbstractEncoder, network: Network, data: Dataset, *, keys: PRNGKeyArray
-    ) -> Training:
+    def start(self, encoder: AbstractEncoder, network: Network, data: Dataset, *, keys: PRNGKeyArray) -> Training:
         """Draw the initial networks, one for each of K keys.
 
         Args:

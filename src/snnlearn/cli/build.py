@@ -86,7 +86,9 @@ def codes(
         return coding.Latency(num_steps=num_steps, tau=latency_tau, threshold=latency_threshold, dt=dt)
 
     def tuned():
-        return coding.Population(coding.LinearLatency(num_steps=num_steps, threshold=0.1, dt=dt), num_neurons=population)
+        return coding.Population(
+            coding.LinearLatency(num_steps=num_steps, threshold=0.1, dt=dt), num_neurons=population
+        )
 
     def current():
         return coding.Current(num_steps=num_steps, dt=dt)
@@ -121,8 +123,10 @@ def _chain(pools: list[network.AbstractSynapses], synapses: network.AbstractSyna
 def _synapses(spec: str, shape: tuple[int, ...], bias: bool, key: jax.Array) -> network.AbstractSynapses:
     match = re.fullmatch(r"(?P<dense>\d+)|p(?P<pool>\d+)|(?P<channels>\d+)c(?P<kernel>\d+)(p(?P<padding>\d+))?", spec)
     if match is None:
-        raise SnnlearnError(f"--layers has {spec!r}; give numbers of units such as 256, convolutions such as 16c5 or "
-                            "16c5p2, or poolings such as p2")
+        raise SnnlearnError(
+            f"--layers has {spec!r}; give numbers of units such as 256, convolutions such as 16c5 or "
+            "16c5p2, or poolings such as p2"
+        )
     number = {name: int(text) for name, text in match.groupdict().items() if text is not None}
     if "dense" in number:
         return network.Dense(math.prod(shape), number["dense"], use_bias=bias, key=key)
@@ -209,20 +213,20 @@ def _loss(options: Train, dt: float) -> losses.AbstractLoss:
         case "first-spike":
             decoder = coding.FirstSpike(dt=dt)
     loss: losses.AbstractLoss = (
-        losses.CrossEntropy(decoder)
-        if options.loss == "cross-entropy"
-        else losses.ClassMeanSquaredError(decoder)
+        losses.CrossEntropy(decoder) if options.loss == "cross-entropy" else losses.ClassMeanSquaredError(decoder)
     )
     if options.rate_band is not None:
-        loss = loss + options.rate_band_weight * losses.RateBand(*options.rate_band, dt=dt)
+        loss = loss + options.rate_band_weight * losses.RateBand(low=options.rate_band[0], high=options.rate_band[1], dt=dt)
     return loss
 
 
 def _optimizer(options: Train, *, steps: int) -> optax.GradientTransformation:
     if not options.learning_rate > 0:
         raise SnnlearnError(f"--learning-rate is {options.learning_rate}; give a number above 0")
-    rate = optax.cosine_decay_schedule(options.learning_rate, steps) if options.schedule == "cosine" else (
-        options.learning_rate
+    rate = (
+        optax.cosine_decay_schedule(options.learning_rate, steps)
+        if options.schedule == "cosine"
+        else (options.learning_rate)
     )
     match options.optimizer:
         case "adam":

@@ -125,7 +125,9 @@ def _run_epochs(
                 )
             folder.add_metrics(epoch, metrics, time.perf_counter() - start)
             folder.checkpoint(training, last=epoch == algorithm.epochs)
-            note = f"loss {np.mean(metrics.training_loss):.3f}, validation error {np.mean(metrics.validation_error):.2%}"
+            note = (
+                f"loss {np.mean(metrics.training_loss):.3f}, validation error {np.mean(metrics.validation_error):.2%}"
+            )
             progress.update(bar, advance=1, note=note)
     return training
 
@@ -220,8 +222,10 @@ def encode(options: Encode) -> int:
         spikes[name] = np.reshape(np.asarray(code(x, key=jax.random.key(options.seed))), (options.num_steps, -1))
     console = Console()
     for name in ("rate", "latency", "population"):
-        console.print(f"{name}: {int(spikes[name].sum())} spikes of {spikes[name].shape[1]} neurons in "
-                      f"{options.num_steps} steps", highlight=False)
+        console.print(
+            f"{name}: {int(spikes[name].sum())} spikes of {spikes[name].shape[1]} neurons in {options.num_steps} steps",
+            highlight=False,
+        )
         console.print(report.terminal_raster(spikes[name], width=min(console.width, 100), height=8))
     match options.out.suffix:
         case ".html":

@@ -64,7 +64,9 @@ def read_config(path: Path) -> Train:
 
 def _converted(value: Any, hint: Any, where: str) -> Any:
     """A TOML value as the option's type, of which there are few: bool, int, float, str, Path, Literal and tuples."""
-    options = [o for o in typing.get_args(hint) if o is not type(None)] if type(None) in typing.get_args(hint) else [hint]
+    options = (
+        [o for o in typing.get_args(hint) if o is not type(None)] if type(None) in typing.get_args(hint) else [hint]
+    )
     kind = options[0]
     if typing.get_origin(kind) is typing.Literal:
         if value in typing.get_args(kind):

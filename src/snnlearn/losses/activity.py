@@ -12,10 +12,10 @@ from snnlearn.losses.base import AbstractLoss, Outputs
 
 
 class RateBand(AbstractLoss):
-    r"""$\sum_l\frac1{N_l}\sum_i[\max(0,r_{low}-r_i)^2+\max(0,r_i-r_{high})^2]$ over hidden units; the target is ignored.
+    r"""$\sum_l\frac1{N_l}\sum_i[\max(0,r_{low}-r_i)^2+\max(0,r_i-r_{high})^2]$ over hidden units.
 
-    It keeps units from falling silent and from saturating. Rates are in Hz, so a weight of 1e-4 or so is usual:
-    `CrossEntropy() + 1e-4 * RateBand(5.0, 100.0)`.
+    The target is ignored. It keeps units from falling silent and from saturating. Rates are in Hz, so a weight of 1e-4
+    or so is usual: `CrossEntropy() + 1e-4 * RateBand(5.0, 100.0)`.
 
     Args:
         low: lowest firing rate without cost, Hz, ≥ 0.

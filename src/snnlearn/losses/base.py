@@ -33,10 +33,10 @@ class AbstractLoss(eqx.Module):
         """
 
     def __add__(self, other: "AbstractLoss") -> "Sum":
-        return Sum((self, other), (1.0, 1.0))
+        return Sum(terms=(self, other), weights=(1.0, 1.0))
 
     def __mul__(self, weight: float) -> "Sum":
-        return Sum((self,), (float(weight),))
+        return Sum(terms=(self,), weights=(float(weight),))
 
     __rmul__ = __mul__
 

@@ -50,7 +50,7 @@ class StepwiseCrossEntropy(AbstractStepwiseLoss):
 
 
 class ClassMeanSquaredError(AbstractLoss):
-    r"""$\frac1C\sum_c (s_c - t_c)^2$ of the decoder's scores, $t_c$ being `on` for the right class and `off` for others.
+    r"""$\frac1C\sum_c (s_c - t_c)^2$ of the decoder's scores, $t_c$ being `on` for the right class, else `off`.
 
     Args:
         decoder: from the network's output `[T, C]` to scores `[C]`.

@@ -45,9 +45,7 @@ def diagnose(network: Network, inputs: Float[Array, "B T ..."]) -> tuple[Diagnos
     """
     outputs = jax.vmap(lambda xs: unroll(network, xs)[0].outputs)(inputs)
     arriving = (inputs, *outputs[:-1])
-    return tuple(
-        _diagnose(layer, xs, zs) for layer, xs, zs in zip(network.layers, arriving, outputs, strict=True)
-    )
+    return tuple(_diagnose(layer, xs, zs) for layer, xs, zs in zip(network.layers, arriving, outputs, strict=True))
 
 
 def _diagnose(layer: Layer, xs: Array, spikes: Array) -> Diagnosis | None:

@@ -63,7 +63,7 @@ class Layer(eqx.Module):
         return self._advance(self.synapses(x), state)
 
     def _advance(self, current: Array, state: LayerState) -> tuple[Array, LayerState]:
-        if self.recurrent is not None:
+        if self.recurrent is not None and state.output is not None:
             current = current + jnp.reshape(self.recurrent(state.output), self.shape)
         output, neuron = self.neuron(current, state.neuron)
         return output, LayerState(neuron, None if self.recurrent is None else output)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -42,7 +43,7 @@ class Network(eqx.Module):
     def __check_init__(self):
         if not self.layers:
             raise SnnlearnError("Network: it has no layers; give at least one")
-        for before, after in zip(self.layers, self.layers[1:], strict=False):
+        for before, after in pairwise(self.layers):
             check_fit("Network", before.shape, after.synapses.in_shape)
         steps = {layer.neuron.dt for layer in self.layers}
         if len(steps) > 1:
@@ -104,7 +105,11 @@ def nothing(state: Any) -> None:
 
 
 def unroll(
-    network: Network, xs: Float[Array, "T ..."], state: tuple[LayerState, ...] | None = None, *, record: Record = nothing
+    network: Network,
+    xs: Float[Array, "T ..."],
+    state: tuple[LayerState, ...] | None = None,
+    *,
+    record: Record = nothing,
 ) -> tuple[Activity, tuple[LayerState, ...]]:
     """Run a network over time and keep what each layer did.
 
@@ -158,7 +163,7 @@ def feedforward(
         raise SnnlearnError(f"feedforward: sizes is {tuple(sizes)}; give at least the inputs and the outputs")
     keys = iter(jax.random.split(key, 2 * len(sizes)))
     layers = []
-    for in_size, out_size in zip(sizes[:-1], sizes[1:], strict=True):
+    for in_size, out_size in pairwise(sizes):
         last = len(layers) == len(sizes) - 2
         synapses = Dense(in_size, out_size, use_bias=use_bias, key=next(keys))
         loop = Dense(out_size, out_size, key=next(keys)) if recurrent and not last else None

@@ -3,6 +3,7 @@
 # No "from __future__ import annotations": Equinox reads AbstractVar from the annotations themselves.
 import math
 from abc import abstractmethod
+from itertools import pairwise
 from typing import Self
 
 import equinox as eqx
@@ -220,7 +221,7 @@ class Chain(AbstractSynapses):
     def __init__(self, *stages: AbstractSynapses):
         if not stages:
             raise SnnlearnError("Chain: it has no stages; give at least one")
-        for before, after in zip(stages, stages[1:], strict=False):
+        for before, after in pairwise(stages):
             check_fit("Chain", before.out_shape, after.in_shape)
         self.stages = stages
 
@@ -265,6 +266,4 @@ def check_fit(owner: str, out_shape: tuple[int, ...], in_shape: tuple[int, ...])
         SnnlearnError: naming both shapes.
     """
     if math.prod(out_shape) != math.prod(in_shape):
-        raise SnnlearnError(
-            f"{owner}: a part gives {out_shape} and the next takes {in_shape}; make their sizes equal"
-        )
+        raise SnnlearnError(f"{owner}: a part gives {out_shape} and the next takes {in_shape}; make their sizes equal")

@@ -33,7 +33,7 @@ class ALIFState(NamedTuple):
 
 
 class ALIF(AbstractSpikingNeuron):
-    r"""Adaptive LIF: a LIF whose threshold is $v_{th} + \beta a$, $\tau_{adapt}\dot a = -a$, each spike raising `a` by 1.
+    r"""Adaptive LIF: a LIF whose threshold is $v_{th} + \beta a$, $\tau_{adapt}\dot a = -a$; a spike raises `a` by 1.
 
     Bellec et al. 2020 (doi:10.1038/s41467-020-17236-y): the threshold of step t takes spikes up to step t − 1.
 

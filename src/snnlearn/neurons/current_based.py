@@ -33,9 +33,10 @@ class CubaLIFState(NamedTuple):
 
 
 class CubaLIF(AbstractSpikingNeuron):
-    r"""Current-based LIF, $\tau_{syn}\dot i = -i$, $\tau_{mem}\dot v = (v_{leak}-v) + Ri$; an input makes `i` jump by its weight.
+    r"""Current-based LIF, $\tau_{syn}\dot i = -i$, $\tau_{mem}\dot v = (v_{leak}-v) + Ri$.
 
-    Each step: the current decays and takes its input, then the membrane decays and takes the new current.
+    An input makes `i` jump by its weight. In each step the current decays and takes its input, then the membrane decays
+    and takes the new current.
 
     Args:
         tau_mem: membrane time constant, s, ≥ dt. A float is a constant, an array is trained.

@@ -1,4 +1,4 @@
-r"""How the differential equation $\tau\dot v = -v + i$ becomes the step $v \leftarrow \mathrm{decay}\,v + \mathrm{gain}\,i$."""
+r"""How the equation $\tau\dot v = -v + i$ becomes the step `v ← decay · v + gain · i`."""
 
 from __future__ import annotations
 

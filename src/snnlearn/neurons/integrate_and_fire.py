@@ -27,7 +27,7 @@ class IF(AbstractSpikingNeuron):
 
     Args:
         v_th: threshold. A float is a constant, an array is trained.
-        resistance: $R$, membrane per unit of current and step, > 0 (NIR's continuous $\dot v = R_c I$ is $R = R_c\,dt$).
+        resistance: $R$, membrane per unit of current and step, > 0; NIR's $\dot v = rI$ is $R = r\,dt$.
         surrogate: the spike's derivative.
         reset: what a spike does to the membrane, and when.
         refractory: refractory period, or None.

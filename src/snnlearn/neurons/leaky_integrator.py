@@ -8,7 +8,15 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from snnlearn._parameters import Parameter, PositiveParameter, check_positive, check_time_constants, plain, positive, value
+from snnlearn._parameters import (
+    Parameter,
+    PositiveParameter,
+    check_positive,
+    check_time_constants,
+    plain,
+    positive,
+    value,
+)
 from snnlearn.neurons.base import AbstractNeuron
 from snnlearn.neurons.discretisation import AbstractDiscretisation, ZeroOrderHold
 

@@ -4,9 +4,8 @@
 from abc import abstractmethod
 
 import equinox as eqx
-from jaxtyping import Array, Bool, Float
-
 import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
 
 from snnlearn._parameters import check_positive
 

@@ -11,7 +11,6 @@ from abc import abstractmethod
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from snnlearn._parameters import Parameter, plain

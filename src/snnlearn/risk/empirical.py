@@ -1,4 +1,4 @@
-r"""Risk $R(f)=P(f(X)\ne Y)$ estimated on data that chose nothing, and empirical risk on the data that was learned from."""
+r"""Risk $R(f)=P(f(X)\ne Y)$, estimated on data that chose nothing, and empirical risk on the training data."""
 
 from __future__ import annotations
 
@@ -49,9 +49,7 @@ def risk_of_errors(errors: int, n: int, *, confidence: float = 0.95) -> Risk:
     return Risk(errors / n, clopper_pearson(errors, n, confidence=confidence), errors, n)
 
 
-def risk(
-    hypothesis: Hypothesis, sample: Sample, *, confidence: float = 0.95, key: PRNGKeyArray | None = None
-) -> Risk:
+def risk(hypothesis: Hypothesis, sample: Sample, *, confidence: float = 0.95, key: PRNGKeyArray | None = None) -> Risk:
     """Estimate the risk of a hypothesis with the 0–1 loss.
 
     Args:
