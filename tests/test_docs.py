@@ -9,6 +9,7 @@ import pkgutil
 import re
 from pathlib import Path
 
+import jax
 import pytest
 
 import snnlearn
@@ -23,14 +24,15 @@ BLOCK = re.compile(r"^```python[^\n]*\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 @pytest.mark.parametrize("page", [page for page in PAGES if BLOCK.search(page.read_text())], ids=lambda page: page.name)
 def test_code_of_a_page_runs(page, tmp_path, monkeypatch):
-    """All blocks of a page in order, as one program, in an empty folder."""
+    """All blocks of a page in order, as one program, in an empty folder, under the settings that a reader has."""
     monkeypatch.chdir(tmp_path)
     namespace = {"__name__": "__main__"}
     text = page.read_text()
     for block in BLOCK.finditer(text):
         # As many empty lines as stand before the block, so that a traceback names the page's own line.
         code = "\n" * text.count("\n", 0, block.start(1)) + block.group(1)
-        exec(compile(code, str(page), "exec"), namespace)
+        with jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"):
+            exec(compile(code, str(page), "exec"), namespace)
 
 
 # --- it names everything public

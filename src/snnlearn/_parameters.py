@@ -10,7 +10,6 @@ import math
 from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -24,8 +23,8 @@ class Positive(eqx.Module):
     Args:
         value: the initial value, > 0, of any shape.
 
-    >>> float(Positive(jnp.array(0.02)).value)
-    0.02...
+    >>> round(float(Positive(jnp.array(0.02)).value), 6)
+    0.02
     """
 
     log: Float[Array, "..."]
@@ -45,6 +44,8 @@ PositiveParameter = float | Positive
 Parameter = float | Float[Array, "..."]
 """A constant, or a trained array."""
 
+Number = int | float | np.number
+
 
 def value(parameter: Any) -> Any:
     """The number or array that a parameter stands for.
@@ -55,28 +56,28 @@ def value(parameter: Any) -> Any:
     return parameter.value if isinstance(parameter, Positive) else parameter
 
 
-def positive(parameter: float | Array | Positive) -> PositiveParameter:
+def positive(parameter: Number | Array | np.ndarray | Positive) -> PositiveParameter:
     """Make a positive parameter: a number stays a constant, an array becomes trained through its logarithm.
 
     >>> positive(0.02)
     0.02
     """
-    if isinstance(parameter, (int, float, np.number)):
+    if isinstance(parameter, Positive):
+        return parameter
+    if isinstance(parameter, Number):
         return float(parameter)
-    if isinstance(parameter, (jax.Array, np.ndarray)):
-        return Positive(jnp.asarray(parameter, dtype=jnp.result_type(float)))
-    return parameter
+    return Positive(jnp.asarray(parameter, dtype=jnp.result_type(float)))
 
 
-def plain(parameter: float | Array) -> Parameter:
+def plain(parameter: Number | Array | np.ndarray) -> Parameter:
     """Make an unbounded parameter: a number stays a constant, an array is trained.
 
     >>> plain(1)
     1.0
     """
-    if isinstance(parameter, (int, float, np.number)):
+    if isinstance(parameter, Number):
         return float(parameter)
-    return parameter
+    return jnp.asarray(parameter, dtype=jnp.result_type(float))
 
 
 def check_positive(owner: object, **parameters: PositiveParameter) -> None:

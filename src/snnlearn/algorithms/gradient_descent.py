@@ -10,7 +10,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
 from snnlearn._errors import SnnlearnError
 from snnlearn.algorithms.base import AbstractAlgorithm
@@ -38,12 +38,12 @@ class Training(eqx.Module):
 
     network: Network
     optimizer_state: optax.OptState
-    key: PRNGKeyArray
-    epoch: Int[Array, " K"]
+    key: Key[Array, "*K"]
+    epoch: Int[Array, "*K"]
     best_network: Network
-    best_errors: Int[Array, " K"]
-    best_loss: Float[Array, " K"]
-    best_epoch: Int[Array, " K"]
+    best_errors: Int[Array, "*K"]
+    best_loss: Float[Array, "*K"]
+    best_epoch: Int[Array, "*K"]
 
 
 class Metrics(NamedTuple):
@@ -55,9 +55,9 @@ class Metrics(NamedTuple):
         validation_error: share of wrong decisions after the epoch, in [0, 1].
     """
 
-    training_loss: Float[Array, " K"]
-    validation_loss: Float[Array, " K"]
-    validation_error: Float[Array, " K"]
+    training_loss: Float[Array, "*K"]
+    validation_loss: Float[Array, "*K"]
+    validation_error: Float[Array, "*K"]
 
 
 class GradientDescent(AbstractAlgorithm):
@@ -102,7 +102,7 @@ class GradientDescent(AbstractAlgorithm):
             training, _ = self.epoch(encoder, training, data)
         return self.hypotheses(encoder, training)[0]
 
-    def start(self, encoder: AbstractEncoder, network: Network, data: Dataset, *, keys: PRNGKeyArray) -> Training:
+    def start(self, encoder: AbstractEncoder, network: Network, data: Dataset, *, keys: Key[Array, " K"]) -> Training:
         """Draw the initial networks, one for each of K keys.
 
         Args:
@@ -169,7 +169,7 @@ def _check_fit(algorithm: GradientDescent, encoder: AbstractEncoder, network: Ne
 
 @eqx.filter_jit
 def _start(
-    algorithm: GradientDescent, encoder: AbstractEncoder, network: Network, probe: Array, keys: PRNGKeyArray
+    algorithm: GradientDescent, encoder: AbstractEncoder, network: Network, probe: Array, keys: Key[Array, " K"]
 ) -> Training:
     def one(key):
         key, weight_key, probe_key = jax.random.split(key, 3)
@@ -182,7 +182,7 @@ def _start(
             epoch=zero,
             best_network=drawn,
             best_errors=jnp.full((), jnp.iinfo(jnp.int32).max, dtype=jnp.int32),
-            best_loss=jnp.full((), jnp.inf),
+            best_loss=jnp.full((), jnp.inf, dtype=jnp.result_type(float)),
             best_epoch=zero,
         )
 

@@ -33,9 +33,9 @@ def dataset(options: Train) -> Dataset:
         case "yin-yang":
             return data.yin_yang(seed=42 + options.split_seed)
         case "randman":
-            return data.randman(num_steps=options.num_steps, seed=options.split_seed)
+            return data.randman(num_steps=options.num_steps, dt=options.dt, **split)
         case "spike-xor":
-            return data.spike_xor(num_steps=options.num_steps, seed=options.split_seed)
+            return data.spike_xor(num_steps=options.num_steps, dt=options.dt, **split)
         case path:
             return _file(Path(path), options, split)
 
@@ -102,6 +102,9 @@ def structure(options: Train, task: Dataset, code: coding.AbstractEncoder) -> ne
     layers: list[network.Layer] = []
     pools: list[network.AbstractSynapses] = []
     shape = code.out_shape(task.shape)
+    if options.encode == "population":
+        # The neurons of a value are its last axis, which is no axis of an image.
+        shape = (math.prod(shape),)
     for spec in options.layers:
         synapses = _synapses(spec, shape, options.bias, key)
         shape = synapses.out_shape
@@ -142,6 +145,8 @@ def _synapses(spec: str, shape: tuple[int, ...], bias: bool, key: jax.Array) -> 
 
 def _neuron(options: Train, shape: tuple[int, ...], dt: float) -> neurons.AbstractNeuron:
     trained = options.train_time_constants and len(shape) == 1
+    if trained and dt > options.tau_mem:
+        raise SnnlearnError(f"dt = {dt} s is longer than --tau-mem {options.tau_mem}; choose dt at most tau-mem")
     tau_mem = jnp.full(shape, options.tau_mem) if trained else options.tau_mem
     reset = neurons.ToValue() if options.reset == "zero" else neurons.Subtract()
     common = {
@@ -163,8 +168,6 @@ def _neuron(options: Train, shape: tuple[int, ...], dt: float) -> neurons.Abstra
 
 def _surrogate(options: Train) -> neurons.AbstractSurrogate:
     slope = options.surrogate_slope
-    if slope is not None and not slope > 0:
-        raise SnnlearnError(f"--surrogate-slope is {slope}; give a number above 0")
     match options.surrogate:
         case "fast-sigmoid":
             return neurons.FastSigmoid() if slope is None else neurons.FastSigmoid(slope)
@@ -188,12 +191,10 @@ def _readout(options: Train, dt: float) -> neurons.AbstractNeuron:
 
 def algorithm(options: Train, task: Dataset, dt: float) -> GradientDescent:
     """How to train."""
-    if options.seeds < 1:
-        raise SnnlearnError(f"--seeds is {options.seeds}; give at least 1")
     return GradientDescent(
         loss=_loss(options, dt),
         rule=rules.BPTT(),
-        optimizer=_optimizer(options, steps=options.epochs * max(len(task.train.y) // max(options.batch_size, 1), 1)),
+        optimizer=_optimizer(options, steps=options.epochs * max(len(task.train.y) // options.batch_size, 1)),
         initialisation=network.FluctuationDriven(xi=options.xi),
         epochs=options.epochs,
         batch_size=options.batch_size,
@@ -221,8 +222,6 @@ def _loss(options: Train, dt: float) -> losses.AbstractLoss:
 
 
 def _optimizer(options: Train, *, steps: int) -> optax.GradientTransformation:
-    if not options.learning_rate > 0:
-        raise SnnlearnError(f"--learning-rate is {options.learning_rate}; give a number above 0")
     rate = (
         optax.cosine_decay_schedule(options.learning_rate, steps)
         if options.schedule == "cosine"

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 
+from snnlearn._errors import SnnlearnError
+
 Code = Literal["rate", "latency", "population", "current"]
+File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
+Folder = Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")]
+Number = Annotated[float | None, tyro.conf.arg(metavar="FLOAT")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,17 +24,16 @@ class Train:
     Writes a run folder: configuration, metrics, checkpoints, the model, report.html.
     """
 
-    config: Path | None = None
+    config: File = None
     """A TOML file of options, as a run writes it (config.toml). Options given here as well take precedence."""
-    resume: Path | None = None
+    resume: Folder = None
     """A run folder to go on with; all options are taken from it."""
-    out: Path | None = None
+    out: Folder = None
     """The run folder to make. By default runs/DATA, with a number added if that exists."""
 
     data: str = "digits"
-    """digits, mnist, fashion-mnist, yin-yang, randman, spike-xor, or the path of an .npz with x and y, or of events in
-    the HDF5 layout of the Spiking Heidelberg Digits (a file, or a folder with train and test)."""
-    data_folder: Path | None = None
+    """digits, mnist, fashion-mnist, yin-yang, randman, spike-xor, an .npz file, or an .h5 file or folder of events."""
+    data_folder: Folder = None
     """Where mnist or fashion-mnist lie as IDX files, gzipped or not."""
     validation: float = 0.1
     """Share of the data that selects the epoch. Sets with a test set of their own give it from their training set."""
@@ -40,7 +45,7 @@ class Train:
     encode: Code | None = None
     """How values become spikes; data that are spikes already take none. The default is current."""
     num_steps: int = 20
-    """Time steps T of one sample."""
+    """Time steps T of one sample; of recorded events, those up to num-steps · dt count."""
     dt: float = 1e-3
     """Time step, s."""
     max_rate: float = 500.0
@@ -52,16 +57,15 @@ class Train:
     population: int = 8
     """Population code: neurons for each value."""
 
-    layers: tuple[str, ...] = ("256",)
-    """Hidden layers: 256 is dense, 16c5 a convolution with 16 channels and kernel 5 (5p2 pads it by 2), p2 average
-    pooling over 2 × 2."""
+    layers: Annotated[tuple[str, ...], tyro.conf.arg(metavar="LAYER...")] = ("256",)
+    """Hidden layers: 256 is dense, 16c5 or, padded by 2, 16c5p2 a convolution of kernel 5, p2 an average pooling."""
     recurrent: bool = False
     """Connect each dense hidden layer to itself."""
     bias: bool = False
     """Give each unit a trained constant current."""
     neuron: Literal["lif", "cuba-lif", "alif", "if"] = "lif"
     """The hidden layers' neuron."""
-    tau_mem: float = 20e-3
+    tau_mem: float = 10e-3
     """Membrane time constant, s."""
     tau_syn: float = 10e-3
     """Synaptic time constant of cuba-lif, s."""
@@ -69,7 +73,7 @@ class Train:
     """Adaptation time constant of alif, s."""
     beta: float = 0.1
     """Adaptation strength of alif."""
-    tau_out: float = 20e-3
+    tau_out: float = 10e-3
     """Time constant of the readout's membrane, s."""
     refractory: float = 0.0
     """Refractory period, s; 0 is none."""
@@ -77,9 +81,9 @@ class Train:
     """What a spike does to the membrane."""
     reset_next_step: bool = False
     """Reset in the step after the spike."""
-    surrogate: Literal["fast-sigmoid", "sigmoid", "atan", "triangle", "boxcar", "gaussian"] = "fast-sigmoid"
+    surrogate: Literal["fast-sigmoid", "sigmoid", "atan", "triangle", "boxcar", "gaussian"] = "atan"
     """The spike's derivative."""
-    surrogate_slope: float | None = None
+    surrogate_slope: Number = None
     """Its steepness: slope, alpha, 1/width or 1/sigma; the surrogate's own default if not given."""
     train_time_constants: bool = False
     """Train a membrane time constant for each unit of dense hidden layers."""
@@ -88,7 +92,7 @@ class Train:
 
     loss: Literal["cross-entropy", "mean-squared"] = "cross-entropy"
     """The loss of the readout's scores."""
-    rate_band: tuple[float, float] | None = None
+    rate_band: Annotated[tuple[float, float] | None, tyro.conf.arg(metavar="LOW HIGH")] = None
     """Penalise hidden units that fire below or above these rates, Hz."""
     rate_band_weight: float = 1e-4
     """Weight of that penalty."""
@@ -96,17 +100,17 @@ class Train:
     """The learning rule."""
     optimizer: Literal["adam", "adamw", "adamax", "rmsprop", "sgd"] = "adam"
     """The optimiser."""
-    learning_rate: float = 5e-3
+    learning_rate: float = 1e-2
     """Its step size at the start."""
     schedule: Literal["cosine", "constant"] = "cosine"
     """How the step size goes on: down to 0 along a half cosine, or not at all."""
     weight_decay: float = 1e-4
     """Weight decay of adamw."""
-    clip_gradient: float | None = None
+    clip_gradient: Number = None
     """Largest norm of a gradient."""
     xi: float = 2.0
     """Fluctuation-driven initialisation: the threshold, in standard deviations of the membrane."""
-    epochs: int = 30
+    epochs: int = 40
     """Passes over the training sample."""
     batch_size: int = 64
     """Samples of one gradient."""
@@ -115,6 +119,31 @@ class Train:
     seed: int = 0
     """The first random seed."""
 
+    def check(self) -> None:
+        """Refuse numbers out of range, of those options too that the others leave without use.
+
+        Raises:
+            SnnlearnError: naming the option, its value and the range.
+        """
+        for names, expected, holds in _RANGES:
+            for name in names.split():
+                number = getattr(self, name)
+                if number is not None and not holds(number):
+                    raise SnnlearnError(f"--{name.replace('_', '-')} is {number}; give {expected}")
+
+
+_RANGES = (
+    (
+        "dt max_rate latency_tau tau_mem tau_syn tau_adapt tau_out surrogate_slope learning_rate clip_gradient xi",
+        "a finite number above 0",
+        lambda number: 0 < number < math.inf,
+    ),
+    ("refractory rate_band_weight weight_decay", "a finite number from 0", lambda number: 0 <= number < math.inf),
+    ("validation test latency_threshold", "a number between 0 and 1", lambda number: 0 < number < 1),
+    ("num_steps population epochs batch_size seeds", "a whole number from 1", lambda number: number >= 1),
+    ("seed split_seed", "a whole number from 0 to 2147483647", lambda number: 0 <= number < 2**31),
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluate:
@@ -122,7 +151,7 @@ class Evaluate:
 
     run: Annotated[Path, tyro.conf.Positional]
     """The run folder."""
-    data: str | None = None
+    data: File = None
     """An .npz file with x and y, all of which is used; by default the run's own test sample."""
 
 
@@ -140,7 +169,7 @@ class Predict:
 class Encode:
     """Show one input as spikes in each code."""
 
-    file: Annotated[Path | None, tyro.conf.Positional] = None
+    file: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="[FILE]")] = None
     """An image (.png, .jpg), array (.npy, .npz with x) or IDX file; by default a handwritten digit."""
     index: int = 0
     """Which of the file's samples."""
@@ -152,5 +181,5 @@ class Encode:
     """Population code: neurons for each value."""
     seed: int = 0
     """Random seed of the rate code."""
-    out: Path = field(default_factory=lambda: Path("codes.html"))
+    out: Annotated[Path, tyro.conf.arg(metavar="FILE")] = field(default_factory=lambda: Path("codes.html"))
     """The picture to write: .html, .png or .svg."""

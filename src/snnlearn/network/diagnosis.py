@@ -80,4 +80,4 @@ def _surrogate_mass(layer: Layer, neuron: AbstractSpikingNeuron, xs: Array, spik
     _, slopes = jax.lax.scan(step, rest, currents)
     still = jnp.zeros(layer.shape)
     _, gain = jax.jvp(lambda i: neuron.free()(i, rest)[1].v, (still,), (jnp.ones_like(still),))
-    return jnp.mean(slopes / (gain * neuron.surrogate.pseudo_derivative(jnp.zeros(()))))
+    return jnp.mean(slopes / (gain[None] * neuron.surrogate.pseudo_derivative(jnp.zeros(()))))

@@ -91,7 +91,7 @@ def _scaled(synapses: AbstractSynapses, layer: Layer, xs: Array, variance: Array
     free = Layer(synapses, layer.neuron.free())
 
     def deviation(x):
-        return free.unroll(x, free.initial_state(), lambda state: state.v)[1] - free.initial_state().neuron.v
+        return free.unroll(x, free.initial_state(), lambda state: state.v)[1] - free.initial_state().neuron.v[None]
 
     measured = jnp.mean(jnp.square(jax.vmap(deviation)(xs)))
     factor = jnp.where(measured > 0, jnp.sqrt(variance / jnp.where(measured > 0, measured, 1.0)), 1.0)

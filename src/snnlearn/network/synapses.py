@@ -4,7 +4,6 @@
 import math
 from abc import abstractmethod
 from itertools import pairwise
-from typing import Self
 
 import equinox as eqx
 import jax
@@ -28,7 +27,7 @@ class AbstractSynapses(eqx.Module):
         """The currents `[*out_shape]` of an input `[*in_shape]`."""
 
     @abstractmethod
-    def redrawn(self, *, key: PRNGKeyArray) -> Self:
+    def redrawn(self, *, key: PRNGKeyArray) -> "AbstractSynapses":
         """The same synapses with new random weights: normal, mean 0, variance 1 / fan-in; biases 0."""
 
     @abstractmethod
@@ -79,7 +78,7 @@ class Dense(AbstractSynapses):
         i = self.weight @ jnp.ravel(x)
         return i if self.bias is None else i + self.bias
 
-    def redrawn(self, *, key: PRNGKeyArray) -> Self:
+    def redrawn(self, *, key: PRNGKeyArray) -> "Dense":
         """See the base."""
         weight = _draw(self.weight.shape, self.in_shape[0], key)
         bias = None if self.bias is None else jnp.zeros_like(self.bias)
@@ -88,7 +87,7 @@ class Dense(AbstractSynapses):
     def operations(self, x: Float[Array, "..."]) -> Float[Array, ""]:
         """See the base."""
         fan_out = jnp.sum(self.weight != 0, axis=0).astype(x.dtype)
-        return jnp.sum((jnp.ravel(x) != 0) * fan_out)
+        return jnp.sum(jnp.where(jnp.ravel(x) != 0, fan_out, 0.0))
 
     def multiply_accumulates(self) -> int:
         """See the base."""
@@ -149,7 +148,7 @@ class Conv2d(AbstractSynapses):
         i = self._correlate(x, self.weight)
         return i if self.bias is None else i + self.bias
 
-    def redrawn(self, *, key: PRNGKeyArray) -> Self:
+    def redrawn(self, *, key: PRNGKeyArray) -> "Conv2d":
         """See the base."""
         weight = _draw(self.weight.shape, math.prod(self.weight.shape[1:]), key)
         bias = None if self.bias is None else jnp.zeros_like(self.bias)
@@ -192,7 +191,7 @@ class AveragePool2d(AbstractSynapses):
         x = jnp.reshape(x, self.in_shape)[:, : height * self.window, : width * self.window]
         return jnp.mean(jnp.reshape(x, (channels, height, self.window, width, self.window)), axis=(2, 4))
 
-    def redrawn(self, *, key: PRNGKeyArray) -> Self:
+    def redrawn(self, *, key: PRNGKeyArray) -> "AveragePool2d":
         """Itself: there is nothing to draw."""
         return self
 
@@ -241,7 +240,7 @@ class Chain(AbstractSynapses):
             x = stage(x)
         return x
 
-    def redrawn(self, *, key: PRNGKeyArray) -> Self:
+    def redrawn(self, *, key: PRNGKeyArray) -> "Chain":
         """See the base."""
         keys = jax.random.split(key, len(self.stages))
         stages = tuple(stage.redrawn(key=k) for stage, k in zip(self.stages, keys, strict=True))

@@ -2,7 +2,7 @@
 
 # No "from __future__ import annotations": Equinox reads AbstractVar from the annotations themselves.
 from abc import abstractmethod
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -44,7 +44,7 @@ class AbstractNeuron(eqx.Module):
         """
 
     @abstractmethod
-    def free(self) -> Self:
+    def free(self) -> "AbstractNeuron":
         """The same neuron with a threshold that it never reaches: its linear membrane."""
 
 
@@ -68,7 +68,7 @@ class AbstractSpikingNeuron(AbstractNeuron):
     reset: eqx.AbstractVar[Reset]
     refractory: eqx.AbstractVar[AbstractRefractory | None]
 
-    def free(self) -> Self:
+    def free(self) -> "AbstractSpikingNeuron":
         """See the base."""
         return eqx.tree_at(lambda neuron: (neuron.v_th, neuron.reset), self, (float("inf"), NoReset()))
 

@@ -21,7 +21,7 @@ from snnlearn.neurons.base import AbstractSpikingNeuron, Firing
 from snnlearn.neurons.discretisation import AbstractDiscretisation, UnitGain, ZeroOrderHold
 from snnlearn.neurons.refractory import AbstractRefractory
 from snnlearn.neurons.resets import Reset, Subtract
-from snnlearn.neurons.surrogates import AbstractSurrogate, FastSigmoid
+from snnlearn.neurons.surrogates import AbstractSurrogate, Atan
 
 
 class CubaLIFState(NamedTuple):
@@ -56,8 +56,8 @@ class CubaLIF(AbstractSpikingNeuron):
 
     >>> neuron = CubaLIF(tau_mem=10e-3, tau_syn=5e-3)
     >>> spikes, state = neuron(jnp.ones(1), neuron.initial_state((1,)))
-    >>> state.i, state.v
-    (Array([1.], dtype=float32), Array([0.0951626], dtype=float32))
+    >>> state.i, state.v.round(4)
+    (Array([1.], dtype=float32), Array([0.0952], dtype=float32))
     """
 
     tau_mem: PositiveParameter = eqx.field(converter=positive, default=20e-3)
@@ -65,7 +65,7 @@ class CubaLIF(AbstractSpikingNeuron):
     v_th: Parameter = eqx.field(converter=plain, default=1.0)
     v_leak: Parameter = eqx.field(converter=plain, default=0.0)
     resistance: PositiveParameter = eqx.field(converter=positive, default=1.0)
-    surrogate: AbstractSurrogate = FastSigmoid()
+    surrogate: AbstractSurrogate = Atan()
     reset: Reset = Subtract()
     refractory: AbstractRefractory | None = None
     synapse: AbstractDiscretisation = UnitGain()

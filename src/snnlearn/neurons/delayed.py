@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -65,6 +65,6 @@ class Delayed(AbstractNeuron):
         output, neuron = self.neuron(now, state.neuron)
         return output, DelayedState((*later, current), neuron)
 
-    def free(self) -> Self:
+    def free(self) -> Delayed:
         """See the base."""
         return eqx.tree_at(lambda delayed: delayed.neuron, self, self.neuron.free())

@@ -12,7 +12,7 @@ from snnlearn._parameters import Parameter, PositiveParameter, check_positive, p
 from snnlearn.neurons.base import AbstractSpikingNeuron, Firing
 from snnlearn.neurons.refractory import AbstractRefractory
 from snnlearn.neurons.resets import Reset, Subtract
-from snnlearn.neurons.surrogates import AbstractSurrogate, FastSigmoid
+from snnlearn.neurons.surrogates import AbstractSurrogate, Atan
 
 
 class IFState(NamedTuple):
@@ -36,14 +36,14 @@ class IF(AbstractSpikingNeuron):
     >>> neuron = IF(v_th=1.0)
     >>> state = neuron.initial_state((1,))
     >>> for _ in range(2):
-    ...     spikes, state = neuron(jnp.array([0.7]), state)
+    ...     spikes, state = neuron(jnp.array([0.75]), state)
     >>> spikes, state.v
-    (Array([1.], dtype=float32), Array([0.4], dtype=float32))
+    (Array([1.], dtype=float32), Array([0.5], dtype=float32))
     """
 
     v_th: Parameter = eqx.field(converter=plain, default=1.0)
     resistance: PositiveParameter = eqx.field(converter=positive, default=1.0)
-    surrogate: AbstractSurrogate = FastSigmoid()
+    surrogate: AbstractSurrogate = Atan()
     reset: Reset = Subtract()
     refractory: AbstractRefractory | None = None
     dt: float = 1e-3

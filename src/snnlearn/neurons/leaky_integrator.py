@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -44,8 +44,8 @@ class LI(AbstractNeuron):
 
     >>> neuron = LI(tau_mem=10e-3)
     >>> v, state = neuron(jnp.ones(2), neuron.initial_state((2,)))
-    >>> v
-    Array([0.0951626, 0.0951626], dtype=float32)
+    >>> v.round(4)
+    Array([0.0952, 0.0952], dtype=float32)
     """
 
     tau_mem: PositiveParameter = eqx.field(converter=positive, default=20e-3)
@@ -68,6 +68,6 @@ class LI(AbstractNeuron):
         v = self.v_leak + decay * (state.v - self.v_leak) + gain * value(self.resistance) * current
         return v, LIState(v)
 
-    def free(self) -> Self:
+    def free(self) -> LI:
         """Itself: it has no threshold."""
         return self

@@ -216,7 +216,8 @@ def _examples(hypothesis: Hypothesis, data: Dataset, names: tuple[str, ...], dec
         ):
             spiking = not np.array_equal(output, v)
             layers.append((_name(number, layer), _few(output), spiking))
-            membranes.append((_name(number, layer), _few(v)[:, : 5 if spiking else None]))
+            if spiking:
+                membranes.append((_name(number, layer), _few(v)[:, :5]))
         examples.append(
             Example(
                 image=_image(data, np.asarray(data.test.x[index])),

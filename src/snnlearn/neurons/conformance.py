@@ -1,0 +1,190 @@
+"""The laws that every neuron and every surrogate obeys; run them on your own.
+
+>>> from snnlearn.neurons import LIF, FastSigmoid
+>>> check_neuron(LIF(tau_mem=10e-3), key=jax.random.key(0))
+>>> check_surrogate(FastSigmoid(slope=10.0))
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from snnlearn.neurons.base import AbstractNeuron
+from snnlearn.neurons.surrogates import AbstractSurrogate
+
+NUM_STEPS = 12
+
+
+def check_neuron(neuron: AbstractNeuron, *, units: int = 5, spiking: bool = True, key: PRNGKeyArray) -> None:
+    """Check a neuron's laws on random currents, from 1/10 to 100 in strength, one for each unit.
+
+    Shape and dtype; under `jit`, `vmap` and `scan`, and in pieces, a sequence is what a plain loop gives; spikes are 0
+    or 1, and there are both; units are alike and alone; outputs are caused by what came before; forward mode = reverse
+    mode; `free()` never spikes and is linear.
+
+    Args:
+        neuron: the neuron.
+        units: how many of them; the size of its arrays, if it has any.
+        spiking: whether its output must be spikes; False where it is the membrane.
+        key: randomness of the currents.
+
+    Raises:
+        AssertionError: with a sentence that names the law.
+    """
+    name = type(neuron).__name__
+    strengths = jnp.logspace(-1, 2, units)[None, None]
+    currents = strengths * (0.5 + jax.random.normal(key, (3, NUM_STEPS, units)))
+    currents = currents.at[2].set(currents[0] - 2 * currents[1])
+
+    rest = neuron.initial_state((units,))
+    output, after = neuron(currents[0, 0], rest)
+    _demand(output.shape == (units,), f"{name} returned shape {output.shape} for {units} units")
+    _demand(output.dtype == currents.dtype, f"{name} returned {output.dtype} for a current of {currents.dtype}")
+    _demand(_type(after) == _type(rest), f"{name} gave a state of another structure, shape or dtype than it took")
+    _demand(after.v.shape == (units,), f"{name} has a membrane v of shape {after.v.shape} for {units} units")
+
+    outputs, membranes = _loop(neuron, currents)
+    if spiking:
+        _demand(bool(np.isin(outputs, (0, 1)).all()), f"{name} returned values other than 0 and 1")
+        _demand(set(np.unique(outputs)) == {0, 1}, f"{name} spiked never or always, so that nothing is checked")
+    pieces = _scan_in_pieces(neuron, currents)
+    _same(pieces, (outputs, membranes), f"{name} under jit, vmap and scan, in two pieces, differs from a plain loop")
+
+    order = np.roll(np.arange(units), 1)
+    permuted = jax.tree.map(lambda leaf: leaf[order] if jnp.shape(leaf) == (units,) else leaf, neuron)
+    outputs_permuted, _ = _scan_in_pieces(permuted, currents[..., order])
+    _same(outputs_permuted, outputs[..., order], f"{name} treats a unit by its place among the others")
+
+    _check_derivatives(neuron, currents[0], name)
+    _check_free(neuron, currents, name, spiking=spiking)
+
+
+def check_surrogate(surrogate: AbstractSurrogate) -> None:
+    """Check a surrogate's laws in float64, from 1/1000 to 10 on both sides of the threshold.
+
+    The spike is the Heaviside step, 0 at the threshold; the pseudo-derivative is the primitive's derivative, positive at
+    the threshold and finite far from it; under `jit` and `vmap`, forward and reverse mode of the spike give it.
+
+    Args:
+        surrogate: the surrogate.
+
+    Raises:
+        AssertionError: with a sentence that names the law.
+    """
+    name = type(surrogate).__name__
+    with jax.enable_x64(True):
+        size_key, tangent_key = jax.random.split(jax.random.key(0))
+        # Random, so that none is the kink of a piecewise primitive.
+        sizes = 10 ** jax.random.uniform(size_key, (50,), minval=-3.0, maxval=1.0)
+        x = jnp.concatenate([jnp.array([0.0, -0.0]), -sizes, sizes])
+        dx = jax.random.normal(tangent_key, x.shape)
+        spikes, psi, slope, forward, reverse = _surrogate_at(surrogate, x, dx)
+        _demand(spikes.dtype == x.dtype, f"{name} spikes in another dtype than its argument's")
+        _demand(bool(jnp.all(spikes == (x > 0).astype(x.dtype))), f"{name} is not the Heaviside step, 0 at the threshold")
+        _demand(bool(psi[0] > 0), f"{name} has no slope at the threshold")
+        _same(psi[2:], slope[2:], f"{name}.pseudo_derivative is not the derivative of its primitive", tolerance=1e-9)
+        _same(forward, psi * dx, f"{name} in forward mode is not its pseudo-derivative", tolerance=1e-9)
+        _same(reverse, psi, f"{name} in reverse mode is not its pseudo-derivative", tolerance=1e-9)
+
+    far = surrogate.pseudo_derivative(jnp.array([-1e4, 1e4], dtype=jnp.float32))
+    _demand(bool(jnp.isfinite(far).all()), f"{name} has a pseudo-derivative that is not finite far from the threshold")
+
+
+@eqx.filter_jit
+def _surrogate_at(surrogate: AbstractSurrogate, x: Float[Array, " n"], dx: Float[Array, " n"]) -> tuple[Array, ...]:
+    spikes, forward = jax.jvp(surrogate, (x,), (dx,))
+    slope, reverse = jax.vmap(jax.grad(surrogate.primitive))(x), jax.vmap(jax.grad(surrogate))(x)
+    return spikes, surrogate.pseudo_derivative(x), slope, forward, reverse
+
+
+def _loop(neuron: AbstractNeuron, currents: Float[Array, "B T n"]) -> tuple[np.ndarray, np.ndarray]:
+    outputs, membranes = np.empty(currents.shape), np.empty(currents.shape)
+    for b, sequence in enumerate(currents):
+        state = neuron.initial_state(sequence.shape[1:])
+        for t, current in enumerate(sequence):
+            output, state = neuron(current, state)
+            outputs[b, t], membranes[b, t] = output, state.v
+    return outputs, membranes
+
+
+def _scan(neuron: AbstractNeuron, currents: Float[Array, "T n"], state: Any) -> tuple[tuple[Array, Array], Any]:
+    def step(state, current):
+        output, state = neuron(current, state)
+        return state, (output, state.v)
+
+    state, activity = jax.lax.scan(step, state, currents)
+    return activity, state
+
+
+@eqx.filter_jit
+def _scan_batch(neuron: AbstractNeuron, currents: Float[Array, "B T n"], states: Any) -> tuple[Any, Any]:
+    return jax.vmap(lambda xs, state: _scan(neuron, xs, state))(currents, states)
+
+
+def _scan_in_pieces(neuron: AbstractNeuron, currents: Float[Array, "B T n"]) -> tuple[Array, Array]:
+    half = currents.shape[1] // 2
+    rest = neuron.initial_state(currents.shape[2:])
+    states = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (len(currents), *leaf.shape)), rest)
+    first, states = _scan_batch(neuron, currents[:, :half], states)
+    second, _ = _scan_batch(neuron, currents[:, half:], states)
+    return jax.tree.map(lambda a, b: jnp.concatenate([a, b], axis=1), first, second)
+
+
+@eqx.filter_jit
+def _derivatives(neuron: AbstractNeuron, currents: Float[Array, "T n"], along: Float[Array, "T n"]) -> Any:
+    """Of the outputs: the Jacobian by the currents in forward mode; in reverse mode, along a cotangent, by all."""
+    parameters, constants = eqx.partition(neuron, eqx.is_inexact_array)
+
+    def outputs(currents, parameters):
+        neuron = eqx.combine(parameters, constants)
+        return _scan(neuron, currents, neuron.initial_state(currents.shape[1:]))[0][0]
+
+    return jax.jacfwd(outputs)(currents, parameters), jax.vjp(outputs, currents, parameters)[1](along)
+
+
+def _check_derivatives(neuron: AbstractNeuron, currents: Array, name: str) -> None:
+    along = jnp.cos(jnp.arange(currents.size, dtype=currents.dtype)).reshape(currents.shape)
+    forward, (reverse, by_parameters) = _derivatives(neuron, currents, along)
+    _demand(bool(jnp.isfinite(forward).all()), f"{name} has a derivative that is not finite")
+    _demand(bool(jnp.any(forward != 0)), f"{name} has no derivative: its surrogate is not used")
+    _same(reverse, jnp.einsum("tn,tnsm->sm", along, forward), f"{name} differs in forward and in reverse mode")
+    jacobian = np.asarray(forward)
+    t, n, s, m = np.indices(jacobian.shape)
+    _demand(not jacobian[s > t].any(), f"{name} answers to a current before it comes")
+    _demand(not jacobian[n != m].any(), f"{name} has units that feel each other's currents")
+    finite = all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(by_parameters))
+    _demand(finite, f"{name} has a gradient by its parameters that is not finite")
+
+
+def _check_free(neuron: AbstractNeuron, currents: Array, name: str, *, spiking: bool) -> None:
+    free = neuron.free()
+    outputs, membranes = _loop(free, currents)
+    if spiking:
+        _demand(not outputs.any(), f"{name}.free() spikes")
+    response = membranes - free.initial_state(currents.shape[2:]).v[None, None]
+    superposition = response[0] - 2 * response[1]
+    _demand(bool(jnp.any(superposition != 0)), f"{name}.free() does not answer to currents")
+    _same(response[2], superposition, f"{name}.free() is not linear in its currents")
+
+
+def _type(tree: Any) -> Any:
+    return jax.tree.structure(tree), [(leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(tree)]
+
+
+def _demand(law: bool, sentence: str) -> None:
+    """`assert`, but not switched off by `python -O`."""
+    if not law:
+        raise AssertionError(sentence)
+
+
+def _same(actual: Any, expected: Any, sentence: str, *, tolerance: float = 1e-5) -> None:
+    """Equal to rounding, which is measured by the largest value: a sum of large terms may be small."""
+    for a, b in zip(jax.tree.leaves(actual), jax.tree.leaves(expected), strict=True):
+        b = np.asarray(b)
+        _demand(bool(np.allclose(a, b, rtol=tolerance, atol=tolerance * np.abs(b).max())), sentence)

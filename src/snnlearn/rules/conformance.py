@@ -1,0 +1,101 @@
+"""The laws that every learning rule obeys; run them on your own.
+
+>>> from snnlearn.losses import CrossEntropy
+>>> from snnlearn.network import feedforward
+>>> from snnlearn.rules import BPTT
+>>> network = feedforward((4, 3, 2), key=jax.random.key(0))
+>>> batch = 20 * jax.random.normal(jax.random.key(2), (2, 20, 4)), jnp.array([0, 1])
+>>> check_rule(BPTT(), network, CrossEntropy(), *batch, key=jax.random.key(1))
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray, Shaped
+
+from snnlearn.losses import AbstractLoss
+from snnlearn.network import Network, unroll
+from snnlearn.neurons import AbstractSpikingNeuron, Delayed
+from snnlearn.rules.base import AbstractRule
+
+
+def check_rule(
+    rule: AbstractRule,
+    network: Network,
+    loss: AbstractLoss,
+    inputs: Float[Array, "B T ..."],
+    targets: Shaped[Array, "B ..."],
+    *,
+    deterministic: bool = True,
+    key: PRNGKeyArray,
+) -> None:
+    """Check a rule's laws on a network, a loss and a batch.
+
+    The loss is the mean of the samples' losses; the gradient has the structure, the shapes and the types of the
+    network's parameters and is finite; the same key gives the same, under `jit` too. A deterministic rule ignores its
+    key, and its gradient of a batch is the mean of its gradients of the samples.
+
+    Args:
+        rule: the rule.
+        network: a network that spikes on the inputs: on a silent one most laws hold of themselves.
+        loss: a loss that the rule accepts.
+        inputs: encoded data, `[B, T, *in_shape]`, B ≥ 2.
+        targets: what the loss takes, `[B, ...]`.
+        deterministic: whether the rule draws nothing at random.
+        key: randomness of the rule.
+
+    Raises:
+        AssertionError: with a sentence that names the law, or that says that the network is silent.
+    """
+    name = type(rule).__name__
+    outputs = jax.vmap(lambda xs: unroll(network, xs)[0].outputs)(inputs)
+    for number, (layer, output) in enumerate(zip(network.layers, outputs, strict=True), start=1):
+        _demand(not _spikes(layer.neuron) or bool(output.any()), f"layer {number} is silent, so that nothing is checked")
+
+    value, gradient = rule(network, loss, inputs, targets, key=key)
+    _same(value, jnp.mean(jax.vmap(loss)(outputs, targets)), f"{name} gave a loss that is not the mean of the samples'")
+    parameters = eqx.filter(network, eqx.is_inexact_array)
+    _demand(_type(gradient) == _type(parameters), f"{name} gave a gradient of another structure than the network's")
+    leaves = jax.tree.leaves(gradient)
+    _demand(all(bool(jnp.isfinite(leaf).all()) for leaf in leaves), f"{name} gave a gradient that is not finite")
+    _demand(any(bool(leaf.any()) for leaf in leaves), f"{name} gave no gradient at all")
+
+    compiled = eqx.filter_jit(rule)
+    _same(compiled(network, loss, inputs, targets, key=key), (value, gradient), f"{name} differs under jit")
+    if not deterministic:
+        return
+    other = compiled(network, loss, inputs, targets, key=jax.random.fold_in(key, 1))
+    _same(other, (value, gradient), f"{name} depends on its key; is it deterministic?")
+    singles = [
+        compiled(network, loss, inputs[b : b + 1], targets[b : b + 1], key=key)[1] for b in range(len(inputs))
+    ]
+    mean = jax.tree.map(lambda *leaves: sum(leaves) / len(leaves), *singles)
+    _same(gradient, mean, f"{name} gave a gradient of the batch that is not the mean of the samples' gradients")
+
+
+def _spikes(neuron: Any) -> bool:
+    while isinstance(neuron, Delayed):
+        neuron = neuron.neuron
+    return isinstance(neuron, AbstractSpikingNeuron)
+
+
+def _type(tree: Any) -> Any:
+    return jax.tree.structure(tree), [(leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(tree)]
+
+
+def _demand(law: bool, sentence: str) -> None:
+    """`assert`, but not switched off by `python -O`."""
+    if not law:
+        raise AssertionError(sentence)
+
+
+def _same(actual: Any, expected: Any, sentence: str) -> None:
+    """Equal to rounding, which is measured by the largest value: a sum of large terms may be small."""
+    for a, b in zip(jax.tree.leaves(actual), jax.tree.leaves(expected), strict=True):
+        b = np.asarray(b)
+        _demand(bool(np.allclose(a, b, rtol=1e-4, atol=1e-5 * np.abs(b).max(initial=0.0))), sentence)
