@@ -10,7 +10,8 @@ from jaxtyping import Array, Float
 
 from snnlearn.network.layer import Layer
 from snnlearn.network.network import Network, unroll
-from snnlearn.neurons import AbstractSpikingNeuron, Delayed
+from snnlearn.neurons import AbstractSpikingNeuron
+from snnlearn.neurons.delayed import undelayed
 
 
 class Diagnosis(NamedTuple):
@@ -49,9 +50,7 @@ def diagnose(network: Network, inputs: Float[Array, "B T ..."]) -> tuple[Diagnos
 
 
 def _diagnose(layer: Layer, xs: Array, spikes: Array) -> Diagnosis | None:
-    neuron = layer.neuron
-    while isinstance(neuron, Delayed):
-        neuron = neuron.neuron
+    neuron = undelayed(layer.neuron)
     if not isinstance(neuron, AbstractSpikingNeuron):
         return None
     per_step = jnp.mean(spikes, axis=(0, 1))

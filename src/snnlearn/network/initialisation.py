@@ -9,11 +9,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import check_positive
 from snnlearn.network.layer import Layer
 from snnlearn.network.network import Network
 from snnlearn.network.synapses import AbstractSynapses
-from snnlearn.neurons import AbstractNeuron, AbstractSpikingNeuron
+from snnlearn.neurons import AbstractSpikingNeuron
+from snnlearn.neurons.delayed import undelayed
 
 
 class AbstractInitialisation(eqx.Module):
@@ -56,6 +58,8 @@ class FluctuationDriven(AbstractInitialisation):
 
     def __check_init__(self):
         check_positive(self, xi=self.xi, recurrent_share=self.recurrent_share)
+        if self.recurrent_share >= 1:
+            raise SnnlearnError(f"FluctuationDriven: recurrent_share is {self.recurrent_share}; give a share below 1")
 
     def __call__(self, network: Network, inputs: Float[Array, "B T ..."], *, key: PRNGKeyArray) -> Network:
         """See the base."""
@@ -68,7 +72,7 @@ class FluctuationDriven(AbstractInitialisation):
 
     def _draw(self, layer: Layer, xs: Array, key: PRNGKeyArray) -> Layer:
         key, recurrent_key = jax.random.split(key)
-        variance = jnp.square(_distance_to_threshold(layer.neuron) / self.xi)
+        variance = jnp.square(_distance_to_threshold(layer) / self.xi)
         share = 0.0 if layer.recurrent is None else self.recurrent_share
         synapses = _scaled(layer.synapses.redrawn(key=key), layer, xs, (1 - share) * variance)
         if layer.recurrent is None:
@@ -79,11 +83,11 @@ class FluctuationDriven(AbstractInitialisation):
         return Layer(synapses, layer.neuron, recurrent)
 
 
-def _distance_to_threshold(neuron: AbstractNeuron) -> Array:
+def _distance_to_threshold(layer: Layer) -> Array:
+    neuron = undelayed(layer.neuron)
     if not isinstance(neuron, AbstractSpikingNeuron):
         return jnp.ones(())
-    resting = neuron.initial_state(()).v if jnp.ndim(neuron.v_th) == 0 else jnp.zeros(())
-    return jnp.mean(jnp.asarray(neuron.v_th)) - resting
+    return jnp.mean(neuron.v_th - neuron.initial_state(layer.shape).v)
 
 
 def _scaled(synapses: AbstractSynapses, layer: Layer, xs: Array, variance: Array) -> AbstractSynapses:
