@@ -62,7 +62,7 @@ class Worker:
             env=environment,
         )
         self.report = self._answer()
-        self.rounds: list[list[float]] = []
+        self.rounds: list[list[tuple[float, float]]] = []
 
     def train(self, steps: int) -> None:
         """One turn: so many steps, each timed."""
@@ -92,10 +92,10 @@ def compare(task: str, names: list[str], pythons: dict[str, Path], options: argp
     workers = []
     try:
         for name in names:
-            print(f"  {name} is set up", end="\r", flush=True)
+            print(f"  setting up {name:20}", end="\r", flush=True)
             workers.append(Worker(name, task, pythons[name], options.threads))
         for number in range(options.rounds):
-            print(f"  round {number + 1} of {options.rounds}   ", end="\r", flush=True)
+            print(f"  round {number + 1} of {options.rounds:20}", end="\r", flush=True)
             for worker in workers:
                 worker.train(options.steps)
         return {worker.name: summary(worker, workers[0]) for worker in workers}
@@ -106,36 +106,41 @@ def compare(task: str, names: list[str], pythons: dict[str, Path], options: argp
 
 def summary(worker: Worker, subject: Worker) -> dict:
     """Times in ms, and how they compare with the subject's, round by round."""
-    times = [1e3 * seconds for turn in worker.rounds for seconds in turn]
-    ratios = [
-        statistics.median(own) / statistics.median(others)
-        for own, others in zip(worker.rounds, subject.rounds, strict=True)
-    ]
+
+    def ratio(which: int) -> list[float]:
+        return [
+            statistics.median(step[which] for step in own) / statistics.median(step[which] for step in others)
+            for own, others in zip(worker.rounds, subject.rounds, strict=True)
+        ]
+
+    steps = [step for turn in worker.rounds for step in turn]
+    clock = [1e3 * seconds for seconds, _ in steps]
     return {
-        "median_ms": statistics.median(times),
-        "min_ms": min(times),
-        "max_ms": max(times),
-        "ratio": statistics.median(ratios),
-        "ratio_min": min(ratios),
-        "ratio_max": max(ratios),
+        "median_ms": statistics.median(clock),
+        "min_ms": min(clock),
+        "max_ms": max(clock),
+        "ratios": ratio(0),
+        "ratio": statistics.median(ratio(0)),
+        "processor_ms": 1e3 * statistics.median(seconds for _, seconds in steps),
+        "processor_ratio": statistics.median(ratio(1)),
         "training_mb": worker.report["peak_mb"] - worker.report["idle_mb"],
         **worker.report,
-        "times_ms": [[1e3 * seconds for seconds in turn] for turn in worker.rounds],
     }
 
 
 def table(results: dict[str, dict], subject: str) -> str:
     """The results, fastest first."""
     lines = [
-        f"| contender | median ms | min – max | × {subject} (by round) | MB for training | peak MB | hidden density |",
-        "|---|---|---|---|---|---|---|",
+        f"| contender | ms | min – max | × {subject} | processor ms | × {subject} | MB to train | peak MB | density |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for name, r in sorted(results.items(), key=lambda item: item[1]["median_ms"]):
         version = next(iter(r["versions"].values()))
         densities = ", ".join(f"{100 * d:.1f} %" for d in r["densities"]) or "–"
         lines.append(
             f"| {name} {version} | {r['median_ms']:.0f} | {r['min_ms']:.0f} – {r['max_ms']:.0f} "
-            f"| {r['ratio']:.2f} ({r['ratio_min']:.2f} – {r['ratio_max']:.2f}) "
+            f"| {r['ratio']:.2f} ({min(r['ratios']):.2f} – {max(r['ratios']):.2f}) "
+            f"| {r['processor_ms']:.0f} | {r['processor_ratio']:.2f} "
             f"| {r['training_mb']:.0f} | {r['peak_mb']:.0f} | {densities} |"
         )
     return "\n".join(lines)
@@ -170,9 +175,12 @@ def main() -> None:
     if not options.peers_python.exists() and names != [SUBJECT]:
         print(f"No peers: {options.peers_python} does not exist; 'make -C benchmarks peers' creates their environment.")
         names = [SUBJECT]
-    pythons = dict.fromkeys(names, options.peers_python) | {SUBJECT: Path(sys.executable)}
+    peers_python: Path = options.peers_python
+    pythons = dict.fromkeys(names, peers_python) | {SUBJECT: Path(sys.executable)}
 
-    print(f"{INPUTS} inputs at {100 * INPUT_DENSITY:.0f} %, T = {STEPS}, batch {BATCH}, Adam, {options.threads} threads")
+    print(
+        f"{INPUTS} inputs at {100 * INPUT_DENSITY:.0f} %, T = {STEPS}, batch {BATCH}, Adam, {options.threads} threads"
+    )
     load_before, results = os.getloadavg(), {}
     for task, shape in TASKS.items():
         if task in options.tasks:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -36,10 +37,7 @@ class Task:
             return (rng.standard_normal((fan_in, out)) / math.sqrt(fan_in)).astype(np.float32)
 
         sizes = (INPUTS, *self.hidden)
-        hidden = [
-            [draw(a, b), draw(b, b)] if self.recurrent else [draw(a, b)]
-            for a, b in zip(sizes[:-1], sizes[1:], strict=True)
-        ]
+        hidden = [[draw(a, b), draw(b, b)] if self.recurrent else [draw(a, b)] for a, b in pairwise(sizes)]
         return [*hidden, [draw(sizes[-1], CLASSES)]]
 
 

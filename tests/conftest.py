@@ -7,6 +7,8 @@ import pytest
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
+# Tests are many small programs, each run a few times: compiling them is most of the work.
+jax.config.update("jax_disable_most_optimizations", True)
 
 
 @pytest.fixture

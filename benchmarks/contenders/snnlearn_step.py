@@ -7,19 +7,25 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from task import BATCH, CLASSES, DECAY_STEPS, INPUTS, LEARNING_RATE, STEPS, Task
 
 from snnlearn.losses import CrossEntropy
-from snnlearn.network import Network, feedforward, unroll
+from snnlearn.network import Dense, Network, feedforward, unroll
 from snnlearn.neurons import LI, LIF
 from snnlearn.rules import BPTT
+from task import CLASSES, DECAY_STEPS, INPUTS, LEARNING_RATE, Task
 
-PACKAGES = ("jax", "equinox", "optax")
+PACKAGES = ("snnlearn", "jax", "equinox", "optax")
 
 
 def build(task: Task, x: np.ndarray, y: np.ndarray) -> SnnlearnStep:
     """A network with the task's weights."""
     return SnnlearnStep(task, x, y)
+
+
+def weights(network: Network, layer: int) -> list[jax.Array]:
+    """The weights of a layer's synapses, and of those to itself where it has them."""
+    parts = network.layers[layer]
+    return [synapses.weight for synapses in (parts.synapses, parts.recurrent) if isinstance(synapses, Dense)]
 
 
 class SnnlearnStep:
@@ -34,11 +40,10 @@ class SnnlearnStep:
             recurrent=task.recurrent,
             key=jax.random.key(0),
         )
-        for layer, weights in enumerate(task.weights()):
-            self._set(layer, [jnp.asarray(w.T) for w in weights])
+        for layer, initial in enumerate(task.weights()):
+            self._set(layer, [jnp.asarray(w.T) for w in initial])
         optimizer = optax.adam(LEARNING_RATE)
-        self.optimizer_state = optimizer.init(eqx.filter(self.network, eqx.is_inexact_array))
-        assert x.shape == (BATCH, STEPS, INPUTS)
+        self.optimizer_state = optimizer.init(eqx.filter(self.network, eqx.is_inexact_array))  # pyright: ignore
         self.x, self.y = jnp.asarray(x), jnp.asarray(y)
 
         @eqx.filter_jit
@@ -49,21 +54,13 @@ class SnnlearnStep:
         @eqx.filter_jit
         def step(network, optimizer_state, x, y):
             loss, gradient = BPTT()(network, CrossEntropy(), x, y, key=jax.random.key(0))
-            updates, optimizer_state = optimizer.update(gradient, optimizer_state)
-            return eqx.apply_updates(network, updates), optimizer_state, loss
+            updates, optimizer_state = optimizer.update(gradient, optimizer_state)  # pyright: ignore
+            return eqx.apply_updates(network, updates), optimizer_state, loss  # pyright: ignore
 
         self._densities, self._step = densities, step
 
-    def _weights(self, layer: int) -> list[jax.Array]:
-        parts = self.network.layers[layer]
-        return [s.weight for s in (parts.synapses, parts.recurrent) if s is not None]
-
-    def _set(self, layer: int, weights: list[jax.Array]) -> None:
-        def where(network: Network):
-            parts = network.layers[layer]
-            return [s.weight for s in (parts.synapses, parts.recurrent) if s is not None]
-
-        self.network = eqx.tree_at(where, self.network, weights)
+    def _set(self, layer: int, values: list[jax.Array]) -> None:
+        self.network = eqx.tree_at(lambda network: weights(network, layer), self.network, values)
 
     def densities(self) -> list[float]:
         """See the protocol."""
@@ -71,7 +68,7 @@ class SnnlearnStep:
 
     def scale(self, layer: int, factor: float) -> None:
         """See the protocol."""
-        self._set(layer, [w * factor for w in self._weights(layer)])
+        self._set(layer, [w * factor for w in weights(self.network, layer)])
 
     def step(self) -> float:
         """See the protocol."""

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import snntorch
 import torch
+
 from contenders.torch_step import TorchStep, linear
 from task import DECAY_STEPS, Task
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from spikingjelly.activation_based import functional, layer, neuron
+
 from contenders.torch_step import TorchStep
 from contenders.torch_step import linear as single_step_linear
-from spikingjelly.activation_based import functional, layer, neuron
 from task import DECAY_STEPS, Task
 
 PACKAGES = ("spikingjelly", "torch")

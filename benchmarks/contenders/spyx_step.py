@@ -9,6 +9,7 @@ import optax
 import spyx
 import spyx.optimize
 from flax import nnx
+
 from task import CLASSES, DECAY_STEPS, LEARNING_RATE, Task
 
 PACKAGES = ("spyx", "jax", "flax", "optax")

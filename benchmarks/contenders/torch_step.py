@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from task import LEARNING_RATE, STEPS, Task
+
+from task import LEARNING_RATE, Task
 
 PACKAGES = ("torch",)
 
@@ -66,9 +67,9 @@ class Products(torch.nn.Module):
         for n, layer in enumerate(self.layers):
             x = layer(x)
             if n < len(self.recurrent):
-                # Step by step, since a recurrent layer cannot do otherwise; there is none after the last step.
+                # A recurrent layer cannot but go step by step.
                 before = torch.zeros_like(x[0])
-                x = torch.stack([before := x[t] + self.recurrent[n](before) for t in range(STEPS)])
+                x = torch.stack([before := current + self.recurrent[n](before) for current in x])
         return [], x
 
 

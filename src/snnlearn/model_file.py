@@ -71,16 +71,17 @@ def load(path: str | os.PathLike) -> tuple[Hypothesis, tuple[str, ...]]:
     if not path.is_file():
         raise SnnlearnError(f"{path} is not a file; give the path of a model, such as RUN/model.npz")
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
+        # Opened here, since NumPy leaves a damaged file open.
+        with path.open("rb") as file:
+            arrays = dict(np.load(file, allow_pickle=False))
         structure = json.loads(arrays.pop("structure").tobytes())
-        known = structure["format"] == FORMAT
+        found = structure["format"], structure["version"]
     except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error) as error:
         raise SnnlearnError(f"{path} is damaged or no snnlearn model; save it again") from error
-    if not known or structure["version"] != VERSION:
+    if found != (FORMAT, VERSION):
         raise SnnlearnError(
-            f"{path} is of format {structure['format']!r} version {structure.get('version')!r}; this is snnlearn, which "
-            f"reads {FORMAT!r} version {VERSION}"
+            f"{path} is of format {found[0]!r} version {found[1]!r}; this snnlearn reads {FORMAT!r} version {VERSION}: "
+            "use another version, or train again"
         )
     try:
         hypothesis = _construct(structure["hypothesis"], arrays)

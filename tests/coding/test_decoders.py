@@ -11,10 +11,27 @@ import pytest
 from jax.core import Tracer
 
 from snnlearn._errors import SnnlearnError
-from snnlearn.coding import AbstractDecoder, FirstSpike, LastMembrane, MaxMembrane, MeanMembrane, SpikeCount
+from snnlearn.coding import (
+    AbstractDecoder,
+    FilteredRate,
+    FirstSpike,
+    LastMembrane,
+    MaxMembrane,
+    MeanMembrane,
+    SpikeCount,
+)
 from snnlearn.coding.conformance import check_decoder
 
-DECODERS = [MeanMembrane(), MaxMembrane(), LastMembrane(), SpikeCount(), FirstSpike(), FirstSpike(scale=2e-3, dt=4e-3)]
+DECODERS = [
+    MeanMembrane(),
+    MaxMembrane(),
+    LastMembrane(),
+    SpikeCount(),
+    FirstSpike(),
+    FirstSpike(scale=2e-3, dt=4e-3),
+    FilteredRate(),
+    FilteredRate(tau=6e-3, dt=2e-3),
+]
 
 
 @pytest.mark.parametrize("decoder", DECODERS, ids=lambda decoder: type(decoder).__name__)
@@ -61,6 +78,20 @@ def test_membrane_and_count_scores():
     np.testing.assert_array_equal(MaxMembrane()(output), [4.0, 0.0])
     np.testing.assert_array_equal(LastMembrane()(output), [-2.0, 0.0])
     np.testing.assert_array_equal(SpikeCount()(output), [3.0, -6.0])
+
+
+@pytest.mark.parametrize(("tau", "dt"), [(20e-3, 1e-3), (6e-3, 2e-3)])
+def test_filtered_rate_is_the_last_state_of_an_exponential_filter(tau, dt):
+    """Step by step; and for coins its mean is the rate, its variance `p (1 − p) (1 − κ) / (1 + κ) / dt²`."""
+    spikes = np.random.default_rng(0).random((400, 2000)) < 0.2
+    rate, kappa = np.zeros(2000), np.exp(-dt / tau)
+    for step in spikes:
+        rate = kappa * rate + (1 - kappa) * step / dt
+    decoded = np.asarray(FilteredRate(tau, dt)(jnp.array(spikes, jnp.float32)))
+    np.testing.assert_allclose(decoded, rate, rtol=1e-4, atol=1e-4)
+    variance = 0.16 / dt**2 * (1 - kappa) / (1 + kappa)
+    assert abs(decoded.mean() - 0.2 / dt) < 4 * np.sqrt(variance / 2000)
+    np.testing.assert_allclose(decoded.var(), variance, rtol=0.15)
 
 
 # First spike: all 2⁶ spike trains of 6 steps, one per class
@@ -120,3 +151,9 @@ def test_first_spike_between_spikes_is_the_expected_time_of_coins():
 def test_misuse_says_what_to_do(fields, message):
     with pytest.raises(SnnlearnError, match=message):
         FirstSpike(**fields)
+
+
+@pytest.mark.parametrize(("fields", "message"), [({"tau": 0}, "tau is 0.0"), ({"dt": 0.1}, "longer than tau")])
+def test_misuse_of_the_filtered_rate(fields, message):
+    with pytest.raises(SnnlearnError, match=message):
+        FilteredRate(**fields)

@@ -219,7 +219,8 @@ def _one_epoch(
         inputs = encode(encoder, train.x[index], key=encoder_key)  # pyright: ignore[reportArgumentType]
         network = eqx.combine(parameters, constants)
         loss, gradient = algorithm.rule(network, algorithm.loss, inputs, train.y[index], key=rule_key)  # pyright: ignore
-        updates, optimizer_state = algorithm.optimizer.update(gradient, optimizer_state, parameters)  # pyright: ignore
+        with jax.numpy_dtype_promotion("standard"):  # Optax counts on it, whatever the caller has set
+            updates, optimizer_state = algorithm.optimizer.update(gradient, optimizer_state, parameters)  # pyright: ignore
         return (eqx.apply_updates(parameters, updates), optimizer_state), loss
 
     batches = order.reshape(num_batches, algorithm.batch_size), jax.random.split(batches_key, num_batches)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
+
+# XLA reports every small difference between the machine and the one that a kept program was compiled on.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -13,26 +17,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: instead of those of the process.
 
     Returns:
-        the exit status: 0, 2 for input that cannot be used, 130 after ctrl-C.
+        the exit status: 0, 2 for input that cannot be used, 130 after ctrl-C, 141 if nobody reads the output.
     """
     from snnlearn._errors import SnnlearnError
 
     try:
         return _run(list(sys.argv[1:] if arguments is None else arguments))
-    except SnnlearnError as error:
+    except BrokenPipeError:
+        # What is still in the buffer has nowhere to go either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except (SnnlearnError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        print("interrupted", *interrupt.args, sep="; ", file=sys.stderr)
         return 130
 
 
 def _run(arguments: list[str]) -> int:
-    import dataclasses
     from typing import Annotated
 
     import tyro
 
+    from snnlearn._errors import SnnlearnError
     from snnlearn.cli.options import Encode, Evaluate, Predict, Train
 
     if not arguments:
@@ -57,12 +65,10 @@ def _run(arguments: list[str]) -> int:
 
     match command:
         case Train(resume=None):
-            return commands.train(dataclasses.replace(command, config=None))
+            return commands.train(command)
         case Train(resume=run) if run is not None:
-            if dataclasses.replace(command, resume=None) != Train():
-                from snnlearn._errors import SnnlearnError
-
-                raise SnnlearnError("--resume takes all options from the run; drop the other options")
+            if others := [a for a in arguments if a.startswith("--") and not a.startswith("--resume")]:
+                raise SnnlearnError(f"--resume takes all options from the run; drop {' '.join(others)}")
             return commands.resume(run)
         case Evaluate():
             return commands.evaluate(command)

@@ -46,8 +46,8 @@ def _file(path: Path, options: Train, split: dict) -> Dataset:
     if path.suffix in (".h5", ".hdf5") or path.is_dir():
         return data.events(path, num_steps=options.num_steps, duration=options.num_steps * options.dt, **split)
     raise SnnlearnError(
-        f"--data is {str(path)!r}; give digits, mnist, fashion-mnist, yin-yang, randman, spike-xor, an .npz file, or an "
-        ".h5 file or folder of events"
+        f"--data is {str(path)!r}; give digits, mnist, fashion-mnist, yin-yang, randman, spike-xor, an .npz file, or "
+        "an .h5 file or folder of events"
     )
 
 
@@ -217,7 +217,9 @@ def _loss(options: Train, dt: float) -> losses.AbstractLoss:
         losses.CrossEntropy(decoder) if options.loss == "cross-entropy" else losses.ClassMeanSquaredError(decoder)
     )
     if options.rate_band is not None:
-        loss = loss + options.rate_band_weight * losses.RateBand(low=options.rate_band[0], high=options.rate_band[1], dt=dt)
+        loss = loss + options.rate_band_weight * losses.RateBand(
+            low=options.rate_band[0], high=options.rate_band[1], dt=dt
+        )
     return loss
 
 

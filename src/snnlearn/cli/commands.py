@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import shlex
@@ -12,17 +11,19 @@ from pathlib import Path
 import jax
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from snnlearn import report, risk
 from snnlearn._errors import SnnlearnError
 from snnlearn.algorithms import GradientDescent, Training
 from snnlearn.cli import build
+from snnlearn.cli.config import as_table
 from snnlearn.cli.options import Encode, Evaluate, Predict, Train
-from snnlearn.cli.run_folder import RunFolder
-from snnlearn.coding import AbstractEncoder
+from snnlearn.cli.run_folder import RunFolder, new_folder
+from snnlearn.coding import AbstractEncoder, Rescaled, Spikes
 from snnlearn.data import Dataset, digits, read_labelled, read_values
+from snnlearn.hypothesis import Hypothesis
 from snnlearn.hypothesis import predict as decide
 from snnlearn.model_file import load, save, write_atomically
 from snnlearn.report.measure import select, summarise
@@ -30,7 +31,11 @@ from snnlearn.report.measure import select, summarise
 
 def keep_compiled_programs() -> None:
     """Let JAX keep compiled programs in the user's cache folder, so that a second start compiles nothing."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "snnlearn" / "xla"
+    try:
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "snnlearn" / "xla"
+        cache.mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError):
+        return  # There is no home that can be written: each start compiles.
     jax.config.update("jax_compilation_cache_dir", str(cache))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
@@ -39,27 +44,35 @@ def keep_compiled_programs() -> None:
 def train(options: Train) -> int:
     """Train from the start."""
     # All that can be wrong with the options shows before the folder is made.
-    prepared = _prepare(options)
-    folder = RunFolder.create(options.out, options)
-    return _finish(folder, options, *prepared)
+    options.check()
+    path = new_folder(options.out, options.data)
+    task, encoder, algorithm, training = _prepare(options)
+    return _finish(RunFolder.create(path, options), options, task, encoder, algorithm, training)
 
 
 def resume(path: Path) -> int:
     """Go on with a run."""
     folder = RunFolder.open(path)
     options = folder.options()
+    options.check()
     task, encoder, algorithm, fresh = _prepare(options)
     return _finish(folder, options, task, encoder, algorithm, folder.restore(fresh))
 
 
+def _console() -> Console:
+    # What is printed holds names of files and classes, which are no markup.
+    return Console(markup=False, emoji=False, highlight=False)
+
+
 def _prepare(options: Train) -> tuple[Dataset, AbstractEncoder, GradientDescent, Training]:
     keep_compiled_programs()
-    task = build.dataset(options)
-    encoder = build.encoder(options, task)
-    network = build.structure(options, task, encoder)
-    algorithm = build.algorithm(options, task, network.dt)
-    keys = jax.vmap(jax.random.key)(np.arange(options.seed, options.seed + options.seeds))
-    return task, encoder, algorithm, algorithm.start(encoder, network, task, keys=keys)
+    with _console().status("Preparing"):
+        task = build.dataset(options)
+        encoder = build.encoder(options, task)
+        algorithm = build.algorithm(options, task, encoder.dt)
+        network = build.structure(options, task, encoder)
+        keys = jax.vmap(jax.random.key)(np.arange(options.seed, options.seed + options.seeds))
+        return task, encoder, algorithm, algorithm.start(encoder, network, task, keys=keys)
 
 
 def _finish(
@@ -70,29 +83,17 @@ def _finish(
     algorithm: GradientDescent,
     training: Training,
 ) -> int:
-    console = Console()
+    console = _console()
+    console.print(f"Run: {folder.path}", soft_wrap=True)
     try:
         training = _run_epochs(console, folder, task, encoder, algorithm, training)
+        folder.close()
+        with console.status("Measuring the risk"):
+            summary = _conclude(folder, options, task, algorithm.hypotheses(encoder, training), training)
     except KeyboardInterrupt:
-        console.print(f"Interrupted. Go on with: snnlearn train --resume {shlex.quote(str(folder.path))}")
-        raise
+        raise KeyboardInterrupt(f"go on with {folder.resume_command()}") from None
     finally:
         folder.close()
-    history, seconds = folder.history(np.asarray(training.best_epoch))
-    hypotheses = algorithm.hypotheses(encoder, training)
-    with console.status("Measuring the risk"):
-        summary = summarise(
-            hypotheses,
-            task,
-            history,
-            title=_title(options, task),
-            wall_time=seconds,
-            config={k: v for k, v in dataclasses.asdict(options).items() if v is not None},
-            reproduce=f"snnlearn train --config {folder.path / 'config.toml'}",
-        )
-        save(hypotheses[select(history)], folder.path / "model.npz", class_names=summary.class_names)
-        write_atomically(folder.path / "summary.json", json.dumps(_numbers(summary), indent=1).encode())
-        report.write_html(summary, folder.path / "report.html")
     report.print_summary(summary, console)
     console.print(f"Report: {folder.path / 'report.html'}", soft_wrap=True)
     return 0
@@ -111,25 +112,51 @@ def _run_epochs(
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
+        SpinnerColumn(finished_text=""),
         TextColumn("{task.fields[note]}"),
     )
     done = int(training.epoch[0])
+    if done == algorithm.epochs:
+        return training
     with Progress(*columns, console=console) as progress:
-        bar = progress.add_task("Training", total=algorithm.epochs, completed=done, note="compiling")
-        for epoch in range(done + 1, algorithm.epochs + 1):
-            start = time.perf_counter()
-            training, metrics = jax.block_until_ready(algorithm.epoch(encoder, training, task))
-            if not np.all(np.isfinite(metrics.training_loss)):
-                raise SnnlearnError(
-                    f"the training loss is not finite in epoch {epoch}; lower --learning-rate or set --clip-gradient"
-                )
-            folder.add_metrics(epoch, metrics, time.perf_counter() - start)
-            folder.checkpoint(training, last=epoch == algorithm.epochs)
-            note = (
-                f"loss {np.mean(metrics.training_loss):.3f}, validation error {np.mean(metrics.validation_error):.2%}"
-            )
-            progress.update(bar, advance=1, note=note)
+        bar = progress.add_task("Epoch", total=algorithm.epochs, completed=done, note="compiling")
+        try:
+            for epoch in range(done + 1, algorithm.epochs + 1):
+                start = time.perf_counter()
+                trained, metrics = jax.block_until_ready(algorithm.epoch(encoder, training, task))
+                if not np.all(np.isfinite(metrics.training_loss)):
+                    raise SnnlearnError(
+                        f"the training loss is not finite in epoch {epoch}; lower --learning-rate, or set "
+                        "--clip-gradient"
+                    )
+                folder.add_metrics(epoch, metrics, time.perf_counter() - start)
+                training = trained
+                folder.checkpoint(training, now=epoch == algorithm.epochs)
+                loss, error = np.mean(metrics.training_loss), np.mean(metrics.validation_error)
+                progress.update(bar, advance=1, note=f"loss {loss:.3f}, validation error {error:.2%}")
+        except KeyboardInterrupt:
+            folder.checkpoint(training, now=True)
+            raise
     return training
+
+
+def _conclude(
+    folder: RunFolder, options: Train, task: Dataset, hypotheses: list[Hypothesis], training: Training
+) -> report.RunSummary:
+    """Measure the hypotheses, and write the model of the selected one and the report."""
+    history = folder.history(np.asarray(training.best_epoch))
+    summary = summarise(
+        hypotheses,
+        task,
+        history,
+        title=_title(options, task),
+        config=as_table(options),
+        reproduce=f"snnlearn train --config {shlex.quote(str(folder.path / 'config.toml'))}",
+    )
+    save(hypotheses[select(history)], folder.path / "model.npz", class_names=summary.class_names)
+    write_atomically(folder.path / "summary.json", json.dumps(_numbers(summary), indent=1).encode())
+    report.write_html(summary, folder.path / "report.html")
+    return summary
 
 
 def _title(options: Train, task: Dataset) -> str:
@@ -173,20 +200,20 @@ def evaluate(options: Evaluate) -> int:
     """Estimate the risk on other data, or again on the run's own test sample."""
     keep_compiled_programs()
     folder = RunFolder.open(options.run)
-    hypothesis, _ = load(folder.path / "model.npz")
+    hypothesis, _ = load(folder.model())
     if options.data is None:
         sample = build.dataset(folder.options()).test
         note = "the run's own test sample: choose nothing by this number"
     else:
-        path = Path(options.data)
-        if path.suffix != ".npz":
+        if options.data.suffix != ".npz":
             raise SnnlearnError(f"--data is {options.data}; give an .npz file with x and y")
-        sample = read_labelled(path)
-        note = f"all {len(sample.y)} samples of {path}"
+        sample = read_labelled(options.data)
+        note = f"all {len(sample.y)} samples of {options.data}"
     classes = hypothesis.network.out_shape[0]
     if sample.y.max() >= classes:
         raise SnnlearnError(f"--data has the label {sample.y.max()}; the network knows classes 0 to {classes - 1}")
-    Console().print(f"{risk.risk(hypothesis, sample)}\nOn {note}.", highlight=False)
+    _check_values(hypothesis, sample.x, note)
+    _console().print(f"{risk.risk(hypothesis, sample)}\nOn {note}.", soft_wrap=True)
     return 0
 
 
@@ -195,17 +222,34 @@ def predict(options: Predict) -> int:
     keep_compiled_programs()
     if not options.files:
         raise SnnlearnError("predict: there is no file; give at least one after the run")
-    hypothesis, names = load(RunFolder.open(options.run).path / "model.npz")
+    hypothesis, names = load(RunFolder.open(options.run).model())
     table = Table("file", "sample", "class")
     for path in options.files:
-        for number, decision in enumerate(decide(hypothesis, read_values(path))):
+        values = read_values(path)
+        _check_values(hypothesis, values, str(path))
+        for number, decision in enumerate(decide(hypothesis, values)):
             table.add_row(str(path), str(number), names[decision] if names else str(decision))
-    Console().print(table)
+    _console().print(table)
     return 0
+
+
+def _check_values(hypothesis: Hypothesis, x: np.ndarray, where: str) -> None:
+    """Refuse what the network's code would clip without a word, such as grey levels 0 … 255."""
+    if isinstance(hypothesis.encoder, Spikes):
+        if not np.all((x == 0) | (x == 1)):
+            raise SnnlearnError(f"{where}: values from {x.min()} to {x.max()}, but the network takes spikes, 0 or 1")
+    elif not isinstance(hypothesis.encoder, Rescaled) and not 0 <= x.min() <= x.max() <= 1:
+        raise SnnlearnError(
+            f"{where}: values from {x.min()} to {x.max()}, but the network was trained on [0, 1]; scale them"
+        )
 
 
 def encode(options: Encode) -> int:
     """Show one input in each code."""
+    if options.out.suffix not in (".html", ".png", ".svg"):
+        raise SnnlearnError(f"--out is {options.out}; give a path that ends in .html, .png or .svg")
+    if not options.out.parent.is_dir():
+        raise SnnlearnError(f"--out: there is no folder {options.out.parent}; make it, or give another path")
     values = digits().test.x if options.file is None else read_values(options.file)
     if not 0 <= options.index < len(values):
         raise SnnlearnError(f"--index is {options.index}; the file has samples 0 to {len(values) - 1}")
@@ -216,23 +260,17 @@ def encode(options: Encode) -> int:
             raise SnnlearnError(f"the sample is constant, {low}; give one whose values differ, or lie in [0, 1]")
         x = (x - low) / (high - low)
     makers = build.codes(options.num_steps, max_rate=options.max_rate, population=options.population)
-    spikes = {}
-    for name, make in makers.items():
-        code = make()
-        spikes[name] = np.reshape(np.asarray(code(x, key=jax.random.key(options.seed))), (options.num_steps, -1))
-    console = Console()
+    codes = {name: make() for name, make in makers.items()}
+    key = jax.random.key(options.seed)
+    spikes = {name: np.reshape(code(x, key=key), (options.num_steps, -1)) for name, code in codes.items()}
+    console = _console()
     for name in ("rate", "latency", "population"):
-        console.print(
-            f"{name}: {int(spikes[name].sum())} spikes of {spikes[name].shape[1]} neurons in {options.num_steps} steps",
-            highlight=False,
-        )
+        count, neurons = int(spikes[name].sum()), spikes[name].shape[1]
+        console.print(f"{name}: {count} spikes of {neurons} neurons in {options.num_steps} steps")
         console.print(report.terminal_raster(spikes[name], width=min(console.width, 100), height=8))
-    match options.out.suffix:
-        case ".html":
-            report.write_codes_html(x, spikes, 1e-3, options.out)
-        case ".png" | ".svg":
-            report.codes_figure(x, spikes, 1e-3).savefig(options.out)
-        case suffix:
-            raise SnnlearnError(f"--out ends in {suffix!r}; give a path that ends in .html, .png or .svg")
+    if options.out.suffix == ".html":
+        report.write_codes_html(x, spikes, 1e-3, options.out)
+    else:
+        report.codes_figure(x, spikes, 1e-3).savefig(options.out)
     console.print(f"Picture: {options.out}", soft_wrap=True)
     return 0

@@ -12,6 +12,7 @@ from typing import Any
 from snnlearn._errors import SnnlearnError
 from snnlearn.cli.options import Train
 
+_WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a string", Path: "a string"}
 # These say where a run comes from and goes to, not what it is.
 _NOT_OF_THE_RUN = ("config", "resume", "out")
 
@@ -26,15 +27,20 @@ def config_argument(arguments: list[str]) -> Path | None:
     return None
 
 
-def write_config(options: Train) -> str:
-    """The options as TOML; those without a value are left out."""
-    import tomli_w
-
+def as_table(options: Train) -> dict[str, Any]:
+    """The run's options as TOML has them; those without a value are left out."""
     table = {}
     for name, value in dataclasses.asdict(options).items():
         if name not in _NOT_OF_THE_RUN and value is not None:
             table[name] = str(value) if isinstance(value, Path) else list(value) if isinstance(value, tuple) else value
-    return tomli_w.dumps(table)
+    return table
+
+
+def write_config(options: Train) -> str:
+    """The run's options as TOML."""
+    import tomli_w
+
+    return tomli_w.dumps(as_table(options))
 
 
 def read_config(path: Path) -> Train:
@@ -44,11 +50,11 @@ def read_config(path: Path) -> Train:
         SnnlearnError: if the file is missing, is not TOML, or has a key or a value that is no option's.
     """
     if not path.is_file():
-        raise SnnlearnError(f"--config: {path} is not a file; give the path of a TOML file of options")
+        raise SnnlearnError(f"{path} is not a file; give the path of a TOML file of options")
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SnnlearnError(f"--config: {path} is not valid TOML ({error}); mend that place") from error
+        raise SnnlearnError(f"{path} is not valid TOML ({error}); mend that place") from error
     hints = typing.get_type_hints(Train)
     names = [field.name for field in dataclasses.fields(Train) if field.name not in _NOT_OF_THE_RUN]
     values = {}
@@ -57,8 +63,8 @@ def read_config(path: Path) -> Train:
         if name not in names:
             close = difflib.get_close_matches(name, names, n=1)
             hint = f"did you mean {close[0]}?" if close else "see snnlearn train --help for the options"
-            raise SnnlearnError(f"--config: {path} has the unknown key {key!r}; {hint}")
-        values[name] = _converted(value, hints[name], f"--config: {path}: {key}")
+            raise SnnlearnError(f"{path} has the unknown key {key!r}; {hint}")
+        values[name] = _converted(value, hints[name], f"{path}: {key}")
     return Train(**values)
 
 
@@ -76,11 +82,12 @@ def _converted(value: Any, hint: Any, where: str) -> Any:
         item, *rest = typing.get_args(kind)
         if isinstance(value, list) and (Ellipsis in rest or len(value) == 1 + len(rest)):
             return tuple(_converted(one, item, where) for one in value)
-        raise SnnlearnError(f"{where} is {value!r}; give a list of {item.__name__}")
+        items = "strings" if item is str else f"{1 + len(rest)} numbers"
+        raise SnnlearnError(f"{where} is {value!r}; give a list of {items}")
     if kind is Path and isinstance(value, str):
         return Path(value)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if type(value) is not kind:
-        raise SnnlearnError(f"{where} is {value!r}; give a {kind.__name__}")
+        raise SnnlearnError(f"{where} is {value!r}; give {_WORDS[kind]}")
     return value

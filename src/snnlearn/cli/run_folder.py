@@ -14,12 +14,19 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import shlex
+import signal
+import threading
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from snnlearn import __version__
@@ -42,32 +49,21 @@ class RunFolder:
         self.path = path
         self._manager = None
         self._last_checkpoint = time.monotonic()
+        self._saved_epoch = 0
 
     @classmethod
-    def create(cls, path: Path | None, options: Train) -> RunFolder:
+    def create(cls, path: Path, options: Train) -> RunFolder:
         """Make the folder of a new run.
 
         Args:
-            path: the folder, which must not exist or be empty; None finds a new one below `runs`.
+            path: the folder, which must not exist or be empty.
             options: the run's.
-
-        Raises:
-            SnnlearnError: if the folder is in use or cannot be made.
         """
-        if path is None:
-            name = Path(options.data).stem
-            candidates = (Path("runs") / (name if n == 1 else f"{name}-{n}") for n in range(1, 1_000_000))
-            path = next(candidate for candidate in candidates if not candidate.exists())
-        if path.exists() and not (path.is_dir() and not any(path.iterdir())):
-            raise SnnlearnError(f"--out: {path} exists already; give another folder, or go on with --resume {path}")
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-            write_atomically(path / "config.toml", write_config(options).encode())
-            # Last, since it makes the folder a run.
-            identity = {"format": FORMAT, "snnlearn": __version__}
-            write_atomically(path / "run.json", json.dumps(identity, indent=1).encode())
-        except OSError as error:
-            raise SnnlearnError(f"--out: {path} cannot be written ({error.strerror}); give another folder") from error
+        path.mkdir(parents=True, exist_ok=True)
+        write_atomically(path / "config.toml", write_config(options).encode())
+        # Last, since it makes the folder a run.
+        identity = {"format": FORMAT, "snnlearn": __version__}
+        write_atomically(path / "run.json", json.dumps(identity, indent=1).encode())
         return cls(path)
 
     @classmethod
@@ -91,6 +87,20 @@ class RunFolder:
             )
         return cls(path)
 
+    def resume_command(self) -> str:
+        """What to type to go on with the run."""
+        return f"snnlearn train --resume {shlex.quote(str(self.path))}"
+
+    def model(self) -> Path:
+        """The model's file.
+
+        Raises:
+            SnnlearnError: if the training is not finished.
+        """
+        if not (self.path / "model.npz").exists():
+            raise SnnlearnError(f"{self.path} has no model yet; finish its training with {self.resume_command()}")
+        return self.path / "model.npz"
+
     def options(self) -> Train:
         """The run's options."""
         return read_config(self.path / "config.toml")
@@ -113,20 +123,28 @@ class RunFolder:
                 break
         return lines
 
-    def history(self, best_epoch: np.ndarray) -> tuple[History, float]:
-        """How the training went, and its seconds."""
+    def history(self, best_epoch: np.ndarray) -> History:
+        """How the training went."""
         lines = self.metrics()
-        curves = (np.array([line[name] for line in lines]).T for name in Metrics._fields)
-        return History(*curves, best_epoch=best_epoch), sum(line["seconds"] for line in lines)
+        curves = {name: np.array([line[name] for line in lines]).T for name in (*Metrics._fields, "seconds")}
+        return History(**curves, best_epoch=best_epoch)
 
-    def checkpoint(self, training: Training, *, last: bool) -> None:
-        """Save the training, if it is the last epoch or the last checkpoint is some seconds ago."""
-        if not last and time.monotonic() - self._last_checkpoint < _SECONDS_BETWEEN_CHECKPOINTS:
+    def checkpoint(self, training: Training, *, now: bool) -> None:
+        """Save the training, unless it is saved already.
+
+        Args:
+            training: the training.
+            now: even if the last checkpoint is but some seconds ago.
+        """
+        epoch = int(training.epoch[0])
+        recent = time.monotonic() - self._last_checkpoint < _SECONDS_BETWEEN_CHECKPOINTS
+        if epoch == self._saved_epoch or (recent and not now):
             return
         import orbax.checkpoint as ocp
 
-        self._checkpoints().save(int(training.epoch[0]), args=ocp.args.StandardSave(_arrays(training)))
-        self._last_checkpoint = time.monotonic()
+        with _uninterrupted():
+            self._checkpoints().save(epoch, args=ocp.args.StandardSave(_arrays(training)))
+            self._saved_epoch, self._last_checkpoint = epoch, time.monotonic()
 
     def restore(self, fresh: Training) -> Training:
         """The training of the newest checkpoint, or the fresh one; later metrics are dropped.
@@ -135,7 +153,7 @@ class RunFolder:
             fresh: the same training before its first epoch.
 
         Raises:
-            SnnlearnError: if the checkpoint does not fit the configuration, or is damaged.
+            SnnlearnError: if the checkpoint does not fit the configuration, or it or the metrics are damaged.
         """
         import orbax.checkpoint as ocp
 
@@ -144,20 +162,28 @@ class RunFolder:
         write_atomically(self.path / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in kept).encode())
         if step is None:
             return fresh
+        if len(kept) != step:
+            raise SnnlearnError(
+                f"{self.path / 'metrics.jsonl'} has {len(kept)} of the {step} epochs of the newest checkpoint; put the "
+                f"file back, or train again with --config {self.path / 'config.toml'}"
+            )
         expected = _arrays(fresh)
         try:
-            found = self._checkpoints().restore(step, args=ocp.args.StandardRestore(expected))
+            with _uninterrupted():
+                found = self._checkpoints().restore(step, args=ocp.args.StandardRestore(expected))
         except (ValueError, KeyError, OSError) as error:
             raise SnnlearnError(
-                f"{self.path / 'checkpoints' / str(step)} is damaged or does not fit config.toml; delete that folder to "
-                "go on from an earlier one"
+                f"{self.path / 'checkpoints' / str(step)} is damaged or does not fit config.toml; delete that folder "
+                "to go on from an earlier one"
             ) from error
+        self._saved_epoch = step
         return _with_arrays(fresh, found)
 
     def close(self) -> None:
         """Wait until the checkpoints are written."""
         if self._manager is not None:
-            self._manager.close()
+            with _uninterrupted():
+                self._manager.close()
             self._manager = None
 
     def _checkpoints(self):
@@ -170,8 +196,46 @@ class RunFolder:
         return self._manager
 
 
+def new_folder(path: Path | None, data: str) -> Path:
+    """Where a new run goes; nothing is written yet.
+
+    Args:
+        path: the folder that is asked for, which must not exist or be empty; None finds a new one below `runs`.
+        data: what the run is named after.
+
+    Raises:
+        SnnlearnError: if the folder is in use or cannot be written.
+    """
+    if path is None:
+        name = Path(data).resolve().stem
+        candidates = (Path("runs") / (name if n == 1 else f"{name}-{n}") for n in range(1, 1_000_000))
+        path = next(candidate for candidate in candidates if not candidate.exists())
+    nearest = next(parent for parent in (path, *path.parents) if parent.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+        raise SnnlearnError(f"--out: {path} cannot be written; give a folder that can")
+    if nearest == path and any(path.iterdir()):
+        raise SnnlearnError(f"--out: {path} exists already; give another folder, or go on with --resume {path}")
+    return path
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Hold ctrl-C back until the end, since Orbax hangs if it is interrupted."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    held_back = []
+    handler = signal.signal(signal.SIGINT, lambda *received: held_back.append(received))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    if held_back:
+        raise KeyboardInterrupt
+
+
 def _is_key(leaf: Any) -> bool:
-    return eqx.is_array(leaf) and jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+    return eqx.is_array(leaf) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
 def _arrays(training: Training) -> dict[str, Any]:
@@ -183,7 +247,7 @@ def _arrays(training: Training) -> dict[str, Any]:
     }
 
 
-def _with_arrays(training: Training, arrays: dict[str, Any]) -> Training:
+def _with_arrays(training: Training, arrays: Mapping[str, Any]) -> Training:
     def put(path, leaf):
         if not eqx.is_array(leaf):
             return leaf

@@ -13,7 +13,7 @@ from abc import abstractmethod
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray, Shaped
+from jaxtyping import Array, Bool, Float, PRNGKeyArray, Shaped
 
 from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import check_positive
@@ -33,7 +33,8 @@ class AbstractEncoder(eqx.Module):
         """Encode one sample.
 
         Args:
-            x: the sample, in [0, 1] unless the encoder says otherwise; values outside are clipped.
+            x: the sample, in [0, 1] unless the encoder says otherwise; values outside are clipped, and NaN gives NaN,
+                never a spike and never silence.
             key: the randomness of this sample.
 
         Returns:
@@ -71,6 +72,15 @@ def unit_interval(x: Shaped[Array, "*shape"]) -> Float[Array, "*shape"]:
             f"x has dtype {x.dtype}, expected floats in [0, 1]; wrap the encoder, for example Rescaled(encoder, 0, 255)"
         )
     return jnp.clip(x.astype(jnp.float32), 0.0, 1.0)
+
+
+def keep_nan(spikes: Bool[Array, "T *shape"] | Float[Array, "T *shape"], x: Float[Array, "*shape"]) -> Array:
+    """Spikes as float32, but NaN in every step where the value is NaN: what is not a number has no code.
+
+    >>> keep_nan(jnp.array([[True, True]]), jnp.array([0.5, jnp.nan])).tolist()
+    [[1.0, nan]]
+    """
+    return jnp.where(jnp.isnan(x)[None], jnp.nan, spikes.astype(jnp.float32))
 
 
 def check_whole(owner: object, *, at_least: int, **counts: object) -> None:

@@ -29,7 +29,7 @@ def check_encoder(
     """Check an encoder's laws on random samples.
 
     Shape, dtype and range; the same key gives the same spikes; under `jit` and `vmap` a batch is what a plain loop
-    gives; the least value gives no output.
+    gives; the least value gives no output; NaN gives NaN, and the gradient is finite, where samples are floats.
 
     Args:
         encoder: the encoder.
@@ -60,11 +60,16 @@ def check_encoder(
         _demand(bool(np.isin(loop, (0, 1)).all()), f"{name} returned values other than 0 and 1")
 
     _same(encoder(xs[0], key=keys[0]), first, f"{name} gave two outputs for one sample and one key")
-    batch = jax.jit(jax.vmap(lambda x, k: encoder(x, key=k)))(xs, jnp.stack(keys))
-    _same(batch, loop, f"{name} under jit and vmap differs from a plain loop over samples")
+    batch = jax.jit(jax.vmap(lambda x, k: encoder(x, key=k)))
+    _same(batch(xs, jnp.stack(keys)), loop, f"{name} under jit and vmap differs from a plain loop over samples")
     if silent_at is not None:
-        nothing = encoder(jnp.full(in_shape, silent_at, xs.dtype), key=keys[0])
+        nothing = batch(jnp.full_like(xs, silent_at), jnp.stack(keys))
         _demand(not nothing.any(), f"{name} is not silent for the value {silent_at}")
+    if jnp.issubdtype(xs.dtype, jnp.floating):
+        unknown = batch(jnp.full_like(xs, jnp.nan), jnp.stack(keys))
+        _demand(bool(jnp.isnan(unknown).all()), f"{name} turned NaN into spikes, or into silence, that look like data")
+        gradient = jax.jit(jax.grad(lambda x: encoder(x, key=keys[0]).sum()))(xs[0])
+        _demand(bool(jnp.isfinite(gradient).all()), f"{name} has a gradient that is not finite")
 
 
 def check_decoder(decoder: AbstractDecoder) -> None:

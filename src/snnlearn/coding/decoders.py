@@ -6,7 +6,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from snnlearn._parameters import check_positive
+from snnlearn._parameters import check_positive, check_time_constants
 from snnlearn.coding.base import AbstractDecoder
 
 
@@ -56,6 +56,34 @@ class SpikeCount(AbstractDecoder):
     def __call__(self, output: Float[Array, "T C"]) -> Float[Array, " C"]:
         """See the base."""
         return output.sum(axis=0)
+
+
+class FilteredRate(AbstractDecoder):
+    """The firing rate seen through an exponential window, `r_T = Σ_t κ^{T−t} (1 − κ) S_t / dt`, Hz; `κ = e^{−dt/τ}`.
+
+    It is the state after the last step of `r ← κ r + (1 − κ) S / dt`, and forgets spikes older than a few τ.
+
+    Args:
+        tau: time constant τ of the window, s, ≥ dt.
+        dt: time step, s, > 0.
+
+    Raises:
+        SnnlearnError: if tau or dt is not positive, or dt is longer than tau.
+
+    >>> FilteredRate(tau=5e-3)(jnp.ones((100, 1))).round(0).tolist()  # a spike in every step of 1 ms
+    [1000.0]
+    """
+
+    tau: float = eqx.field(converter=float, default=20e-3)
+    dt: float = eqx.field(converter=float, default=1e-3)
+
+    def __check_init__(self):
+        check_time_constants(self, self.dt, tau=self.tau)
+
+    def __call__(self, output: Float[Array, "T C"]) -> Float[Array, " C"]:
+        """See the base; `output` is spikes."""
+        age = jnp.arange(len(output) - 1, -1, -1, dtype=output.dtype) * (self.dt / self.tau)
+        return (-jnp.expm1(-self.dt / self.tau) / self.dt) * (jnp.exp(-age) @ output)
 
 
 class FirstSpike(AbstractDecoder):

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
+from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import check_positive
 from snnlearn.coding.base import AbstractEncoder, check_range, check_whole
+from snnlearn.coding.tuning import AbstractTuning
 
 
 def gaussian_activations(
@@ -110,3 +115,73 @@ class Population(AbstractEncoder):
     def out_shape(self, in_shape: tuple[int, ...]) -> tuple[int, ...]:
         """`num_neurons` units per value."""
         return self.encoder.out_shape((*in_shape, self.num_neurons))
+
+
+class TunedPopulation(AbstractEncoder):
+    """Neurons with any tuning curves f_i, whose activations `f_i(s) / max_rate` another encoder turns into spikes.
+
+    With `Rate(max_rate=tuning.max_rate)` on top, neuron i fires at f_i(s) Hz; with a latency code, the best tuned fire
+    first. Each number of the sample is a stimulus of its own; for curves over D-dimensional stimuli, each vector along
+    the last axis is. A stimulus has no range: it is not clipped.
+
+    Args:
+        encoder: the code of the activations, in [0, 1].
+        tuning: the tuning curves; each stimulus drives all of them.
+
+    Raises:
+        SnnlearnError: if the encoder has another max_rate than the tuning, so that the rates would not be f_i.
+
+    >>> from snnlearn.coding import CosineTuning, RegularRate
+    >>> tuning = CosineTuning(jnp.linspace(0, 2 * jnp.pi, 4, endpoint=False), max_rate=100, base_rate=50)
+    >>> code = TunedPopulation(RegularRate(num_steps=1000, max_rate=100), tuning)
+    >>> code(jnp.array(0.0), key=jax.random.key(0)).sum(0).tolist()  # spikes in 1 s; neuron 0 prefers 0 rad
+    [100.0, 50.0, 0.0, 50.0]
+
+    Source: Dayan & Abbott, Theoretical Neuroscience (2001), sections 1.2 and 3.3.
+    """
+
+    encoder: AbstractEncoder
+    tuning: AbstractTuning
+
+    def __init__(self, encoder: AbstractEncoder, tuning: AbstractTuning):
+        self.encoder = encoder
+        self.tuning = tuning
+
+    def __check_init__(self):
+        max_rate = getattr(self.encoder, "max_rate", None)
+        if max_rate is not None and not math.isclose(max_rate, self.tuning.max_rate):
+            raise SnnlearnError(
+                f"TunedPopulation: the encoder's max_rate is {max_rate} Hz and the tuning's {self.tuning.max_rate} Hz; "
+                "give both the same"
+            )
+
+    @property
+    def num_steps(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]  # the inner encoder's
+        """Steps of the inner encoder."""
+        return self.encoder.num_steps
+
+    @property
+    def dt(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Time step of the inner encoder, s."""
+        return self.encoder.dt
+
+    def __call__(self, x: Shaped[Array, "*shape"], *, key: PRNGKeyArray) -> Float[Array, "T *out"]:
+        """See the base; the key goes to the inner encoder, and the neurons are the last axis."""
+        *shape, _ = self._population_shape(x.shape)
+        stimuli = x.astype(jnp.float32).reshape(-1, *self.tuning.stimulus_shape)
+        activations = jax.vmap(self.tuning)(stimuli) / self.tuning.max_rate
+        return self.encoder(activations.reshape(*shape, -1), key=key)
+
+    def out_shape(self, in_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """`tuning.num_neurons` units per stimulus."""
+        return self.encoder.out_shape(self._population_shape(in_shape))
+
+    def _population_shape(self, in_shape: tuple[int, ...]) -> tuple[int, ...]:
+        stimulus = self.tuning.stimulus_shape
+        outer = len(in_shape) - len(stimulus)
+        if in_shape[max(outer, 0) :] != stimulus:
+            raise SnnlearnError(
+                f"TunedPopulation: a sample has shape {in_shape}, but the tuning curves take stimuli of shape "
+                f"{stimulus}; put these along the last axis"
+            )
+        return (*in_shape[:outer], self.tuning.num_neurons)

@@ -10,13 +10,14 @@ from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import check_positive
 from snnlearn.coding.base import AbstractEncoder, check_window, unit_interval
+from snnlearn.coding.coins import bernoulli_spikes
 
 
 class Rate(AbstractEncoder):
     """Rate code: every step is an independent coin, `S_t ~ Bernoulli(x · max_rate · dt)`.
 
-    The discrete Poisson process: with p the probability of the coin, a count over T steps has mean T·p and variance
-    T·p·(1 − p).
+    A count over T steps has mean T·p and variance T·p·(1 − p), with p the probability of the coin. The derivative is
+    straight-through, `∂S_t/∂x = max_rate · dt`, that of the expected spike.
 
     Args:
         num_steps: number of steps T, ≥ 1.
@@ -40,38 +41,112 @@ class Rate(AbstractEncoder):
     dt: float = eqx.field(converter=float, default=1e-3)
 
     def __check_init__(self):
-        check_window(self, self.num_steps, self.dt)
-        check_positive(self, max_rate=self.max_rate)
-        if self.max_rate * self.dt > 1:
-            raise SnnlearnError(
-                f"Rate: max_rate is {self.max_rate} Hz, more than one spike per step of {self.dt} s; "
-                f"lower max_rate to {1 / self.dt:g} Hz or shorten dt"
-            )
+        _check_one_spike_per_step(self, self.max_rate)
+
+    def probability(self, x: Shaped[Array, "*shape"]) -> Float[Array, "*shape"]:
+        """The probability of a spike in one step; `packed_spikes` draws from it 32 steps to a word."""
+        return unit_interval(x) * (self.max_rate * self.dt)
 
     def __call__(self, x: Shaped[Array, "*shape"], *, key: PRNGKeyArray) -> Float[Array, "T *shape"]:
         """See the base."""
-        return bernoulli_spikes(unit_interval(x) * (self.max_rate * self.dt), self.num_steps, key=key)
+        return bernoulli_spikes(self.probability(x), self.num_steps, key=key)
 
     def out_shape(self, in_shape: tuple[int, ...]) -> tuple[int, ...]:
         """One unit per value."""
         return in_shape
 
 
-def bernoulli_spikes(p: Float[Array, "*shape"], num_steps: int, *, key: PRNGKeyArray) -> Float[Array, "T *shape"]:
-    """Independent spikes, each with probability p.
+class PoissonRate(AbstractEncoder):
+    """Poisson process of the rate `r = x · max_rate`, seen through steps: `S_t ~ Bernoulli(1 − exp(−r · dt))`.
 
-    The random bits are what encoding costs, so a coin takes 16 of them and not 32: p is rounded to a multiple of 2⁻¹⁶.
-    The error is at most 2⁻¹⁷, or 0.008 Hz at dt = 1 ms; 0 and 1 are exact.
+    A step spikes if the process has at least one event in it. `Rate` has the probability r·dt instead: equal to first
+    order, exact in the mean count, and bounded by one spike per step, which here is only approached.
 
     Args:
-        p: probability of a spike in one step, in [0, 1].
-        num_steps: number of steps T.
-        key: the randomness.
+        num_steps: number of steps T, ≥ 1.
+        max_rate: rate of the process for x = 1, Hz, > 0; the spikes themselves saturate at 1/dt.
+        dt: time step, s.
 
-    >>> bernoulli_spikes(jnp.array([0.0, 1.0]), 3, key=jax.random.key(0)).tolist()
-    [[0.0, 1.0], [0.0, 1.0], [0.0, 1.0]]
+    Raises:
+        SnnlearnError: if a field is out of range.
+
+    >>> code = PoissonRate(num_steps=5, max_rate=1000)
+    >>> code.probability(jnp.array(1.0)).round(4).item()
+    0.632...
+    >>> code(jnp.array(1.0), key=jax.random.key(0)).shape
+    (5,)
+
+    Source: Dayan & Abbott, Theoretical Neuroscience (2001), section 1.4.
     """
-    words = jax.random.bits(key, (-(-num_steps // 2), *p.shape), jnp.uint32)
-    level = jnp.round(p * 2**16).astype(jnp.uint32)[None]
-    spikes = jnp.concatenate([(words & 0xFFFF) < level, (words >> 16) < level])
-    return spikes[:num_steps].astype(jnp.float32)
+
+    num_steps: int
+    max_rate: float = eqx.field(converter=float, default=200.0)
+    dt: float = eqx.field(converter=float, default=1e-3)
+
+    def __check_init__(self):
+        check_window(self, self.num_steps, self.dt)
+        check_positive(self, max_rate=self.max_rate)
+
+    def probability(self, x: Shaped[Array, "*shape"]) -> Float[Array, "*shape"]:
+        """The probability of a spike in one step."""
+        return -jnp.expm1(-unit_interval(x) * (self.max_rate * self.dt))
+
+    def __call__(self, x: Shaped[Array, "*shape"], *, key: PRNGKeyArray) -> Float[Array, "T *shape"]:
+        """See the base."""
+        return bernoulli_spikes(self.probability(x), self.num_steps, key=key)
+
+    def out_shape(self, in_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """One unit per value."""
+        return in_shape
+
+
+class RegularRate(AbstractEncoder):
+    """Evenly spaced spikes: one whenever the accumulated rate `φ + Σ_s r · dt` passes a whole number.
+
+    `S_t = ⌊φ + (t + 1) p⌋ − ⌊φ + t p⌋`, with `p = x · max_rate · dt`, so the count is exactly `⌊φ + T p⌋`: rounded to
+    the nearest at φ = ½. It is what a perfect integrator that starts at φ sends. The derivative is straight-through,
+    `∂S_t/∂x = max_rate · dt`, as for `Rate`.
+
+    Args:
+        num_steps: number of steps T, ≥ 1.
+        max_rate: firing rate of x = 1, Hz; at most one spike per step, so `max_rate · dt ≤ 1`.
+        phase: φ, in [0, 1).
+        dt: time step, s.
+
+    Raises:
+        SnnlearnError: if a field is out of range.
+
+    >>> RegularRate(num_steps=6, max_rate=500)(jnp.array([0.5, 1.0])).T.tolist()
+    [[0.0, 1.0, 0.0, 0.0, 0.0, 1.0], [1.0, 0.0, 1.0, 0.0, 1.0, 0.0]]
+    """
+
+    num_steps: int
+    max_rate: float = eqx.field(converter=float, default=200.0)
+    phase: float = eqx.field(converter=float, default=0.5)
+    dt: float = eqx.field(converter=float, default=1e-3)
+
+    def __check_init__(self):
+        _check_one_spike_per_step(self, self.max_rate)
+        if not 0 <= self.phase < 1:
+            raise SnnlearnError(f"RegularRate: phase is {self.phase}; give a number in [0, 1)")
+
+    def __call__(self, x: Shaped[Array, "*shape"], *, key: PRNGKeyArray | None = None) -> Float[Array, "T *shape"]:
+        """See the base; deterministic."""
+        p = unit_interval(x) * (self.max_rate * self.dt)
+        steps = jnp.arange(self.num_steps + 1, dtype=jnp.float32).reshape(-1, *(1 for _ in x.shape))
+        spikes = jnp.diff(jnp.floor(self.phase + steps * jax.lax.stop_gradient(p)[None]), axis=0)
+        return spikes + (p - jax.lax.stop_gradient(p))[None]
+
+    def out_shape(self, in_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """One unit per value."""
+        return in_shape
+
+
+def _check_one_spike_per_step(code: Rate | RegularRate, max_rate: float) -> None:
+    check_window(code, code.num_steps, code.dt)
+    check_positive(code, max_rate=max_rate)
+    if max_rate * code.dt > 1:
+        raise SnnlearnError(
+            f"{type(code).__name__}: max_rate is {max_rate} Hz, more than one spike per step of {code.dt} s; "
+            f"lower max_rate to {1 / code.dt:g} Hz or shorten dt"
+        )

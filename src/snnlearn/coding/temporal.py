@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
@@ -29,8 +30,8 @@ def latency(x: Float[Array, "*shape"], tau: float, threshold: float) -> Float[Ar
     >>> (1e3 * latency(jnp.array([0.1, 0.25, 1.0]), tau=20e-3, threshold=0.2)).round(3).tolist()
     [inf, 32.18..., 4.46...]
     """
-    charges = x > threshold
-    return jnp.where(charges, -tau * jnp.log1p(-threshold / jnp.where(charges, x, 1.0)), jnp.inf)
+    never = x <= threshold  # false for NaN, which stays NaN
+    return jnp.where(never, jnp.inf, -tau * jnp.log1p(-threshold / jnp.where(never, 1.0, x)))
 
 
 def linear_latency(x: Float[Array, "*shape"], t_max: float, threshold: float = 0.0) -> Float[Array, "*shape"]:
@@ -47,14 +48,18 @@ def linear_latency(x: Float[Array, "*shape"], t_max: float, threshold: float = 0
     >>> linear_latency(jnp.array([0.0, 0.5, 1.0]), t_max=4.0).tolist()
     [inf, 2.0, 0.0]
     """
-    return jnp.where(x > threshold, (1.0 - x) * t_max, jnp.inf)
+    return jnp.where(x <= threshold, jnp.inf, (1.0 - x) * t_max)  # NaN stays NaN
 
 
 def spike_at(times: Float[Array, "*shape"], num_steps: int, dt: float) -> Float[Array, "T *shape"]:
     """One spike at the step nearest to each time, `round(t / dt)` (halves go to the even step).
 
+    The derivative is straight-through: that of a spike shared linearly by the two steps around its time,
+    `max(0, 1 − |s − t/dt|)` in step s. A later time takes from the step before it and gives to the step after it, so
+    that the mean time moves as it should; what moves out of the window is lost. A unit that never spikes has none.
+
     Args:
-        times: when to spike, s; `inf` is never.
+        times: when to spike, s; `inf` is never, and NaN gives NaN.
         num_steps: number of steps T; a later spike falls out of the window.
         dt: time step, s.
 
@@ -62,7 +67,10 @@ def spike_at(times: Float[Array, "*shape"], num_steps: int, dt: float) -> Float[
     [[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
     """
     steps = jnp.arange(num_steps, dtype=jnp.float32).reshape(-1, *(1 for _ in times.shape))
-    return (steps == jnp.round(times / dt)[None]).astype(jnp.float32)
+    time = (times / dt)[None]
+    shared = jnp.maximum(0.0, 1.0 - jnp.abs(steps - time))
+    nearest = (steps == jnp.round(time)).astype(jnp.float32)
+    return nearest + (shared - jax.lax.stop_gradient(shared))
 
 
 class Latency(AbstractEncoder):

@@ -35,7 +35,7 @@ class AbstractLoss(eqx.Module):
     def __add__(self, other: "AbstractLoss") -> "Sum":
         return Sum(terms=(self, other), weights=(1.0, 1.0))
 
-    def __mul__(self, weight: float) -> "Sum":
+    def __mul__(self, weight: float | int) -> "Sum":
         return Sum(terms=(self,), weights=(float(weight),))
 
     __rmul__ = __mul__

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import check_positive
 from snnlearn.network.layer import Layer
-from snnlearn.network.network import Network
+from snnlearn.network.network import Network, unroll
 from snnlearn.network.synapses import AbstractSynapses
 from snnlearn.neurons import AbstractSpikingNeuron
 from snnlearn.neurons.delayed import undelayed
@@ -95,7 +95,8 @@ def _scaled(synapses: AbstractSynapses, layer: Layer, xs: Array, variance: Array
     free = Layer(synapses, layer.neuron.free())
 
     def deviation(x):
-        return free.unroll(x, free.initial_state(), lambda state: state.v)[1] - free.initial_state().neuron.v[None]
+        activity, _ = unroll(Network((free,)), x, record=lambda state: state.v)
+        return activity.records[0] - free.initial_state().neuron.v[None]
 
     measured = jnp.mean(jnp.square(jax.vmap(deviation)(xs)))
     factor = jnp.where(measured > 0, jnp.sqrt(variance / jnp.where(measured > 0, measured, 1.0)), 1.0)
@@ -103,4 +104,4 @@ def _scaled(synapses: AbstractSynapses, layer: Layer, xs: Array, variance: Array
 
 
 def _run(layer: Layer, xs: Array) -> Array:
-    return jax.vmap(lambda x: layer.unroll(x, layer.initial_state(), lambda state: None)[0])(xs)
+    return jax.vmap(lambda x: Network((layer,))(x)[0])(xs)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -19,10 +17,6 @@ class LayerState(NamedTuple):
 
     neuron: Any
     output: Float[Array, "..."] | None
-
-
-Record = Callable[[Any], Any]
-"""What to record: a function of the neurons' state after each step."""
 
 
 class Layer(eqx.Module):
@@ -60,32 +54,8 @@ class Layer(eqx.Module):
 
     def step(self, x: Float[Array, "..."], state: LayerState) -> tuple[Float[Array, "..."], LayerState]:
         """One time step: input `[*in_shape]` and state in, output `[*shape]` and state out."""
-        return self._advance(self.synapses(x), state)
-
-    def _advance(self, current: Array, state: LayerState) -> tuple[Array, LayerState]:
+        current = self.synapses(x)
         if self.recurrent is not None and state.output is not None:
             current = current + jnp.reshape(self.recurrent(state.output), self.shape)
         output, neuron = self.neuron(current, state.neuron)
         return output, LayerState(neuron, None if self.recurrent is None else output)
-
-    def unroll(
-        self, xs: Float[Array, "T ..."], state: LayerState, record: Record
-    ) -> tuple[Float[Array, "T ..."], Any, LayerState]:
-        """All time steps: the synapses see the whole sequence at once, only what has memory goes step by step.
-
-        Args:
-            xs: input of each step, `[T, *in_shape]`.
-            state: the state before the first step.
-            record: what to keep of the neurons' state of each step.
-
-        Returns:
-            output `[T, *shape]`, records with a leading axis `T`, and the state after the last step.
-        """
-        currents = jax.vmap(self.synapses)(xs)
-
-        def step(state, current):
-            output, state = self._advance(current, state)
-            return state, (output, record(state.neuron))
-
-        state, (outputs, records) = jax.lax.scan(step, state, currents)
-        return outputs, records, state

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from snnlearn._errors import SnnlearnError
-from snnlearn.network.layer import Layer, LayerState, Record
+from snnlearn.network.layer import Layer, LayerState
 from snnlearn.network.synapses import Dense, check_fit
 from snnlearn.neurons import LI, LIF, AbstractNeuron
 
@@ -100,6 +100,10 @@ class Network(eqx.Module):
         return activity.outputs[-1], state
 
 
+Record = Callable[[Any], Any]
+"""What to record of each layer: a function of its neurons' state after each step."""
+
+
 def nothing(state: Any) -> None:
     """Record nothing but the layers' outputs."""
 
@@ -112,6 +116,9 @@ def unroll(
     record: Record = nothing,
 ) -> tuple[Activity, tuple[LayerState, ...]]:
     """Run a network over time and keep what each layer did.
+
+    One scan takes all layers through each step. Layer by layer, each with the whole sequence at once, computes the same,
+    needs twice the memory and was measured to be no faster on CPU.
 
     Args:
         network: the network.
@@ -127,14 +134,17 @@ def unroll(
     >>> [v.shape for v in activity.records]
     [(10, 3), (10, 2)]
     """
-    states = network.initial_state() if state is None else state
-    outputs, records, after = [], [], []
-    for layer, before in zip(network.layers, states, strict=True):
-        xs, kept, last = layer.unroll(xs, before, record)
-        outputs.append(xs)
-        records.append(kept)
-        after.append(last)
-    return Activity(tuple(outputs), tuple(records)), tuple(after)
+
+    def step(states, x):
+        outputs, after = [], []
+        for layer, before in zip(network.layers, states, strict=True):
+            x, state = layer.step(x, before)
+            outputs.append(x)
+            after.append(state)
+        return tuple(after), Activity(tuple(outputs), tuple(record(state.neuron) for state in after))
+
+    state, activity = jax.lax.scan(step, network.initial_state() if state is None else state, xs)
+    return activity, state
 
 
 def feedforward(

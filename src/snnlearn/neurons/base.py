@@ -96,17 +96,16 @@ class AbstractSpikingNeuron(AbstractNeuron):
         Returns:
             spikes, membrane, and what is left behind for the next step.
         """
-        if firing.spikes is not None and isinstance(self.reset, NextStep):
+        period, waiting = self.refractory, firing.refractory  # both are None, or neither
+        if period is not None and waiting is not None:
+            v = period.hold(v, v_before, waiting > 0)
+        # After holding, which would undo the reset by the last step's spikes.
+        if isinstance(self.reset, NextStep) and firing.spikes is not None:
             v = self.reset.reset(v, firing.spikes, self.v_th)
-        if firing.refractory is None or self.refractory is None:
-            spikes = self.surrogate(v - threshold)
-            refractory = None
-        else:
-            waiting = firing.refractory > 0
-            v = self.refractory.hold(v, v_before, waiting)
-            spikes = jnp.where(waiting, 0.0, self.surrogate(v - threshold))
-            steps = self.refractory.steps(self.dt)
-            refractory = jnp.where(spikes > 0, steps, jnp.maximum(firing.refractory - 1, 0))
-        if not isinstance(self.reset, NextStep):
-            return spikes, self.reset(v, spikes, self.v_th), Firing(None, refractory)
-        return spikes, v, Firing(spikes, refractory)
+        spikes = self.surrogate(v - threshold)
+        if period is not None and waiting is not None:
+            spikes = jnp.where(waiting > 0, 0.0, spikes)
+            waiting = jnp.where(spikes > 0, period.steps(self.dt), jnp.maximum(waiting - 1, 0))
+        if isinstance(self.reset, NextStep):
+            return spikes, v, Firing(spikes, waiting)
+        return spikes, self.reset(v, spikes, self.v_th), Firing(None, waiting)

@@ -86,7 +86,9 @@ def check_surrogate(surrogate: AbstractSurrogate) -> None:
         dx = jax.random.normal(tangent_key, x.shape)
         spikes, psi, slope, forward, reverse = _surrogate_at(surrogate, x, dx)
         _demand(spikes.dtype == x.dtype, f"{name} spikes in another dtype than its argument's")
-        _demand(bool(jnp.all(spikes == (x > 0).astype(x.dtype))), f"{name} is not the Heaviside step, 0 at the threshold")
+        _demand(
+            bool(jnp.all(spikes == (x > 0).astype(x.dtype))), f"{name} is not the Heaviside step, 0 at the threshold"
+        )
         _demand(bool(psi[0] > 0), f"{name} has no slope at the threshold")
         _same(psi[2:], slope[2:], f"{name}.pseudo_derivative is not the derivative of its primitive", tolerance=1e-9)
         _same(forward, psi * dx, f"{name} in forward mode is not its pseudo-derivative", tolerance=1e-9)

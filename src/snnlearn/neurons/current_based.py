@@ -56,8 +56,8 @@ class CubaLIF(AbstractSpikingNeuron):
 
     >>> neuron = CubaLIF(tau_mem=10e-3, tau_syn=5e-3)
     >>> spikes, state = neuron(jnp.ones(1), neuron.initial_state((1,)))
-    >>> state.i, state.v.round(4)
-    (Array([1.], dtype=float32), Array([0.0952], dtype=float32))
+    >>> float(state.i[0]), round(float(state.v[0]), 4)
+    (1.0, 0.0952)
     """
 
     tau_mem: PositiveParameter = eqx.field(converter=positive, default=20e-3)

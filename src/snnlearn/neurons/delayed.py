@@ -68,3 +68,15 @@ class Delayed(AbstractNeuron):
     def free(self) -> Delayed:
         """See the base."""
         return eqx.tree_at(lambda delayed: delayed.neuron, self, self.neuron.free())
+
+
+def undelayed(neuron: AbstractNeuron) -> AbstractNeuron:
+    """The neuron itself, without the delays of its input.
+
+    >>> from snnlearn.neurons import LI
+    >>> undelayed(Delayed(Delayed(LI(tau_mem=5e-3)))).tau_mem
+    0.005
+    """
+    while isinstance(neuron, Delayed):
+        neuron = neuron.neuron
+    return neuron

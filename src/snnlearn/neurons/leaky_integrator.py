@@ -44,8 +44,8 @@ class LI(AbstractNeuron):
 
     >>> neuron = LI(tau_mem=10e-3)
     >>> v, state = neuron(jnp.ones(2), neuron.initial_state((2,)))
-    >>> v.round(4)
-    Array([0.0952, 0.0952], dtype=float32)
+    >>> [round(float(x), 4) for x in v]
+    [0.0952, 0.0952]
     """
 
     tau_mem: PositiveParameter = eqx.field(converter=positive, default=20e-3)

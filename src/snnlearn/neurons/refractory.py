@@ -63,7 +63,7 @@ class SilentRefractory(AbstractRefractory):
 
     def steps(self, dt: float) -> int:
         """See the base."""
-        return round(self.period / dt) - 1
+        return max(0, round(self.period / dt) - 1)
 
     def hold(
         self, v: Float[Array, "*n"], v_before: Float[Array, "*n"], refractory: Bool[Array, "*n"]

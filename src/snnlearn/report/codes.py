@@ -10,6 +10,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from snnlearn._errors import SnnlearnError
 from snnlearn.report.figures import GREY, INK, STYLE, draw_current, draw_raster, new_figure
@@ -38,7 +39,7 @@ def codes_figure(x: np.ndarray, codes: Mapping[str, np.ndarray], dt: float) -> F
         SnnlearnError: If there is no code, or an array has the wrong number of axes.
 
     >>> figure = codes_figure(np.eye(3), {"rate": np.eye(9), "current": np.full((9, 9), 0.3)}, dt=1e-3)
-    >>> [ax.get_title() for ax in figure.axes]
+    >>> [ax.get_title(loc="left") for ax in figure.axes]
     ['input', 'rate', 'current']
     """
     if not codes:
@@ -73,16 +74,16 @@ def write_codes_html(
     Returns:
         The path.
     """
-    figure, axes = new_figure(3.9, 3.3)
+    figure, axes = new_figure(3.1, 3.0)
     _draw_input(axes[0, 0], x)
     drawn = [inline_svg(figure, "The input")]
     for name, values in codes.items():
-        figure, axes = new_figure(3.9, 3.3)
+        figure, axes = new_figure(3.1, 3.0)
         _draw_code(axes[0, 0], name, values, dt)
         drawn.append(inline_svg(figure, f"Code: {name}"))
     rows = [(name, *_spending(values, dt)) for name, values in codes.items()]
     header = ("code", "units", "spikes", "mean rate", "units that spike", "first spike", "last spike")
-    body = section(title, panels(drawn, narrow=True), table("What each code spends", header, rows))
+    body = section(title, panels(drawn, width=225), table("What each code spends", header, rows))
     return write_whole(page(title, [body]), path)
 
 
@@ -94,6 +95,7 @@ def _draw_input(ax: Axes, x: np.ndarray) -> None:
     elif x.ndim == 1:
         ax.barh(np.arange(len(x)), x, height=0.8, color=GREY)
         ax.set(ylim=(len(x) - 0.5, -0.5), xlabel="value", ylabel="component")
+        ax.yaxis.set_major_locator(MaxNLocator(4, integer=True))
     else:
         raise SnnlearnError(f"x has shape {x.shape}; give an image [H, W] or a vector [N]")
     ax.set_title("input")

@@ -1,9 +1,9 @@
 """Drawing functions that all reports share: each puts one thing on one Matplotlib axes.
 
 They use the object interface only (`matplotlib.figure.Figure`), so nothing is registered, shown or left open; call
-them within ``matplotlib.rc_context(STYLE)``. Colours are middle tones, and all that is neutral is drawn in `INK`, so that
-a page can turn it to its own text colour and the same figure is readable on white and on black. Unit 0 is at the top,
-as the first row of an image is.
+them within ``matplotlib.rc_context(STYLE)``. Colours are middle tones, and all that is neutral is drawn in `INK`, so
+that a page can turn it to its own text colour and the same figure is readable on white and on black. Unit 0 is at the
+top, as the first row of an image is.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from snnlearn.report.statement import RiskStatement
 from snnlearn.report.summary import Example, LayerSummary
@@ -79,7 +79,7 @@ def draw_raster(ax: Axes, spikes: np.ndarray, dt: float, *, color: str = BLUE) -
         color: Colour of positive spikes.
     """
     num_steps, units = spikes.shape
-    half = max(0.38, 0.005 * units)  # a tick must stay visible among very many units
+    half = max(0.4, 0.012 * units)  # a tick must stay visible among very many units
     for sign, tick_color in ((1, color), (-1, RED)):
         step, unit = np.nonzero(np.sign(spikes) == sign)
         time = _milliseconds(step + 0.5, dt)
@@ -88,7 +88,7 @@ def draw_raster(ax: Axes, spikes: np.ndarray, dt: float, *, color: str = BLUE) -
             np.column_stack([time, time, gap]).ravel(),
             np.column_stack([unit - half, unit + half, gap]).ravel(),
             color=tick_color,
-            linewidth=1.2,
+            linewidth=1.4,
             solid_capstyle="butt",
             rasterized=step.size > VECTOR_SPIKES,
         )
@@ -151,6 +151,7 @@ def draw_curves(ax: Axes, curves: dict[str, np.ndarray], selected: int | None = 
         ax.axvline(selected + 1, color=GREY, linewidth=0.9, linestyle=(0, (4, 3)), zorder=0, label="epoch kept")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     ax.set_xlabel("epoch")
+    ax.margins(x=0.02)
     low, high = np.nanmin(list(curves.values())), np.nanmax(list(curves.values()))
     if 0 < 10 * low < high:  # on a linear axis the first epochs would hide all that comes after
         ax.set_yscale("log")
@@ -211,22 +212,15 @@ def draw_rates(ax: Axes, layer: LayerSummary) -> None:
     width = edges[1]
     ax.bar(edges[:-1], counts, width=0.92 * width, align="edge", color=BLUE, alpha=0.85)
     if silent:
-        ax.bar(-1.5 * width, silent, width=0.92 * width, align="edge", color=RED)
-        side, x = ("left", -1.5 * width)
-        ax.annotate(
-            f"{silent} silent", (x, silent), xytext=(0, 3), textcoords="offset points", color=RED, ha=side, va="bottom"
-        )
+        ax.bar_label(ax.bar(-3 * width, silent, width=0.92 * width, color=RED), color=RED, padding=2)
+        below = {"xytext": (0, -4), "textcoords": "offset points", "ha": "center", "va": "top"}
+        ax.annotate("silent", (-3 * width, 0), color=RED, **below)
+        ax.xaxis.set_major_locator(FixedLocator(MaxNLocator(6, steps=[1, 2, 5, 10]).tick_values(0, top)))
+        ax.set_xlim(-4.5 * width, 1.04 * top)
     if active.size:
         ax.axvline(rate.mean(), color=INK, linewidth=1.0, linestyle=(0, (4, 3)))
-        ax.annotate(
-            f"mean {rate.mean():.3g} Hz",
-            (rate.mean(), 1.0),
-            xycoords=("data", "axes fraction"),
-            xytext=(4, 0),
-            textcoords="offset points",
-            va="top",
-        )
-    ax.set_ylim(0, 1.22 * max(counts.max(initial=0), silent, 1))
+    ax.set_title(f"mean {rate.mean():.3g} Hz (dashed)", loc="right", fontweight="normal", fontsize=8.5)
+    ax.set_ylim(0, 1.15 * max(counts.max(initial=0), silent, 1))
     ax.yaxis.set_major_locator(MaxNLocator(5, integer=True))
     ax.set(xlabel="firing rate (Hz)", ylabel="units")
 
@@ -239,31 +233,29 @@ def draw_risk(ax: Axes, statement: RiskStatement, chance: float) -> None:
         statement: What is known of the risk.
         chance: Error of always guessing the most frequent class.
     """
-    interval, seeds = statement.risk_interval, statement.seed_interval
+    interval, seeds, risks = statement.risk_interval, statement.seed_interval, 100 * statement.seed_risks
+    rows = {2: "training", 1: "test, saved model"} | ({0: f"test, {len(risks)} seeds"} if len(risks) > 1 else {})
     ax.plot(100 * statement.empirical_risk, 2, "D", color=ORANGE, markersize=6, clip_on=False)
     ax.hlines(1, 100 * interval.low, 100 * interval.high, color=BLUE, linewidth=6, alpha=0.35)
-    ax.plot(100 * statement.risk, 1, "o", color=BLUE, markersize=8)
-    ax.plot(100 * statement.seed_risks, np.zeros(len(statement.seed_risks)), "|", color=GREY, markersize=12)
-    if np.isfinite(seeds.low):
+    ax.plot(100 * statement.risk, 1, "o", color=BLUE, markersize=8, clip_on=False)
+    if len(risks) > 1:
         ax.hlines(0, 100 * seeds.low, 100 * seeds.high, color=GREEN, linewidth=6, alpha=0.35)
-    ax.plot(100 * statement.seed_mean, 0, "o", color=GREEN, markersize=6)
-    ends = [interval.high, statement.empirical_risk, *statement.seed_risks, np.nan_to_num(seeds.high)]
-    top = min(1.0, 1.25 * max(ends))
+        ax.plot(risks, np.zeros(len(risks)), "|", color=GREY, markersize=12)
+        ax.plot(100 * statement.seed_mean, 0, "o", color=GREEN, markersize=6, clip_on=False)
+    top = min(1.0, 1.25 * np.nanmax([interval.high, seeds.high, statement.empirical_risk, *statement.seed_risks]))
     if chance <= 2 * top:
         top = min(1.0, max(top, 1.1 * chance))
         ax.axvline(100 * chance, color=RED, linewidth=1.2, linestyle=(0, (4, 3)))
-        ax.annotate("chance", (100 * chance, 2.45), xytext=(-4, 0), textcoords="offset points", ha="right", color=RED)
+        place, word = (chance / top, 1), "chance"
     else:
-        ax.annotate(
-            f"chance {100 * chance:.0f} % →", (1, 2.45), xycoords=("axes fraction", "data"), ha="right", color=RED
-        )
-    seed_label = "test, one seed" if len(statement.seed_risks) == 1 else f"test, {len(statement.seed_risks)} seeds"
-    ax.set_yticks([2, 1, 0], ["training", "test, saved model", seed_label])
+        place, word = (1, 1), f"chance {100 * chance:.0f} % →"
+    ax.annotate(word, place, xycoords="axes fraction", color=RED, ha="right", va="bottom")
+    ax.set_yticks(list(rows), list(rows.values()))
     ax.tick_params(axis="y", length=0)
     ax.spines["left"].set_visible(False)
     ax.grid(axis="x", color=GREY, alpha=0.3, linewidth=0.6)
     ax.set_axisbelow(True)
-    ax.set(xlim=(0, 100 * top), ylim=(-0.6, 2.8), xlabel="error (%)")
+    ax.set(xlim=(0, 100 * top), ylim=(min(rows) - 0.6, 2.6), xlabel="error (%)")
 
 
 @matplotlib.rc_context(STYLE)

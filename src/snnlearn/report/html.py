@@ -42,7 +42,7 @@ def write_html(summary: RunSummary, path: str | os.PathLike[str]) -> Path:
 
 def _head(summary: RunSummary) -> str:
     """Say the risk first, and what casts doubt on it right after."""
-    figure, axes = new_figure(6.4, 1.75)
+    figure, axes = new_figure(4.9, 1.6)
     draw_risk(axes[0, 0], state_risk(summary), summary.chance)
     figure_html = inline_svg(figure, "Training error, test error with its interval, and the seeds on one axis")
     warnings = "".join(f"<li>{escape(warning)}</li>" for warning in summary.warnings)
@@ -131,7 +131,7 @@ def _examples(summary: RunSummary) -> str:
         for number, example in enumerate(summary.examples, start=1)
     ]
     note = "One column per sample: the input on top, then layer by layer the spikes and some membrane potentials."
-    return section("Examples", panels(drawn, narrow=True), note=note)
+    return section("Examples", panels(drawn, width=300), note=note)
 
 
 def _reproduce(summary: RunSummary) -> str:

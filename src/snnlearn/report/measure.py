@@ -26,12 +26,21 @@ _MANY_UNITS = 512
 
 
 class History(NamedTuple):
-    """How a training went: what its algorithm reported, `[K, epochs]` each, and the epoch that each seed kept, from 1."""
+    """How a training of K seeds went.
+
+    Args:
+        training_loss: after each epoch, as are the next two, `[K, epochs]`.
+        validation_loss: mean loss on the validation sample.
+        validation_error: share of its samples decided wrongly, in [0, 1].
+        best_epoch: the epoch that each seed kept, from 1, `[K]`.
+        seconds: that each epoch took, all seeds together, `[epochs]`.
+    """
 
     training_loss: np.ndarray
     validation_loss: np.ndarray
     validation_error: np.ndarray
     best_epoch: np.ndarray
+    seconds: np.ndarray
 
 
 def summarise(
@@ -40,7 +49,6 @@ def summarise(
     history: History,
     *,
     title: str,
-    wall_time: float,
     config: dict[str, object],
     reproduce: str = "",
 ) -> RunSummary:
@@ -51,7 +59,6 @@ def summarise(
         data: what they were trained on.
         history: how the training went.
         title: what the run is called.
-        wall_time: of the training, s.
         config: the run's options.
         reproduce: a command that repeats the run.
     """
@@ -64,7 +71,8 @@ def summarise(
     inputs = encode(chosen.encoder, jnp.asarray(data.test.x[:_PROBE]), key=jax.random.key(0))
     layers = tuple(_layers(chosen.network, diagnosed(chosen.network, inputs)))
     names = data.class_names or tuple(map(str, range(data.num_classes)))
-    epochs = history.training_loss.shape[1]
+    # The first epoch also compiles, and so does the first after a run was gone on with.
+    typical = np.median(history.seconds[1:]) if len(history.seconds) > 1 else history.seconds[0]
     return RunSummary(
         title=title,
         curves={
@@ -88,8 +96,8 @@ def summarise(
         synops=float(synaptic_operations(chosen.network, inputs)),
         macs=float(multiply_accumulates(chosen.network) * inputs.shape[1]),
         macs_ann=float(multiply_accumulates(chosen.network)),
-        wall_time=wall_time,
-        samples_per_second=len(hypotheses) * epochs * len(data.train.y) / max(wall_time, 1e-9),
+        wall_time=float(np.sum(history.seconds)),
+        samples_per_second=float(len(hypotheses) * len(data.train.y) / max(typical, 1e-9)),
         warnings=tuple(warnings(layers)),
         config=config,
         environment=environment(),
@@ -156,7 +164,8 @@ def warnings(layers: Sequence[LayerSummary]) -> list[str]:
         if layer.surrogate_mass < 0.01:
             found.append(
                 f"Layer {layer.name}: its mean surrogate derivative is {layer.surrogate_mass:.2%} of the peak, so "
-                "hardly any gradient passes. Use a wider surrogate (smaller slope) or lower xi (larger initial weights)."
+                "hardly any gradient passes. Use a wider surrogate (smaller slope), or lower xi (larger initial "
+                "weights)."
             )
     return found
 
@@ -202,7 +211,7 @@ def _activity(network: Network, xs: Array):
 
 
 def _examples(hypothesis: Hypothesis, data: Dataset, names: tuple[str, ...], decisions: np.ndarray) -> list[Example]:
-    """Three samples of the test set on their way through the network: two decided well and, if there is one, one not."""
+    """Three samples of the test set on their way through the network: one decided wrongly, if there is one."""
     right, wrong = np.flatnonzero(decisions == data.test.y), np.flatnonzero(decisions != data.test.y)
     examples = []
     for index in (*right[: 3 - min(len(wrong), 1)], *wrong[:1]):

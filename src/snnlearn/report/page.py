@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from html import escape
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
@@ -29,7 +30,7 @@ def inline_svg(figure: Figure, label: str) -> str:
         The element, without any reference to another file.
     """
     buffer = io.StringIO()
-    options = STYLE | {"svg.fonttype": "none", "svg.hashsalt": label}
+    options: dict[Any, Any] = STYLE | {"svg.fonttype": "none", "svg.hashsalt": label}
     with matplotlib.rc_context(options), warnings.catch_warnings():
         # The reader's browser has the glyphs that Matplotlib's own font lacks.
         warnings.filterwarnings("ignore", message="Glyph .* missing")
@@ -71,10 +72,10 @@ def section(title: str, *content: str, note: str = "") -> str:
     return f"<section>\n<h2>{escape(title)}</h2>\n{lead}\n" + "\n".join(content) + "\n</section>"
 
 
-def panels(svgs: Iterable[str], last: str = "", *, narrow: bool = False) -> str:
-    """Lay figures, and a last piece of HTML, out side by side, as many as the window has room for."""
+def panels(svgs: Iterable[str], last: str = "", *, width: int = 400) -> str:
+    """Lay figures, and a last piece of HTML, side by side: as many as the window has room for at ``width`` pixels."""
     figures = "\n".join(f"<figure>{svg}</figure>" for svg in svgs)
-    return f'<div class="panels{" narrow" if narrow else ""}">\n{figures}\n{last}\n</div>'
+    return f'<div class="panels" style="--width: {width}px">\n{figures}\n{last}\n</div>'
 
 
 def number_table(caption: str, rows: Iterable[Row]) -> str:

@@ -88,9 +88,10 @@ def risk_rows(summary: RunSummary) -> list[Row]:
     test_digits, train_digits = _digits(summary.test_size), _digits(summary.train_size)
     level = percent(s.risk_interval.confidence, 0)
     if summary.num_seeds > 1:
-        seeds = f"mean of {summary.num_seeds} seeds; {level} t-interval over seeds, same test set"
+        seeds = f" ({_ends(s.seed_interval, test_digits)})"
+        seeds_note = f"mean of {summary.num_seeds} seeds; {level} t-interval over seeds, same test set"
     else:
-        seeds = "one seed: the spread over seeds is unknown"
+        seeds, seeds_note = "", "one seed: the spread over seeds is unknown"
     return [
         Row(
             "Test error, saved model",
@@ -99,8 +100,8 @@ def risk_rows(summary: RunSummary) -> list[Row]:
         ),
         Row(
             "Test error, over seeds",
-            f"{percent(s.seed_mean, test_digits)} ({_ends(s.seed_interval, test_digits)})",
-            seeds,
+            f"{percent(s.seed_mean, test_digits)}{seeds}",
+            seeds_note,
         ),
         Row(
             "Training error",
@@ -137,7 +138,7 @@ def training_rows(summary: RunSummary) -> list[Row]:
     seeds = "one seed" if summary.num_seeds == 1 else f"all {summary.num_seeds} seeds"
     return [
         Row("Training time", duration(summary.wall_time), f"wall clock, {seeds}"),
-        Row("Throughput", f"{quantity(summary.samples_per_second)} samples/s", f"training samples, {seeds} together"),
+        Row("Throughput", f"{quantity(summary.samples_per_second)} samples/s", f"training samples, {seeds}"),
     ]
 
 
@@ -162,7 +163,7 @@ def percent(fraction: float, digits: int = 1) -> str:
 def quantity(value: float) -> str:
     r"""Write a count so that it can be read at a glance: digits up to 100,000, then three of them and a letter.
 
-    >>> quantity(1234.4), quantity(4_560_000), quantity(7.2e12)
+    >>> quantity(1234.4), quantity(4.56e6), quantity(7.2e12)
     ('1,234', '4.56\xa0M', '7,200\xa0G')
     """
     for scale, letter in ((1e9, "G"), (1e6, "M"), (1e5, "k")):
@@ -175,7 +176,7 @@ def quantity(value: float) -> str:
 def duration(seconds: float) -> str:
     r"""Write a time span in the units a person would use.
 
-    >>> duration(4.21), duration(72), duration(7325)
+    >>> duration(4.21), duration(72.0), duration(7325.0)
     ('4.2\xa0s', '1\xa0min 12\xa0s', '2\xa0h 2\xa0min')
     """
     if seconds < 59.95:
@@ -189,8 +190,6 @@ def _number(value: float, digits: int) -> str:
 
 
 def _ends(interval: Interval, digits: int, between: str = " to ") -> str:
-    if math.isnan(interval.low):
-        return "–"
     return f"{_number(100 * interval.low, digits)}{between}{percent(interval.high, digits)}"
 
 

@@ -53,7 +53,7 @@ class Example:
 
 @dataclass(frozen=True)
 class RunSummary:
-    """One training run with K seeds, and the saved model: the seed with the lowest validation loss.
+    """One training run with K seeds, and the saved model: the seed that did best on the validation set.
 
     Args:
         title: Such as ``"digits · rate code · LIF 128 · BPTT"``.

@@ -46,7 +46,8 @@ def risk_of_errors(errors: int, n: int, *, confidence: float = 0.95) -> Risk:
     >>> print(risk_of_errors(613, 10_000))
     risk 6.13%, 95% interval [5.67%, 6.62%] (613 errors of 10000)
     """
-    return Risk(errors / n, clopper_pearson(errors, n, confidence=confidence), errors, n)
+    interval = clopper_pearson(errors, n, confidence=confidence)  # refuses n = 0
+    return Risk(errors / n, interval, errors, n)
 
 
 def risk(hypothesis: Hypothesis, sample: Sample, *, confidence: float = 0.95, key: PRNGKeyArray | None = None) -> Risk:

@@ -42,7 +42,7 @@ class Interval(NamedTuple):
         return Interval(float(np.clip(self.low, low, high)), float(np.clip(self.high, low, high)), self.confidence)
 
 
-def clopper_pearson(errors: int, n: int, *, confidence: float = 0.95) -> Interval:
+def clopper_pearson(errors: int | np.integer, n: int | np.integer, *, confidence: float = 0.95) -> Interval:
     r"""Exact confidence interval for the risk, from the number of errors on ``n`` independent test samples.
 
     With $k$ errors and $\alpha = 1 -$ ``confidence``, the ends are the risks at which a tail of the binomial
@@ -72,10 +72,10 @@ def clopper_pearson(errors: int, n: int, *, confidence: float = 0.95) -> Interva
     (0.398321, 0.601679)
     """
     _check_confidence(confidence)
-    if n < 1 or n != int(n):
-        raise SnnlearnError(f"n is {n}; an interval needs a whole number of test samples of at least 1")
-    if not 0 <= errors <= n or errors != int(errors):
-        raise SnnlearnError(f"errors is {errors}; give a whole number of wrong answers from 0 to n = {n}")
+    if n < 1:
+        raise SnnlearnError(f"n is {n}; an interval needs at least 1 test sample")
+    if not 0 <= errors <= n:
+        raise SnnlearnError(f"errors is {errors}; give a number of wrong answers from 0 to n = {n}")
     tail = (1 - confidence) / 2
     low = 0.0 if errors == 0 else float(stats.beta.ppf(tail, errors, n - errors + 1))
     high = 1.0 if errors == n else float(stats.beta.isf(tail, errors + 1, n - errors))

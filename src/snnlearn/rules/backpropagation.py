@@ -44,6 +44,7 @@ class BPTT(AbstractRule):
                 activity, _ = unroll(network, xs)
                 return loss(activity.outputs, target)
 
-            return jnp.mean(jax.vmap(one)(inputs, targets))
+            # Time first, as the scan over time wants it: otherwise every layer's sequence is copied to and fro.
+            return jnp.mean(jax.vmap(one, in_axes=(1, 0))(jnp.swapaxes(inputs, 0, 1), targets))
 
         return mean_loss(network)

@@ -20,7 +20,8 @@ from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
 from snnlearn.losses import AbstractLoss
 from snnlearn.network import Network, unroll
-from snnlearn.neurons import AbstractSpikingNeuron, Delayed
+from snnlearn.neurons import AbstractSpikingNeuron
+from snnlearn.neurons.delayed import undelayed
 from snnlearn.rules.base import AbstractRule
 
 
@@ -37,7 +38,7 @@ def check_rule(
     """Check a rule's laws on a network, a loss and a batch.
 
     The loss is the mean of the samples' losses; the gradient has the structure, the shapes and the types of the
-    network's parameters and is finite; the same key gives the same, under `jit` too. A deterministic rule ignores its
+    network's parameters and is finite; all under `jit`, and the same key gives the same. A deterministic rule ignores its
     key, and its gradient of a batch is the mean of its gradients of the samples.
 
     Args:
@@ -53,35 +54,37 @@ def check_rule(
         AssertionError: with a sentence that names the law, or that says that the network is silent.
     """
     name = type(rule).__name__
-    outputs = jax.vmap(lambda xs: unroll(network, xs)[0].outputs)(inputs)
+    outputs, losses = _evaluate(network, loss, inputs, targets)
     for number, (layer, output) in enumerate(zip(network.layers, outputs, strict=True), start=1):
-        _demand(not _spikes(layer.neuron) or bool(output.any()), f"layer {number} is silent, so that nothing is checked")
+        spiking = isinstance(undelayed(layer.neuron), AbstractSpikingNeuron)
+        _demand(not spiking or bool(output.any()), f"layer {number} is silent, so that nothing is checked")
 
-    value, gradient = rule(network, loss, inputs, targets, key=key)
-    _same(value, jnp.mean(jax.vmap(loss)(outputs, targets)), f"{name} gave a loss that is not the mean of the samples'")
+    compiled = eqx.filter_jit(rule)
+    value, gradient = compiled(network, loss, inputs, targets, key=key)
+    _same(value, losses.mean(), f"{name} gave a loss that is not the mean of the samples' losses")
     parameters = eqx.filter(network, eqx.is_inexact_array)
     _demand(_type(gradient) == _type(parameters), f"{name} gave a gradient of another structure than the network's")
     leaves = jax.tree.leaves(gradient)
     _demand(all(bool(jnp.isfinite(leaf).all()) for leaf in leaves), f"{name} gave a gradient that is not finite")
     _demand(any(bool(leaf.any()) for leaf in leaves), f"{name} gave no gradient at all")
-
-    compiled = eqx.filter_jit(rule)
-    _same(compiled(network, loss, inputs, targets, key=key), (value, gradient), f"{name} differs under jit")
+    again = compiled(network, loss, inputs, targets, key=key)
+    _same(again, (value, gradient), f"{name} gave two gradients for one batch and one key")
     if not deterministic:
         return
     other = compiled(network, loss, inputs, targets, key=jax.random.fold_in(key, 1))
     _same(other, (value, gradient), f"{name} depends on its key; is it deterministic?")
-    singles = [
-        compiled(network, loss, inputs[b : b + 1], targets[b : b + 1], key=key)[1] for b in range(len(inputs))
-    ]
+    singles = []
+    for b in range(len(inputs)):
+        copies = jnp.full(len(inputs), b)  # of one sample, so that the compiled program serves
+        singles.append(compiled(network, loss, inputs[copies], targets[copies], key=key)[1])
     mean = jax.tree.map(lambda *leaves: sum(leaves) / len(leaves), *singles)
     _same(gradient, mean, f"{name} gave a gradient of the batch that is not the mean of the samples' gradients")
 
 
-def _spikes(neuron: Any) -> bool:
-    while isinstance(neuron, Delayed):
-        neuron = neuron.neuron
-    return isinstance(neuron, AbstractSpikingNeuron)
+@eqx.filter_jit
+def _evaluate(network: Network, loss: AbstractLoss, inputs: Array, targets: Array) -> tuple[Any, Array]:
+    outputs = jax.vmap(lambda xs: unroll(network, xs)[0].outputs)(inputs)
+    return outputs, jax.vmap(loss)(outputs, targets)
 
 
 def _type(tree: Any) -> Any:

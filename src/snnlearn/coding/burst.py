@@ -1,0 +1,66 @@
+"""Burst coding: a strong value sends more spikes, and sends them faster."""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray, Shaped
+
+from snnlearn._errors import SnnlearnError
+from snnlearn.coding.base import AbstractEncoder, check_whole, check_window, keep_nan, unit_interval
+
+
+class Burst(AbstractEncoder):
+    """Burst code: `⌈N x⌉` spikes, `⌈t_max − x (t_max − t_min)⌉` steps apart, the first one in the first step.
+
+    0 is silent. What falls out of the window is lost: at the default `max_interval` that is the later spikes of weak
+    bursts, whose value is then in their interval.
+
+    Args:
+        num_steps: number of steps T, ≥ 1.
+        max_spikes: spikes N of the burst of x = 1, ≥ 1.
+        min_interval: t_min, the steps between the spikes of x = 1, ≥ 1.
+        max_interval: t_max, the steps that the interval of weak values approaches, ≥ min_interval; None is T.
+        dt: time step, s.
+
+    Raises:
+        SnnlearnError: if a field is out of range, or the longest burst does not fit the window.
+
+    >>> Burst(num_steps=9, max_spikes=4, max_interval=4)(jnp.array([0.5, 1.0])).T.tolist()
+    [[1.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0], [1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 0.0]]
+
+    Source: Guo et al. (2021), doi:10.3389/fnins.2021.638474 (its N = 5 and t_min = 2 are the defaults; the start of the
+    burst in the first step is ours).
+    """
+
+    num_steps: int
+    max_spikes: int = 5
+    min_interval: int = 2
+    max_interval: int | None = None
+    dt: float = eqx.field(converter=float, default=1e-3)
+
+    def __check_init__(self):
+        check_window(self, self.num_steps, self.dt)
+        check_whole(self, at_least=1, max_spikes=self.max_spikes, min_interval=self.min_interval)
+        if self.max_interval is not None:
+            check_whole(self, at_least=self.min_interval, max_interval=self.max_interval)
+        takes = (self.max_spikes - 1) * self.min_interval + 1
+        if takes > self.num_steps:
+            raise SnnlearnError(
+                f"Burst: {self.max_spikes} spikes {self.min_interval} steps apart take {takes} steps, but the window "
+                f"has {self.num_steps}; raise num_steps, or lower max_spikes or min_interval"
+            )
+
+    def __call__(self, x: Shaped[Array, "*shape"], *, key: PRNGKeyArray | None = None) -> Float[Array, "T *shape"]:
+        """See the base; deterministic."""
+        value = unit_interval(x)
+        longest = self.num_steps if self.max_interval is None else self.max_interval
+        count = jnp.ceil(self.max_spikes * value)
+        interval = jnp.ceil(longest - value * (longest - self.min_interval))
+        steps = jnp.arange(self.num_steps, dtype=jnp.float32).reshape(-1, *(1 for _ in x.shape))
+        spikes = (steps % interval[None] == 0) & (steps < (count * interval)[None])
+        return keep_nan(spikes, value)
+
+    def out_shape(self, in_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """One unit per value."""
+        return in_shape

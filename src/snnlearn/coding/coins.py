@@ -1,0 +1,94 @@
+"""Coins: independent random spikes, at the speed at which memory can be written.
+
+JAX's own counter-based generator (Threefry, 20 rounds) costs more than the network that the spikes drive. A spike needs
+no cryptographic strength, so each random word is one counter through one integer hash; the key sets where the counter
+starts and by how much it steps (the construction of SplitMix). The laws of JAX hold: equal keys give equal spikes, and
+`vmap` over keys gives what a loop gives.
+"""
+
+from __future__ import annotations
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray, UInt32
+
+from snnlearn._errors import SnnlearnError
+
+
+def bernoulli_spikes(p: Float[Array, "*shape"], num_steps: int, *, key: PRNGKeyArray) -> Float[Array, "T *shape"]:
+    """Independent spikes, each with probability p.
+
+    A coin takes 24 random bits: p is rounded to a multiple of 2⁻²⁴, and 0 and 1 are exact. The derivative is
+    straight-through, `∂S_t/∂p = 1`, that of the expected spike.
+
+    Args:
+        p: probability of a spike in one step, in [0, 1]; NaN gives NaN, never a spike.
+        num_steps: number of steps T.
+        key: the randomness.
+
+    >>> bernoulli_spikes(jnp.array([0.0, 1.0]), 3, key=jax.random.key(0)).tolist()
+    [[0.0, 1.0], [0.0, 1.0], [0.0, 1.0]]
+    """
+    spikes = (_random_words((num_steps, *p.shape), key) >> 8) < _level(p)[None]
+    return spikes.astype(jnp.float32) + (p - jax.lax.stop_gradient(p))[None]
+
+
+def packed_spikes(p: Float[Array, "*shape"], num_steps: int, *, key: PRNGKeyArray) -> UInt32[Array, "W *shape"]:
+    """The spikes of `bernoulli_spikes`, 32 steps to a word: step t is bit t mod 32 of word ⌊t / 32⌋.
+
+    A 32nd of the memory, and writing memory is what limits `bernoulli_spikes`. No derivative.
+
+    Args:
+        p: probability of a spike in one step, in [0, 1]; NaN never spikes, as a bit has no third value.
+        num_steps: number of steps T; W = ⌈T / 32⌉, and the bits after the last step are 0.
+        key: the randomness.
+
+    >>> packed_spikes(jnp.array([0.0, 1.0]), 4, key=jax.random.key(0)).tolist()
+    [[0, 15]]
+    """
+    words = _random_words((-(-num_steps // 32), 32, *p.shape), key)
+    level = jnp.where(jnp.isnan(p), 0, _level(p))[None]
+    packed = jnp.zeros((len(words), *p.shape), jnp.uint32)
+    for bit in range(32):  # not a sum over the axis: this keeps the words in registers
+        packed |= ((words[:, bit] >> 8) < level).astype(jnp.uint32) << bit
+    in_the_last = (num_steps - 1) % 32 + 1
+    return packed.at[-1].set(packed[-1] & np.uint32(2**in_the_last - 1))
+
+
+def unpack_spikes(packed: UInt32[Array, "W *shape"], num_steps: int) -> Float[Array, "T *shape"]:
+    """The spikes, 0 or 1, of words of 32 steps each; the inverse of packing.
+
+    >>> unpack_spikes(jnp.array([0b101], jnp.uint32), 4).tolist()
+    [1.0, 0.0, 1.0, 0.0]
+    """
+    bit = jnp.arange(32, dtype=jnp.uint32).reshape(1, 32, *(1 for _ in packed.shape[1:]))
+    bits = (packed[:, None] >> bit) & 1
+    return bits.reshape(-1, *packed.shape[1:])[:num_steps].astype(jnp.float32)
+
+
+def _level(p: Float[Array, "*shape"]) -> UInt32[Array, "*shape"]:
+    """How many of the 2²⁴ values of a coin are a spike."""
+    return jnp.round(p * 2**24).astype(jnp.uint32)
+
+
+def _random_words(shape: tuple[int, ...], key: PRNGKeyArray) -> UInt32[Array, "..."]:
+    """Random words `mix(start + i · step)`, i = 0, 1, …, with start and odd step from the key."""
+    size = math.prod(shape)
+    if size > 2**32:
+        raise SnnlearnError(f"one key gives 2³² random words, but {size} are asked for; split the key and the steps")
+    start, step = jax.random.bits(key, (2,), jnp.uint32)
+    counter = jax.lax.iota(jnp.uint32, size).reshape(shape)
+    return _mix(start + counter * (step | 1))
+
+
+def _mix(x: UInt32[Array, "..."]) -> UInt32[Array, "..."]:
+    """A bijection of 32 bits in which each bit of x flips each bit of the result with probability ½.
+
+    Source: the constants of lowbias32, Wellons, Hash Function Prospector (2018).
+    """
+    x = (x ^ (x >> 16)) * np.uint32(0x7FEB352D)
+    x = (x ^ (x >> 15)) * np.uint32(0x846CA68B)
+    return x ^ (x >> 16)

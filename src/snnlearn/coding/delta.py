@@ -1,0 +1,152 @@
+"""Delta coding of signals that change over time: a spike says that the value rose or fell, not what it is."""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray, Shaped
+
+from snnlearn._errors import SnnlearnError
+from snnlearn._parameters import check_positive
+from snnlearn.coding.base import AbstractEncoder, check_window
+
+
+def delta_events(x: Float[Array, "T *n"], threshold: float, initial: float | None = 0.0) -> Float[Array, "T *n"]:
+    """Delta modulation: +1 if `x_t − x_{t−1} ≥ θ`, −1 if it is `≤ −θ`, else 0.
+
+    Slow changes are never sent, however far they lead: see `send_on_delta_events`.
+
+    Args:
+        x: the signal.
+        threshold: change θ that is an event, > 0.
+        initial: the value before the first step; None is the first value itself.
+
+    >>> delta_events(jnp.array([1.0, 2.0, 0.0, 2.0, 2.9]), threshold=1.0).tolist()
+    [1.0, 1.0, -1.0, 1.0, 0.0]
+    """
+    return _event(jnp.diff(x, axis=0, prepend=_before(x, initial)[None]), threshold)
+
+
+def send_on_delta_events(
+    x: Float[Array, "T *n"], threshold: float, initial: float | None = 0.0
+) -> Float[Array, "T *n"]:
+    """Events that let a receiver follow: +1 if `x_t − r ≥ θ`, −1 if `≤ −θ`; each moves the reference, `r ← r ± θ`.
+
+    The receiver's `initial + θ Σ_{s ≤ t} e_s` is r, and it stays within θ of x as long as x changes by at most θ in a
+    step. One step sends one event: after a larger jump r catches up at θ per step.
+
+    Args:
+        x: the signal.
+        threshold: change θ that is an event, > 0.
+        initial: the reference before the first step; None is the first value itself.
+
+    >>> x = jnp.array([0.0, 0.6, 1.2, 1.8, 1.2])
+    >>> send_on_delta_events(x, threshold=1.0).tolist()
+    [0.0, 0.0, 1.0, 0.0, 0.0]
+
+    Source: Miskowicz (2006), doi:10.3390/s6010049; moving the reference by θ, so that the events alone say where it is,
+    is the step-forward form of Petro, Kasabov & Kiss (2020), doi:10.1109/TNNLS.2019.2906158.
+    """
+
+    def step(reference, value):
+        event = _event(value - reference, threshold)
+        return reference + threshold * event, event
+
+    return jax.lax.scan(step, _before(x, initial), x)[1]
+
+
+class Delta(AbstractEncoder):
+    """Delta modulation of a signal `[T, *n]`, as ON and OFF spikes `[T, *n, 2]`; see `delta_events`.
+
+    Any real signal will do, so nothing is clipped. No derivative: it is 0.
+
+    Args:
+        num_steps: number of steps T of the signal, ≥ 1.
+        threshold: change θ between neighbouring steps that is a spike, in the unit of the signal, > 0.
+        initial: the value before the first step; None is the first value itself, which then never spikes.
+        dt: time step of the signal, s.
+
+    Raises:
+        SnnlearnError: if a field is out of range, or a sample has another number of steps.
+
+    >>> Delta(num_steps=3, threshold=1.0)(jnp.array([1.0, 0.0, 0.5])).tolist()
+    [[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]]
+    """
+
+    num_steps: int
+    threshold: float = eqx.field(converter=float, default=0.1)
+    initial: float | None = 0.0
+    dt: float = eqx.field(converter=float, default=1e-3)
+
+    def __check_init__(self):
+        check_window(self, self.num_steps, self.dt)
+        check_positive(self, threshold=self.threshold)
+
+    def __call__(self, x: Shaped[Array, "T *n"], *, key: PRNGKeyArray | None = None) -> Float[Array, "T *n 2"]:
+        """See the base; deterministic."""
+        self.out_shape(x.shape)
+        return _on_and_off(delta_events(x.astype(jnp.float32), self.threshold, self.initial))
+
+    def out_shape(self, in_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """All axes but the first, which is time; then ON and OFF."""
+        return (*_without_time(self, in_shape), 2)
+
+
+class SendOnDelta(AbstractEncoder):
+    """Send-on-delta of a signal `[T, *n]`, as ON and OFF spikes `[T, *n, 2]`; see `send_on_delta_events`.
+
+    Any real signal will do, so nothing is clipped. No derivative: it is 0.
+
+    Args:
+        num_steps: number of steps T of the signal, ≥ 1.
+        threshold: distance θ from the reference that is a spike, in the unit of the signal, > 0.
+        initial: the reference before the first step; None is the first value itself.
+        dt: time step of the signal, s.
+
+    Raises:
+        SnnlearnError: if a field is out of range, or a sample has another number of steps.
+
+    >>> SendOnDelta(num_steps=3, threshold=1.0)(jnp.array([0.6, 1.2, -0.1])).tolist()
+    [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]
+    """
+
+    num_steps: int
+    threshold: float = eqx.field(converter=float, default=0.1)
+    initial: float | None = 0.0
+    dt: float = eqx.field(converter=float, default=1e-3)
+
+    def __check_init__(self):
+        check_window(self, self.num_steps, self.dt)
+        check_positive(self, threshold=self.threshold)
+
+    def __call__(self, x: Shaped[Array, "T *n"], *, key: PRNGKeyArray | None = None) -> Float[Array, "T *n 2"]:
+        """See the base; deterministic."""
+        self.out_shape(x.shape)
+        return _on_and_off(send_on_delta_events(x.astype(jnp.float32), self.threshold, self.initial))
+
+    def out_shape(self, in_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """All axes but the first, which is time; then ON and OFF."""
+        return (*_without_time(self, in_shape), 2)
+
+
+def _before(x: Float[Array, "T *n"], initial: float | None) -> Float[Array, "*n"]:
+    return x[0] if initial is None else jnp.full_like(x[0], initial)
+
+
+def _event(change: Float[Array, "..."], threshold: float) -> Float[Array, "..."]:
+    """The sign of what is large enough; NaN stays NaN."""
+    return jnp.where(jnp.abs(change) < threshold, 0.0, jnp.sign(change))
+
+
+def _on_and_off(events: Float[Array, "T *n"]) -> Float[Array, "T *n 2"]:
+    return jnp.stack([jnp.maximum(events, 0.0), jnp.maximum(-events, 0.0)], axis=-1)
+
+
+def _without_time(code: Delta | SendOnDelta, in_shape: tuple[int, ...]) -> tuple[int, ...]:
+    if in_shape[:1] != (code.num_steps,):
+        raise SnnlearnError(
+            f"{type(code).__name__}: a sample has shape {in_shape}, expected {code.num_steps} steps first; "
+            "set num_steps to the data's, or resample the data"
+        )
+    return in_shape[1:]

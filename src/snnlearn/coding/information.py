@@ -1,0 +1,267 @@
+"""What a code carries: how exactly a value can be read from it, how many bits it holds, how often a class is mistaken.
+
+Counts come as a *channel*, a table `[S, K]` with the probability of each count k given each stimulus s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray, Shaped
+from scipy import stats
+from scipy.special import rel_entr
+
+from snnlearn._errors import SnnlearnError
+from snnlearn.coding.base import AbstractEncoder
+from snnlearn.coding.inverses import AbstractReconstruction
+from snnlearn.coding.likelihood import TuningCurves
+
+# How exactly a value can be read
+
+
+def fisher_information(tuning: TuningCurves, s: Float[Array, "*D"], duration: float) -> Float[Array, "*D_D"]:
+    r"""Fisher information of independent Poisson neurons, $I_{jk} = T\sum_i \partial_j f_i\,\partial_k f_i / f_i$.
+
+    A neuron whose rate is 0 contributes nothing.
+
+    Args:
+        tuning: rates f_i(s), Hz, differentiable.
+        s: the value, a number or `[D]`.
+        duration: the window T, s.
+
+    Returns:
+        A number, or the matrix `[D, D]`.
+
+    >>> tuning = lambda s: 50 * jnp.exp(-0.5 * (s - jnp.arange(-8, 8.5, 0.5)) ** 2)
+    >>> round(float(fisher_information(tuning, jnp.array(0.1), duration=0.5)), 3)  # T A √(2π) / (σ Δ)
+    125.331
+
+    Source: Seung & Sompolinsky (1993), doi:10.1073/pnas.90.22.10749.
+    """
+    rates, slopes = tuning(s), jax.jacfwd(tuning)(s)
+    weight = jnp.where(rates > 0, duration / jnp.where(rates > 0, rates, 1.0), 0.0)
+    return jnp.einsum("i...,i,i...->...", slopes, weight, slopes) if s.ndim == 0 else slopes.T * weight[None] @ slopes
+
+
+def gaussian_fisher_information(
+    response: TuningCurves,
+    covariance: Callable[[Float[Array, "*D"]], Float[Array, "n n"]],
+    s: Float[Array, "*D"],
+) -> Float[Array, "*D_D"]:
+    r"""Fisher information of responses with Gaussian noise, which may be correlated.
+
+    $$I_{jk} = \partial_j f^T Q^{-1} \partial_k f
+        + \tfrac12 \operatorname{tr}(Q^{-1} \partial_j Q\, Q^{-1} \partial_k Q)$$
+
+    Args:
+        response: mean response f(s) of n neurons, in any unit.
+        covariance: Q(s), positive definite, in that unit squared; `lambda s: Q` if it does not depend on s.
+        s: the value, a number or `[D]`.
+
+    Returns:
+        A number, or the matrix `[D, D]`.
+
+    >>> noise = jnp.array([[1.0, 0.5], [0.5, 1.0]])
+    >>> mean = lambda s: jnp.stack([s, s])
+    >>> round(float(gaussian_fisher_information(mean, lambda s: noise, jnp.array(0.0))), 4)  # without correlation: 2
+    1.3333
+
+    Source: Abbott & Dayan (1999), doi:10.1162/089976699300016827, equation 2.1.
+    """
+    n, size = len(response(s)), s.size
+    slopes = jax.jacfwd(response)(s).reshape(n, size)
+    matrix, change = covariance(s), jax.jacfwd(covariance)(s).reshape(n, n, size)
+    whitened = jnp.linalg.solve(matrix, change.reshape(n, n * size)).reshape(n, n, size)
+    information = slopes.T @ jnp.linalg.solve(matrix, slopes) + 0.5 * jnp.einsum("abj,bak->jk", whitened, whitened)
+    return information.reshape(s.shape + s.shape)
+
+
+def cramer_rao_bound(information: Float[Array, "*D_D"]) -> Float[Array, "*D_D"]:
+    """The least variance (or covariance) that an unbiased estimate can have: `1 / I`, or the inverse matrix.
+
+    Args:
+        information: Fisher information, a number or a matrix.
+
+    >>> float(cramer_rao_bound(jnp.array(4.0)))
+    0.25
+    """
+    return jnp.linalg.inv(information) if information.ndim == 2 else 1.0 / information
+
+
+# How many bits, how many errors
+
+
+def poisson_channel(means: np.ndarray, tail: float = 1e-15) -> np.ndarray:
+    """Probabilities of Poisson counts, `P(k | s) = λ_s^k e^{−λ_s} / k!`, up to a count that is hardly exceeded.
+
+    Args:
+        means: expected count λ_s = rate · duration of each stimulus, ≥ 0.
+        tail: the probability of larger counts, at most; it is given to the last one.
+
+    Raises:
+        SnnlearnError: if a mean is negative or not finite.
+
+    >>> poisson_channel(np.array([0.0, 1.0]), tail=0.01).round(4)
+    array([[1.    , 0.    , 0.    , 0.    , 0.    ],
+           [0.3679, 0.3679, 0.1839, 0.0613, 0.019 ]])
+    """
+    means = np.asarray(means, float)
+    if not (np.isfinite(means).all() and (means >= 0).all()):
+        raise SnnlearnError(
+            f"means reach from {means.min()} to {means.max()}; give expected counts, finite and at least 0"
+        )
+    last = int(stats.poisson.isf(tail, means.max())) if means.max() > 0 else 0
+    channel = stats.poisson.pmf(np.arange(last + 1), means[:, None])
+    channel[:, -1] += stats.poisson.sf(last, means)
+    return channel
+
+
+def binomial_channel(num_steps: int, chance: np.ndarray) -> np.ndarray:
+    """Probabilities of the counts of Bernoulli spikes, `P(k | s) = C(T, k) p_s^k (1 − p_s)^{T−k}`.
+
+    Args:
+        num_steps: number of steps T, each a coin.
+        chance: probability p_s of a spike in one step under each stimulus.
+
+    Raises:
+        SnnlearnError: if a probability is not in [0, 1].
+
+    >>> binomial_channel(2, np.array([0.5, 1.0])).round(4)
+    array([[0.25, 0.5 , 0.25],
+           [0.  , 0.  , 1.  ]])
+    """
+    chance = np.asarray(chance, float)
+    if not ((chance >= 0) & (chance <= 1)).all():
+        raise SnnlearnError(f"chance reaches from {chance.min()} to {chance.max()}; give probabilities in [0, 1]")
+    return stats.binom.pmf(np.arange(num_steps + 1), num_steps, chance[:, None])
+
+
+def mutual_information(channel: np.ndarray, prior: np.ndarray | None = None) -> float:
+    """Mutual information of stimulus and count, `I(S; K) = Σ_{s,k} P(s) P(k | s) log₂(P(k | s) / P(k))`, bits.
+
+    Args:
+        channel: `[S, K]`, probability of each count under each stimulus.
+        prior: probability of each stimulus; equal by default.
+
+    Raises:
+        SnnlearnError: if probabilities do not sum to 1.
+
+    >>> mutual_information(np.eye(4))  # four counts, each for one stimulus
+    2.0
+    """
+    prior = _prior(channel, prior)
+    return float(prior @ rel_entr(channel, prior @ channel).sum(axis=1) / np.log(2))
+
+
+def bayes_error(channel: np.ndarray, prior: np.ndarray | None = None) -> float:
+    """The least error of guessing the stimulus from the count, `1 − Σ_k max_s P(s) P(k | s)`.
+
+    Args:
+        channel: `[S, K]`, probability of each count under each stimulus.
+        prior: probability of each stimulus; equal by default.
+
+    Raises:
+        SnnlearnError: if probabilities do not sum to 1.
+
+    >>> round(bayes_error(poisson_channel(np.array([5.0, 10.0]))), 6)
+    0.176796
+    """
+    return float(1 - (_prior(channel, prior)[:, None] * channel).max(axis=0).sum())
+
+
+def bayes_error_estimate(log_joint: Float[Array, "M K"]) -> tuple[float, float]:
+    """The least error of guessing the class, from spikes drawn at random: the mean of `1 − max_k P(k | spikes)`.
+
+    For codes whose outputs are too many to sum over. It varies less than counting mistakes does, as the classes need
+    not be drawn to know what a guess is worth.
+
+    Args:
+        log_joint: scores of `LogLikelihood`, `ln P(k) P(spikes | k)` up to a constant, of M samples: classes drawn from
+            the prior, spikes from their class.
+
+    Returns:
+        The estimate, and its standard error.
+
+    >>> bayes_error_estimate(jnp.zeros((10, 4)))  # nothing is known: 3 of 4 guesses are wrong
+    (0.75, 0.0)
+    """
+    wrong = 1 - np.asarray(jax.nn.softmax(log_joint, axis=1), np.float64).max(axis=1)
+    return float(wrong.mean()), float(wrong.std() / np.sqrt(len(wrong)))
+
+
+def pattern_information(spikes: Shaped[np.ndarray | Array, "M *pattern"]) -> float:
+    """Bits that a deterministic code carries about M equally likely values: the entropy of the spike patterns.
+
+    A code without noise loses only what two values with the same spikes cannot tell apart.
+
+    Args:
+        spikes: the M values' spikes.
+
+    >>> pattern_information(np.array([[0, 1], [0, 1], [1, 0], [1, 0]]))
+    1.0
+    """
+    patterns = np.asarray(spikes).reshape(len(spikes), -1)
+    frequency = np.unique(patterns, axis=0, return_counts=True)[1] / len(patterns)
+    return float(-frequency @ np.log2(frequency))
+
+
+def _prior(channel: np.ndarray, prior: np.ndarray | None) -> np.ndarray:
+    prior = np.full(len(channel), 1 / len(channel)) if prior is None else np.asarray(prior, float)
+    if not (np.allclose(channel.sum(axis=1), 1) and np.isclose(prior.sum(), 1)):
+        raise SnnlearnError(
+            f"the prior sums to {prior.sum():g}, the rows of the channel to {channel.sum(axis=1).min():g} … "
+            f"{channel.sum(axis=1).max():g}; give probabilities that sum to 1"
+        )
+    return prior
+
+
+# What a code costs
+
+
+class CodeCost(NamedTuple):
+    """One row of `reconstruction_costs`."""
+
+    code: str
+    spikes: float
+    """Spikes per value."""
+    rms_error: float
+    max_error: float
+
+
+def reconstruction_costs(
+    codes: Mapping[str, tuple[AbstractEncoder, AbstractReconstruction]],
+    values: Float[Array, "M *shape"],
+    *,
+    key: PRNGKeyArray,
+) -> list[CodeCost]:
+    """Reconstruction error against spikes spent, one row per code.
+
+    Args:
+        codes: an encoder and its inverse, under a name.
+        values: M samples to encode and to decode.
+        key: randomness of the codes.
+
+    >>> from snnlearn.coding import InverseLinearLatency, LinearLatency
+    >>> codes = {f"{n} steps": (LinearLatency(n), InverseLinearLatency()) for n in (3, 11)}
+    >>> for row in reconstruction_costs(codes, jnp.linspace(0.01, 1, 100), key=jax.random.key(0)):
+    ...     print(row.code, round(row.spikes, 2), round(row.rms_error, 3), round(row.max_error, 3))
+    3 steps 1.0 0.144 0.25
+    11 steps 1.0 0.029 0.05
+    """
+    keys = jax.random.split(key, len(values))
+    rows = []
+    for name, (encoder, inverse) in codes.items():
+
+        def spend(value, key, encoder=encoder, inverse=inverse):
+            spikes = encoder(value, key=key)
+            return jnp.abs(spikes).sum(), inverse(spikes) - value
+
+        spent, error = (np.asarray(part, np.float64) for part in jax.jit(jax.vmap(spend))(values, keys))
+        rows.append(
+            CodeCost(name, spent.sum() / values.size, float(np.sqrt((error**2).mean())), float(np.abs(error).max()))
+        )
+    return rows

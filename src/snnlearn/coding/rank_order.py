@@ -1,0 +1,61 @@
+"""Rank order coding: only who fires before whom matters."""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray, Shaped
+
+from snnlearn._errors import SnnlearnError
+from snnlearn.coding.base import AbstractEncoder, check_window, keep_nan, unit_interval
+from snnlearn.coding.temporal import spike_at
+
+
+def ranks(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """How many values come before each, the largest first; of equal ones the earlier in the array.
+
+    >>> ranks(jnp.array([0.2, 0.9, 0.2])).tolist()
+    [1.0, 0.0, 2.0]
+    """
+    order = jnp.argsort(-x.ravel(), stable=True)
+    return jnp.argsort(order).astype(jnp.float32).reshape(x.shape)
+
+
+class RankOrder(AbstractEncoder):
+    """Rank order code: the unit with the k-th largest value, k = 0, 1, …, spikes once, in step k.
+
+    Any increasing map of the values (contrast, brightness) leaves the code as it is. A reader weights a spike in step k
+    by `m^k`, 0 < m < 1. The ranks are those among all values of the sample.
+
+    Args:
+        num_steps: number of steps T, ≥ 1; values of rank T and later do not spike.
+        threshold: values up to this one never spike, in [0, 1).
+        dt: time step, s.
+
+    Raises:
+        SnnlearnError: if a field is out of range.
+
+    >>> RankOrder(num_steps=3)(jnp.array([0.2, 0.9, 0.0, 0.5])).tolist()
+    [[0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0], [1.0, 0.0, 0.0, 0.0]]
+
+    Source: Thorpe & Gautrais (1998), doi:10.1007/978-1-4615-4831-7_19.
+    """
+
+    num_steps: int
+    threshold: float = eqx.field(converter=float, default=0.0)
+    dt: float = eqx.field(converter=float, default=1e-3)
+
+    def __check_init__(self):
+        check_window(self, self.num_steps, self.dt)
+        if not 0 <= self.threshold < 1:
+            raise SnnlearnError(f"RankOrder: threshold is {self.threshold}; give a number in [0, 1)")
+
+    def __call__(self, x: Shaped[Array, "*shape"], *, key: PRNGKeyArray | None = None) -> Float[Array, "T *shape"]:
+        """See the base; deterministic."""
+        value = unit_interval(x)
+        steps = jnp.where(value > self.threshold, ranks(value), jnp.inf)
+        return keep_nan(spike_at(steps, self.num_steps, dt=1.0), value)
+
+    def out_shape(self, in_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """One unit per value."""
+        return in_shape

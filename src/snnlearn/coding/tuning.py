@@ -1,0 +1,223 @@
+"""Tuning curves: the firing rates, in Hz, with which a population answers a stimulus.
+
+`f(s)` is differentiable, so that a decoder finds its maximum likelihood and a population its Fisher information by
+automatic differentiation, whatever the curves.
+"""
+
+# No `from __future__ import annotations` here: Equinox does not recognise an `AbstractVar` written as a string.
+
+import math
+from abc import abstractmethod
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from snnlearn._errors import SnnlearnError
+from snnlearn._parameters import check_positive
+
+
+class AbstractTuning(eqx.Module):
+    """The rates `f_i(s)` of n neurons for a stimulus s: a number, or a vector of D numbers.
+
+    `max_rate` is the highest rate that any neuron reaches, `base_rate` is r₀ of its equation.
+    """
+
+    max_rate: eqx.AbstractVar[float]
+    base_rate: eqx.AbstractVar[float]
+
+    @abstractmethod
+    def __call__(self, s: Float[Array, "*D"]) -> Float[Array, " n"]:
+        """The rates of all neurons for one stimulus, Hz, ≥ 0; many stimuli are a `vmap`."""
+
+    @property
+    @abstractmethod
+    def preferred(self) -> Float[Array, "n *D"]:
+        """The stimulus s_i that each neuron prefers."""
+
+    @property
+    def num_neurons(self) -> int:
+        """Neurons n."""
+        return self.preferred.shape[0]
+
+    @property
+    def stimulus_shape(self) -> tuple[int, ...]:
+        """The shape of one stimulus: () for a number, (D,) for a vector."""
+        return self.preferred.shape[1:]
+
+
+class GaussianTuning(AbstractTuning):
+    """Bells around each centre, `f_i(s) = r₀ + (r_max − r₀) exp(−|s − s_i|² / 2σ²)`.
+
+    Args:
+        centres: the stimuli s_i, `[n]` for a number, `[n, D]` for a vector; see `grid`.
+        sigma: width σ, in the unit of the stimulus, > 0.
+        max_rate: rate r_max at the centre, Hz, > base_rate.
+        base_rate: rate r₀ far away from it, Hz, ≥ 0.
+
+    Raises:
+        SnnlearnError: if a field is out of range.
+
+    >>> f = GaussianTuning(jnp.array([0.0, 1.0]), sigma=1.0, max_rate=50, base_rate=10)
+    >>> [round(rate, 3) for rate in f(jnp.array(0.0)).tolist()]
+    [50.0, 34.261]
+
+    Source: Dayan & Abbott, Theoretical Neuroscience (2001), equation 1.14.
+    """
+
+    centres: Float[Array, "n *D"]
+    sigma: float
+    max_rate: float
+    base_rate: float
+
+    def __init__(
+        self,
+        centres: Float[Array, "n *D"] | np.ndarray,
+        sigma: float | int,
+        max_rate: float | int = 50.0,
+        base_rate: float | int = 0.0,
+    ):
+        self.centres = jnp.asarray(centres)
+        self.sigma = float(sigma)
+        self.max_rate = float(max_rate)
+        self.base_rate = float(base_rate)
+
+    def __check_init__(self):
+        _check_rates(self)
+        check_positive(self, sigma=self.sigma)
+        if self.centres.ndim not in (1, 2):
+            raise SnnlearnError(f"GaussianTuning: centres have shape {self.centres.shape}; give [n] or [n, D]")
+
+    def __call__(self, s: Float[Array, "*D"]) -> Float[Array, " n"]:
+        """See the base."""
+        axes = tuple(range(1, self.centres.ndim))
+        squared_distance = jnp.sum((s[None] - self.centres) ** 2, axis=axes)
+        return self.base_rate + (self.max_rate - self.base_rate) * jnp.exp(-squared_distance / (2 * self.sigma**2))
+
+    @property
+    def preferred(self) -> Float[Array, "n *D"]:
+        """The centres."""
+        return self.centres
+
+
+class CosineTuning(AbstractTuning):
+    """Directions, `f_i(s) = max(0, r₀ + (r_max − r₀) cos(s − s_i))`.
+
+    Here r₀ is the rate at a right angle to the preferred direction, and the mean over directions as long as no rate is
+    cut off at 0, that is for `base_rate ≥ max_rate / 2`.
+
+    Args:
+        angles: the preferred directions s_i, rad, `[n]`; for an unbiased population vector spread them evenly.
+        max_rate: rate r_max in the preferred direction, Hz, > base_rate.
+        base_rate: rate r₀, Hz, ≥ 0.
+
+    Raises:
+        SnnlearnError: if a field is out of range.
+
+    >>> f = CosineTuning(jnp.array([0.0, jnp.pi / 2, jnp.pi]), max_rate=60, base_rate=20)
+    >>> [round(rate, 3) for rate in f(jnp.array(0.0)).tolist()]
+    [60.0, 20.0, 0.0]
+
+    Source: Georgopoulos et al. (1982), doi:10.1523/JNEUROSCI.02-11-01527.1982; the cut at 0 is Dayan & Abbott's (2001),
+    equation 3.21.
+    """
+
+    angles: Float[Array, " n"]
+    max_rate: float
+    base_rate: float
+
+    def __init__(
+        self, angles: Float[Array, " n"] | np.ndarray, max_rate: float | int = 60.0, base_rate: float | int = 30.0
+    ):
+        self.angles = jnp.asarray(angles)
+        self.max_rate = float(max_rate)
+        self.base_rate = float(base_rate)
+
+    def __check_init__(self):
+        _check_rates(self)
+        _check_angles(self, self.angles)
+
+    def __call__(self, s: Float[Array, ""]) -> Float[Array, " n"]:
+        """See the base; s in rad."""
+        return jnp.maximum(0.0, self.base_rate + (self.max_rate - self.base_rate) * jnp.cos(s - self.angles))
+
+    @property
+    def preferred(self) -> Float[Array, " n"]:
+        """The preferred directions, rad."""
+        return self.angles
+
+
+class VonMisesTuning(AbstractTuning):
+    """Bells on the circle, `f_i(s) = r₀ + (r_max − r₀) exp(κ (cos(s − s_i) − 1))`.
+
+    Args:
+        angles: the preferred directions s_i, rad, `[n]`.
+        concentration: sharpness κ, > 0; a narrow bell has the width `1/√κ` rad.
+        max_rate: rate r_max in the preferred direction, Hz, > base_rate.
+        base_rate: rate r₀ that all directions share, Hz, ≥ 0.
+
+    Raises:
+        SnnlearnError: if a field is out of range.
+
+    >>> f = VonMisesTuning(jnp.array([0.0, jnp.pi]), concentration=1.0, max_rate=50)
+    >>> [round(rate, 3) for rate in f(jnp.array(0.0)).tolist()]
+    [50.0, 6.767]
+
+    Source: Kohn & Movshon (2004), doi:10.1038/nn1270, use this form for direction in area MT.
+    """
+
+    angles: Float[Array, " n"]
+    concentration: float
+    max_rate: float
+    base_rate: float
+
+    def __init__(
+        self,
+        angles: Float[Array, " n"] | np.ndarray,
+        concentration: float | int = 2.0,
+        max_rate: float | int = 50.0,
+        base_rate: float | int = 0.0,
+    ):
+        self.angles = jnp.asarray(angles)
+        self.concentration = float(concentration)
+        self.max_rate = float(max_rate)
+        self.base_rate = float(base_rate)
+
+    def __check_init__(self):
+        _check_rates(self)
+        _check_angles(self, self.angles)
+        check_positive(self, concentration=self.concentration)
+
+    def __call__(self, s: Float[Array, ""]) -> Float[Array, " n"]:
+        """See the base; s in rad."""
+        bell = jnp.exp(self.concentration * (jnp.cos(s - self.angles) - 1.0))
+        return self.base_rate + (self.max_rate - self.base_rate) * bell
+
+    @property
+    def preferred(self) -> Float[Array, " n"]:
+        """The preferred directions, rad."""
+        return self.angles
+
+
+def grid(*axes: Float[Array, " _"] | np.ndarray) -> Float[Array, "n D"]:
+    """All combinations of the centres along D axes, `[n_1 · … · n_D, D]`, the last axis fastest.
+
+    >>> grid(jnp.array([0.0, 1.0]), jnp.array([5.0, 6.0])).tolist()
+    [[0.0, 5.0], [0.0, 6.0], [1.0, 5.0], [1.0, 6.0]]
+    """
+    return jnp.stack(jnp.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, len(axes))
+
+
+def _check_rates(tuning: AbstractTuning) -> None:
+    """Refuse rates that are negative, not finite, or without modulation."""
+    low, high = tuning.base_rate, tuning.max_rate
+    if not (0 <= low < high and math.isfinite(high)):
+        raise SnnlearnError(
+            f"{type(tuning).__name__}: base_rate is {low} Hz and max_rate {high} Hz; give 0 ≤ base_rate < max_rate"
+        )
+
+
+def _check_angles(tuning: AbstractTuning, angles: Array) -> None:
+    if angles.ndim != 1:
+        raise SnnlearnError(f"{type(tuning).__name__}: the angles have shape {angles.shape}; give [n]")

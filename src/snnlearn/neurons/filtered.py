@@ -1,0 +1,72 @@
+"""A neuron whose input passes a synaptic filter."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from snnlearn._parameters import PositiveParameter, check_time_constants, positive, value
+from snnlearn.neurons.base import AbstractNeuron
+from snnlearn.neurons.discretisation import AbstractDiscretisation, UnitGain
+
+
+class FilteredState(NamedTuple):
+    """The synaptic current `i`, and the neuron's state."""
+
+    i: Float[Array, "*units"]
+    neuron: Any
+
+    @property
+    def v(self) -> Float[Array, "*units"]:
+        """The neuron's membrane."""
+        return self.neuron.v
+
+
+class Filtered(AbstractNeuron):
+    r"""Another neuron behind a synapse, $\tau_{syn}\dot i = -i$, whose current an input makes jump by its weight.
+
+    `Filtered(LIF(...))` is a `CubaLIF`; any other neuron gets a synaptic current in the same way.
+
+    Args:
+        neuron: the neuron that takes the current.
+        tau_syn: synaptic time constant, s, ≥ dt. A float is a constant, an array is trained.
+        synapse: how the current's equation becomes a step.
+
+    >>> from snnlearn.neurons import ALIF
+    >>> neuron = Filtered(ALIF(), tau_syn=5e-3)
+    >>> spikes, state = neuron(jnp.ones(1), neuron.initial_state((1,)))
+    >>> state.i
+    Array([1.], dtype=float32)
+    """
+
+    neuron: AbstractNeuron
+    tau_syn: PositiveParameter = eqx.field(converter=positive, default=10e-3)
+    synapse: AbstractDiscretisation = UnitGain()
+
+    def __check_init__(self):
+        check_time_constants(self, self.dt, tau_syn=self.tau_syn)
+
+    @property
+    def dt(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The neuron's time step, s."""
+        return self.neuron.dt
+
+    def initial_state(self, shape: tuple[int, ...]) -> FilteredState:
+        """See the base."""
+        return FilteredState(jnp.zeros(shape), self.neuron.initial_state(shape))
+
+    def __call__(
+        self, current: Float[Array, "*units"], state: FilteredState
+    ) -> tuple[Float[Array, "*units"], FilteredState]:
+        """See the base."""
+        decay, gain = self.synapse(self.dt, value(self.tau_syn))
+        i = decay * state.i + gain * current
+        output, neuron = self.neuron(i, state.neuron)
+        return output, FilteredState(i, neuron)
+
+    def free(self) -> Filtered:
+        """See the base."""
+        return eqx.tree_at(lambda filtered: filtered.neuron, self, self.neuron.free())

@@ -1,0 +1,67 @@
+"""What the tests of the command line share: a cache of compiled programs, data of a few numbers, one finished run."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from jax.experimental.compilation_cache.compilation_cache import reset_cache
+
+from snnlearn.cli import main
+
+# Enough for three classes to be learned, little enough to train in a moment.
+TINY = "--layers 16 --num-steps 8 --epochs 12 --batch-size 6 --seeds 2 --xi 1 --learning-rate 0.1".split()
+
+
+@pytest.fixture(scope="package", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory):
+    """A cache folder that all starts share, in this process and in others; and JAX's promotion as users have it."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch, jax.numpy_dtype_promotion("standard"):
+        patch.setenv("XDG_CACHE_HOME", str(folder))
+        # As in this process, so that others find its programs.
+        patch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", str(jax.config.read("jax_disable_most_optimizations")))
+        reset_cache()  # Once other tests have compiled without a cache, JAX would not look for one again.
+        yield folder
+    jax.config.update("jax_compilation_cache_dir", None)
+    reset_cache()
+
+
+@pytest.fixture(scope="package")
+def blobs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An .npz file: clouds of points around three corners of a cube."""
+    y = np.arange(120) % 3
+    x = np.eye(3)[y] + 0.1 * np.random.default_rng(0).standard_normal((120, 3))
+    path = tmp_path_factory.mktemp("data") / "blobs.npz"
+    np.savez(path, x=x, y=y)
+    return path
+
+
+@pytest.fixture(scope="package")
+def finished(blobs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run that is done; to be read, or copied."""
+    out = tmp_path_factory.mktemp("finished") / "run"
+    assert main(["train", "--data", str(blobs), "--out", str(out), *TINY]) == 0
+    return out
+
+
+@pytest.fixture
+def start():
+    """A function that starts the program as another process, after some statements; what still runs is killed."""
+    running: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: str | os.PathLike, first: str = "") -> subprocess.Popen[str]:
+        code = f"{first}\nimport sys\nfrom snnlearn.cli import main\nsys.exit(main(sys.argv[1:]))"
+        command = [sys.executable, "-c", code, *map(str, arguments)]
+        running.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+        return running[-1]
+
+    yield start
+    for process in running:
+        process.kill()
+        process.communicate()

@@ -1,0 +1,227 @@
+"""What cannot be used is refused in one sentence, before anything is compiled or written."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import shutil
+import struct
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from matplotlib.image import imsave
+
+from snnlearn import coding
+from snnlearn.cli import main
+from snnlearn.hypothesis import Hypothesis
+from snnlearn.model_file import save
+from snnlearn.network import FluctuationDriven, feedforward
+
+TRAIN = {
+    "no such set": ("--data digts", "give digits, mnist"),
+    "no such file": ("--data {bad}/nowhere.npz", "nowhere.npz cannot be read"),
+    "no folder": ("--data mnist", "--data-folder"),
+    "wrong folder": ("--data mnist --data-folder {bad}/nowhere", "train-images-idx3-ubyte"),
+    "wrong magic number": ("--data mnist --data-folder {bad}/magic", "not an IDX header"),
+    "truncated gzip": ("--data mnist --data-folder {bad}/cut", "damaged gzip file"),
+    "too few labels": ("--data mnist --data-folder {bad}/labels", "holds 5 images and .* 4 labels"),
+    "signed pixels": ("--data mnist --data-folder {bad}/signed", "expected uint8"),
+    "text as npz": ("--data {bad}/text.npz", "not a NumPy file"),
+    "pickle": ("--data {bad}/pickle.npz", "holds Python objects"),
+    "truncated npz": ("--data {bad}/cut.npz", "damaged"),
+    "no y": ("--data {bad}/unlabelled.npz", "lacks the array y"),
+    "fewer labels": ("--data {bad}/fewer.npz", "30 samples and 29 labels"),
+    "NaN": ("--data {bad}/nan.npz", "NaN"),
+    "empty class": ("--data {bad}/gap.npz", "no sample of class 1"),
+    "one class": ("--data {bad}/one.npz", "at least two classes"),
+    "no HDF5": ("--data {bad}/text.h5", "not HDF5"),
+    "encoded spikes": ("--data spike-xor --encode rate", "spikes already"),
+    "dt 0": ("--dt 0", "--dt is 0.0; give a finite number above 0"),
+    "dt NaN": ("--dt nan", "--dt is nan"),
+    "negative time constant": ("--tau-mem -0.01", "--tau-mem is -0.01"),
+    "time constant of no use": ("--neuron lif --tau-syn 0", "--tau-syn is 0.0"),
+    "infinite time constant": ("--tau-out inf", "--tau-out is inf"),
+    "dt above tau": ("--dt 0.02 --tau-mem 0.01", "dt = 0.02 s is longer than tau_mem = 0.01 s"),
+    "dt above trained tau": ("--dt 0.02 --tau-mem 0.01 --train-time-constants", "longer than --tau-mem 0.01"),
+    "dt above tau_out": ("--dt 0.02 --tau-mem 1 --tau-out 0.01", "dt = 0.02 s is longer than tau_mem"),
+    "negative refractory period": ("--refractory -1", "--refractory is -1.0"),
+    "no steps": ("--num-steps 0", "--num-steps is 0; give a whole number from 1"),
+    "latency window of 0": ("--encode latency --num-steps 0", "--num-steps is 0"),
+    "latency window before the first spike": ("--encode latency --num-steps 1", "before the first possible spike"),
+    "rate above one spike a step": ("--encode rate --max-rate 2000", "more than one spike per step"),
+    "two neurons in a population": ("--encode population --population 2", "at least 3"),
+    "layer of size 0": ("--layers 0", "out_size is 0"),
+    "convolution without channels": ("--layers 0c3", "channels is 0"),
+    "kernel beyond the image": ("--layers 4c9", "Conv2d: height is 0"),
+    "pooling over 0": ("--layers p0", "window is 0"),
+    "no such layer": ("--layers 16x", "--layers has '16x'"),
+    "convolution after dense": ("--layers 16 4c3", "is no image; use dense layers"),
+    "convolution of a population": ("--layers 4c3 --encode population", "is no image; use dense layers"),
+    "slope 0": ("--surrogate-slope 0", "--surrogate-slope is 0.0"),
+    "rate band upside down": ("--rate-band 50 5", "give 0 ≤ low < high"),
+    "batch larger than the set": ("--batch-size 100000", "batch_size is 100000"),
+    "batch of 0": ("--batch-size 0", "--batch-size is 0"),
+    "no epochs": ("--epochs 0", "--epochs is 0"),
+    "no seeds": ("--seeds 0", "--seeds is 0"),
+    "negative seed": ("--seed -1", "--seed is -1"),
+    "seed beyond 32 bits": ("--seed 4294967296", "--seed is 4294967296"),
+    "negative learning rate": ("--learning-rate -1", "--learning-rate is -1.0"),
+    "negative norm": ("--clip-gradient -1", "--clip-gradient is -1.0"),
+    "no validation": ("--validation 0", "--validation is 0.0; give a number between 0 and 1"),
+    "validation above 1": ("--validation 1.5", "--validation is 1.5"),
+    "nothing to train on": ("--validation 0.5 --test 0.5", "leave a rest"),
+    "no such config": ("--config {bad}/nowhere.toml", "nowhere.toml is not a file"),
+    "misspelt key": ("--config {bad}/misspelt.toml", "unknown key 'epoch'; did you mean epochs"),
+    "foreign key": ("--config {bad}/foreign.toml", "unknown key 'zzz'; see snnlearn train --help"),
+    "wrong type": ("--config {bad}/type.toml", "epochs is 'many'; give a whole number"),
+    "wrong choice": ("--config {bad}/choice.toml", "neuron is 'hh'; give one of lif, cuba-lif"),
+    "half a pair": ("--config {bad}/pair.toml", "rate_band is .5.; give a list of 2 numbers"),
+    "no TOML": ("--config {bad}/text.npz", "not valid TOML"),
+    "folder in use": ("--out {finished}", "exists already"),
+    "folder that cannot be made": ("--out {bad}/text.npz/run", "cannot be written"),
+    "file in the folder's place": ("--out {bad}/text.npz", "cannot be written"),
+    "resume nothing": ("--resume {bad}/nowhere", "nowhere is not a folder"),
+    "resume what is no run": ("--resume {bad}/magic", "not a run's folder"),
+    "resume another version's run": ("--resume {bad}/newer", "format 99, written by snnlearn 9.9.9"),
+    "resume without options": ("--resume {bad}/bare", "config.toml is not a file"),
+    "resume and options": ("--resume {finished} --epochs 40", "drop --epochs"),
+    "resume and config": ("--resume {finished} --config {finished}/config.toml", "drop --config"),
+}
+OTHERS = {
+    "evaluate nothing": ("evaluate {bad}/nowhere", "nowhere is not a folder"),
+    "evaluate what is no run": ("evaluate {bad}/magic", "not a run's folder"),
+    "evaluate another version's run": ("evaluate {bad}/newer", "format 99"),
+    "evaluate before the end": ("evaluate {bad}/bare", "snnlearn train --resume"),
+    "damaged model": ("evaluate {bad}/damaged", "model.npz is damaged"),
+    "evaluate on no npz": ("evaluate {finished} --data {bad}/text.h5", "give an .npz file"),
+    "evaluate on no file": ("evaluate {finished} --data {bad}/nowhere.npz", "cannot be read"),
+    "evaluate on another shape": ("evaluate {finished} --data {bad}/wide.npz", "the network takes 3"),
+    "evaluate on more classes": ("evaluate {finished} --data {bad}/classes.npz", "knows classes 0 to 2"),
+    "predict nothing": ("predict {finished}", "no file"),
+    "predict from no file": ("predict {finished} {bad}/nowhere.npy", "is not a file"),
+    "predict from another kind": ("predict {finished} {bad}/text.h5", "unknown kind"),
+    "predict from another shape": ("predict {finished} {bad}/wide.npy", "the network takes 3"),
+    "predict from NaN": ("predict {finished} {bad}/nan.npy", "NaN"),
+    "predict from nothing": ("predict {finished} {bad}/empty.npy", "is empty"),
+    "predict from another image": ("predict {bad}/pixels {bad}/large.png", "the network takes 64"),
+    "predict from a damaged image": ("predict {bad}/pixels {bad}/cut.png", "cannot be read as an image"),
+    "predict from negative pixels": ("predict {bad}/pixels {bad}/negative.npy", r"trained on \[0, 1\]; scale them"),
+    "predict from bytes": ("predict {bad}/pixels {bad}/bytes.npy", r"values from 0.0 to 255.0.*scale them"),
+    "predict from no spikes": ("predict {bad}/events {bad}/bytes.npy", "takes spikes, 0 or 1"),
+    "predict from other steps": ("predict {bad}/events {bad}/spikes.npy", "expected 5 steps"),
+    "encode no file": ("encode {bad}/nowhere.png", "is not a file"),
+    "index too large": ("encode {bad}/wide.npy --index 30", "samples 0 to 29"),
+    "negative index": ("encode --index -1", "--index is -1"),
+    "encode over no steps": ("encode --num-steps 0", "num_steps is 0"),
+    "encode at too high a rate": ("encode --max-rate 5000", "more than one spike per step"),
+    "encode in a population of 2": ("encode --population 2", "at least 3"),
+    "encode a constant": ("encode {bad}/constant.npy", "constant, 7.0"),
+    "no kind of picture": ("encode --out codes.gif", "ends in .html, .png or .svg"),
+    "no folder for the picture": ("encode --out nowhere/codes.png", "no folder nowhere"),
+}
+CASES = {name: (f"train {line}", expected) for name, (line, expected) in TRAIN.items()} | OTHERS
+
+
+@pytest.mark.parametrize(("line", "expected"), CASES.values(), ids=CASES.keys())
+def test_one_sentence(line, expected, bad, finished, tmp_path, capsys, monkeypatch):
+    def compile(*_, **__):
+        raise AssertionError("a network was drawn before the input was refused")
+
+    before = sorted(finished.rglob("*"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(FluctuationDriven, "__call__", compile)
+    capsys.readouterr()
+    assert main(line.format(bad=bad, finished=finished).split()) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("error: ") and err.count("\n") == 1
+    assert len(err) < 600
+    assert re.search(expected, err), err
+    assert list(tmp_path.iterdir()) == [] and sorted(finished.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("fly", "fly"),
+        ("train --epohcs 3", "--epohcs"),
+        ("train --epochs many", "many"),
+        ("train --neuron hh", "hh"),
+        ("train --rate-band 5", "--rate-band"),
+        ("evaluate", "run|RUN|PATH"),
+    ],
+)
+def test_the_parser_refuses(line, expected, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as exit:
+        main(line.split())
+    assert exit.value.code == 2
+    assert re.search(expected, capsys.readouterr().err)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture(scope="package")
+def bad(finished, tmp_path_factory) -> Path:
+    """A folder of everything that can be wrong with a file."""
+    folder = tmp_path_factory.mktemp("bad")
+    _write_idx(folder / "magic", images=b"\x12\x34" + _idx(5, 8, 8)[2:])
+    _write_idx(folder / "cut", images=gzip.compress(_idx(5, 8, 8))[:-20])
+    _write_idx(folder / "labels", labels=_idx(4))
+    _write_idx(folder / "signed", images=_idx(5, 8, 8, kind=9))
+    x, y = np.random.default_rng(0).random((30, 4)), np.arange(30) % 3
+    np.savez(folder / "pickle.npz", x=np.array([{}] * 30), y=y)
+    np.savez(folder / "unlabelled.npz", x=x)
+    np.savez(folder / "fewer.npz", x=x, y=y[:-1])
+    np.savez(folder / "nan.npz", x=np.where(x == x[3, 2], np.nan, x), y=y)
+    np.savez(folder / "gap.npz", x=x, y=2 * (y % 2))
+    np.savez(folder / "one.npz", x=x, y=0 * y)
+    np.savez(folder / "wide.npz", x=x, y=y)
+    np.savez(folder / "classes.npz", x=x[:, :3], y=np.arange(30) % 4)
+    (folder / "cut.npz").write_bytes((folder / "wide.npz").read_bytes()[:-40])
+    for name in ("text.npz", "text.h5"):
+        (folder / name).write_text("these are words, and no numbers")
+    for name, line in {
+        "misspelt": "epoch = 3",
+        "foreign": "zzz = 3",
+        "type": "epochs = 'many'",
+        "choice": "neuron = 'hh'",
+        "pair": "rate_band = [5]",
+    }.items():
+        (folder / f"{name}.toml").write_text(line)
+    np.save(folder / "wide.npy", x)
+    np.save(folder / "nan.npy", np.full((1, 3), np.nan))
+    np.save(folder / "empty.npy", np.zeros((0, 3)))
+    np.save(folder / "negative.npy", np.linspace(-1, 1, 64).reshape(1, 8, 8))
+    np.save(folder / "bytes.npy", np.linspace(0, 255, 64).reshape(1, 8, 8))
+    np.save(folder / "spikes.npy", np.zeros((1, 6, 64)))
+    np.save(folder / "constant.npy", np.full((1, 5), 7.0))
+    imsave(folder / "large.png", np.random.default_rng(0).random((9, 9)))
+    (folder / "cut.png").write_bytes((folder / "large.png").read_bytes()[:60])
+    # Runs: of another version, without options or model, with a damaged model, of a network on pixels and on spikes.
+    for name in ("newer", "bare"):
+        (folder / name).mkdir()
+        identity = {"format": 99, "snnlearn": "9.9.9"} if name == "newer" else {"format": 1, "snnlearn": "0.1.0"}
+        (folder / name / "run.json").write_text(json.dumps(identity))
+    for name in ("damaged", "pixels", "events"):
+        shutil.copytree(finished, folder / name)
+    model = (folder / "damaged" / "model.npz").read_bytes()
+    (folder / "damaged" / "model.npz").write_bytes(model[: len(model) // 2])
+    network = feedforward((64, 5, 3), key=jax.random.key(0))
+    for name, encoder in {"pixels": coding.Current(num_steps=5), "events": coding.Spikes(num_steps=5)}.items():
+        save(Hypothesis(encoder, network, coding.MeanMembrane()), folder / name / "model.npz")
+    return folder
+
+
+def _idx(*shape: int, kind: int = 8) -> bytes:
+    values = np.arange(np.prod(shape)) % 10
+    return bytes([0, 0, kind, len(shape)]) + struct.pack(f">{len(shape)}I", *shape) + values.astype(np.uint8).tobytes()
+
+
+def _write_idx(folder: Path, *, images: bytes | None = None, labels: bytes | None = None) -> None:
+    folder.mkdir()
+    for part in ("train", "t10k"):
+        (folder / f"{part}-images-idx3-ubyte").write_bytes(images or _idx(5, 8, 8))
+        (folder / f"{part}-labels-idx1-ubyte").write_bytes(labels or _idx(5))

@@ -1,0 +1,146 @@
+"""A run that is stopped, in whatever way, and gone on with ends where the unbroken one ends, bit for bit."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from snnlearn.cli import main, run_folder
+from snnlearn.cli.run_folder import RunFolder
+
+from conftest import TINY
+
+# In another process: a checkpoint after each epoch, and at the end how many programs the cache did not have.
+OFTEN = """
+import atexit, snnlearn.cli.run_folder, jax
+snnlearn.cli.run_folder._SECONDS_BETWEEN_CHECKPOINTS = 0
+misses = []
+jax.monitoring.register_event_listener(lambda event, **_: misses.append(event) if "cache_misses" in event else None)
+atexit.register(lambda: print("misses:", len(misses)))
+"""
+
+
+def lines(run: Path) -> list[dict]:
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def assert_same_end(run: Path, unbroken: Path) -> None:
+    def without_seconds(folder):
+        return [{name: value for name, value in line.items() if name != "seconds"} for line in lines(folder)]
+
+    with np.load(run / "model.npz") as one, np.load(unbroken / "model.npz") as other:
+        assert set(one) == set(other)
+        for name in one:
+            np.testing.assert_array_equal(one[name], other[name])
+    assert without_seconds(run) == without_seconds(unbroken)
+
+
+def test_metrics_are_a_line_for_each_epoch(finished):
+    names = {"epoch", "seconds", "training_loss", "validation_loss", "validation_error"}
+    assert all(set(line) == names for line in lines(finished))
+    assert [line["epoch"] for line in lines(finished)] == list(range(1, 13))
+    curves = np.array([line["training_loss"] for line in lines(finished)])
+    assert curves.shape == (12, 2) and np.all(curves[-1] < 0.7 * curves[0]), "this training must learn something"
+    assert len(np.unique(curves)) == 24, "each seed and epoch must be another"
+
+
+def test_ctrl_c_and_a_kill(start, blobs, finished, tmp_path):
+    """The first process is interrupted, and has compiled nothing that `finished` had not; the second one is killed."""
+    run = tmp_path / "run"
+    first = start("train", "--data", blobs, "--out", run, *TINY, first=OFTEN)
+    wait_for_lines(first, run, 3)
+    first.send_signal(signal.SIGINT)
+    out, err = first.communicate(timeout=60)
+    assert (first.returncode, err) == (130, f"interrupted; go on with snnlearn train --resume {run}\n")
+    assert out.splitlines()[-1] == "misses: 0"
+    stopped = lines(run)
+    assert 3 <= len(stopped) < 12
+
+    second = start("train", "--resume", run, first=OFTEN)
+    wait_for_lines(second, run, len(stopped) + 1)
+    time.sleep(random.uniform(0, 0.1))
+    second.kill()
+    second.communicate()
+    assert not (run / "model.npz").exists()
+    assert lines(run)[:2] == stopped[:2], "the second process must not have started anew"
+
+    assert main(["train", "--resume", str(run)]) == 0
+    assert_same_end(run, finished)
+    assert lines(run)[:2] == stopped[:2]
+
+
+def wait_for_lines(process, run: Path, number: int) -> None:
+    while not (run / "metrics.jsonl").exists() or len((run / "metrics.jsonl").read_text().splitlines()) < number:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+
+
+@pytest.fixture(scope="module")
+def interrupted(blobs, tmp_path_factory) -> Path:
+    """A run that was interrupted while it wrote the line of epoch 6, and had saved nothing until then."""
+    run = tmp_path_factory.mktemp("interrupted") / "run"
+    add_metrics = RunFolder.add_metrics
+
+    def interrupt(self, epoch, metrics, seconds):
+        if epoch == 6:
+            with (run / "metrics.jsonl").open("a") as file:
+                file.write('{"epoch": 6, "sec')
+            raise KeyboardInterrupt
+        add_metrics(self, epoch, metrics, seconds)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run_folder, "_SECONDS_BETWEEN_CHECKPOINTS", 1e9)
+        patch.setattr(RunFolder, "add_metrics", interrupt)
+        assert main(["train", "--data", str(blobs), "--out", str(run), *TINY]) == 130
+    return run
+
+
+def test_ctrl_c_saves_the_last_whole_epoch(interrupted, finished, tmp_path):
+    assert [path.name for path in (interrupted / "checkpoints").iterdir()] == ["5"]
+    run = shutil.copytree(interrupted, tmp_path / "run")
+    assert main(["train", "--resume", str(run)]) == 0
+    assert_same_end(run, finished)
+    seconds = [line["seconds"] for line in lines(run)]
+    with (interrupted / "metrics.jsonl").open() as file:
+        assert seconds[:5] == [json.loads(next(file))["seconds"] for _ in range(5)]
+    # It is done, so that going on measures again and trains no more.
+    assert main(["train", "--resume", str(run)]) == 0
+    assert [line["seconds"] for line in lines(run)] == seconds
+
+
+def forget_epochs(run: Path) -> None:
+    (run / "metrics.jsonl").write_text("")
+
+
+def cut_checkpoint(run: Path) -> None:
+    for path in (run / "checkpoints" / "5" / "default").rglob("*"):
+        if path.is_file():
+            path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def change_layers(run: Path) -> None:
+    (run / "config.toml").write_text((run / "config.toml").read_text().replace('"16"', '"17"'))
+
+
+@pytest.mark.parametrize(
+    ("harm", "expected"),
+    [
+        (forget_epochs, "has 0 of the 5 epochs"),
+        (cut_checkpoint, "damaged or does not fit config.toml"),
+        (change_layers, "damaged or does not fit config.toml"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_harm_is_found(harm, expected, interrupted, tmp_path, capsys):
+    run = shutil.copytree(interrupted, tmp_path / "run")
+    harm(run)
+    assert main(["train", "--resume", str(run)]) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1 and expected in err

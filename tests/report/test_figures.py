@@ -1,0 +1,173 @@
+"""What the drawings show, read back from their artists; that none of them is left behind."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+
+import matplotlib
+import numpy as np
+import pytest
+from fake_run import fake_example, fake_run
+from matplotlib.colors import to_hex
+
+from snnlearn._errors import SnnlearnError
+from snnlearn.report import codes_figure, state_risk, write_codes_html
+from snnlearn.report.figures import (
+    BLUE,
+    RED,
+    VECTOR_SPIKES,
+    draw_confusion,
+    draw_curves,
+    draw_raster,
+    draw_rates,
+    draw_risk,
+    draw_traces,
+    example_figure,
+    new_figure,
+)
+
+
+@pytest.fixture
+def ax():
+    return new_figure(3.0, 2.0)[1][0, 0]
+
+
+def ticks(line) -> set[tuple[float, float]]:
+    """Centre (ms, unit) of every tick that a raster's line is made of."""
+    x, y = np.reshape(line.get_xdata(), (-1, 3)), np.reshape(line.get_ydata(), (-1, 3))
+    assert np.isnan(x[:, 2]).all() and (x[:, 0] == x[:, 1]).all()
+    return {(round(t, 9), round(u, 9)) for t, u in zip(x[:, 0], y[:, :2].mean(axis=1), strict=True)}
+
+
+def test_raster_draws_each_spike_at_its_time_and_unit(ax):
+    spikes = np.zeros((4, 3))
+    spikes[0, 2], spikes[3, 0], spikes[1, 1] = 1, 1, -1
+    draw_raster(ax, spikes, dt=0.002)
+    positive, negative = ax.lines
+    assert ticks(positive) == {(1.0, 2.0), (7.0, 0.0)}
+    assert ticks(negative) == {(3.0, 1.0)} and to_hex(negative.get_color()) == RED
+    assert ax.get_xlim() == (0, 8) and ax.get_ylim() == (2.5, -0.5)  # unit 0 at the top
+
+
+def test_raster_with_very_many_spikes_becomes_a_picture(ax):
+    side = int(np.sqrt(VECTOR_SPIKES)) + 1
+    draw_raster(ax, np.ones((side, side)), dt=1e-3)
+    assert ax.lines[0].get_rasterized() and not ax.lines[1].get_rasterized()
+
+
+def test_traces_put_the_bold_lines_last(ax):
+    v = np.arange(12.0).reshape(4, 3)
+    draw_traces(ax, v, dt=1e-3, bold=[(2, BLUE, "answer")])
+    assert len(ax.lines) == 4 and ax.lines[-1].get_label() == "answer"
+    np.testing.assert_array_equal(ax.lines[-1].get_ydata(), v[:, 2])
+    np.testing.assert_allclose(ax.lines[0].get_xdata(), [0.5, 1.5, 2.5, 3.5])
+
+
+def test_curves_are_mean_and_range_over_seeds(ax):
+    curve = np.array([[0.5, 0.4, 0.2], [0.7, 0.2, np.nan]])
+    draw_curves(ax, {"validation error": curve}, selected=1, scale=100.0)
+    line, kept = ax.lines
+    np.testing.assert_allclose(line.get_ydata(), [60, 30, 20])
+    np.testing.assert_array_equal(line.get_xdata(), [1, 2, 3])
+    assert list(kept.get_xdata()) == [2, 2]
+    corners = ax.collections[0].get_paths()[0].vertices
+    assert (corners[:, 1].min(), corners[:, 1].max()) == (pytest.approx(20), pytest.approx(70))
+    assert ax.get_yscale() == "linear"
+
+
+def test_curves_turn_logarithmic_over_a_decade_but_never_with_a_zero(ax):
+    draw_curves(ax, {"training loss": np.array([[2.0, 0.1]])})
+    assert ax.get_yscale() == "log" and not ax.collections
+    other = new_figure(3.0, 2.0)[1][0, 0]
+    draw_curves(other, {"validation error": np.array([[2.0, 0.0]])})
+    assert other.get_yscale() == "linear" and other.get_ylim()[0] == 0
+
+
+def test_confusion_colours_right_and_wrong_and_writes_the_counts(ax):
+    counts = np.array([[8, 2, 0], [0, 9, 1], [0, 0, 0]])
+    draw_confusion(ax, counts, ("a", "b", "c"))
+    cells = np.asarray(ax.images[0].get_array())
+    assert to_hex(cells[0, 0]) == BLUE and to_hex(cells[0, 1]) == RED
+    assert cells[0, 1, 3] > cells[1, 2, 3] > cells[2, 0, 3] == 0
+    assert {(t.get_position(), t.get_text()) for t in ax.texts} == {
+        ((0, 0), "8"),
+        ((1, 0), "2"),
+        ((1, 1), "9"),
+        ((2, 1), "1"),
+    }
+
+
+@pytest.mark.parametrize("silent", [0, 3, 128])
+def test_rates_count_every_unit_once_and_mark_the_silent(ax, silent):
+    draw_rates(ax, fake_run(silent_units=silent).layers[0])
+    heights = {color: 0 for color in (BLUE, RED)}
+    for bar in ax.patches:
+        heights[to_hex(bar.get_facecolor())] += round(bar.get_height())  # pyright: ignore[reportAttributeAccessIssue]
+    assert heights == {BLUE: 128 - silent, RED: silent}
+    assert ("silent" in [text.get_text() for text in ax.texts]) == (silent > 0)
+
+
+@pytest.mark.parametrize(("chance", "label"), [(0.898, "chance 90 % →"), (0.06, "chance")])
+def test_risk_axis_shows_chance_or_points_to_it(ax, chance, label):
+    draw_risk(ax, state_risk(fake_run()), chance)
+    assert [text.get_text() for text in ax.texts] == [label]
+    assert (ax.get_xlim()[1] > 100 * chance) == (label == "chance")
+
+
+def test_example_runs_from_image_to_answer():
+    example = fake_example(1, wrong=True)
+    figure = example_figure(example, 1e-3, tuple("0123456789"))
+    titles = [ax.get_title(loc="left") for ax in figure.axes]
+    spikes = int(example.layers[0][1].sum())
+    assert titles[1] == f"input · {spikes} spikes" and titles[3] == "1 · LIF 128: membranes of 3 units"
+    legend = figure.axes[-1].get_legend()
+    assert legend is not None and [t.get_text() for t in legend.get_texts()] == ["answer 5", "truth 1"]
+    assert figure.get_suptitle() == "1, taken for 5"
+
+
+def test_figures_leave_nothing_behind():
+    style = dict(matplotlib.rcParams)
+    figure = example_figure(fake_example(0), 1e-3)
+    remains = weakref.ref(figure)
+    del figure
+    gc.collect()
+    assert remains() is None
+    assert dict(matplotlib.rcParams) == style
+
+
+CODES = {
+    "rate": np.tile([1, 0, 1], (4, 1)),
+    "current": np.linspace(0, 0.7, 12).reshape(4, 3),
+    "delta": np.eye(4, 3) - np.eye(4, 3, 1),
+}
+
+
+def test_codes_stand_side_by_side_with_their_counts():
+    figure = codes_figure(np.eye(3), CODES, dt=1e-3)
+    assert [ax.get_title(loc="left") for ax in figure.axes] == ["input", "rate", "current", "delta"]
+    remarks = [ax.texts[0].get_text() for ax in figure.axes[1:]]
+    assert remarks == ["8 spikes", "current 0 to 0.7", "5 spikes"]
+    assert len(figure.axes[2].images) == 1 and not figure.axes[1].images
+
+
+def test_codes_page_counts_what_each_code_spends(tmp_path):
+    path = write_codes_html(np.arange(3.0), CODES, 0.005, tmp_path / "codes.html", title="A < B")
+    text = path.read_text(encoding="utf-8")
+    assert "http" not in text and "A &lt; B" in text and text.count("<svg") == 4
+    # 8 spikes of 3 units in 4 steps of 5 ms: 8 / (3 · 0.02 s) = 133 Hz, by two of the units, at 0 to 15 ms.
+    cells = "".join(f"<td>{cell}</td>" for cell in ("3", "8", "133 Hz", "2", "0 ms", "15 ms"))
+    assert f'<th scope="row">rate</th>{cells}' in text
+
+
+@pytest.mark.parametrize(
+    ("x", "codes", "names"),
+    [
+        (np.eye(2), {}, "codes is empty"),
+        (np.zeros((1, 2, 3)), CODES, "x has shape"),
+        (np.eye(2), {"rate": np.zeros(3)}, "code 'rate' has shape"),
+    ],
+)
+def test_codes_that_cannot_be_drawn_are_refused(x, codes, names):
+    with pytest.raises(SnnlearnError, match=names):
+        codes_figure(x, codes, dt=1e-3)

@@ -1,0 +1,66 @@
+"""The terminal's tables and rasters."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from fake_run import fake_run
+from rich.cells import cell_len
+from rich.console import Console
+
+from snnlearn.report import print_summary, terminal_raster
+
+
+def printed(summary, width: int = 120) -> str:
+    console = Console(file=io.StringIO(), width=width)
+    print_summary(summary, console)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue().replace("\xa0", " ")
+
+
+def test_summary_says_every_headline_number():
+    text = printed(fake_run())
+    for number in ("2.8 % (1.3 to 5.0 %)", "3.2 % (2.5 to 3.9 %)", "0.09 %", "89.8 %", "9,610", "41,234", "947 k"):
+        assert number in text
+    assert "warning: 9.4 % of the units" in text
+    assert text.index("true risk lies between") < text.index("Parameters")
+
+
+def test_summary_prints_brackets_as_they_are_and_fits_a_narrow_terminal():
+    text = printed(fake_run(title="[bold]digits[/bold]", warnings=("[red]x",), seeds=1), width=60)
+    assert "[bold]digits[/bold]" in text and "[red]x" in text
+    assert max(map(cell_len, text.splitlines())) <= 60
+
+
+def dots(text: str) -> np.ndarray:
+    """Read the dots of braille text back, by the numbering of the dots in its standard: 1 2 3 7 left, 4 5 6 8 right."""
+    lines = text.split("\n")
+    result = np.zeros((4 * len(lines), 2 * len(lines[0])), dtype=bool)
+    for row, line in enumerate(lines):
+        for column, character in enumerate(line):
+            for number in range(1, 9):
+                if ord(character) - 0x2800 >> (number - 1) & 1:
+                    x, y = {7: (0, 3), 8: (1, 3)}.get(number, ((number - 1) // 3, (number - 1) % 3))
+                    result[4 * row + y, 2 * column + x] = True
+    return result
+
+
+def test_raster_is_exact_where_every_spike_has_a_dot():
+    spikes = np.random.default_rng(0).random((20, 12)) < 0.3
+    assert (dots(terminal_raster(spikes, width=10, height=3).plain) == spikes.T).all()
+
+
+def test_raster_loses_no_spike_when_it_shrinks():
+    spikes = np.zeros((1000, 100))
+    spikes[993, 57], spikes[0, 0] = 1, -1
+    picture = dots(terminal_raster(spikes, width=5, height=2).plain)
+    assert picture.shape == (8, 10)
+    assert [tuple(dot) for dot in np.argwhere(picture)] == [(0, 0), (57 * 8 // 100, 9)]
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 5), (100, 64)])
+def test_raster_keeps_to_its_size(shape):
+    lines = terminal_raster(np.ones(shape), width=30, height=6).plain.split("\n")
+    assert len(lines) == min(6, -(-shape[1] // 4)) and {len(line) for line in lines} == {min(30, -(-shape[0] // 2))}
