@@ -52,10 +52,8 @@ def save(hypothesis: Hypothesis, path: str | os.PathLike, *, class_names: tuple[
         "hypothesis": _describe(hypothesis, "", arrays),
         "class_names": list(class_names),
     }
-    text = json.dumps(structure).encode()
-    buffer = io.BytesIO()
-    np.savez(buffer, structure=np.frombuffer(text, np.uint8), **arrays)  # pyright: ignore[reportArgumentType]
-    write_atomically(Path(path), buffer.getvalue())
+    text = np.frombuffer(json.dumps(structure).encode(), np.uint8)
+    write_arrays(Path(path), {"structure": text, **arrays})
 
 
 def load(path: str | os.PathLike) -> tuple[Hypothesis, tuple[str, ...]]:
@@ -70,14 +68,12 @@ def load(path: str | os.PathLike) -> tuple[Hypothesis, tuple[str, ...]]:
     path = Path(path)
     if not path.is_file():
         raise SnnlearnError(f"{path} is not a file; give the path of a model, such as RUN/model.npz")
+    arrays = read_arrays(path)
     try:
-        # Opened here, since NumPy leaves a damaged file open.
-        with path.open("rb") as file:
-            arrays = dict(np.load(file, allow_pickle=False))
         structure = json.loads(arrays.pop("structure").tobytes())
         found = structure["format"], structure["version"]
-    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error) as error:
-        raise SnnlearnError(f"{path} is damaged or no snnlearn model; save it again") from error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise SnnlearnError(f"{path} is no snnlearn model; give a model.npz that a training wrote") from error
     if found != (FORMAT, VERSION):
         raise SnnlearnError(
             f"{path} is of format {found[0]!r} version {found[1]!r}; this snnlearn reads {FORMAT!r} version {VERSION}: "
@@ -93,9 +89,32 @@ def load(path: str | os.PathLike) -> tuple[Hypothesis, tuple[str, ...]]:
     return hypothesis, names
 
 
+def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Write named arrays as an `.npz` archive, whole or not at all."""
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)  # pyright: ignore[reportArgumentType]
+    write_atomically(path, buffer.getvalue())
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Read what `write_arrays` wrote.
+
+    Raises:
+        SnnlearnError: if the file is damaged, or holds anything but arrays of numbers.
+    """
+    try:
+        # Opened here, since NumPy leaves a damaged file open.
+        with path.open("rb") as file:
+            return dict(np.load(file, allow_pickle=False))
+    except (OSError, EOFError, ValueError, TypeError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+        raise SnnlearnError(
+            f"{path} is damaged, or no file of arrays; copy it again from where it was whole"
+        ) from error
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """Replace a file's content as a whole: a reader, or a crash, sees the old or the new."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.tmp")
     try:
         with temporary.open("wb") as file:
             file.write(content)
@@ -136,7 +155,7 @@ def _construct(node: Any, arrays: dict[str, np.ndarray]) -> Any:
         return jnp.asarray(arrays[node["array"]])
     if "tuple" in node:
         return tuple(_construct(item, arrays) for item in node["tuple"])
-    cls = _find(node["class"])
+    cls = _find(str(node["class"]))
     if cls is None:
         raise ValueError(f"there is no class {node['class']!r}")
     names = {field.name for field in dataclasses.fields(cls)}

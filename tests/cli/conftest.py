@@ -14,9 +14,6 @@ from jax.experimental.compilation_cache.compilation_cache import reset_cache
 
 from snnlearn.cli import main
 
-# Enough for three classes to be learned, little enough to train in a moment.
-TINY = "--layers 16 --num-steps 8 --epochs 12 --batch-size 6 --seeds 2 --xi 1 --learning-rate 0.1".split()
-
 
 @pytest.fixture(scope="package", autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory):
@@ -43,10 +40,17 @@ def blobs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="package")
-def finished(blobs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny(blobs: Path) -> list[str]:
+    """Options of a training that takes a moment, but learns."""
+    options = "--layers 16 --num-steps 8 --epochs 12 --batch-size 6 --seeds 2 --xi 1 --learning-rate 0.1"
+    return ["--data", str(blobs), *options.split()]
+
+
+@pytest.fixture(scope="package")
+def finished(tiny: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run that is done; to be read, or copied."""
     out = tmp_path_factory.mktemp("finished") / "run"
-    assert main(["train", "--data", str(blobs), "--out", str(out), *TINY]) == 0
+    assert main(["train", *tiny, "--out", str(out)]) == 0
     return out
 
 

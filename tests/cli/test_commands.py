@@ -1,2 +1,143 @@
+"""What each command says and writes when nothing is wrong."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
 from pathlib import Path
-def test_x(finished: Path): print(list(finished.iterdir()))
+
+import jax
+import numpy as np
+import pytest
+from matplotlib.image import imsave
+from rich.cells import cell_len
+
+from snnlearn import coding
+from snnlearn.cli import main
+from snnlearn.cli.run_folder import new_folder
+from snnlearn.hypothesis import Hypothesis
+from snnlearn.model_file import save
+from snnlearn.network import feedforward
+
+
+@pytest.fixture
+def say(capsys):
+    """A function that runs a command and returns what it printed."""
+
+    def say(*arguments) -> str:
+        capsys.readouterr()
+        assert main([str(argument) for argument in arguments]) == 0
+        out, err = capsys.readouterr()
+        assert err == ""
+        return out
+
+    return say
+
+
+def decisions(table: str) -> list[str]:
+    """The last column of what `predict` prints."""
+    return [line.split("│")[3].strip() for line in table.splitlines() if line.startswith("│")]
+
+
+def test_train_leaves_a_folder(finished):
+    names = {"run.json", "config.toml", "metrics.jsonl", "checkpoint.npz", "model.npz", "summary.json", "report.html"}
+    assert {path.name for path in finished.iterdir()} == names
+    assert (finished / "report.html").read_text().startswith("<!doctype html>")
+    summary = json.loads((finished / "summary.json").read_text())
+    assert summary["title"] == "blobs · current code · LIF 16 · BPTT"
+    assert (summary["train_size"], summary["test_size"], len(summary["test_errors"])) == (84, 24, 2)
+    assert summary["parameters"] == 3 * 16 + 16 * 3
+    assert summary["risk"] == summary["test_errors"][summary["selected_seed"]] / 24 < summary["chance"] / 2
+
+
+def test_train_says_what_it_does(say, finished, monkeypatch, tmp_path):
+    """Here of a run that is done, so that nothing is trained. On no terminal there are no bars, and no line is long."""
+    monkeypatch.setattr("snnlearn.report.write_html", lambda *_: None)
+    run = shutil.copytree(finished, tmp_path / "a[b] run")
+    for width in (80, 120):
+        monkeypatch.setenv("COLUMNS", str(width))
+        first, *body, last = say("train", "--resume", run).splitlines()
+        assert (first, last) == (f"Run: {run}", f"Report: {run / 'report.html'}")
+        assert any("On 24 samples it has never seen" in line for line in body)
+        assert max(map(cell_len, body)) <= width and "\x1b" not in "".join(body)
+
+
+def test_evaluate_on_the_test_sample(say, finished):
+    summary = json.loads((finished / "summary.json").read_text())
+    errors = summary["test_errors"][summary["selected_seed"]]
+    out = say("evaluate", finished)
+    assert f"({errors} errors of 24)" in out and "the run's own test sample" in out
+
+
+def test_evaluate_counts_what_predict_decides(say, finished, blobs, tmp_path):
+    """On labels that are partly wrong, so that the count is neither 0 nor all."""
+    with np.load(blobs) as arrays:
+        x, y = arrays["x"][:30], arrays["y"][:30].copy()
+    y[:7] = (y[:7] + 1) % 3
+    np.save(tmp_path / "x.npy", x)
+    np.savez(tmp_path / "labelled.npz", x=x, y=y)
+    decided = decisions(say("predict", finished, tmp_path / "x.npy"))
+    errors = int(np.sum(np.array(decided, int) != y))
+    assert 5 <= errors <= 9
+    assert f"({errors} errors of 30)" in say("evaluate", finished, "--data", tmp_path / "labelled.npz")
+
+
+@pytest.fixture
+def digits_run(finished, tmp_path) -> Path:
+    """A run on pixels, with names of classes; its network is not trained."""
+    run = shutil.copytree(finished, tmp_path / "digits")
+    network = feedforward((64, 20, 4), key=jax.random.key(1))
+    network = jax.tree.map(lambda leaf: 5 * leaf if isinstance(leaf, jax.Array) else leaf, network)
+    hypothesis = Hypothesis(coding.Current(num_steps=8), network, coding.MeanMembrane())
+    save(hypothesis, run / "model.npz", class_names=("north", "east", "south", "west"))
+    return run
+
+
+def test_predict_takes_images_and_arrays(say, digits_run, tmp_path):
+    """The same pixels as pictures, one by one, and as an array give the same names, in the order of the arguments."""
+    pixels = np.random.default_rng(0).integers(0, 32, (6, 8, 8), dtype=np.uint8)
+    pixels[np.arange(6), np.arange(6)] += 200  # one bright row each
+    np.savez(tmp_path / "all.npz", x=pixels / 255)
+    pictures = [tmp_path / f"{number}.png" for number in range(6)]
+    for picture, path in zip(pixels, pictures, strict=True):
+        imsave(path, picture, cmap="gray", vmin=0, vmax=255)
+    one_by_one = decisions(say("predict", digits_run, *pictures))
+    assert len(set(one_by_one)) > 1 and set(one_by_one) <= {"north", "east", "south", "west"}
+    assert one_by_one == decisions(say("predict", digits_run, tmp_path / "all.npz"))
+    assert one_by_one[::-1] == decisions(say("predict", digits_run, *pictures[::-1]))
+
+
+@pytest.mark.parametrize("suffix", [".html", ".png", ".svg"])
+def test_encode_shows_each_code(suffix, say, tmp_path, monkeypatch):
+    """At p = 1 the rate code spikes in each step; 0.5 and 1 charge the latency code's membrane, 0 does not."""
+    monkeypatch.setenv("COLUMNS", "80")
+    np.save(tmp_path / "x.npy", [[9.0, 9.0, 9.0, 9.0], [0.0, 0.0, 0.5, 1.0]])
+    np.save(tmp_path / "binary.npy", [[0.0, 1.0, 1.0]])
+    out = tmp_path / f"codes{suffix}"
+    common = ("--max-rate", 1000, "--num-steps", 20, "--population", 5, "--out", out)
+    said = say("encode", tmp_path / "x.npy", "--index", 1, *common)
+    assert "latency: 2 spikes of 4 neurons in 20 steps\n" in said
+    assert re.search(r"population: \d+ spikes of 20 neurons in 20 steps\n", said)
+    assert max(map(len, said.splitlines()[:-1])) <= 80
+    assert said.endswith(f"Picture: {out}\n") and out.stat().st_size > 1000
+    assert "rate: 40 spikes of 3 neurons in 20 steps\n" in say("encode", tmp_path / "binary.npy", *common)
+
+
+def test_encode_draws_by_the_seed(say, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    out = [say("encode", "--seed", seed) for seed in (1, 1, 2)]
+    assert out[0] == out[1] != out[2]
+    assert (tmp_path / "codes.html").exists()
+
+
+def test_a_new_run_finds_a_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert new_folder(None, "digits") == Path("runs/digits")
+    for name in ("digits", "digits-2", "mine", tmp_path.name):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+    assert new_folder(None, "digits") == Path("runs/digits-3")
+    assert new_folder(None, "somewhere/mine.npz") == Path("runs/mine-2")
+    assert new_folder(None, ".") == Path(f"runs/{tmp_path.name}-2")
+    assert new_folder(Path("runs/mine"), "digits") == Path("runs/mine"), "an empty folder is free"
+    assert new_folder(Path("a/b/c"), "digits") == Path("a/b/c")

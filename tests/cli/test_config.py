@@ -94,7 +94,16 @@ def test_options_take_precedence_over_the_file(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     "line",
-    ["epochs = 1.5", "epochs = true", "tau_mem = '1'", "bias = 1", "data = 3", "layers = '6'", "layers = [6]", "out = 'x'"],
+    [
+        "epochs = 1.5",
+        "epochs = true",
+        "tau_mem = '1'",
+        "bias = 1",
+        "data = 3",
+        "layers = '6'",
+        "layers = [6]",
+        "out = 'x'",
+    ],
 )
 def test_no_value_is_bent(tmp_path, line):
     path = tmp_path / "a.toml"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,7 +14,6 @@ from snnlearn._errors import SnnlearnError
 from snnlearn.coding import (
     AbstractInverse,
     Burst,
-    CosineTuning,
     Current,
     Delta,
     Framewise,
@@ -30,7 +30,9 @@ from snnlearn.coding import (
     InverseRegularRate,
     InverseRescaled,
     Latency,
+    LeastSquares,
     LinearLatency,
+    MaximumLikelihood,
     Phase,
     PoissonRate,
     Population,
@@ -41,12 +43,14 @@ from snnlearn.coding import (
     SendOnDelta,
     TunedPopulation,
     VonMisesTuning,
-    grid,
     inverse_of,
 )
 
 KEY = jax.random.key(11)
-SHAPES = [(), (5,), (2, 3)]
+decode = eqx.filter_jit(lambda inverse, spikes: inverse(spikes))
+bounds = eqx.filter_jit(lambda inverse, spikes: inverse.interval(spikes))
+there_and_back = eqx.filter_jit(lambda code, x: inverse_of(code)(code(x, key=KEY)))
+SHAPES = [(6,), (2, 3)]
 ROUNDING = 1e-4
 
 # A code, and the largest width of an interval that its resolution allows; None where it depends on the value.
@@ -54,11 +58,9 @@ DETERMINISTIC = [
     (Latency(num_steps=40), None),
     (Latency(num_steps=25, tau=12e-3, threshold=0.35, dt=2e-3), None),
     (LinearLatency(num_steps=1, threshold=0.3), 0.7),
-    (LinearLatency(num_steps=2), 0.75),
     (LinearLatency(num_steps=33), 1 / 32),
     (LinearLatency(num_steps=101, threshold=0.1, dt=2e-3), 0.1),
     (Phase(num_steps=8), 2**-8),
-    (Phase(num_steps=12, num_phases=4), 2**-4),
     (Phase(num_steps=13, num_phases=5), 2**-5),
     (Burst(num_steps=30), 1 / 5),
     (Burst(num_steps=12, max_spikes=4, min_interval=2, max_interval=3), 1 / 4),
@@ -88,7 +90,7 @@ ROUND_TRIPS = [round_trip(code) for code, _ in DETERMINISTIC]
 
 
 @pytest.mark.parametrize(("run", "width"), list(zip(ROUND_TRIPS, (w for _, w in DETERMINISTIC), strict=True)), ids=IDS)
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=15)
 @given(values=values, shape=st.sampled_from(SHAPES))
 def test_interval_holds_the_value_and_its_estimate(run, width, values, shape):
     x = np.resize(np.array(values, np.float32), shape)
@@ -101,7 +103,7 @@ def test_interval_holds_the_value_and_its_estimate(run, width, values, shape):
 
 
 @pytest.mark.parametrize("run", ROUND_TRIPS, ids=IDS)
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=8)
 @given(values=values)
 def test_order_is_kept(run, values):
     estimate, low, high = run(np.sort(np.array(values)))
@@ -112,30 +114,30 @@ def test_order_is_kept(run, values):
 @pytest.mark.parametrize("run", ROUND_TRIPS, ids=IDS)
 def test_intervals_are_no_wider_than_they_must_be(run):
     """A value in the middle of another's interval has the same spikes, and so the same interval."""
-    x = np.linspace(0, 1, 301)
-    _, low, high = run(x)
-    for share in (0.02, 0.5, 0.98):
-        _, low_again, high_again = run(low + share * (high - low))
-        np.testing.assert_allclose(low_again, low, atol=ROUNDING)
-        np.testing.assert_allclose(high_again, high, atol=ROUNDING)
+    for x in np.linspace(0, 1, 60).reshape(10, 6):
+        _, low, high = run(x)
+        for share in (0.02, 0.5, 0.98):
+            _, low_again, high_again = run(low + share * (high - low))
+            np.testing.assert_allclose(low_again, low, atol=ROUNDING)
+            np.testing.assert_allclose(high_again, high, atol=ROUNDING)
 
 
 def test_latency_by_hand():
     """x = 0.25 spikes in step 32; silence in 33 steps says that x charges to 0.2 after 32.5 ms, if ever."""
-    x, low, high = ROUND_TRIPS[0](np.array([0.25]))
+    x, low, high = ROUND_TRIPS[0](np.full(6, 0.25))
     at = lambda ms: 0.2 / (1 - np.exp(-ms / 20))  # noqa: E731
     np.testing.assert_allclose([x[0], low[0], high[0]], [at(32), at(32.5), at(31.5)], rtol=1e-5)
     inverse = InverseLatency()
     never = jnp.zeros((33, 1))
-    np.testing.assert_allclose(inverse.interval(never)[1], [at(32.5)], rtol=1e-5)
-    np.testing.assert_allclose(inverse(never), [at(32.5) / 2], rtol=1e-5)
+    np.testing.assert_allclose(bounds(inverse, never)[1], [at(32.5)], rtol=1e-5)
+    np.testing.assert_allclose(decode(inverse, never), [at(32.5) / 2], rtol=1e-5)
 
 
 def test_phase_returns_grey_levels_exactly():
     grey = jnp.arange(256) / 256
-    for num_steps in (8, 16, 21):
+    for num_steps in (8, 21):
         code = Phase(num_steps=num_steps)
-        np.testing.assert_array_equal(inverse_of(code)(code(grey, key=KEY)), grey)
+        np.testing.assert_array_equal(there_and_back(code, grey), grey)
 
 
 def test_burst_by_hand():
@@ -145,19 +147,20 @@ def test_burst_by_hand():
     spikes[0, 1:] = 1
     spikes[5, 2] = 1  # 5 steps apart, and a third would be out: 1/4 < x by the count, 1/4 ≤ x < 2/4 by the interval
     spikes[[2, 4, 6], 3] = 1  # 2 steps apart: 1 ≤ x
-    low, high = inverse.interval(jnp.array(spikes))
+    low, high = bounds(inverse, jnp.array(spikes))
     np.testing.assert_allclose(low, [0, 0, 0.25, 1.0])
     np.testing.assert_allclose(high, [0, 0.25, 0.5, 1.0])
-    np.testing.assert_allclose(inverse(jnp.array(spikes)), [0, 0.125, 0.375, 1.0])
+    np.testing.assert_allclose(decode(inverse, jnp.array(spikes)), [0, 0.125, 0.375, 1.0])
 
 
 @settings(deadline=None, max_examples=20)
-@given(values=st.lists(st.floats(0.01, 1, width=32), min_size=6, max_size=6, unique=True))
+@given(values=st.lists(st.floats(2**-6, 1, width=32), min_size=6, max_size=6, unique=True))
 def test_rank_order_keeps_the_order_alone(values):
-    x = jnp.array(values, jnp.float32)
-    code = RankOrder(num_steps=6)
-    ranks = np.argsort(np.argsort(-np.asarray(x)))
-    np.testing.assert_allclose(InverseRankOrder(modulation=0.8)(code(x, key=KEY)), 0.8**ranks, rtol=1e-5)
+    ranks = np.argsort(np.argsort(-np.array(values)))
+    np.testing.assert_allclose(RANK_ORDER(jnp.array(values, jnp.float32)), 0.8**ranks, rtol=1e-5)
+
+
+RANK_ORDER = jax.jit(lambda x: InverseRankOrder(modulation=0.8)(RankOrder(num_steps=6)(x)))
 
 
 def test_rank_order_of_ties_and_silence():
@@ -198,31 +201,25 @@ def test_poisson_rate_is_finite_where_every_step_spikes():
 # Signals
 
 
-def follow(change, initial):
-    signal = np.cumsum(change, axis=0) + (0.0 if initial is None else initial)
-    code = SendOnDelta(num_steps=len(signal), threshold=0.25, initial=initial)
-    return signal, np.asarray(inverse_of(code)(jax.jit(code)(jnp.array(signal, jnp.float32), key=KEY)))
-
-
 @settings(deadline=None, max_examples=25)
 @given(
-    change=st.lists(st.floats(-0.24, 0.24, width=32), min_size=30, max_size=30),
-    shape=st.sampled_from([(30,), (15, 2)]),
-    initial=st.sampled_from([0.0, 1.5]),
+    change=st.lists(st.floats(-0.25, 0.25), min_size=30, max_size=30),
+    code=st.sampled_from([SendOnDelta(30, threshold=0.25), SendOnDelta(15, threshold=0.25, initial=1.5)]),
 )
-def test_send_on_delta_is_within_its_threshold(change, shape, initial):
+def test_send_on_delta_is_within_its_threshold(change, code):
     """As long as the signal changes by at most θ in a step."""
-    signal, decoded = follow(np.reshape(change, shape), initial)
+    signal = np.cumsum(np.reshape(change, (code.num_steps, -1)), axis=0) + code.initial
+    decoded = there_and_back(code, jnp.array(signal, jnp.float32))
     assert np.abs(decoded - signal).max() <= 0.25 + 1e-5
 
 
 def test_delta_modulation_is_exact_for_whole_steps_and_loses_slow_changes():
     whole = jnp.cumsum(jnp.array([0.5, 0, -0.5, 0.5, 0.5])[:, None] * jnp.ones((5, 2)), axis=0)
     code = Delta(num_steps=5, threshold=0.5)
-    np.testing.assert_allclose(inverse_of(code)(code(whole)), whole)
+    np.testing.assert_allclose(there_and_back(code, whole), whole)
     slow = jnp.linspace(0.1, 10, 100)
     code = Delta(num_steps=100, threshold=0.5)
-    assert inverse_of(code)(code(slow))[-1] == 0
+    assert there_and_back(code, slow)[-1] == 0
     np.testing.assert_allclose(InverseDelta(threshold=0.5, initial=2.0)(code(slow)), 2.0)
 
 
@@ -234,17 +231,17 @@ def test_rescaled_and_framewise():
     low, high = np.array([-2.0, 5.0, 10.0]), np.array([2.0, 5.0, 30.0])
     code = Rescaled(Framewise(LinearLatency(num_steps=41), num_frames=4), low, high)
     x = np.random.default_rng(0).uniform(low, high, (4, 3))
-    decoded = np.asarray(inverse_of(code)(code(jnp.array(x, jnp.float32), key=KEY)))
+    decoded = np.asarray(there_and_back(code, jnp.array(x, jnp.float32)))
     assert (np.abs(decoded - x) <= (high - low) / 80 + 1e-5).all()
     one = Rescaled(Phase(num_steps=8), low=0, high=256)
-    np.testing.assert_array_equal(inverse_of(one)(one(jnp.array([0, 77, 255], jnp.uint8), key=KEY)), [0, 77, 255])
+    np.testing.assert_array_equal(there_and_back(one, jnp.array([0, 77, 255], jnp.uint8)), [0, 77, 255])
 
 
 def test_population_of_latencies():
     """Bohte's receptive fields: a step is 1/200 of an activation, and the steepest slope is 0.6 / σ."""
     code = Population(LinearLatency(num_steps=201, threshold=0.1), num_neurons=6, low=-1, high=3)
     x = np.linspace(-1, 3, 50).reshape(10, 5)
-    decoded = np.asarray(jax.jit(lambda x: inverse_of(code)(code(x, key=KEY)))(jnp.array(x, jnp.float32)))
+    decoded = np.asarray(there_and_back(code, jnp.array(x, jnp.float32)))
     assert decoded.shape == x.shape
     assert np.abs(decoded - x).max() < 0.01 * code.sigma / 0.6
 
@@ -253,39 +250,35 @@ def test_population_of_latencies():
     ("tuning", "stimulus", "error"),
     [
         (GaussianTuning(centres=jnp.linspace(-3, 3, 13), sigma=1.0, max_rate=500.0), jnp.array([-1.2, 0.0, 2.1]), 0.02),
-        (
-            GaussianTuning(centres=grid(jnp.arange(-3, 4.0), jnp.arange(-3, 4.0)), sigma=1.0, max_rate=500.0),
-            jnp.array([[0.3, -0.8], [1.9, 1.1]]),
-            0.02,
-        ),
-        (CosineTuning(angles=jnp.linspace(-3, 3, 12), max_rate=500.0, base_rate=250.0), jnp.array([-2.0, 1.0]), 0.02),
         (VonMisesTuning(angles=jnp.linspace(-3, 3, 12), max_rate=500.0), jnp.array([-2.0, 1.0]), 0.02),
     ],
-    ids=["gaussian", "two dimensions", "cosine", "von mises"],
+    ids=["gaussian", "von mises"],
 )
 def test_tuned_populations(tuning, stimulus, error):
     """Noise-free rates by least squares; coins by maximum likelihood."""
     regular = TunedPopulation(RegularRate(num_steps=400, max_rate=500), tuning)
-    np.testing.assert_allclose(inverse_of(regular)(regular(stimulus, key=KEY)), stimulus, atol=error)
     coins = TunedPopulation(Rate(num_steps=400, max_rate=500), tuning)
-    np.testing.assert_allclose(inverse_of(coins)(coins(stimulus, key=KEY)), stimulus, atol=0.35)
+    for code, within in ((regular, error), (coins, 0.35)):
+        decoded = there_and_back(code, stimulus)
+        np.testing.assert_allclose(decoded, stimulus, atol=within)
 
 
 # What is not a number, and what is not possible
 
+bells = GaussianTuning(centres=jnp.array([0.0, 1.0]), sigma=1.0)
 NAN_PROOF = [
     InverseRate(), InversePoissonRate(), InverseRegularRate(), InverseLatency(), InverseLinearLatency(0.1),
     InverseRankOrder(), InversePhase(3), InverseBurst(max_spikes=3), InverseDelta(),
     InverseRescaled(InverseRate(), 1.0, 2.0), InverseFramewise(InverseRate(), 3),
-    inverse_of(Population(Rate(6), num_neurons=3)), inverse_of(Population(LinearLatency(6), num_neurons=3)),
+    MaximumLikelihood(bells, jnp.linspace(0, 1, 5)), LeastSquares(InverseRate(), bells, jnp.linspace(0, 1, 5)),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("inverse", NAN_PROOF, ids=lambda inverse: type(inverse).__name__)
 def test_nan_stays_nan(inverse):
-    assert jnp.isnan(inverse(jnp.full((6, 2, 3), jnp.nan))).all()
-    silence = inverse(jnp.zeros((6, 2, 3)))
-    assert jnp.isfinite(silence).all()
+    inverse = eqx.filter_jit(inverse)
+    assert jnp.isnan(inverse(jnp.full((6, 3, 2), jnp.nan))).all()
+    assert jnp.isfinite(inverse(jnp.zeros((6, 3, 2)))).all()
 
 
 @pytest.mark.parametrize(

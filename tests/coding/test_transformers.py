@@ -59,7 +59,8 @@ def test_it_is_cloned_searched_and_refuses_what_is_no_encoder():
     codes = [RegularRate(20), Burst(20)]
     search = GridSearchCV(model, {"spikeencoder__encoder": codes}, cv=2).fit(X, X[:, 0] > 0)
     assert search.best_score_ > 0.7
-    assert clone(model).get_params()["spikeencoder__counts"] is True
+    copy = clone(code)
+    assert isinstance(copy, SpikeEncoder) and copy.counts is True
     with pytest.raises(SnnlearnError, match="give an encoder"):
         SpikeEncoder("rate").fit(X)
     with pytest.raises(ValueError, match="NaN"):

@@ -55,7 +55,8 @@ def test_surrogate_mass_of_a_charging_membrane(delay):
     neuron = LIF(tau_mem=9e-3, v_th=1.2, resistance=2.0, surrogate=Atan(alpha=4.0))
     current = np.array([0.1, 0.4, 0.55])
     (found,) = examine(layer(Delayed(neuron, steps=delay) if delay else neuron, current[:, None]))
-    v = 2.0 * current * (1 - np.exp(-np.arange(1, T + 1) / 9)[:, None])
+    charged = np.maximum(np.arange(1, T + 1) - delay, 0)
+    v = 2.0 * current * (1 - np.exp(-charged / 9)[:, None])
     assert float(found.silent) == 1.0
     assert float(found.surrogate_mass) == pytest.approx(np.mean(1 / (1 + (2 * np.pi * (v - 1.2)) ** 2)), rel=1e-4)
 

@@ -11,7 +11,7 @@ from scipy.signal import lfilter
 
 from snnlearn._errors import SnnlearnError
 from snnlearn.network import AsGiven, Conv2d, Dense, FluctuationDriven, Layer, Network, feedforward, unroll
-from snnlearn.neurons import ALIF, LI, LIF, CubaLIF, Delayed, ForwardEuler, UnitGain
+from snnlearn.neurons import ALIF, LI, LIF, CubaLIF, Delayed
 
 KEY = jax.random.key(11)
 B, T, N = 16, 100, 40
@@ -38,6 +38,9 @@ def free_membrane(neuron, currents):
         currents = lfilter([1], [1, -np.exp(-neuron.dt / neuron.tau_syn)], currents, axis=1)
     alpha = np.exp(-neuron.dt / neuron.tau_mem)
     return neuron.resistance * lfilter([1 - alpha], [1, -alpha], currents, axis=1)
+
+
+PLAIN = FluctuationDriven(), feedforward((N, 30, 3), key=KEY), spikes(0, (B, T, N))
 
 
 def rms(x):
@@ -117,24 +120,19 @@ def test_weights_are_those_of_the_theory_for_poisson_input():
 
 
 def test_silent_input_leaves_the_drawn_weights():
-    network = feedforward((N, 30, 3), key=KEY)
-    drawn = initialise(FluctuationDriven(), network, jnp.zeros((2, 5, N)))
+    drawn = initialise(PLAIN[0], PLAIN[1], 0 * PLAIN[2])
     for layer in drawn.layers:
         assert bool(jnp.isfinite(layer.synapses.weight).all())
         assert float(jnp.var(layer.synapses.weight)) * layer.synapses.weight.shape[1] == pytest.approx(1, rel=0.3)
 
 
 def test_as_given_keeps_the_weights():
-    network = feedforward((N, 30, 3), key=KEY)
-    assert eqx.tree_equal(AsGiven()(network, spikes(0, (2, 5, N)), key=jax.random.key(1)), network)
+    _, network, inputs = PLAIN
+    assert eqx.tree_equal(AsGiven()(network, inputs, key=jax.random.key(1)), network)
 
 
 def test_the_key_decides():
-    network, inputs = (
-        feedforward((4, 3, 2), neuron=LIF(discretisation=UnitGain(ForwardEuler())), key=KEY),
-        spikes(0, (2, 5, 4), 0.5),
-    )
-    one, same, other = (initialise(FluctuationDriven(), network, inputs, jax.random.key(k)) for k in (0, 0, 1))
+    one, same, other = (initialise(*PLAIN, jax.random.key(k)) for k in (0, 0, 1))
     assert eqx.tree_equal(one, same)
     assert not eqx.tree_equal(one, other)
 

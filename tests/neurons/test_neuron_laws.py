@@ -22,6 +22,7 @@ from snnlearn.neurons import (
     CubaLIF,
     Delayed,
     FastSigmoid,
+    Filtered,
     ForwardEuler,
     Gaussian,
     MultiGaussian,
@@ -80,6 +81,8 @@ NEURONS = [
     ALIF(beta=0.5, discretisation=UnitGain(), reset=NextStep(Subtract()), refractory=SilentRefractory(5e-3)),
     ALIF(beta=0.5, adaptation=ZeroOrderHold(), reset=ToValue(), refractory=HELD, surrogate=StraightThrough()),
     ALIF(beta=jnp.full(UNITS, 0.2), tau_mem=ARRAY, tau_adapt=4 * ARRAY, surrogate=Scaled(FastSigmoid(5.0), 2.0)),
+    Filtered(ALIF(tau_mem=7e-3, reset=NextStep(Subtract())), tau_syn=4e-3),
+    Filtered(LIF(tau_mem=ARRAY), tau_syn=ARRAY, synapse=ForwardEuler()),
     Delayed(LIF(tau_mem=7e-3), steps=2),
     Delayed(Delayed(CubaLIF(tau_mem=ARRAY, refractory=HELD))),
 ]
@@ -111,8 +114,10 @@ def test_surrogate_conforms(surrogate):
     check_surrogate(surrogate)
 
 
-def test_float64_stays_float64(x64):
-    check_neuron(ALIF(tau_mem=ARRAY, refractory=HELD), units=UNITS, key=jax.random.key(0))
+@pytest.mark.parametrize("neuron", [LIF(refractory=HELD), CubaLIF(reset=NextStep()), ALIF(), Delayed(IF())], ids=_name)
+def test_float64_stays_float64(neuron, x64):
+    output, state = neuron(jnp.ones(UNITS), neuron.initial_state((UNITS,)))
+    assert {leaf.dtype for leaf in jax.tree.leaves((output, state))} <= {np.dtype(np.float64), np.dtype(np.int32)}
 
 
 # The suites themselves must be able to fail.

@@ -10,7 +10,7 @@ import pytest
 
 from snnlearn.coding import FirstSpike, MaxMembrane, SpikeCount
 from snnlearn.losses import ClassMeanSquaredError, CrossEntropy, MeanSquaredError, RateBand, StepwiseCrossEntropy
-from snnlearn.network import AveragePool2d, Chain, Conv2d, Dense, Layer, Network, feedforward
+from snnlearn.network import AveragePool2d, Chain, Conv2d, Dense, Layer, Network, feedforward, unroll
 from snnlearn.neurons import ALIF, LI, LIF, CubaLIF, Delayed, NextStep, Refractory, Subtract
 from snnlearn.rules import BPTT, AbstractRule
 from snnlearn.rules.conformance import check_rule
@@ -73,29 +73,31 @@ def test_rule_conforms(rule, name):
 
 
 class _Faulty(AbstractRule):
-    """BPTT with one fault."""
+    """The right loss, and a "gradient" that obeys the laws (each weight's is the mean input) but for one fault."""
 
     fault: str = eqx.field(static=True)
 
     def __call__(self, network, loss, inputs, targets, *, key):
-        value, gradient = BPTT()(network, loss, inputs, targets, key=key)
-        leaf = gradient.layers[0].synapses.weight
+        losses = jax.vmap(lambda xs, target: loss(unroll(network, xs)[0].outputs, target))(inputs, targets)
+        slope = jnp.mean(inputs)
         match self.fault:
             case "loss":
-                value = 2 * value
-            case "structure":
-                return value, jax.tree.leaves(gradient)
-            case "shape":
-                leaf = leaf.T
+                losses = 2 * losses
             case "nan":
-                leaf = leaf / 0
+                slope = slope / 0
             case "nothing":
-                gradient, leaf = jax.tree.map(jnp.zeros_like, gradient), 0 * leaf
+                slope = 0 * slope
             case "random":
-                leaf = leaf + jax.random.normal(key, leaf.shape)
+                slope = slope + jax.random.normal(key)
             case "not a mean":
-                leaf = jnp.sign(leaf)
-        return value, eqx.tree_at(lambda network: network.layers[0].synapses.weight, gradient, leaf)
+                slope = jnp.square(slope)
+        parameters = eqx.filter(network, eqx.is_inexact_array)
+        gradient = jax.tree.map(lambda leaf: jnp.full(leaf.shape[self.fault == "shape" :], slope), parameters)
+        return jnp.mean(losses), [gradient] if self.fault == "structure" else gradient
+
+
+def test_the_faultless_rule_conforms():
+    check_rule(_Faulty("none"), *case("feed-forward"), key=KEYS[3])
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,11 @@ import shlex
 import time
 from pathlib import Path
 
+import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, PRNGKeyArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -87,13 +90,10 @@ def _finish(
     console.print(f"Run: {folder.path}", soft_wrap=True)
     try:
         training = _run_epochs(console, folder, task, encoder, algorithm, training)
-        folder.close()
         with console.status("Measuring the risk"):
             summary = _conclude(folder, options, task, algorithm.hypotheses(encoder, training), training)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"go on with {folder.resume_command()}") from None
-    finally:
-        folder.close()
     report.print_summary(summary, console)
     console.print(f"Report: {folder.path / 'report.html'}", soft_wrap=True)
     return 0
@@ -244,8 +244,15 @@ def _check_values(hypothesis: Hypothesis, x: np.ndarray, where: str) -> None:
         )
 
 
+@eqx.filter_jit
+def encode_in_each(codes: dict[str, AbstractEncoder], x: Array, key: PRNGKeyArray) -> dict[str, Array]:
+    """One input in each code, with the same key."""
+    return {name: code(x, key=key) for name, code in codes.items()}
+
+
 def encode(options: Encode) -> int:
     """Show one input in each code."""
+    keep_compiled_programs()
     if options.out.suffix not in (".html", ".png", ".svg"):
         raise SnnlearnError(f"--out is {options.out}; give a path that ends in .html, .png or .svg")
     if not options.out.parent.is_dir():
@@ -261,8 +268,8 @@ def encode(options: Encode) -> int:
         x = (x - low) / (high - low)
     makers = build.codes(options.num_steps, max_rate=options.max_rate, population=options.population)
     codes = {name: make() for name, make in makers.items()}
-    key = jax.random.key(options.seed)
-    spikes = {name: np.reshape(code(x, key=key), (options.num_steps, -1)) for name, code in codes.items()}
+    encoded = encode_in_each(codes, jnp.asarray(x), jax.random.key(options.seed))
+    spikes = {name: np.asarray(values).reshape(options.num_steps, -1) for name, values in encoded.items()}
     console = _console()
     for name in ("rate", "latency", "population"):
         count, neurons = int(spikes[name].sum()), spikes[name].shape[1]

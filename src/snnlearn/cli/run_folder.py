@@ -3,24 +3,19 @@
 - `run.json`: the folder's format, and the version that wrote it
 - `config.toml`: every option
 - `metrics.jsonl`: a line for each epoch
-- `checkpoints/`: the training after some of the epochs (Orbax)
+- `checkpoint.npz`: every array of the training, after the last epoch that was saved
 - `model.npz`, `summary.json`, `report.html`: at the end
 
-Each file is written whole or not at all, but for `metrics.jsonl`, whose lines past the last checkpoint are dropped
-when a run goes on.
+Each file is written whole or not at all, but for `metrics.jsonl`, whose lines past the checkpoint are dropped when a run
+goes on.
 """
 
 from __future__ import annotations
 
 import json
-import logging
 import os
 import shlex
-import signal
-import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +29,11 @@ from snnlearn._errors import SnnlearnError
 from snnlearn.algorithms import Metrics, Training
 from snnlearn.cli.config import read_config, write_config
 from snnlearn.cli.options import Train
-from snnlearn.model_file import write_atomically
+from snnlearn.model_file import read_arrays, write_arrays, write_atomically
 from snnlearn.report.measure import History
 
 FORMAT = 1
-# A checkpoint costs some tens of milliseconds, so that a run of quick epochs does without one for each.
+# A checkpoint waits for the disk, so that a run of quick epochs does without one for each.
 _SECONDS_BETWEEN_CHECKPOINTS = 5.0
 
 
@@ -47,7 +42,6 @@ class RunFolder:
 
     def __init__(self, path: Path):
         self.path = path
-        self._manager = None
         self._last_checkpoint = time.monotonic()
         self._saved_epoch = 0
 
@@ -140,14 +134,11 @@ class RunFolder:
         recent = time.monotonic() - self._last_checkpoint < _SECONDS_BETWEEN_CHECKPOINTS
         if epoch == self._saved_epoch or (recent and not now):
             return
-        import orbax.checkpoint as ocp
-
-        with _uninterrupted():
-            self._checkpoints().save(epoch, args=ocp.args.StandardSave(_arrays(training)))
-            self._saved_epoch, self._last_checkpoint = epoch, time.monotonic()
+        write_arrays(self.path / "checkpoint.npz", _arrays(training))
+        self._saved_epoch, self._last_checkpoint = epoch, time.monotonic()
 
     def restore(self, fresh: Training) -> Training:
-        """The training of the newest checkpoint, or the fresh one; later metrics are dropped.
+        """The training of the checkpoint, or the fresh one if there is none; later metrics are dropped.
 
         Args:
             fresh: the same training before its first epoch.
@@ -155,45 +146,22 @@ class RunFolder:
         Raises:
             SnnlearnError: if the checkpoint does not fit the configuration, or it or the metrics are damaged.
         """
-        import orbax.checkpoint as ocp
-
-        step = self._checkpoints().latest_step()
-        kept = [line for line in self.metrics() if step is not None and line["epoch"] <= step]
-        write_atomically(self.path / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in kept).encode())
-        if step is None:
-            return fresh
-        if len(kept) != step:
+        path, training = self.path / "checkpoint.npz", fresh
+        if path.exists():
+            found, expected = read_arrays(path), _arrays(fresh)
+            if _types(found) != _types(expected):
+                raise SnnlearnError(f"{path} does not fit config.toml; put back the options that the run began with")
+            training = _with_arrays(fresh, found)
+        epoch = int(training.epoch[0])
+        kept = [line for line in self.metrics() if line["epoch"] <= epoch]
+        if len(kept) != epoch:
             raise SnnlearnError(
-                f"{self.path / 'metrics.jsonl'} has {len(kept)} of the {step} epochs of the newest checkpoint; put the "
-                f"file back, or train again with --config {self.path / 'config.toml'}"
+                f"{self.path / 'metrics.jsonl'} has {len(kept)} of the {epoch} epochs of the checkpoint; put the file "
+                f"back, or train again with --config {self.path / 'config.toml'}"
             )
-        expected = _arrays(fresh)
-        try:
-            with _uninterrupted():
-                found = self._checkpoints().restore(step, args=ocp.args.StandardRestore(expected))
-        except (ValueError, KeyError, OSError) as error:
-            raise SnnlearnError(
-                f"{self.path / 'checkpoints' / str(step)} is damaged or does not fit config.toml; delete that folder "
-                "to go on from an earlier one"
-            ) from error
-        self._saved_epoch = step
-        return _with_arrays(fresh, found)
-
-    def close(self) -> None:
-        """Wait until the checkpoints are written."""
-        if self._manager is not None:
-            with _uninterrupted():
-                self._manager.close()
-            self._manager = None
-
-    def _checkpoints(self):
-        if self._manager is None:
-            import orbax.checkpoint as ocp
-
-            logging.getLogger("absl").setLevel(logging.ERROR)
-            options = ocp.CheckpointManagerOptions(max_to_keep=2)
-            self._manager = ocp.CheckpointManager((self.path / "checkpoints").absolute(), options=options)
-        return self._manager
+        write_atomically(self.path / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in kept).encode())
+        self._saved_epoch = epoch
+        return training
 
 
 def new_folder(path: Path | None, data: str) -> Path:
@@ -218,40 +186,29 @@ def new_folder(path: Path | None, data: str) -> Path:
     return path
 
 
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Hold ctrl-C back until the end, since Orbax hangs if it is interrupted."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    held_back = []
-    handler = signal.signal(signal.SIGINT, lambda *received: held_back.append(received))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, handler)
-    if held_back:
-        raise KeyboardInterrupt
-
-
 def _is_key(leaf: Any) -> bool:
     return eqx.is_array(leaf) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
-def _arrays(training: Training) -> dict[str, Any]:
+def _place(path: tuple) -> str:
+    return jax.tree_util.keystr(path, simple=True, separator=".")
+
+
+def _arrays(training: Training) -> dict[str, np.ndarray]:
     """The arrays by their place in the training, random keys as their bits."""
     leaves = jax.tree_util.tree_leaves_with_path(eqx.filter(training, eqx.is_array))
-    return {
-        jax.tree_util.keystr(path, simple=True, separator="."): jax.random.key_data(leaf) if _is_key(leaf) else leaf
-        for path, leaf in leaves
-    }
+    return {_place(path): np.asarray(jax.random.key_data(leaf) if _is_key(leaf) else leaf) for path, leaf in leaves}
 
 
-def _with_arrays(training: Training, arrays: Mapping[str, Any]) -> Training:
+def _with_arrays(training: Training, arrays: dict[str, np.ndarray]) -> Training:
     def put(path, leaf):
         if not eqx.is_array(leaf):
             return leaf
-        found = arrays[jax.tree_util.keystr(path, simple=True, separator=".")]
+        found = jnp.asarray(arrays[_place(path)])
         return jax.random.wrap_key_data(found) if _is_key(leaf) else found
 
     return jax.tree_util.tree_map_with_path(put, training)
+
+
+def _types(arrays: dict[str, np.ndarray]) -> dict[str, tuple]:
+    return {name: (array.shape, array.dtype) for name, array in arrays.items()}

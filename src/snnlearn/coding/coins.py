@@ -9,6 +9,7 @@ starts and by how much it steps (the construction of SplitMix). The laws of JAX 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -32,7 +33,8 @@ def bernoulli_spikes(p: Float[Array, "*shape"], num_steps: int, *, key: PRNGKeyA
     >>> bernoulli_spikes(jnp.array([0.0, 1.0]), 3, key=jax.random.key(0)).tolist()
     [[0.0, 1.0], [0.0, 1.0], [0.0, 1.0]]
     """
-    spikes = (_random_words((num_steps, *p.shape), key) >> 8) < _level(p)[None]
+    words = _stream(key)
+    spikes = (words(_counters((num_steps, *p.shape))) >> 8) < _level(p)[None]
     return spikes.astype(jnp.float32) + (p - jax.lax.stop_gradient(p))[None]
 
 
@@ -49,11 +51,11 @@ def packed_spikes(p: Float[Array, "*shape"], num_steps: int, *, key: PRNGKeyArra
     >>> packed_spikes(jnp.array([0.0, 1.0]), 4, key=jax.random.key(0)).tolist()
     [[0, 15]]
     """
-    words = _random_words((-(-num_steps // 32), 32, *p.shape), key)
+    words, counters = _stream(key), _counters((-(-num_steps // 32), 32, *p.shape))
     level = jnp.where(jnp.isnan(p), 0, _level(p))[None]
-    packed = jnp.zeros((len(words), *p.shape), jnp.uint32)
-    for bit in range(32):  # not a sum over the axis: this keeps the words in registers
-        packed |= ((words[:, bit] >> 8) < level).astype(jnp.uint32) << bit
+    packed = jnp.zeros((len(counters), *p.shape), jnp.uint32)
+    for bit in range(32):
+        packed |= ((words(counters[:, bit]) >> 8) < level).astype(jnp.uint32) << bit
     in_the_last = (num_steps - 1) % 32 + 1
     return packed.at[-1].set(packed[-1] & np.uint32(2**in_the_last - 1))
 
@@ -74,14 +76,18 @@ def _level(p: Float[Array, "*shape"]) -> UInt32[Array, "*shape"]:
     return jnp.round(p * 2**24).astype(jnp.uint32)
 
 
-def _random_words(shape: tuple[int, ...], key: PRNGKeyArray) -> UInt32[Array, "..."]:
-    """Random words `mix(start + i · step)`, i = 0, 1, …, with start and odd step from the key."""
+def _counters(shape: tuple[int, ...]) -> UInt32[Array, "..."]:
+    """0, 1, 2, … in this shape."""
     size = math.prod(shape)
     if size > 2**32:
         raise SnnlearnError(f"one key gives 2³² random words, but {size} are asked for; split the key and the steps")
+    return jax.lax.iota(jnp.uint32, size).reshape(shape)
+
+
+def _stream(key: PRNGKeyArray) -> Callable[[UInt32[Array, "..."]], UInt32[Array, "..."]]:
+    """The key's random words `mix(start + i · step)`, as a function of i; start and odd step are random."""
     start, step = jax.random.bits(key, (2,), jnp.uint32)
-    counter = jax.lax.iota(jnp.uint32, size).reshape(shape)
-    return _mix(start + counter * (step | 1))
+    return lambda i: _mix(start + i * (step | 1))
 
 
 def _mix(x: UInt32[Array, "..."]) -> UInt32[Array, "..."]:

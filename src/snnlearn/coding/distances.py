@@ -78,7 +78,7 @@ class DoubleExponential(AbstractKernel):
         check_positive(self, tau_decay=self.tau_decay, tau_rise=self.tau_rise)
         if not self.tau_rise < self.tau_decay:
             raise SnnlearnError(
-                f"DoubleExponential: tau_rise is {self.tau_rise} s and tau_decay {self.tau_decay} s; give tau_rise < tau_decay"
+                f"DoubleExponential: tau_rise is {self.tau_rise} s, not below tau_decay = {self.tau_decay} s; swap them"
             )
 
     def autocorrelation(self, lag: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
@@ -222,8 +222,8 @@ def spike_distance(times: np.ndarray, others: np.ndarray, window: tuple[float, f
     to the nearest one of the other train. S is linear between spikes, so the integral is exact. In [0, 1]; it needs no
     time scale.
 
-    Edges: each train gets an auxiliary spike at both ends of the window, as published in 2013. These coincide, so that S
-    is 0 at both ends, and trains of few spikes come out more alike than they are.
+    Edges: each train gets an auxiliary spike at both ends of the window, as published in 2013. These coincide, so that
+    S is 0 at both ends, and trains of few spikes come out more alike than they are.
 
     Args:
         times: spike times of one train, s, ascending, within the window.

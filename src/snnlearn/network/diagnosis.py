@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from snnlearn.network.layer import Layer
 from snnlearn.network.network import Network, unroll
-from snnlearn.neurons import AbstractSpikingNeuron
-from snnlearn.neurons.delayed import undelayed
+from snnlearn.neurons import AbstractSpikingNeuron, AbstractSurrogate, core
 
 
 class Diagnosis(NamedTuple):
@@ -50,12 +50,12 @@ def diagnose(network: Network, inputs: Float[Array, "B T ..."]) -> tuple[Diagnos
 
 
 def _diagnose(layer: Layer, xs: Array, spikes: Array) -> Diagnosis | None:
-    neuron = undelayed(layer.neuron)
+    neuron = core(layer.neuron)
     if not isinstance(neuron, AbstractSpikingNeuron):
         return None
     per_step = jnp.mean(spikes, axis=(0, 1))
     most = 1 / (1 + (neuron.refractory.steps(neuron.dt) if neuron.refractory is not None else 0))
-    mass = jnp.mean(jax.vmap(lambda x, z: _surrogate_mass(layer, neuron, x, z))(xs, spikes))
+    mass = jnp.mean(jax.vmap(lambda x: _surrogate_mass(layer, neuron.surrogate, x))(xs))
     return Diagnosis(
         firing_rate=per_step / neuron.dt,
         silent=jnp.mean(per_step == 0),
@@ -64,19 +64,24 @@ def _diagnose(layer: Layer, xs: Array, spikes: Array) -> Diagnosis | None:
     )
 
 
-def _surrogate_mass(layer: Layer, neuron: AbstractSpikingNeuron, xs: Array, spikes: Array) -> Array:
-    """The mean of ψ / ψ(0), had by differentiating the neuron: ∂z/∂i = ψ ∂v/∂i, where ∂v/∂i is the free membrane's."""
-    currents = jax.vmap(layer.synapses)(xs)
-    if layer.recurrent is not None:
-        before = jnp.concatenate([jnp.zeros_like(spikes[:1]), spikes[:-1]])
-        currents = currents + jnp.reshape(jax.vmap(layer.recurrent)(before), currents.shape)
-    rest = neuron.initial_state(layer.shape)
+def _surrogate_mass(layer: Layer, surrogate: AbstractSurrogate, xs: Array) -> Array:
+    """The mean of ψ / ψ(0), had by differentiating the layer.
 
-    def step(state, current):
-        (_, state), (slope, _) = jax.jvp(lambda i: neuron(i, state), (current,), (jnp.ones_like(current),))
-        return state, slope
+    ∂z_t/∂v_(t−1) = ψ ∂v_t/∂v_(t−1), and the last factor is that of the free membrane.
+    """
 
-    _, slopes = jax.lax.scan(step, rest, currents)
-    still = jnp.zeros(layer.shape)
-    _, gain = jax.jvp(lambda i: neuron.free()(i, rest)[1].v, (still,), (jnp.ones_like(still),))
-    return jnp.mean(slopes / (gain[None] * neuron.surrogate.pseudo_derivative(jnp.zeros(()))))
+    def slope(function, state):
+        """The derivative of a function of the state, unit by unit, with respect to the membrane in it."""
+
+        def of_v(v):
+            return function(eqx.tree_at(lambda state: state.neuron.v, state, v))
+
+        return jax.jvp(of_v, (state.neuron.v,), (jnp.ones(layer.shape),))[1]
+
+    def step(state, x):
+        return layer.step(x, state)[1], slope(lambda state: layer.step(x, state)[0], state)
+
+    _, slopes = jax.lax.scan(step, layer.initial_state(), xs)
+    free = Layer(layer.synapses, layer.neuron.free())
+    decay = slope(lambda state: free.step(jnp.zeros_like(xs[0]), state)[1].neuron.v, free.initial_state())
+    return jnp.mean(slopes / (decay[None] * surrogate.pseudo_derivative(jnp.zeros(()))))

@@ -14,8 +14,7 @@ from snnlearn._parameters import check_positive
 from snnlearn.network.layer import Layer
 from snnlearn.network.network import Network, unroll
 from snnlearn.network.synapses import AbstractSynapses
-from snnlearn.neurons import AbstractSpikingNeuron
-from snnlearn.neurons.delayed import undelayed
+from snnlearn.neurons import AbstractSpikingNeuron, core
 
 
 class AbstractInitialisation(eqx.Module):
@@ -84,7 +83,7 @@ class FluctuationDriven(AbstractInitialisation):
 
 
 def _distance_to_threshold(layer: Layer) -> Array:
-    neuron = undelayed(layer.neuron)
+    neuron = core(layer.neuron)
     if not isinstance(neuron, AbstractSpikingNeuron):
         return jnp.ones(())
     return jnp.mean(neuron.v_th - neuron.initial_state(layer.shape).v)

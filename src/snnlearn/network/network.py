@@ -117,8 +117,8 @@ def unroll(
 ) -> tuple[Activity, tuple[LayerState, ...]]:
     """Run a network over time and keep what each layer did.
 
-    One scan takes all layers through each step. Layer by layer, each with the whole sequence at once, computes the same,
-    needs twice the memory and was measured to be no faster on CPU.
+    One scan takes all layers through each step. Layer by layer, each with the whole sequence at once, computes the
+    same, needs twice the memory and was measured to be no faster on CPU.
 
     Args:
         network: the network.

@@ -14,6 +14,8 @@ from snnlearn.neurons.discretisation import AbstractDiscretisation as AbstractDi
 from snnlearn.neurons.discretisation import ForwardEuler as ForwardEuler
 from snnlearn.neurons.discretisation import UnitGain as UnitGain
 from snnlearn.neurons.discretisation import ZeroOrderHold as ZeroOrderHold
+from snnlearn.neurons.filtered import Filtered as Filtered
+from snnlearn.neurons.filtered import FilteredState as FilteredState
 from snnlearn.neurons.integrate_and_fire import IF as IF
 from snnlearn.neurons.integrate_and_fire import IFState as IFState
 from snnlearn.neurons.leaky_integrate_and_fire import LIF as LIF
@@ -38,3 +40,4 @@ from snnlearn.neurons.surrogates import Scaled as Scaled
 from snnlearn.neurons.surrogates import Sigmoid as Sigmoid
 from snnlearn.neurons.surrogates import StraightThrough as StraightThrough
 from snnlearn.neurons.surrogates import Triangle as Triangle
+from snnlearn.neurons.wrappers import core as core

@@ -68,8 +68,8 @@ def check_neuron(neuron: AbstractNeuron, *, units: int = 5, spiking: bool = True
 def check_surrogate(surrogate: AbstractSurrogate) -> None:
     """Check a surrogate's laws in float64, from 1/1000 to 10 on both sides of the threshold.
 
-    The spike is the Heaviside step, 0 at the threshold; the pseudo-derivative is the primitive's derivative, positive at
-    the threshold and finite far from it; under `jit` and `vmap`, forward and reverse mode of the spike give it.
+    The spike is the Heaviside step, 0 at the threshold; the pseudo-derivative is the primitive's derivative,
+    positive at the threshold and finite far from it; under `jit` and `vmap`, forward and reverse mode of the spike give it.
 
     Args:
         surrogate: the surrogate.
@@ -98,7 +98,6 @@ def check_surrogate(surrogate: AbstractSurrogate) -> None:
     _demand(bool(jnp.isfinite(far).all()), f"{name} has a pseudo-derivative that is not finite far from the threshold")
 
 
-@eqx.filter_jit
 def _surrogate_at(surrogate: AbstractSurrogate, x: Float[Array, " n"], dx: Float[Array, " n"]) -> tuple[Array, ...]:
     spikes, forward = jax.jvp(surrogate, (x,), (dx,))
     slope, reverse = jax.vmap(jax.grad(surrogate.primitive))(x), jax.vmap(jax.grad(surrogate))(x)
@@ -138,14 +137,17 @@ def _scan_in_pieces(neuron: AbstractNeuron, currents: Float[Array, "B T n"]) -> 
     return jax.tree.map(lambda a, b: jnp.concatenate([a, b], axis=1), first, second)
 
 
-@eqx.filter_jit
 def _derivatives(neuron: AbstractNeuron, currents: Float[Array, "T n"], along: Float[Array, "T n"]) -> Any:
     """Of the outputs: the Jacobian by the currents in forward mode; in reverse mode, along a cotangent, by all."""
     parameters, constants = eqx.partition(neuron, eqx.is_inexact_array)
 
     def outputs(currents, parameters):
         neuron = eqx.combine(parameters, constants)
-        return _scan(neuron, currents, neuron.initial_state(currents.shape[1:]))[0][0]
+        state, outputs = neuron.initial_state(currents.shape[1:]), []
+        for current in currents:
+            output, state = neuron(current, state)
+            outputs.append(output)
+        return jnp.stack(outputs)
 
     return jax.jacfwd(outputs)(currents, parameters), jax.vjp(outputs, currents, parameters)[1](along)
 

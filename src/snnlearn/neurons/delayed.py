@@ -19,8 +19,8 @@ class DelayedState(NamedTuple):
     neuron: Any
 
     @property
-    def v(self) -> Float[Array, "*units"]:
-        """The neuron's membrane."""
+    def v(self) -> Any:
+        """The neuron's membrane; any leaf in its place, since a tree may be mapped by it."""
         return self.neuron.v
 
 
@@ -68,15 +68,3 @@ class Delayed(AbstractNeuron):
     def free(self) -> Delayed:
         """See the base."""
         return eqx.tree_at(lambda delayed: delayed.neuron, self, self.neuron.free())
-
-
-def undelayed(neuron: AbstractNeuron) -> AbstractNeuron:
-    """The neuron itself, without the delays of its input.
-
-    >>> from snnlearn.neurons import LI
-    >>> undelayed(Delayed(Delayed(LI(tau_mem=5e-3)))).tau_mem
-    0.005
-    """
-    while isinstance(neuron, Delayed):
-        neuron = neuron.neuron
-    return neuron

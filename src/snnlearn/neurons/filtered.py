@@ -20,8 +20,8 @@ class FilteredState(NamedTuple):
     neuron: Any
 
     @property
-    def v(self) -> Float[Array, "*units"]:
-        """The neuron's membrane."""
+    def v(self) -> Any:
+        """The neuron's membrane; any leaf in its place, since a tree may be mapped by it."""
         return self.neuron.v
 
 

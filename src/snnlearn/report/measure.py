@@ -16,7 +16,7 @@ from jaxtyping import Array, Float
 from snnlearn.data import Dataset
 from snnlearn.hypothesis import Hypothesis, encode, predict
 from snnlearn.network import Diagnosis, Layer, Network, diagnose, unroll
-from snnlearn.neurons import Delayed
+from snnlearn.neurons import AbstractSpikingNeuron, core
 from snnlearn.report.summary import Example, LayerSummary, RunSummary
 from snnlearn.risk import chance_level
 
@@ -198,11 +198,10 @@ def _layers(network: Network, diagnoses: Sequence[Diagnosis | None]) -> list[Lay
 
 
 def _name(number: int, layer: Layer) -> str:
-    neuron = layer.neuron
-    while isinstance(neuron, Delayed):
-        neuron = neuron.neuron
     units = "×".join(map(str, layer.shape))
-    return f"{number} · {type(neuron).__name__} {units}{' recurrent' if layer.recurrent is not None else ''}"
+    return (
+        f"{number} · {type(core(layer.neuron)).__name__} {units}{' recurrent' if layer.recurrent is not None else ''}"
+    )
 
 
 @eqx.filter_jit
@@ -223,7 +222,7 @@ def _examples(hypothesis: Hypothesis, data: Dataset, names: tuple[str, ...], dec
         for number, (layer, output, v) in enumerate(
             zip(hypothesis.network.layers, activity.outputs, activity.records, strict=True), start=1
         ):
-            spiking = not np.array_equal(output, v)
+            spiking = isinstance(core(layer.neuron), AbstractSpikingNeuron)
             layers.append((_name(number, layer), _few(output), spiking))
             if spiking:
                 membranes.append((_name(number, layer), _few(v)[:, :5]))

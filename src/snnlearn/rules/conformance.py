@@ -20,8 +20,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
 from snnlearn.losses import AbstractLoss
 from snnlearn.network import Network, unroll
-from snnlearn.neurons import AbstractSpikingNeuron
-from snnlearn.neurons.delayed import undelayed
+from snnlearn.neurons import AbstractSpikingNeuron, core
 from snnlearn.rules.base import AbstractRule
 
 
@@ -56,7 +55,7 @@ def check_rule(
     name = type(rule).__name__
     outputs, losses = _evaluate(network, loss, inputs, targets)
     for number, (layer, output) in enumerate(zip(network.layers, outputs, strict=True), start=1):
-        spiking = isinstance(undelayed(layer.neuron), AbstractSpikingNeuron)
+        spiking = isinstance(core(layer.neuron), AbstractSpikingNeuron)
         _demand(not spiking or bool(output.any()), f"layer {number} is silent, so that nothing is checked")
 
     compiled = eqx.filter_jit(rule)

@@ -1,0 +1,292 @@
+"""The model file: what is saved is loaded, whatever it is made of, and nothing else is."""
+
+from __future__ import annotations
+
+import inspect
+import io
+import json
+import zipfile
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from snnlearn import SnnlearnError, coding, network, neurons
+from snnlearn.hypothesis import Hypothesis, predict
+from snnlearn.model_file import load, read_arrays, save, write_arrays, write_atomically
+from snnlearn.network import Chain, Conv2d, Dense, Layer, Network
+from snnlearn.neurons import ALIF, IF, LI, LIF, CubaLIF, Delayed
+
+KEY = jax.random.key(3)
+UNITS = 3
+
+SURROGATES = (
+    neurons.FastSigmoid(7.0),
+    neurons.Sigmoid(3.0),
+    neurons.Atan(5.0),
+    neurons.Triangle(height=0.7, width=0.4),
+    neurons.Boxcar(height=0.6, width=0.3),
+    neurons.Gaussian(0.9),
+    neurons.MultiGaussian(0.4, 0.1, 0.6, 5.0),
+    neurons.StraightThrough(),
+    neurons.Scaled(neurons.Atan(3.0), 0.5),
+)
+RESETS = (
+    neurons.Subtract(block_gradient=False),
+    neurons.ToValue(-0.25),
+    neurons.ToValue(jnp.array([0.1, 0.2, 0.3])),
+    neurons.NoReset(),
+    neurons.NextStep(neurons.ToValue(0.1)),
+)
+NEURONS = {
+    "IF": IF(v_th=0.7, resistance=2.0),
+    "LIF": LIF(tau_mem=7e-3, v_th=0.3, v_leak=-0.2, resistance=1.5),
+    "trained LIF": LIF(tau_mem=jnp.array([5e-3, 10e-3, 30e-3]), v_th=jnp.array([0.3, 0.4, 0.5])),
+    "Euler LIF": LIF(discretisation=neurons.ForwardEuler()),
+    "CubaLIF": CubaLIF(tau_mem=8e-3, tau_syn=jnp.array([2e-3, 3e-3, 4e-3]), synapse=neurons.ZeroOrderHold()),
+    "ALIF": ALIF(beta=jnp.array([0.1, 0.2, 0.3]), tau_adapt=90e-3, adaptation=neurons.UnitGain(neurons.ForwardEuler())),
+    "LI": LI(tau_mem=4e-3),
+    "Delayed": Delayed(LIF(refractory=neurons.Refractory(3e-3)), steps=2),
+    "SilentRefractory": LIF(refractory=neurons.SilentRefractory(4e-3)),
+    **{f"surrogate {type(s).__name__}": LIF(surrogate=s) for s in SURROGATES},
+    **{f"reset {number} {type(r).__name__}": LIF(reset=r) for number, r in enumerate(RESETS)},
+}
+ENCODERS = {
+    "Current": coding.Current(num_steps=4, gain=3.0),
+    "Rate": coding.Rate(num_steps=4, max_rate=150.0),
+    "Latency": coding.Latency(num_steps=4, tau=9e-3, threshold=0.1),
+    "LinearLatency": coding.LinearLatency(num_steps=4, threshold=0.2),
+    "Population": coding.Population(coding.Rate(num_steps=4), num_neurons=5, low=-1, high=2, beta=1.2),
+    "Rescaled": coding.Rescaled(coding.Latency(num_steps=4, tau=5e-3), low=-3.0, high=5.0),
+    "Spikes": coding.Spikes(num_steps=4),
+}
+DECODERS = {
+    "MeanMembrane": coding.MeanMembrane(),
+    "MaxMembrane": coding.MaxMembrane(),
+    "LastMembrane": coding.LastMembrane(),
+    "SpikeCount": coding.SpikeCount(),
+    "FirstSpike": coding.FirstSpike(scale=3e-3),
+}
+SYNAPSES = {
+    "Dense": Dense(16, UNITS, use_bias=True, key=KEY),
+    "Conv2d": Conv2d((1, 4, 4), UNITS, 3, stride=2, padding=1, use_bias=True, key=KEY),
+    "Chain": Chain(network.AveragePool2d((1, 4, 4), 2), Dense(4, UNITS, key=KEY)),
+}
+
+
+def hypothesis(neuron=LIF(), encoder=ENCODERS["Current"], decoder=DECODERS["MeanMembrane"], synapses=None) -> Hypothesis:
+    layer = Layer(synapses or Dense(2, UNITS, key=KEY), neuron, None if synapses else Dense(UNITS, UNITS, key=KEY))
+    readout = Layer(Dense(int(np.prod(layer.shape)), 2, key=KEY), LI())
+    return Hypothesis(encoder, Network((layer, readout)), decoder)
+
+
+ALL = {
+    **{f"neuron {name}": hypothesis(neuron=neuron) for name, neuron in NEURONS.items()},
+    **{f"encoder {name}": hypothesis(encoder=encoder) for name, encoder in ENCODERS.items()},
+    **{f"decoder {name}": hypothesis(decoder=decoder) for name, decoder in DECODERS.items()},
+    **{f"synapses {name}": hypothesis(synapses=synapses) for name, synapses in SYNAPSES.items()},
+}
+
+
+@pytest.mark.parametrize("original", ALL.values(), ids=ALL.keys())
+def test_round_trip(original, tmp_path):
+    """All arrays bit for bit, and all that is no array equal and of the same type."""
+    save(original, tmp_path / "model.npz", class_names=("ä", "b"))
+    loaded, names = load(tmp_path / "model.npz")
+    assert names == ("ä", "b")
+    assert jax.tree.structure(loaded) == jax.tree.structure(original)  # classes and static fields
+    for one, other in zip(jax.tree.leaves(loaded), jax.tree.leaves(original), strict=True):
+        assert type(one) is type(other)
+        if eqx.is_array(one):
+            assert (one.dtype, one.shape) == (other.dtype, other.shape)
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("package", [neurons, network])
+def test_every_class_is_in_a_round_trip(package):
+    """A class that is added must be added here."""
+    public = {kind for kind in vars(package).values() if isinstance(kind, type) and issubclass(kind, eqx.Module)}
+    met = {type(node) for original in ALL.values() for node in modules(original)}
+    drawn_by_trainings = {network.AsGiven, network.FluctuationDriven} if package is network else set()
+    assert {kind for kind in public if not inspect.isabstract(kind) and kind not in drawn_by_trainings} <= met
+
+
+def modules(node):
+    """A module and all within it."""
+    if isinstance(node, eqx.Module):
+        yield node
+        node = tuple(vars(node).values())
+    if isinstance(node, tuple):
+        for part in node:
+            yield from modules(part)
+
+
+def test_the_loaded_decides_as_the_saved(tmp_path):
+    original = hypothesis(neuron=NEURONS["trained LIF"])
+    original = eqx.tree_at(lambda h: h.network.layers[0].synapses.weight, original, replace_fn=lambda w: 30 * w)
+    save(original, tmp_path / "model.npz")
+    xs = np.random.default_rng(0).random((40, 2))
+    loaded, names = load(tmp_path / "model.npz")
+    decisions = predict(loaded, xs)
+    assert names == () and len(set(decisions)) == 2
+    np.testing.assert_array_equal(decisions, predict(original, xs))
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> bytes:
+    path = tmp_path_factory.mktemp("whole") / "model.npz"
+    save(hypothesis(), path, class_names=("a", "b"))
+    return path.read_bytes()
+
+
+@settings(deadline=None, max_examples=150)
+@given(data=st.data())
+def test_damage_is_found_or_harmless(data, whole, tmp_path_factory):
+    """A truncated file is refused; one with a flipped bit is refused, or loads as the very same."""
+    path = tmp_path_factory.getbasetemp() / "damaged.npz"
+    if data.draw(st.booleans()):
+        path.write_bytes(whole[: data.draw(st.integers(0, len(whole) - 1))])
+        with pytest.raises(SnnlearnError, match=r"damaged\.npz"):
+            load(path)
+        return
+    position, bit = data.draw(st.integers(0, len(whole) - 1)), data.draw(st.integers(0, 7))
+    flipped = bytearray(whole)
+    flipped[position] ^= 1 << bit
+    path.write_bytes(flipped)
+    try:
+        loaded, names = load(path)
+    except SnnlearnError as error:
+        assert "damaged.npz" in str(error)
+    else:
+        assert names == ("a", "b") and eqx.tree_equal(loaded, hypothesis())
+
+
+def test_the_end_of_a_file_counts(whole, tmp_path):
+    path = tmp_path / "model.npz"
+    for missing in (1, 22, len(whole) // 2, len(whole)):
+        path.write_bytes(whole[:-missing])
+        with pytest.raises(SnnlearnError, match="damaged"):
+            load(path)
+
+
+def edited(whole: bytes, tmp_path, change):
+    """The model with another structure."""
+    path = tmp_path / "model.npz"
+    path.write_bytes(whole)
+    arrays = read_arrays(path)
+    structure = json.loads(arrays["structure"].tobytes())
+    arrays["structure"] = np.frombuffer(json.dumps(change(structure)).encode(), np.uint8)
+    write_arrays(path, arrays)
+    return path
+
+
+def with_neuron(description):
+    def change(structure):
+        structure["hypothesis"]["fields"]["network"]["fields"]["layers"]["tuple"][0]["fields"]["neuron"] = description
+        return structure
+
+    return change
+
+
+FOREIGN = {
+    "function": {"class": "os.system", "fields": {"command": "true"}},
+    "module of this library": {"class": "cli.main", "fields": {}},
+    "path": {"class": "neurons.base.AbstractNeuron", "fields": {}},
+    "private": {"class": "neurons.__loader__", "fields": {}},
+    "abstract": {"class": "neurons.AbstractNeuron", "fields": {}},
+    "no class": {"class": "network.feedforward", "fields": {}},
+    "tuple class": {"class": "neurons.LIFState", "fields": {"v": 0.0, "firing": None}},
+    "missing field": {"class": "neurons.Delayed", "fields": {"steps": 1}},
+    "foreign field": {"class": "neurons.FastSigmoid", "fields": {"slope": 1.0, "__class__": "neurons.LIF"}},
+    "value out of range": {"class": "neurons.FastSigmoid", "fields": {"slope": -1.0}},
+    "missing array": {"array": "nowhere"},
+    "list": [1, 2],
+    "no name": {"fields": {}},
+    "number as name": {"class": 3, "fields": {}},
+}
+
+
+@pytest.mark.parametrize("description", FOREIGN.values(), ids=FOREIGN.keys())
+def test_only_this_librarys_classes(description, whole, tmp_path):
+    path = edited(whole, tmp_path, with_neuron(description))
+    with pytest.raises(SnnlearnError, match=r"does not describe a hypothesis .*; save it again"):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda s: s | {"version": 2}, "version 2; this snnlearn reads 'snnlearn-model' version 1"),
+        (lambda s: s | {"format": "other"}, "is of format 'other'"),
+        (lambda s: {"format": s["format"]}, "is no snnlearn model"),
+        (lambda s: [s], "is no snnlearn model"),
+        (lambda s: s | {"hypothesis": s["hypothesis"]["fields"]["network"]}, "describes a Network, not a hypothesis"),
+        (lambda s: s | {"class_names": 3}, "does not describe"),
+    ],
+)
+def test_other_formats(change, expected, whole, tmp_path):
+    with pytest.raises(SnnlearnError, match=expected):
+        load(edited(whole, tmp_path, change))
+
+
+def test_an_unedited_structure_loads(whole, tmp_path):
+    """The control of the tests above."""
+    assert load(edited(whole, tmp_path, lambda structure: structure))[1] == ("a", "b")
+
+
+class Trap:
+    """Unpickling it fails the test."""
+
+    def __reduce__(self):
+        return pytest.fail, ("the file was unpickled",)
+
+
+def test_never_unpickles(whole, tmp_path):
+    path = tmp_path / "model.npz"
+    pickle = io.BytesIO()
+    np.save(pickle, np.array([Trap()], dtype=object), allow_pickle=True)
+    for name in ("structure.npy", "extra.npy"):
+        path.write_bytes(whole)
+        with zipfile.ZipFile(path) as archive:
+            entries = {entry: archive.read(entry) for entry in archive.namelist()}
+        with zipfile.ZipFile(path, "w") as archive:
+            for entry, content in (entries | {name: pickle.getvalue()}).items():
+                archive.writestr(entry, content)
+        with pytest.raises(SnnlearnError, match="damaged, or no file of arrays"):
+            load(path)
+
+
+def test_no_file(tmp_path):
+    with pytest.raises(SnnlearnError, match="is not a file"):
+        load(tmp_path / "model.npz")
+
+
+def test_a_class_of_ones_own_is_refused(tmp_path):
+    class Mine(eqx.Module):
+        slope: float = 1.0
+
+    original = hypothesis()
+    own = eqx.tree_at(lambda h: h.network.layers[0].neuron.surrogate, original, Mine())
+    for path in (tmp_path / "model.npz",):
+        with pytest.raises(SnnlearnError, match="Mine is no class of snnlearn"):
+            save(own, path)
+        assert not path.exists()
+
+
+def test_writing_is_whole_or_not_at_all(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    write_atomically(path, b"old")
+    write_atomically(path, b"new")
+    assert path.read_bytes() == b"new"
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        write_atomically(path, b"newer")
+    assert path.read_bytes() == b"new" and [p.name for p in tmp_path.iterdir()] == ["file"]
