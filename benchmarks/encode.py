@@ -44,7 +44,7 @@ def bits(x: Array, key: PRNGKeyArray) -> Array:
 
 
 def counts(x: Array, key: PRNGKeyArray) -> Array:
-    """The same spikes, consumed where they arise: the float spikes are never written to memory."""
+    """The same spikes as floats, summed over time."""
     return CODE(x, key=key).sum(axis=0)
 
 

@@ -78,7 +78,9 @@ SYNAPSES = {
 }
 
 
-def hypothesis(neuron=LIF(), encoder=ENCODERS["Current"], decoder=DECODERS["MeanMembrane"], synapses=None) -> Hypothesis:
+def hypothesis(
+    neuron=LIF(), encoder=ENCODERS["Current"], decoder=DECODERS["MeanMembrane"], synapses=None
+) -> Hypothesis:
     layer = Layer(synapses or Dense(2, UNITS, key=KEY), neuron, None if synapses else Dense(UNITS, UNITS, key=KEY))
     readout = Layer(Dense(int(np.prod(layer.shape)), 2, key=KEY), LI())
     return Hypothesis(encoder, Network((layer, readout)), decoder)

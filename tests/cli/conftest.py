@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import h5py
 import jax
 import numpy as np
 import pytest
@@ -36,6 +37,19 @@ def blobs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     x = np.eye(3)[y] + 0.1 * np.random.default_rng(0).standard_normal((120, 3))
     path = tmp_path_factory.mktemp("data") / "blobs.npz"
     np.savez(path, x=x, y=y)
+    return path
+
+
+@pytest.fixture(scope="package")
+def events(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two classes of spike events, which differ in their units, in the layout of the Spiking Heidelberg Digits."""
+    path = tmp_path_factory.mktemp("data") / "events.h5"
+    with h5py.File(path, "w") as file:
+        file["labels"] = np.arange(20) % 2
+        times = file.create_dataset("spikes/times", 20, h5py.vlen_dtype(np.float32))
+        units = file.create_dataset("spikes/units", 20, h5py.vlen_dtype(np.int32))
+        for sample in range(20):
+            times[sample], units[sample] = [3e-3, 9e-3], [sample % 2, 2]
     return path
 
 

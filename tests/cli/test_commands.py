@@ -83,12 +83,29 @@ def test_evaluate_counts_what_predict_decides(say, finished, blobs, tmp_path):
     assert f"({errors} errors of 30)" in say("evaluate", finished, "--data", tmp_path / "labelled.npz")
 
 
+def test_spikes_and_every_part_away_from_its_default(say, events, tmp_path, monkeypatch):
+    """Two classes that differ in one unit are learned, and the loaded model decides so."""
+    monkeypatch.setattr("snnlearn.report.write_html", lambda *_: None)
+    run = tmp_path / "run"
+    parts = (
+        "--neuron cuba-lif --recurrent --bias --readout count --loss mean-squared --rate-band 5 300 --optimizer adamax"
+    )
+    sizes = "--layers 12 --num-steps 6 --dt 0.002 --epochs 25 --batch-size 4 --validation 0.2 --test 0.3"
+    options = f"{parts} {sizes} --learning-rate 0.05 --schedule constant --surrogate triangle --refractory 0.002"
+    say("train", "--data", events, "--out", run, *options.split())
+    assert "(0 errors of 6)" in say("evaluate", run)
+    spikes = np.zeros((2, 6, 3))
+    spikes[:, 4, 2] = spikes[0, 1, 1] = spikes[1, 1, 0] = 1
+    np.save(tmp_path / "spikes.npy", spikes)
+    assert decisions(say("predict", run, tmp_path / "spikes.npy")) == ["1", "0"]
+
+
 @pytest.fixture
 def digits_run(finished, tmp_path) -> Path:
     """A run on pixels, with names of classes; its network is not trained."""
     run = shutil.copytree(finished, tmp_path / "digits")
     network = feedforward((64, 20, 4), key=jax.random.key(1))
-    network = jax.tree.map(lambda leaf: 5 * leaf if isinstance(leaf, jax.Array) else leaf, network)
+    network = jax.tree.map(lambda leaf: 40 * leaf if isinstance(leaf, jax.Array) else leaf, network)
     hypothesis = Hypothesis(coding.Current(num_steps=8), network, coding.MeanMembrane())
     save(hypothesis, run / "model.npz", class_names=("north", "east", "south", "west"))
     return run

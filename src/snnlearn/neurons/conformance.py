@@ -18,7 +18,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from snnlearn.neurons.base import AbstractNeuron
 from snnlearn.neurons.surrogates import AbstractSurrogate
 
-NUM_STEPS = 12
+NUM_STEPS = 8
 
 
 def check_neuron(neuron: AbstractNeuron, *, units: int = 5, spiking: bool = True, key: PRNGKeyArray) -> None:

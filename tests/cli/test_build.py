@@ -1,0 +1,223 @@
+"""From options to objects: each option reaches the object that it is about, and any choice works with any other."""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from snnlearn import coding, losses, network, neurons
+from snnlearn.cli import build
+from snnlearn.cli.options import Train
+from snnlearn.data import Dataset, Sample
+from snnlearn.hypothesis import encode
+
+DT = 2e-3
+
+
+@pytest.fixture(scope="module")
+def images() -> Dataset:
+    rng = np.random.default_rng(0)
+    sample = Sample(rng.random((12, 6, 6), np.float32), np.arange(12, dtype=np.int32) % 4)
+    return Dataset("images", sample, sample, sample, 4, "values")
+
+
+def built(options: Train, task: Dataset):
+    """Encoder, network and algorithm, as a training has them."""
+    options.check()
+    encoder = build.encoder(options, task)
+    return encoder, build.structure(options, task, encoder), build.algorithm(options, task, encoder.dt)
+
+
+CONV = ("3c3", "p2", "2c1p1", "p2", "5")
+COMBINATIONS = [
+    {"encode": "rate", "neuron": "lif", "readout": "mean", "recurrent": True, "rate_band": (5.0, 50.0)},
+    {"encode": "latency", "neuron": "cuba-lif", "readout": "count", "loss": "mean-squared", "bias": True},
+    {"encode": "population", "neuron": "alif", "readout": "first-spike", "train_time_constants": True},
+    {"encode": "current", "neuron": "if", "readout": "max", "recurrent": True, "refractory": 4e-3},
+    {"layers": CONV, "neuron": "lif", "readout": "count", "recurrent": True, "train_time_constants": True},
+    {"layers": CONV, "neuron": "cuba-lif", "readout": "last", "encode": "rate", "rate_band": (1.0, 9.0), "bias": True},
+    {"layers": CONV, "neuron": "alif", "readout": "mean", "loss": "mean-squared", "encode": "latency"},
+    {"layers": ("5", "4", "3"), "neuron": "cuba-lif", "recurrent": True, "train_time_constants": True},
+    {"layers": (), "readout": "first-spike"},
+    {"layers": ("p3",), "readout": "max"},
+    {"reset": "zero", "reset_next_step": True, "surrogate": "triangle", "surrogate_slope": 3.0, "neuron": "alif"},
+    {"surrogate": "boxcar", "refractory": 2e-3, "recurrent": True, "encode": "rate", "max_rate": 100.0},
+]
+
+
+@pytest.mark.parametrize("choices", COMBINATIONS, ids=lambda choices: " ".join(map(str, choices.values())))
+def test_any_choice_with_any_other(choices, images):
+    """The rule gives a finite loss, and a gradient of the shape of each parameter."""
+    options = Train(**({"layers": ("5",), "num_steps": 6, "dt": DT, "batch_size": 4} | choices))
+    encoder, net, algorithm = built(options, images)
+    spiking = options.readout in ("count", "first-spike")
+    assert net.out_shape == (4,) and net.dt == encoder.dt == DT
+    assert isinstance(net.layers[-1].neuron, neurons.LIF if spiking else neurons.LI)
+    inputs = eqx.filter_eval_shape(encode, encoder, jnp.asarray(images.train.x[:3]), key=jax.random.key(0))
+    loss, gradient = eqx.filter_eval_shape(
+        algorithm.rule, net, algorithm.loss, inputs, jnp.asarray(images.train.y[:3]), key=jax.random.key(1)
+    )
+    assert loss.shape == ()
+    parameters = jax.tree.leaves(eqx.filter(net, eqx.is_inexact_array))
+    assert [leaf.shape for leaf in jax.tree.leaves(gradient)] == [leaf.shape for leaf in parameters]
+
+
+def test_convolution_and_pooling(images):
+    """[6, 6] → 3c3 → [3, 4, 4] → p2 → [3, 2, 2] → 2c1p1 → [2, 4, 4] → p2 → [2, 2, 2] → 5 → 4 classes."""
+    encoder, net, _ = built(Train(layers=CONV, num_steps=6, recurrent=True), images)
+    assert [layer.shape for layer in net.layers] == [(3, 4, 4), (2, 4, 4), (5,), (4,)]
+    assert [layer.recurrent is None for layer in net.layers] == [True, True, False, True]
+    first, second, dense, _ = (layer.synapses for layer in net.layers)
+    assert isinstance(first, network.Conv2d) and first.weight.shape == (3, 1, 3, 3)
+    for chain, last in ((second, network.Conv2d), (dense, network.Dense)):
+        assert isinstance(chain, network.Chain)
+        assert [type(stage) for stage in chain.stages] == [network.AveragePool2d, last]
+    xs = encode(encoder, jnp.asarray(images.train.x[:1]), key=jax.random.key(0))[0]
+    assert net(xs)[0].shape == (6, 4)
+
+
+SURROGATES = {
+    "fast-sigmoid": neurons.FastSigmoid(4.0),
+    "sigmoid": neurons.Sigmoid(4.0),
+    "atan": neurons.Atan(4.0),
+    "triangle": neurons.Triangle(width=0.25),
+    "boxcar": neurons.Boxcar(width=0.25),
+    "gaussian": neurons.Gaussian(0.25),
+}
+
+
+@pytest.mark.parametrize("name", SURROGATES)
+def test_surrogates(name, images):
+    _, net, _ = built(Train(layers=("5",), surrogate=name, surrogate_slope=4.0, readout="count"), images)
+    assert [layer.neuron.surrogate for layer in net.layers] == [SURROGATES[name]] * 2
+    _, net, _ = built(Train(layers=("5",), surrogate=name), images)
+    assert net.layers[0].neuron.surrogate == type(SURROGATES[name])()
+
+
+def test_every_option_of_a_neuron_arrives(images):
+    common = {"tau_mem": 0.03, "refractory": 4e-3, "reset": "zero", "reset_next_step": True, "surrogate": "gaussian"}
+    expected = {
+        "surrogate": neurons.Gaussian(),
+        "reset": neurons.NextStep(neurons.ToValue()),
+        "refractory": neurons.Refractory(4e-3),
+        "dt": DT,
+    }
+    for name, own, neuron in (
+        ("if", {}, neurons.IF(**expected)),
+        ("lif", {}, neurons.LIF(tau_mem=0.03, **expected)),
+        ("cuba-lif", {"tau_syn": 0.04}, neurons.CubaLIF(tau_mem=0.03, tau_syn=0.04, **expected)),
+        ("alif", {"tau_adapt": 0.3, "beta": 0.7}, neurons.ALIF(tau_mem=0.03, tau_adapt=0.3, beta=0.7, **expected)),
+    ):
+        _, net, _ = built(Train(layers=("5",), neuron=name, dt=DT, tau_out=0.05, **common, **own), images)
+        assert net.layers[0].neuron == neuron
+        assert net.layers[1].neuron == neurons.LI(tau_mem=0.05, dt=DT)
+    _, net, _ = built(Train(layers=("5",), tau_mem=0.03, train_time_constants=True), images)
+    assert net.layers[0].neuron.reset == neurons.Subtract()
+    np.testing.assert_allclose(net.layers[0].neuron.tau_mem.value, np.full(5, 0.03), rtol=1e-6)
+
+
+def test_every_option_of_a_code_arrives(images):
+    code = {"num_steps": 7, "dt": DT}
+    options = {
+        "rate": (coding.Rate(max_rate=99.0, **code), {"max_rate": 99.0}),
+        "latency": (coding.Latency(tau=8e-3, threshold=0.3, **code), {"latency_tau": 8e-3, "latency_threshold": 0.3}),
+        "population": (
+            coding.Population(coding.LinearLatency(threshold=0.1, **code), num_neurons=5),
+            {"population": 5},
+        ),
+        "current": (coding.Current(**code), {}),
+    }
+    wide = Sample(10 * images.train.x - 3, images.train.y)
+    scaled = Dataset("wide", wide, wide, wide, 4, "values", low=-3.0, high=7.0)
+    for name, (expected, own) in options.items():
+        assert build.encoder(Train(encode=name, **code, **own), images) == expected
+        assert build.encoder(Train(encode=name, **code, **own), scaled) == coding.Rescaled(expected, -3.0, 7.0)
+    assert build.encoder(Train(**code), images) == coding.Current(**code), "the default"
+
+
+def test_every_option_of_the_loss_arrives(images):
+    decoders = {
+        "mean": coding.MeanMembrane(),
+        "max": coding.MaxMembrane(),
+        "last": coding.LastMembrane(),
+        "count": coding.SpikeCount(),
+        "first-spike": coding.FirstSpike(dt=DT),
+    }
+    for readout, decoder in decoders.items():
+        _, _, algorithm = built(Train(layers=("5",), readout=readout, dt=DT), images)
+        assert algorithm.loss == losses.CrossEntropy(decoder)
+    _, _, algorithm = built(Train(layers=("5",), loss="mean-squared"), images)
+    assert algorithm.loss == losses.ClassMeanSquaredError(coding.MeanMembrane())
+    _, _, algorithm = built(Train(layers=("5",), rate_band=(3.0, 40.0), rate_band_weight=0.01, dt=DT), images)
+    outputs, target = (jnp.zeros((5, 3)), jnp.zeros((5, 4))), jnp.array(1)
+    # Silent units are 3 Hz below the band; four equal scores cost log 4.
+    np.testing.assert_allclose(algorithm.loss(outputs, target), np.log(4) + 0.01 * 3.0**2, rtol=1e-6)
+    assert algorithm.loss.decoder == coding.MeanMembrane()
+
+
+def first_update(**choices) -> float:
+    """What the optimiser adds to a parameter 1 with the gradient 8."""
+    optimizer = build.algorithm(Train(batch_size=4, **choices), TASK, 1e-3).optimizer
+    parameter, gradient = jnp.ones(()), jnp.full((), 8.0)
+    return float(optimizer.update(gradient, optimizer.init(parameter), parameter)[0])
+
+
+TASK = Dataset("t", *[Sample(np.eye(8, dtype=np.float32), np.arange(8, dtype=np.int32) % 2)] * 3, 2, "values")
+
+
+def test_every_option_of_the_optimiser_arrives():
+    """First steps: those of the Adam family have the length of the rate; decay adds rate · weight_decay · parameter."""
+    for name in ("adam", "adamax"):
+        np.testing.assert_allclose(first_update(optimizer=name, learning_rate=0.3), -0.3, rtol=1e-4)
+    decayed = first_update(optimizer="adamw", learning_rate=0.3, weight_decay=0.5)
+    np.testing.assert_allclose(decayed, -0.3 - 0.3 * 0.5, rtol=1e-4)
+    np.testing.assert_allclose(first_update(optimizer="sgd", learning_rate=0.3), -0.3 * 8, rtol=1e-6)
+    np.testing.assert_allclose(first_update(optimizer="sgd", learning_rate=0.3, clip_gradient=2.0), -0.6, rtol=1e-6)
+    np.testing.assert_allclose(first_update(optimizer="rmsprop", learning_rate=0.3), -0.3 / np.sqrt(0.1), rtol=1e-3)
+
+
+def test_the_step_size_falls_to_0_over_all_updates():
+    """8 samples in batches of 4 for 3 epochs are 6 updates: half of the rate after 3, nothing after 6."""
+    for schedule, expected in (("cosine", [1.0, 0.5, 0.0]), ("constant", [1.0, 1.0, 1.0])):
+        options = Train(optimizer="sgd", learning_rate=1.0, epochs=3, batch_size=4, schedule=schedule)
+        optimizer = build.algorithm(options, TASK, 1e-3).optimizer
+        state, updates = optimizer.init(jnp.ones(())), []
+        for _ in range(7):
+            update, state = optimizer.update(jnp.ones(()), state)
+            updates.append(-update)
+        # Momentum makes Σ 0.9ⁱ of gradients that are all 1; the rest is the step size.
+        np.testing.assert_allclose((updates / np.cumsum(0.9 ** np.arange(7)))[[0, 3, 6]], expected, atol=1e-6)
+
+
+def test_algorithm_options_arrive():
+    algorithm = build.algorithm(Train(batch_size=3, epochs=5, xi=1.5), TASK, 1e-3)
+    assert (algorithm.batch_size, algorithm.epochs) == (3, 5)
+    assert algorithm.initialisation == network.FluctuationDriven(xi=1.5)
+    assert isinstance(algorithm.optimizer, optax.GradientTransformation)
+
+
+def test_data_of_spikes(events):
+    """Steps, time step and cut are the options', and spikes pass as they are."""
+    common = {"num_steps": 5, "dt": DT, "validation": 0.2, "test": 0.4, "layers": ("4",), "batch_size": 4}
+    sets = {str(events): (20, 3), "randman": (10_000, 20), "spike-xor": (1000, 40)}
+    for name, (size, units) in sets.items():
+        options = Train(data=name, **common)
+        task = build.dataset(options)
+        encoder, net, _ = built(options, task)
+        assert (task.kind, task.shape, task.dt) == ("spikes", (5, units), DT)
+        assert [len(part.y) / size for part in (task.validation, task.test)] == [0.2, 0.4]
+        assert encoder == coding.Spikes(num_steps=5, dt=DT) and net.in_shape == (units,) and net.dt == DT
+    task = build.dataset(Train(data=str(events), **common))
+    assert np.argwhere(task.train.x[task.train.y == 1][0]).tolist() == [[1, 1], [4, 2]]
+
+
+def test_data_of_values():
+    task = build.dataset(Train(data="yin-yang", split_seed=1))
+    other = build.dataset(Train(data="yin-yang"))
+    assert (task.kind, task.shape) == ("values", (4,)) and not np.array_equal(task.train.x, other.train.x)
+    sizes = {len(build.dataset(Train(data="digits", test=test)).test.y) for test in (0.1, 0.5)}
+    assert max(abs(size - share * 1797) for size, share in zip(sorted(sizes), (0.1, 0.5), strict=True)) < 10
