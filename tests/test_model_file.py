@@ -37,10 +37,10 @@ SURROGATES = (
 )
 RESETS = (
     neurons.Subtract(block_gradient=False),
-    neurons.ToValue(-0.25),
-    neurons.ToValue(jnp.array([0.1, 0.2, 0.3])),
+    neurons.ToValue(v_reset=-0.25),
+    neurons.ToValue(v_reset=jnp.array([0.1, 0.2, 0.3])),
     neurons.NoReset(),
-    neurons.NextStep(neurons.ToValue(0.1)),
+    neurons.NextStep(neurons.ToValue(v_reset=0.1)),
 )
 NEURONS = {
     "IF": IF(v_th=0.7, resistance=2.0),
@@ -50,7 +50,8 @@ NEURONS = {
     "CubaLIF": CubaLIF(tau_mem=8e-3, tau_syn=jnp.array([2e-3, 3e-3, 4e-3]), synapse=neurons.ZeroOrderHold()),
     "ALIF": ALIF(beta=jnp.array([0.1, 0.2, 0.3]), tau_adapt=90e-3, adaptation=neurons.UnitGain(neurons.ForwardEuler())),
     "LI": LI(tau_mem=4e-3),
-    "Delayed": Delayed(LIF(refractory=neurons.Refractory(3e-3)), steps=2),
+    "Delayed": Delayed(LIF(refractory=neurons.Refractory(3e-3)), steps=2),  # pyright: ignore[reportCallIssue]
+    "Filtered": neurons.Filtered(LIF(), tau_syn=jnp.array([4e-3, 5e-3, 6e-3])),  # pyright: ignore[reportCallIssue]
     "SilentRefractory": LIF(refractory=neurons.SilentRefractory(4e-3)),
     **{f"surrogate {type(s).__name__}": LIF(surrogate=s) for s in SURROGATES},
     **{f"reset {number} {type(r).__name__}": LIF(reset=r) for number, r in enumerate(RESETS)},

@@ -83,9 +83,10 @@ def test_another_key_is_another_training(together):
 def test_the_epoch_with_the_fewest_validation_errors_is_kept(together):
     chosen = set()
     for k in range(len(KEYS)):
+        best = 0
         scores = [(float(m.validation_error[k]), float(m.validation_loss[k])) for _, m in together]
         for epoch in range(EPOCHS):
-            best = min(range(epoch + 1), key=lambda e: scores[e])  # noqa: B023
+            best = min(range(epoch + 1), key=lambda e: scores[e])
             training = together[epoch][0]
             assert int(training.best_epoch[k]) == best + 1
             assert equal(seed(training.best_network, k), seed(together[best][0].network, k))

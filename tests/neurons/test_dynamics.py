@@ -52,8 +52,7 @@ def factors(discretisation, dt, tau):
             return np.exp(-dt / tau), 1 - np.exp(-dt / tau)
         case ForwardEuler():
             return 1 - dt / tau, dt / tau
-        case UnitGain():
-            return factors(discretisation.of, dt, tau)[0], 1.0
+    return factors(discretisation.of, dt, tau)[0], 1.0
 
 
 def reset(kind, v, z, v_th):
@@ -62,8 +61,7 @@ def reset(kind, v, z, v_th):
             return v - v_th * z
         case ToValue():
             return np.where(z, kind.v_reset, v)
-        case NoReset():
-            return v
+    return v
 
 
 def plain_loop(neuron: Any, currents):

@@ -116,7 +116,7 @@ CURRENT = np.random.default_rng(0).normal(0.2, 0.1, (12, 1))
 
 
 def smooth_alif(**parameters):
-    """Adaptation takes spikes, which have a surrogate derivative below threshold too: one so narrow that it has none."""
+    """Adaptation takes spikes, whose surrogate derivative reaches below threshold: here so narrow that it does not."""
     return ALIF(surrogate=Boxcar(width=1e-6), **parameters)
 
 

@@ -22,7 +22,6 @@ from snnlearn.neurons import (
     CubaLIF,
     Delayed,
     FastSigmoid,
-    Filtered,
     ForwardEuler,
     Gaussian,
     MultiGaussian,
@@ -58,40 +57,25 @@ SURROGATES = [
     Scaled(FastSigmoid(slope=10.0), 10.0),
 ]
 
-# Each reset, refractory period, discretisation and surrogate occurs; each parameter is off its default somewhere.
+# Each reset, refractory period, discretisation and kind of parameter occurs; test_dynamics.py draws their combinations.
 NEURONS = [
-    LIF(),
     LIF(tau_mem=7e-3, v_th=0.6, v_leak=-0.3, resistance=2.0, dt=2e-3, surrogate=Atan(5.0)),
     LIF(reset=ToValue(-0.2, block_gradient=False), refractory=HELD, discretisation=ForwardEuler()),
     LIF(reset=NextStep(ToValue(0.1)), refractory=SILENT, discretisation=UnitGain(ForwardEuler())),
-    LIF(reset=NoReset(), refractory=HELD, surrogate=Sigmoid(5.0)),
     LIF(reset=NextStep(Subtract(block_gradient=False)), discretisation=UnitGain(), surrogate=Boxcar()),
     LIF(tau_mem=ARRAY, v_th=jnp.full(UNITS, 0.8), v_leak=jnp.full(UNITS, 0.1), reset=ToValue(jnp.full(UNITS, 0.2))),
-    IF(v_th=2.0, resistance=0.5, surrogate=Gaussian(0.2)),
-    IF(refractory=HELD, reset=ToValue(0.3), dt=5e-4),
-    IF(refractory=SILENT, reset=NextStep(Subtract())),
+    IF(v_th=2.0, resistance=0.5, refractory=HELD, reset=NextStep(Subtract()), surrogate=Gaussian(0.2)),
     IF(v_th=jnp.full(UNITS, 0.8), resistance=ARRAY * 100, reset=NoReset()),
-    CubaLIF(),
     CubaLIF(tau_mem=9e-3, tau_syn=4e-3, v_th=0.7, v_leak=0.2, resistance=1.5, surrogate=MultiGaussian()),
-    CubaLIF(synapse=UnitGain(ForwardEuler()), discretisation=ForwardEuler(), reset=ToValue(0.1), refractory=HELD),
-    CubaLIF(synapse=ZeroOrderHold(), refractory=SILENT, reset=NextStep(ToValue())),
-    CubaLIF(tau_mem=ARRAY, tau_syn=ARRAY + 1e-3, resistance=ARRAY * 50, reset=Subtract(block_gradient=False)),
-    ALIF(beta=0.4, tau_adapt=30e-3),
-    ALIF(tau_mem=9e-3, v_th=0.7, v_leak=0.2, resistance=1.5, dt=5e-4, surrogate=Triangle(0.3, 0.7)),
-    ALIF(beta=0.5, discretisation=UnitGain(), reset=NextStep(Subtract()), refractory=SilentRefractory(5e-3)),
-    ALIF(beta=0.5, adaptation=ZeroOrderHold(), reset=ToValue(), refractory=HELD, surrogate=StraightThrough()),
-    ALIF(beta=jnp.full(UNITS, 0.2), tau_mem=ARRAY, tau_adapt=4 * ARRAY, surrogate=Scaled(FastSigmoid(5.0), 2.0)),
-    Filtered(ALIF(tau_mem=7e-3, reset=NextStep(Subtract())), tau_syn=4e-3),
-    Filtered(LIF(tau_mem=ARRAY), tau_syn=ARRAY, synapse=ForwardEuler()),
-    Delayed(LIF(tau_mem=7e-3), steps=2),
-    Delayed(Delayed(CubaLIF(tau_mem=ARRAY, refractory=HELD))),
+    CubaLIF(tau_mem=ARRAY, tau_syn=ARRAY + 1e-3, synapse=ZeroOrderHold(), reset=Subtract(block_gradient=False)),
+    ALIF(beta=0.5, tau_adapt=30e-3, reset=NextStep(Subtract()), refractory=SILENT, surrogate=Triangle(0.3, 0.7)),
+    ALIF(beta=jnp.full(UNITS, 0.2), tau_mem=ARRAY, tau_adapt=4 * ARRAY, adaptation=ZeroOrderHold(), refractory=HELD),
+    Delayed(Delayed(LIF(tau_mem=ARRAY, surrogate=Scaled(FastSigmoid(5.0), 2.0))), steps=2),
 ]
 
 INTEGRATORS = [
-    LI(),
     LI(tau_mem=7e-3, v_leak=-0.3, resistance=2.0, discretisation=ForwardEuler(), dt=2e-3),
-    LI(tau_mem=ARRAY, v_leak=jnp.full(UNITS, 0.2), resistance=ARRAY * 50, discretisation=UnitGain()),
-    Delayed(LI(), steps=3),
+    Delayed(LI(tau_mem=ARRAY, v_leak=jnp.full(UNITS, 0.2), resistance=ARRAY * 50, discretisation=UnitGain())),
 ]
 
 

@@ -23,7 +23,7 @@ XS, TARGET = RNG.normal(0.5, 6.0, (T, N_IN)), RNG.normal(size=(T, N_OUT))
 
 
 def by_hand(w, r, w_out, reset, *, flows):
-    """Forward, then δ_t = ψ_t g_t + J_tᵀ δ_{t+1} backward (Werbos 1990), with δ = ∂L/∂u, u the membrane before reset."""
+    """Forward, then δ_t = ψ_t g_t + J_tᵀ δ_{t+1} backward (Werbos 1990); δ = ∂L/∂u, u the membrane before reset."""
     alpha, kappa = np.exp(-1e-3 / TAU), np.exp(-1e-3 / TAU_OUT)
     late = isinstance(reset, NextStep)
     u, z, y = np.zeros((T + 1, N)), np.zeros((T + 1, N)), np.zeros((T + 1, N_OUT))

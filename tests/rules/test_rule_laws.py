@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -77,7 +79,7 @@ class _Faulty(AbstractRule):
 
     fault: str = eqx.field(static=True)
 
-    def __call__(self, network, loss, inputs, targets, *, key):
+    def __call__(self, network, loss, inputs, targets, *, key) -> Any:
         losses = jax.vmap(lambda xs, target: loss(unroll(network, xs)[0].outputs, target))(inputs, targets)
         slope = jnp.mean(inputs)
         match self.fault:

@@ -6,8 +6,8 @@
 - `checkpoint.npz`: every array of the training, after the last epoch that was saved
 - `model.npz`, `summary.json`, `report.html`: at the end
 
-Each file is written whole or not at all, but for `metrics.jsonl`, whose lines past the checkpoint are dropped when a run
-goes on.
+Each file is written whole or not at all, but for `metrics.jsonl`, whose lines past the checkpoint are dropped when a
+run goes on.
 """
 
 from __future__ import annotations

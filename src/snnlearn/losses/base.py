@@ -33,10 +33,10 @@ class AbstractLoss(eqx.Module):
         """
 
     def __add__(self, other: "AbstractLoss") -> "Sum":
-        return Sum(terms=(self, other), weights=(1.0, 1.0))
+        return _sum((self, other), (1.0, 1.0))
 
     def __mul__(self, weight: float | int) -> "Sum":
-        return Sum(terms=(self,), weights=(float(weight),))
+        return _sum((self,), (float(weight),))
 
     __rmul__ = __mul__
 
@@ -75,3 +75,8 @@ class Sum(AbstractLoss):
         for term, weight in zip(self.terms, self.weights, strict=True):
             total = total + weight * term(outputs, target)
         return total
+
+
+def _sum(terms: tuple[AbstractLoss, ...], weights: tuple[float, ...]) -> Sum:
+    # Pyright takes the abstract `decoder` for a field.
+    return Sum(terms=terms, weights=weights)  # pyright: ignore[reportCallIssue]

@@ -69,7 +69,7 @@ def check_surrogate(surrogate: AbstractSurrogate) -> None:
     """Check a surrogate's laws in float64, from 1/1000 to 10 on both sides of the threshold.
 
     The spike is the Heaviside step, 0 at the threshold; the pseudo-derivative is the primitive's derivative,
-    positive at the threshold and finite far from it; under `jit` and `vmap`, forward and reverse mode of the spike give it.
+    positive at the threshold and finite far from it; forward mode of the spike gives it, and reverse mode under `vmap`.
 
     Args:
         surrogate: the surrogate.

@@ -37,8 +37,8 @@ def check_rule(
     """Check a rule's laws on a network, a loss and a batch.
 
     The loss is the mean of the samples' losses; the gradient has the structure, the shapes and the types of the
-    network's parameters and is finite; all under `jit`, and the same key gives the same. A deterministic rule ignores its
-    key, and its gradient of a batch is the mean of its gradients of the samples.
+    network's parameters and is finite; all under `jit`, and the same key gives the same. A deterministic rule ignores
+    its key, and its gradient of a batch is the mean of its gradients of the samples.
 
     Args:
         rule: the rule.

@@ -1,0 +1,6 @@
+"""`python -m snnlearn.cli` is `snnlearn`."""
+
+from snnlearn.cli import main
+
+if __name__ == "__main__":
+    raise SystemExit(main())

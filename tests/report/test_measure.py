@@ -1,0 +1,211 @@
+"""What is measured equals what is counted by hand."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from snnlearn.coding import Current, MeanMembrane
+from snnlearn.data import Dataset, Sample
+from snnlearn.hypothesis import Hypothesis
+from snnlearn.network import AveragePool2d, Chain, Conv2d, Dense, Layer, Network
+from snnlearn.neurons import LI, LIF
+from snnlearn.report.measure import History, multiply_accumulates, select, summarise, synaptic_operations, warnings
+from snnlearn.report.summary import LayerSummary
+
+
+def dense(weight, use_bias: bool = False) -> Dense:
+    weight = jnp.asarray(weight, jnp.float32)
+    synapses = Dense(weight.shape[1], weight.shape[0], use_bias=use_bias, key=jax.random.key(0))
+    return eqx.tree_at(lambda s: s.weight, synapses, weight)
+
+
+def sparse(rng: np.random.Generator, *shape: int) -> np.ndarray:
+    """Normal numbers, of which about a third is 0."""
+    return np.where(rng.random(shape) < 0.33, 0, rng.standard_normal(shape)).astype(np.float32)
+
+
+def count_dense(weight, x) -> int:
+    weight, x = np.asarray(weight), np.ravel(x)
+    return sum(bool(x[j] != 0 and weight[i, j] != 0) for i in range(weight.shape[0]) for j in range(weight.shape[1]))
+
+
+def count_convolution(weight, x, padding: int) -> int:
+    """Of stride 1: each weight meets each input that its window holds, if both are not 0."""
+    weight, x = np.asarray(weight), np.asarray(x)
+    _, channels, size, _ = weight.shape
+    height, width = (side + 2 * padding - size + 1 for side in x.shape[1:])
+    total = 0
+    for kernel in weight:
+        for row, column in np.ndindex(height, width):
+            for channel, down, right in np.ndindex(channels, size, size):
+                i, j = row + down - padding, column + right - padding
+                if 0 <= i < x.shape[1] and 0 <= j < x.shape[2]:
+                    total += bool(x[channel, i, j] != 0 and kernel[channel, down, right] != 0)
+    return total
+
+
+def test_synaptic_operations_of_dense_layers():
+    """With recurrence, zeros among weights and inputs, and biases, which cost none."""
+    rng = np.random.default_rng(0)
+    forward, loop, out = 3 * sparse(rng, 5, 4), sparse(rng, 5, 5), sparse(rng, 2, 5)
+    first = Layer(dense(forward, use_bias=True), LIF(tau_mem=3e-3), dense(loop))
+    network = Network((first, Layer(dense(out), LI())))
+    inputs = 3 * sparse(rng, 3, 9, 4)
+    total = recurrent = 0
+    for sample in inputs:
+        state, spikes = first.initial_state(), np.zeros(5)
+        for x in sample:
+            recurrent += count_dense(loop, spikes)
+            spikes, state = first.step(jnp.asarray(x), state)
+            total += count_dense(forward, x) + count_dense(out, spikes)
+    assert recurrent > 0, "units must spike before the last step"
+    assert float(synaptic_operations(network, jnp.asarray(inputs))) == pytest.approx((total + recurrent) / 3)
+
+
+def test_synaptic_operations_of_convolutions():
+    """Pooling costs none; what it gives, costs where it meets a weight."""
+    rng = np.random.default_rng(1)
+    convolution = Conv2d((2, 3, 3), 3, 2, padding=1, key=jax.random.key(0))
+    convolution = eqx.tree_at(lambda s: s.weight, convolution, jnp.asarray(sparse(rng, 3, 2, 2, 2)))
+    readout = dense(sparse(rng, 2, 48))
+    layers = (Layer(Chain(AveragePool2d((2, 6, 6), 2), convolution), LIF(tau_mem=2e-3)), Layer(readout, LI()))
+    inputs = 4 * sparse(rng, 2, 4, 2, 6, 6) * (rng.random((2, 4, 2, 6, 6)) < 0.2)
+    total = spikes = 0
+    for sample in inputs:
+        state: Any = layers[0].initial_state()
+        for x in sample:
+            pooled = x.reshape(2, 3, 2, 3, 2).mean(axis=(2, 4))
+            total += count_convolution(convolution.weight, pooled, padding=1)
+            out, state = layers[0].step(jnp.asarray(x, jnp.float32), state)
+            total += count_dense(readout.weight, out)
+            spikes += int(out.sum())
+    assert spikes > 0
+    found = synaptic_operations(Network(layers), jnp.asarray(inputs, jnp.float32))
+    assert float(found) == pytest.approx(total / 2)
+    # 3 · 4 · 4 outputs of 2 · 2 · 2 products each, and a dense readout of 48 inputs.
+    assert multiply_accumulates(Network(layers)) == 3 * 4 * 4 * 8 + 48 * 2
+
+
+def layer(**changes) -> LayerSummary:
+    healthy: dict[str, Any] = dict(
+        name="1 · LIF 9", units=9, spiking=True, firing_rate=np.ones(9), silent=0.2, saturated=0.04, surrogate_mass=0.02
+    )
+    return LayerSummary(**(healthy | changes))
+
+
+def test_warnings():
+    assert warnings([layer(), layer(spiking=False, silent=1.0, saturated=1.0, surrogate_mass=0.0)]) == []
+    for change, words in (
+        ({"silent": 0.3}, "1 · LIF 9: 30% of its units never spike. Use fewer units, lower xi"),
+        ({"saturated": 0.06}, "6% of its units spike in nearly every step, so they carry little. Raise xi"),
+        ({"surrogate_mass": 0.009}, "0.90% of the peak, so hardly any gradient passes. Use a wider surrogate"),
+    ):
+        (found,) = warnings([layer(), layer(**change)])
+        assert words in found
+    assert len(warnings([layer(silent=0.5, saturated=0.5, surrogate_mass=0.0)])) == 3
+
+
+def history(**changes) -> History:
+    """Of 3 seeds over 2 epochs."""
+    fields = dict(
+        training_loss=np.ones((3, 2)),
+        validation_loss=np.array([[0.1, 0.9], [0.5, 0.4], [0.3, 0.2]]),
+        validation_error=np.array([[0.0, 0.3], [0.2, 0.1], [0.0, 0.1]]),
+        best_epoch=np.array([2, 2, 2]),
+        seconds=np.array([4.0, 1.0]),
+    )
+    return History(**(fields | changes))
+
+
+def test_select():
+    """By the kept epoch, then by validation errors, then by the loss, then the first."""
+    assert select(history()) == 2
+    assert select(history(best_epoch=np.array([1, 2, 2]))) == 0
+    assert select(history(best_epoch=np.array([1, 2, 1]))) == 0
+    assert select(history(best_epoch=np.array([2, 2, 1]))) == 2
+    assert select(history(validation_loss=np.zeros((3, 2)))) == 1
+
+
+@pytest.fixture(scope="module")
+def task() -> Dataset:
+    """Images of 1 × 2 pixels whose class is the brighter pixel, but for 2 labels in 12, of which class 1 has 7."""
+    rng = np.random.default_rng(0)
+    y = np.repeat(np.array([0, 1], np.int32), (5, 7))
+    x = np.stack([1 - y, y], axis=1)[:, None] * 0.5 + 0.1 + 0.1 * rng.random((12, 1, 2))
+    y[[0, 11]] = 1 - y[[0, 11]]
+    test = Sample(x.astype(np.float32), y)
+    train = Sample(test.x[:8], test.y[:8])
+    return Dataset("pixels", train, test, test, 2, "values", class_names=("left", "right"))
+
+
+def argmax_of(weight) -> Hypothesis:
+    """A network without hidden units: its readout's mean membrane is a positive multiple of W x."""
+    return Hypothesis(Current(num_steps=5), Network((Layer(dense(weight), LI()),)), MeanMembrane())
+
+
+def test_summary_of_known_decisions(task):
+    """The first of three seeds decides for the brighter pixel, the second for the darker, the third for the left."""
+    hypotheses = [argmax_of(np.eye(2)), argmax_of(1 - np.eye(2)), argmax_of([[1, 1], [0, 0]])]
+    errors = history(
+        training_loss=np.arange(6.0).reshape(3, 2),
+        validation_error=np.array([[0.1, 0.2], [0.9, 0.8], [0.5, 0.5]]),
+        best_epoch=np.array([1, 2, 2]),
+        seconds=np.array([40.0, 3.0]),
+    )
+    summary = summarise(hypotheses, task, errors, title="a title", config={"seeds": 3}, reproduce="again")
+    assert (summary.selected_seed, summary.selected_epoch.tolist()) == (0, [0, 1, 1])
+    assert summary.test_errors.tolist() == [2, 10, 7] and summary.test_size == 12
+    assert summary.train_errors.tolist() == [1, 7, 4] and summary.train_size == 8
+    assert summary.confusion.tolist() == [[4, 1], [1, 6]]
+    # Among the first 8 labels each class has 4; of two that are as frequent, the guess is 0, which 7 of 12 are not.
+    assert summary.chance == 7 / 12
+    assert summary.parameters == 4 and summary.dt == 1e-3
+    assert (summary.macs_ann, summary.macs) == (4, 20)
+    assert summary.synops == 10, "5 steps, 2 pixels that are not 0, and one weight each that is not"
+    assert summary.wall_time == 43 and summary.samples_per_second == 3 * 8 / 3, "the first epoch also compiles"
+    np.testing.assert_array_equal(summary.curves["training loss"], errors.training_loss)
+    assert (summary.title, summary.config, summary.reproduce) == ("a title", {"seeds": 3}, "again")
+    assert summary.warnings == () and [one.name for one in summary.layers] == ["1 · LI 2"]
+    assert {"snnlearn", "jax", "python", "device"} <= set(summary.environment)
+    # Two decided well, one not, each with what was shown and what the network did.
+    assert [example.label == example.predicted for example in summary.examples] == [True, True, False]
+    first = summary.examples[0]
+    assert first.image is not None and first.label == "left"
+    np.testing.assert_array_equal(first.image, task.test.x[1])
+    shapes = [(name, values.shape, is_spikes) for name, values, is_spikes in first.layers]
+    assert shapes == [("input", (5, 2), False), ("1 · LI 2", (5, 2), False)]
+
+
+def test_a_single_epoch_is_its_own_throughput(task):
+    one = history(**{name: values[:, :1] for name, values in history()._asdict().items() if values.ndim == 2})
+    one = one._replace(best_epoch=np.array([1]), seconds=np.array([4.0]))
+    one = History(*(values[:1] for values in one))
+    assert summarise([argmax_of(np.eye(2))], task, one, title="", config={}).samples_per_second == 8 / 4
+
+
+def test_summary_of_unhealthy_units(task):
+    """Of four hidden units, two have no input, and two so much that they spike in each step."""
+    hidden = Layer(dense([[0, 0], [0, 0], [900, 900], [900, 900]]), LIF())
+    hypothesis = Hypothesis(
+        Current(num_steps=5), Network((hidden, Layer(dense(np.ones((2, 4))), LI()))), MeanMembrane()
+    )
+    one = history(**{name: values[:1] for name, values in history()._asdict().items() if name != "seconds"})
+    summary = summarise([hypothesis], task, one, title="", config={})
+    spiking, readout = summary.layers
+    assert (spiking.name, spiking.units, spiking.spiking, readout.spiking) == ("1 · LIF 4", 4, True, False)
+    np.testing.assert_allclose(spiking.firing_rate, [0, 0, 1000, 1000])
+    assert (spiking.silent, spiking.saturated) == (0.5, 0.5) and readout.firing_rate.size == 0
+    assert any("50% of its units never spike" in w for w in summary.warnings)
+    assert any("50% of its units spike in nearly every step" in w for w in summary.warnings)
+    # Both classes get the same score, so that the decision is always 0; a silent layer is spikes all the same.
+    assert summary.test_errors.tolist() == [int(np.sum(task.test.y != 0))]
+    names = [(name, is_spikes) for name, _, is_spikes in summary.examples[0].layers]
+    assert names == [("input", False), ("1 · LIF 4", True), ("2 · LI 2", False)]
+    assert math.isclose(summary.synops, 5 * (2 * 2 + 2 * 2))
