@@ -14,6 +14,7 @@ from snnlearn.neurons import (
     LIF,
     CubaLIF,
     Delayed,
+    Filtered,
     ForwardEuler,
     NextStep,
     Refractory,
@@ -196,7 +197,41 @@ def spytorch_lif(x, mem, syn):
     return out, mem, ((ALPHA * mem + syn) * (1 - out), BETA * syn + x)
 
 
+def norse_lsnn(x, v, i, b):
+    # b relaxes to v_th = 0.8, and is compared after its decay.
+    v, i, b = v + (i - v) / 20, i - i / 5 + x, b + (0.8 - b) / 150
+    z = v - b > 0
+    v = np.where(z, 0, v)
+    return z, v, (v, i, b + 0.3 * z)
+
+
+def norse_lsnn_at_rest(x, v, i, adapted):
+    """As above from b = v_th, written as what b is above it."""
+    z, v, (_, i, b) = norse_lsnn(x, v, i, 0.8 + adapted)
+    return z, v, (v, i, b - 0.8)
+
+
+EULER = UnitGain(ForwardEuler())
 PUBLISHED = {
+    "Norse lsnn_step": (
+        Delayed(
+            Filtered(
+                ALIF(
+                    v_th=0.8,
+                    tau_adapt=150e-3,
+                    beta=0.3 * (1 - 1 / 150),
+                    adaptation=EULER,
+                    discretisation=ForwardEuler(),
+                    reset=ToValue(),
+                ),
+                tau_syn=5e-3,
+                synapse=EULER,
+            )
+        ),
+        norse_lsnn_at_rest,
+        3,
+        1.0,
+    ),
     "e-prop LightLIF": (LIF(v_th=0.4, reset=NextStep()), eprop_light_lif, 2, 1.0),
     "e-prop LightALIF": (
         ALIF(v_th=0.4, tau_adapt=150e-3, beta=1.8, adaptation=ALIF().discretisation, reset=NextStep()),
@@ -225,6 +260,27 @@ def test_a_published_recursion_is_one_choice_of_values(name):
     output, v = run(neuron, currents)
     np.testing.assert_array_equal(output, spikes)
     np.testing.assert_allclose(v, membranes, atol=1e-12)
+
+
+def test_spytorch_reads_out_a_filtered_integrator():
+    currents = np.random.default_rng(1).normal(0.6, 1.0, (60, 8))
+    flt, out, expected = np.zeros(8), np.zeros(8), []
+    for h in currents:
+        flt, out = BETA * flt + h, ALPHA * out + flt
+        expected.append(out)
+    output, _ = run(Delayed(Filtered(LI(discretisation=UnitGain()), tau_syn=5e-3)), currents)
+    np.testing.assert_allclose(output, expected, atol=1e-12)
+
+
+def test_a_filtered_lif_is_a_cuba_lif():
+    currents = 2 * np.random.default_rng(1).normal(0.6, 1.0, (60, 8))
+    shared = {"tau_mem": 9e-3, "v_leak": 0.2, "resistance": 1.5, "refractory": Refractory(2e-3)}
+    synapse = {"tau_syn": 4e-3, "synapse": ForwardEuler()}
+    spikes, v = run(Filtered(LIF(**shared), **synapse), currents)
+    expected_spikes, expected_v = run(CubaLIF(**shared, **synapse), currents)
+    assert spikes.any()
+    np.testing.assert_array_equal(spikes, expected_spikes)
+    np.testing.assert_array_equal(v, expected_v)
 
 
 def test_no_published_recursion_is_another():

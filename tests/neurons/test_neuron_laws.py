@@ -22,6 +22,7 @@ from snnlearn.neurons import (
     CubaLIF,
     Delayed,
     FastSigmoid,
+    Filtered,
     ForwardEuler,
     Gaussian,
     MultiGaussian,
@@ -71,11 +72,13 @@ NEURONS = [
     ALIF(beta=0.5, tau_adapt=30e-3, reset=NextStep(Subtract()), refractory=SILENT, surrogate=Triangle(0.3, 0.7)),
     ALIF(beta=jnp.full(UNITS, 0.2), tau_mem=ARRAY, tau_adapt=4 * ARRAY, adaptation=ZeroOrderHold(), refractory=HELD),
     Delayed(Delayed(LIF(tau_mem=ARRAY, surrogate=Scaled(FastSigmoid(5.0), 2.0))), steps=2),
+    Filtered(ALIF(beta=0.3, reset=ToValue()), tau_syn=ARRAY, synapse=ZeroOrderHold()),
 ]
 
 INTEGRATORS = [
     LI(tau_mem=7e-3, v_leak=-0.3, resistance=2.0, discretisation=ForwardEuler(), dt=2e-3),
     Delayed(LI(tau_mem=ARRAY, v_leak=jnp.full(UNITS, 0.2), resistance=ARRAY * 50, discretisation=UnitGain())),
+    Filtered(LI(), tau_syn=4e-3, synapse=UnitGain(ForwardEuler())),
 ]
 
 
