@@ -43,8 +43,9 @@ class FluctuationDriven(AbstractInitialisation):
     r"""Weights drawn so that each membrane fluctuates below threshold and crosses it now and then.
 
     Rossbroich, Gygax & Zenke 2022 (doi:10.1088/2634-4386/ac97bb): with mean 0, the weights' variance is chosen so that
-    the free membrane's standard deviation is $\sigma_U = (v_{th} - v_{leak})/\xi$. The paper derives it from one input
+    the free membrane fluctuates by $\sigma_U = (v_{th} - v_{leak})/\xi$. The paper derives the variance from one input
     rate; here the membrane is measured on real inputs, layer by layer, so that it serves any code, neuron and synapse.
+    What is set is the root mean square over units and steps: it counts each unit's mean drive, which the paper does not.
     A readout that does not spike gets $\sigma_U = 1/\xi$.
 
     Args:
