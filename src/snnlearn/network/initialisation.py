@@ -45,7 +45,7 @@ class FluctuationDriven(AbstractInitialisation):
     Rossbroich, Gygax & Zenke 2022 (doi:10.1088/2634-4386/ac97bb): with mean 0, the weights' variance is chosen so that
     the free membrane fluctuates by $\sigma_U = (v_{th} - v_{leak})/\xi$. The paper derives the variance from one input
     rate; here the membrane is measured on real inputs, layer by layer, so that it serves any code, neuron and synapse.
-    What is set is the root mean square over units and steps: it counts each unit's mean drive, which the paper does not.
+    What is set is the root mean square over units and steps, which counts each unit's mean drive; the paper does not.
     A readout that does not spike gets $\sigma_U = 1/\xi$.
 
     Args:
