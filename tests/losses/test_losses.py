@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.special
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,6 +22,7 @@ from snnlearn.losses import (
     StepwiseCrossEntropy,
     Sum,
     VanRossum,
+    Window,
 )
 from snnlearn.network import feedforward
 from snnlearn.neurons import LIF
@@ -92,17 +94,45 @@ def test_mean_squared_error_is_over_steps_and_outputs():
     assert float(actual) == pytest.approx(np.mean((OUTPUT - target) ** 2), rel=1e-5)
 
 
+SIGNAL = jnp.asarray(OUTPUT[::-1].copy())
+
+
 @pytest.mark.parametrize(
-    ("loss", "target"), [(StepwiseCrossEntropy(), None), (MeanSquaredError(), OUTPUT[::-1].copy())]
+    ("loss", "target", "expected"),
+    [
+        (StepwiseCrossEntropy(), LABEL, lambda: np.mean(log_loss_by_step())),
+        (Window(StepwiseCrossEntropy(), 1, 3), LABEL, lambda: np.mean(log_loss_by_step()[1:3])),
+        (Window(MeanSquaredError(), start=-2), SIGNAL, lambda: np.mean(np.square(OUTPUT - SIGNAL)[-2:])),
+        (
+            0.5 * Window(MeanSquaredError(), start=-2) + 3.0 * MeanSquaredError(),
+            SIGNAL,
+            lambda: 0.5 * np.mean(np.square(OUTPUT - SIGNAL)[-2:]) + 3 * np.mean(np.square(OUTPUT - SIGNAL)),
+        ),
+    ],
 )
-def test_a_stepwise_loss_is_the_mean_of_its_steps(loss, target):
+def test_a_stepwise_loss_is_the_sum_of_its_steps(loss, target, expected):
     assert isinstance(loss, AbstractStepwiseLoss)
-    whole = loss((jnp.asarray(OUTPUT),), LABEL if target is None else jnp.asarray(target))
-    steps = [
-        float(loss.at_step(jnp.asarray(OUTPUT[t]), LABEL if target is None else jnp.asarray(target[t])))
-        for t in range(T)
-    ]
-    assert float(whole) == pytest.approx(np.mean(steps), rel=1e-5)
+    whole = float(loss((jnp.asarray(OUTPUT),), target))
+    assert whole == pytest.approx(expected(), rel=1e-5)
+    moments = loss.moments(target, T)
+    steps = [float(loss.at_step(jnp.asarray(OUTPUT[t]), jax.tree.map(lambda m: m[t], moments))) for t in range(T)]
+    assert whole == pytest.approx(np.sum(steps), rel=1e-5)
+
+
+def log_loss_by_step():
+    return -scipy.special.log_softmax(OUTPUT, axis=1)[:, LABEL]
+
+
+def test_a_window_outside_the_sequence_and_a_target_of_another_length_are_refused():
+    with pytest.raises(SnnlearnError, match="no step of 3 lies from 5"):
+        Window(MeanSquaredError(), start=5).moments(jnp.zeros((3, 1)), 3)
+    with pytest.raises(SnnlearnError, match="the target has 4 steps and the output 3"):
+        MeanSquaredError()((jnp.zeros((3, 1)),), jnp.zeros((4, 1)))
+
+
+def test_a_sum_of_stepwise_losses_decides_as_the_first_that_does():
+    assert (MeanSquaredError() + StepwiseCrossEntropy()).decoder == MeanMembrane()
+    assert not isinstance(StepwiseCrossEntropy() + RateBand(), AbstractStepwiseLoss)
 
 
 def train(*steps, num_steps=400):

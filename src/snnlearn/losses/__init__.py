@@ -3,9 +3,11 @@
 from snnlearn.losses.activity import RateBand as RateBand
 from snnlearn.losses.base import AbstractLoss as AbstractLoss
 from snnlearn.losses.base import AbstractStepwiseLoss as AbstractStepwiseLoss
+from snnlearn.losses.base import StepwiseSum as StepwiseSum
 from snnlearn.losses.base import Sum as Sum
 from snnlearn.losses.classification import ClassMeanSquaredError as ClassMeanSquaredError
 from snnlearn.losses.classification import CrossEntropy as CrossEntropy
 from snnlearn.losses.classification import StepwiseCrossEntropy as StepwiseCrossEntropy
 from snnlearn.losses.signals import MeanSquaredError as MeanSquaredError
 from snnlearn.losses.signals import VanRossum as VanRossum
+from snnlearn.losses.window import Window as Window

@@ -2,8 +2,10 @@
 
 # No "from __future__ import annotations": Equinox reads AbstractVar from the annotations themselves.
 from abc import abstractmethod
+from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Shaped
 
@@ -32,21 +34,33 @@ class AbstractLoss(eqx.Module):
             target: a class label `[]`, or what the loss says.
         """
 
-    def __add__(self, other: "AbstractLoss") -> "Sum":
+    def __add__(self, other: "AbstractLoss") -> "Sum | StepwiseSum":
         return _sum((self, other), (1.0, 1.0))
 
-    def __mul__(self, weight: float | int) -> "Sum":
+    def __mul__(self, weight: float | int) -> "Sum | StepwiseSum":
         return _sum((self,), (float(weight),))
 
     __rmul__ = __mul__
 
 
 class AbstractStepwiseLoss(AbstractLoss):
-    """A loss that is a mean over time steps, so that online rules can take each step's part when it comes."""
+    r"""A loss that is a sum over time steps, $\mathcal L=\sum_t\ell(y^t, m^t)$, as online rules need it.
+
+    A moment $m^t$ is all that one step's part depends on besides the network's output: the target of that step, and how
+    much the step counts.
+    """
 
     @abstractmethod
-    def at_step(self, output: Float[Array, "*n"], target: Shaped[Array, "..."]) -> Float[Array, ""]:
-        """The part of one step, from the network's output `[*n]` and the target in that step."""
+    def moments(self, target: Shaped[Array, "..."], num_steps: int) -> Any:
+        """What each step is compared with: arrays with a leading axis `T = num_steps`."""
+
+    @abstractmethod
+    def at_step(self, output: Float[Array, "*n"], moment: Any) -> Float[Array, ""]:
+        """The part of one step, from the network's output `[*n]` and that step's moment."""
+
+    def __call__(self, outputs: Outputs, target: Shaped[Array, "..."]) -> Float[Array, ""]:
+        """The sum of all steps' parts."""
+        return jnp.sum(jax.vmap(self.at_step)(outputs[-1], self.moments(target, len(outputs[-1]))))
 
 
 class Sum(AbstractLoss):
@@ -67,16 +81,45 @@ class Sum(AbstractLoss):
     @property
     def decoder(self) -> AbstractDecoder | None:  # pyright: ignore[reportIncompatibleVariableOverride]
         """The first term's that has one."""
-        return next((term.decoder for term in self.terms if term.decoder is not None), None)
+        return _first_decoder(self.terms)
 
     def __call__(self, outputs: Outputs, target: Shaped[Array, "..."]) -> Float[Array, ""]:
         """See the base."""
-        total = jnp.zeros(())
-        for term, weight in zip(self.terms, self.weights, strict=True):
-            total = total + weight * term(outputs, target)
-        return total
+        parts = zip(self.terms, self.weights, strict=True)
+        return sum((weight * term(outputs, target) for term, weight in parts), start=jnp.zeros(()))
 
 
-def _sum(terms: tuple[AbstractLoss, ...], weights: tuple[float, ...]) -> Sum:
+class StepwiseSum(AbstractStepwiseLoss):
+    """A weighted sum of stepwise losses, which is stepwise itself; it decides as the first of them that does.
+
+    Args:
+        terms: the losses.
+        weights: one number for each.
+    """
+
+    terms: tuple[AbstractStepwiseLoss, ...]
+    weights: tuple[float, ...]
+
+    @property
+    def decoder(self) -> AbstractDecoder | None:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The first term's that has one."""
+        return _first_decoder(self.terms)
+
+    def moments(self, target: Shaped[Array, "..."], num_steps: int) -> Any:
+        """See the base; one for each term."""
+        return tuple(term.moments(target, num_steps) for term in self.terms)
+
+    def at_step(self, output: Float[Array, "*n"], moment: Any) -> Float[Array, ""]:
+        """See the base."""
+        parts = zip(self.terms, self.weights, moment, strict=True)
+        return sum((weight * term.at_step(output, m) for term, weight, m in parts), start=jnp.zeros(()))
+
+
+def _first_decoder(terms: tuple[AbstractLoss, ...]) -> AbstractDecoder | None:
+    return next((term.decoder for term in terms if term.decoder is not None), None)
+
+
+def _sum(terms: tuple[AbstractLoss, ...], weights: tuple[float, ...]) -> "Sum | StepwiseSum":
+    kind = StepwiseSum if all(isinstance(term, AbstractStepwiseLoss) for term in terms) else Sum
     # Pyright takes the abstract `decoder` for a field.
-    return Sum(terms=terms, weights=weights)  # pyright: ignore[reportCallIssue]
+    return kind(terms=terms, weights=weights)  # pyright: ignore[reportCallIssue, reportArgumentType]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int
@@ -40,13 +39,14 @@ class StepwiseCrossEntropy(AbstractStepwiseLoss):
 
     decoder: AbstractDecoder | None = MeanMembrane()
 
-    def at_step(self, output: Float[Array, " C"], target: Int[Array, ""]) -> Float[Array, ""]:
-        """See the base."""
-        return optax.softmax_cross_entropy_with_integer_labels(output, target)
+    def moments(self, target: Int[Array, ""], num_steps: int) -> tuple[Array, Array]:
+        """See the base: the label, and 1/T."""
+        return jnp.full(num_steps, target), jnp.full(num_steps, 1 / num_steps)
 
-    def __call__(self, outputs: Outputs, target: Int[Array, ""]) -> Float[Array, ""]:
+    def at_step(self, output: Float[Array, " C"], moment: tuple[Array, Array]) -> Float[Array, ""]:
         """See the base."""
-        return jnp.mean(jax.vmap(lambda output: self.at_step(output, target))(outputs[-1]))
+        target, share = moment
+        return share * optax.softmax_cross_entropy_with_integer_labels(output, target)
 
 
 class ClassMeanSquaredError(AbstractLoss):

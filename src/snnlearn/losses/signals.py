@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import check_time_constants
 from snnlearn.coding import AbstractDecoder
 from snnlearn.losses.base import AbstractLoss, AbstractStepwiseLoss, Outputs
@@ -20,13 +21,16 @@ class MeanSquaredError(AbstractStepwiseLoss):
 
     decoder: AbstractDecoder | None = None
 
-    def at_step(self, output: Float[Array, "*n"], target: Float[Array, "*n"]) -> Float[Array, ""]:
-        """See the base."""
-        return jnp.mean(jnp.square(output - target))
+    def moments(self, target: Float[Array, "T *n"], num_steps: int) -> tuple[Array, Array]:
+        """See the base: the target of each step, and 1/T."""
+        if len(target) != num_steps:
+            raise SnnlearnError(f"MeanSquaredError: the target has {len(target)} steps and the output {num_steps}")
+        return target, jnp.full(num_steps, 1 / num_steps)
 
-    def __call__(self, outputs: Outputs, target: Float[Array, "T *n"]) -> Float[Array, ""]:
+    def at_step(self, output: Float[Array, "*n"], moment: tuple[Array, Array]) -> Float[Array, ""]:
         """See the base."""
-        return jnp.mean(jax.vmap(self.at_step)(outputs[-1], target))
+        target, share = moment
+        return share * jnp.mean(jnp.square(output - target))
 
 
 class VanRossum(AbstractLoss):

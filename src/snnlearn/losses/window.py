@@ -1,0 +1,52 @@
+"""A loss of some of the time steps only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Shaped
+
+from snnlearn._errors import SnnlearnError
+from snnlearn.coding import AbstractDecoder
+from snnlearn.losses.base import AbstractStepwiseLoss
+
+
+class Window(AbstractStepwiseLoss):
+    r"""Another loss, of which only the steps `start ≤ t < stop` count, as after a cue; a mean stays a mean.
+
+    Args:
+        loss: the loss of all steps.
+        start: the first step that counts; as in a slice, a negative one counts from the end.
+        stop: the first step that counts no more, or None for the end.
+
+    >>> from snnlearn.losses import MeanSquaredError
+    >>> outputs, target = (jnp.zeros((5, 2)),), jnp.arange(10.0).reshape(5, 2)
+    >>> float(Window(MeanSquaredError(), start=-1)(outputs, target))  # (8² + 9²) / 2
+    72.5
+    """
+
+    loss: AbstractStepwiseLoss
+    start: int = 0
+    stop: int | None = None
+
+    @property
+    def decoder(self) -> AbstractDecoder | None:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The other loss's."""
+        return self.loss.decoder
+
+    def moments(self, target: Shaped[Array, "..."], num_steps: int) -> tuple[Any, Array]:
+        """See the base: the other loss's, and how much more a step counts than it did."""
+        start, stop, _ = slice(self.start, self.stop).indices(num_steps)
+        if start >= stop:
+            raise SnnlearnError(
+                f"Window: no step of {num_steps} lies from {self.start} to {self.stop}; give a window within them"
+            )
+        steps = jnp.arange(num_steps)
+        share = jnp.where((steps >= start) & (steps < stop), num_steps / (stop - start), 0.0)
+        return self.loss.moments(target, num_steps), share
+
+    def at_step(self, output: Float[Array, "*n"], moment: tuple[Any, Array]) -> Float[Array, ""]:
+        """See the base."""
+        inner, share = moment
+        return share * self.loss.at_step(output, inner)
