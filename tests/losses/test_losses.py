@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -115,7 +117,7 @@ def test_a_stepwise_loss_is_the_sum_of_its_steps(loss, target, expected):
     whole = float(loss((jnp.asarray(OUTPUT),), target))
     assert whole == pytest.approx(expected(), rel=1e-5)
     moments = loss.moments(target, T)
-    steps = [float(loss.at_step(jnp.asarray(OUTPUT[t]), jax.tree.map(lambda m: m[t], moments))) for t in range(T)]
+    steps = [float(loss.at_step(jnp.asarray(OUTPUT[t]), jax.tree.map(itemgetter(t), moments))) for t in range(T)]
     assert whole == pytest.approx(np.sum(steps), rel=1e-5)
 
 

@@ -1,6 +1,7 @@
 """Losses: how bad one sample went."""
 
 from snnlearn.losses.activity import RateBand as RateBand
+from snnlearn.losses.base import AbstractFilteredLoss as AbstractFilteredLoss
 from snnlearn.losses.base import AbstractLoss as AbstractLoss
 from snnlearn.losses.base import AbstractStepwiseLoss as AbstractStepwiseLoss
 from snnlearn.losses.base import StepwiseSum as StepwiseSum
@@ -8,6 +9,8 @@ from snnlearn.losses.base import Sum as Sum
 from snnlearn.losses.classification import ClassMeanSquaredError as ClassMeanSquaredError
 from snnlearn.losses.classification import CrossEntropy as CrossEntropy
 from snnlearn.losses.classification import StepwiseCrossEntropy as StepwiseCrossEntropy
+from snnlearn.losses.kernel import Kernel as Kernel
+from snnlearn.losses.signals import AlphaVanRossum as AlphaVanRossum
 from snnlearn.losses.signals import MeanSquaredError as MeanSquaredError
 from snnlearn.losses.signals import VanRossum as VanRossum
 from snnlearn.losses.window import Window as Window

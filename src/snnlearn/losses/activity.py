@@ -19,7 +19,7 @@ class RateBand(AbstractLoss):
 
     Args:
         low: lowest firing rate without cost, Hz, ≥ 0.
-        high: highest firing rate without cost, Hz, > low.
+        high: highest firing rate without cost, Hz, ≥ low; equal to it, every other rate costs.
         dt: time step, s, > 0.
 
     >>> float(RateBand(5.0, 100.0)((jnp.zeros((10, 3)), jnp.zeros((10, 2))), jnp.array(0)))
@@ -33,14 +33,14 @@ class RateBand(AbstractLoss):
 
     def __check_init__(self):
         check_positive(self, dt=self.dt, high=self.high)
-        if not 0 <= self.low < self.high:
-            raise SnnlearnError(f"RateBand: low is {self.low} Hz and high {self.high} Hz; give 0 ≤ low < high")
+        if not 0 <= self.low <= self.high:
+            raise SnnlearnError(f"RateBand: low is {self.low} Hz and high {self.high} Hz; give 0 ≤ low ≤ high")
+
+    def of_rates(self, rates: tuple[Float[Array, "..."], ...]) -> Float[Array, ""]:
+        """The loss of the hidden layers' firing rates, Hz, each `[*shape]`."""
+        outside = [jnp.maximum(0.0, self.low - rate) + jnp.maximum(0.0, rate - self.high) for rate in rates]
+        return sum((jnp.mean(jnp.square(excess)) for excess in outside), start=jnp.zeros(()))
 
     def __call__(self, outputs: Outputs, target: Shaped[Array, "..."]) -> Float[Array, ""]:
         """See the base."""
-        total = jnp.zeros(())
-        for spikes in outputs[:-1]:
-            rate = jnp.mean(spikes, axis=0) / self.dt
-            outside = jnp.maximum(0.0, self.low - rate) + jnp.maximum(0.0, rate - self.high)
-            total = total + jnp.mean(jnp.square(outside))
-        return total
+        return self.of_rates(tuple(jnp.mean(spikes, axis=0) / self.dt for spikes in outputs[:-1]))

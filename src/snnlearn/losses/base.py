@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, Shaped
 
 from snnlearn._errors import SnnlearnError
 from snnlearn.coding import AbstractDecoder
+from snnlearn.losses.kernel import Kernel
 
 Outputs = tuple[Float[Array, "T ..."], ...]
 """The output of each layer over time, the network's last."""
@@ -61,6 +62,27 @@ class AbstractStepwiseLoss(AbstractLoss):
     def __call__(self, outputs: Outputs, target: Shaped[Array, "..."]) -> Float[Array, ""]:
         """The sum of all steps' parts."""
         return jnp.sum(jax.vmap(self.at_step)(outputs[-1], self.moments(target, len(outputs[-1]))))
+
+
+class AbstractFilteredLoss(AbstractLoss):
+    r"""A loss that is a sum over time steps of the filtered output, $\sum_t\ell((h*y)^t, m^t)$, as of spike trains."""
+
+    @property
+    @abstractmethod
+    def kernel(self) -> Kernel:
+        """The filter $h$."""
+
+    @abstractmethod
+    def moments(self, target: Shaped[Array, "..."], num_steps: int) -> Any:
+        """What each step is compared with: arrays with a leading axis `T = num_steps`."""
+
+    @abstractmethod
+    def at_step(self, output: Float[Array, "*n"], moment: Any) -> Float[Array, ""]:
+        """The part of one step, from the filtered output `[*n]` and that step's moment."""
+
+    def __call__(self, outputs: Outputs, target: Shaped[Array, "..."]) -> Float[Array, ""]:
+        """The sum of all steps' parts."""
+        return jnp.sum(jax.vmap(self.at_step)(self.kernel(outputs[-1]), self.moments(target, len(outputs[-1]))))
 
 
 class Sum(AbstractLoss):
@@ -120,6 +142,13 @@ def _first_decoder(terms: tuple[AbstractLoss, ...]) -> AbstractDecoder | None:
 
 
 def _sum(terms: tuple[AbstractLoss, ...], weights: tuple[float, ...]) -> "Sum | StepwiseSum":
-    kind = StepwiseSum if all(isinstance(term, AbstractStepwiseLoss) for term in terms) else Sum
+    flat = [(w * weight, t) for term, weight in zip(terms, weights, strict=True) for w, t in _flat(term)]
+    kind = StepwiseSum if all(isinstance(term, AbstractStepwiseLoss) for _, term in flat) else Sum
     # Pyright takes the abstract `decoder` for a field.
-    return kind(terms=terms, weights=weights)  # pyright: ignore[reportCallIssue, reportArgumentType]
+    return kind(terms=tuple(t for _, t in flat), weights=tuple(w for w, _ in flat))  # pyright: ignore
+
+
+def _flat(loss: AbstractLoss) -> list[tuple[float, AbstractLoss]]:
+    if isinstance(loss, (Sum, StepwiseSum)):
+        return list(zip(loss.weights, loss.terms, strict=True))
+    return [(1.0, loss)]

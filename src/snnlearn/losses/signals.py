@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import jax
+import math
+
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import check_time_constants
 from snnlearn.coding import AbstractDecoder
-from snnlearn.losses.base import AbstractLoss, AbstractStepwiseLoss, Outputs
+from snnlearn.losses.base import AbstractFilteredLoss, AbstractLoss, AbstractStepwiseLoss
+from snnlearn.losses.kernel import Kernel
 
 
 class MeanSquaredError(AbstractStepwiseLoss):
@@ -23,8 +25,7 @@ class MeanSquaredError(AbstractStepwiseLoss):
 
     def moments(self, target: Float[Array, "T *n"], num_steps: int) -> tuple[Array, Array]:
         """See the base: the target of each step, and 1/T."""
-        if len(target) != num_steps:
-            raise SnnlearnError(f"MeanSquaredError: the target has {len(target)} steps and the output {num_steps}")
+        check_steps(self, target, num_steps)
         return target, jnp.full(num_steps, 1 / num_steps)
 
     def at_step(self, output: Float[Array, "*n"], moment: tuple[Array, Array]) -> Float[Array, ""]:
@@ -33,7 +34,16 @@ class MeanSquaredError(AbstractStepwiseLoss):
         return share * jnp.mean(jnp.square(output - target))
 
 
-class VanRossum(AbstractLoss):
+class _SpikeTrainDistance(AbstractFilteredLoss):
+    """What the two van Rossum distances share: a target `[T, n]` of spikes, filtered as the output is."""
+
+    def moments(self, target: Float[Array, "T *n"], num_steps: int) -> Array:
+        """See the base: the filtered target."""
+        check_steps(self, target, num_steps)
+        return self.kernel(target)
+
+
+class VanRossum(_SpikeTrainDistance):
     r"""$D^2=\sum_k\frac1\tau\int(\epsilon*S_k-\epsilon*\hat S_k)^2dt$ with $\epsilon=e^{-t/\tau}$ (van Rossum 2001).
 
     The integral over each time step is exact, so that one missing spike far from the end costs ½, and one displaced by
@@ -55,13 +65,65 @@ class VanRossum(AbstractLoss):
     def __check_init__(self):
         check_time_constants(self, self.dt, tau=self.tau)
 
-    def __call__(self, outputs: Outputs, target: Float[Array, "T *n"]) -> Float[Array, ""]:
+    @property
+    def kernel(self) -> Kernel:
         """See the base."""
-        decay = jnp.exp(-self.dt / self.tau)
+        return Kernel(0.0, jnp.ones(1), jnp.exp(jnp.full(1, -self.dt / self.tau)))
 
-        def step(trace, difference):
-            trace = decay * trace + difference
-            return trace, jnp.sum(jnp.square(trace))
+    def at_step(self, output: Float[Array, "*n"], moment: Float[Array, "*n"]) -> Float[Array, ""]:
+        """See the base."""
+        return -math.expm1(-2 * self.dt / self.tau) / 2 * jnp.sum(jnp.square(output - moment))
 
-        _, squares = jax.lax.scan(step, jnp.zeros(target.shape[1:]), outputs[-1] - target)
-        return -jnp.expm1(-2 * self.dt / self.tau) / 2 * jnp.sum(squares)
+
+class AlphaVanRossum(_SpikeTrainDistance):
+    r"""$\frac12\sum_k\int(\alpha*\hat S_k-\alpha*S_k)^2dt$, $\alpha=(e^{-t/\tau_{decay}}-e^{-t/\tau_{rise}})/(\tau_{decay}-\tau_{rise})$.
+
+    The error that SuperSpike minimises (Zenke & Ganguli 2018, eq. 1, doi:10.1162/neco_a_01086): a kernel of unit area
+    that rises and decays. The target is a spike train `[T, n]`. Not the paper's: both exponentials decay exactly over a
+    step, where its simulator takes Euler steps.
+
+    Args:
+        tau_rise: rise time constant, s, ≥ dt.
+        tau_decay: decay time constant, s, ≥ dt, not equal to tau_rise.
+        dt: time step, s, > 0.
+
+    Raises:
+        SnnlearnError: for a time constant out of range, or two equal ones.
+
+    >>> spikes = jnp.zeros((5000, 1)).at[10].set(1.0)
+    >>> round(float(AlphaVanRossum(dt=0.05e-3)((spikes,), 0 * spikes)), 1)  # 1 / (4 (τ_rise + τ_decay))
+    16.7
+    """
+
+    tau_rise: float = 5e-3
+    tau_decay: float = 10e-3
+    dt: float = 1e-3
+    decoder: AbstractDecoder | None = None
+
+    def __check_init__(self):
+        check_time_constants(self, self.dt, tau_rise=self.tau_rise, tau_decay=self.tau_decay)
+        if self.tau_rise == self.tau_decay:
+            raise SnnlearnError(f"AlphaVanRossum: tau_rise and tau_decay are both {self.tau_decay} s; make them differ")
+
+    @property
+    def kernel(self) -> Kernel:
+        """See the base: ẽ ← r ẽ + S, e ← d e + (1 − d) ẽ, and its area, 1/(1 − r) steps, made 1."""
+        r, d = math.exp(-self.dt / self.tau_rise), math.exp(-self.dt / self.tau_decay)
+        scale = (1 - d) * (1 - r) / ((d - r) * self.dt)
+        return Kernel(0.0, jnp.array([scale * d, -scale * r]), jnp.array([d, r]))
+
+    def at_step(self, output: Float[Array, "*n"], moment: Float[Array, "*n"]) -> Float[Array, ""]:
+        """See the base."""
+        return 0.5 * self.dt * jnp.sum(jnp.square(output - moment))
+
+
+def check_steps(owner: AbstractLoss, target: Array, num_steps: int) -> None:
+    """Refuse a target of another length than the output.
+
+    Raises:
+        SnnlearnError: naming both lengths.
+    """
+    if len(target) != num_steps:
+        raise SnnlearnError(
+            f"{type(owner).__name__}: the target has {len(target)} steps and the output {num_steps}; make them equal"
+        )

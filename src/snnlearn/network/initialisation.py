@@ -76,11 +76,11 @@ class FluctuationDriven(AbstractInitialisation):
         share = 0.0 if layer.recurrent is None else self.recurrent_share
         synapses = _scaled(layer.synapses.redrawn(key=key), layer, xs, (1 - share) * variance)
         if layer.recurrent is None:
-            return Layer(synapses, layer.neuron)
+            return Layer(synapses, layer.neuron, feedback=layer.feedback)
         # What the recurrent synapses will see is measured on the spikes that the input alone causes.
         spikes = _run(Layer(synapses, layer.neuron), xs)
         recurrent = _scaled(layer.recurrent.redrawn(key=recurrent_key), layer, spikes, share * variance)
-        return Layer(synapses, layer.neuron, recurrent)
+        return Layer(synapses, layer.neuron, recurrent, layer.feedback)
 
 
 def _distance_to_threshold(layer: Layer) -> Array:

@@ -28,6 +28,8 @@ class Layer(eqx.Module):
         synapses: from the layer's input to its neurons.
         neuron: the neurons' dynamics.
         recurrent: from the layer's output to its neurons, or None.
+        feedback: `[*shape, *outputs]`, the weights by which some learning rules bring errors of the network's output to
+            these units; no part of what the network computes. None where there are none.
 
     Raises:
         SnnlearnError: if the recurrent synapses do not fit the neurons.
@@ -36,6 +38,7 @@ class Layer(eqx.Module):
     synapses: AbstractSynapses
     neuron: AbstractNeuron
     recurrent: AbstractSynapses | None = None
+    feedback: Float[Array, "..."] | None = None
 
     def __check_init__(self):
         if self.recurrent is not None:
@@ -52,10 +55,18 @@ class Layer(eqx.Module):
         output = None if self.recurrent is None else jnp.zeros(self.shape)
         return LayerState(self.neuron.initial_state(self.shape), output)
 
-    def step(self, x: Float[Array, "..."], state: LayerState) -> tuple[Float[Array, "..."], LayerState]:
-        """One time step: input `[*in_shape]` and state in, output `[*shape]` and state out."""
+    def current(self, x: Float[Array, "..."], state: LayerState) -> Float[Array, "..."]:
+        """What the neurons receive in one step, `[*shape]`, from the input `[*in_shape]` and the last step's output."""
         current = self.synapses(x)
-        if self.recurrent is not None and state.output is not None:
-            current = current + jnp.reshape(self.recurrent(state.output), self.shape)
+        if self.recurrent is None or state.output is None:
+            return current
+        return current + jnp.reshape(self.recurrent(state.output), self.shape)
+
+    def fire(self, current: Float[Array, "..."], state: LayerState) -> tuple[Float[Array, "..."], LayerState]:
+        """What the neurons make of a current `[*shape]`: output `[*shape]` and state out."""
         output, neuron = self.neuron(current, state.neuron)
         return output, LayerState(neuron, None if self.recurrent is None else output)
+
+    def step(self, x: Float[Array, "..."], state: LayerState) -> tuple[Float[Array, "..."], LayerState]:
+        """One time step: input `[*in_shape]` and state in, output `[*shape]` and state out."""
+        return self.fire(self.current(x, state), state)

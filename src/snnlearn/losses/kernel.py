@@ -1,0 +1,52 @@
+"""Causal filters that are sums of exponentials: what a rule or a loss can apply step by step."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+
+class Kernel(NamedTuple):
+    r"""A causal filter, $h_k = d\,\delta_k + \sum_f g_f p_f^k$ at a lag of k steps.
+
+    One number for each exponential is all the memory that it needs, whatever the length of the signal.
+
+    Args:
+        direct: $d$, what passes unfiltered.
+        gains: $g_f$, `[F]`.
+        poles: $p_f$, `[F]`, the decay of each exponential in one step.
+
+    >>> Kernel(0.0, jnp.array([1.0]), jnp.array([0.5]))(jnp.array([1.0, 0.0, 1.0]))
+    Array([1.  , 0.5 , 1.25], dtype=float32)
+    """
+
+    direct: float
+    gains: Float[Array, " F"]
+    poles: Float[Array, " F"]
+
+    def step(self, x: Float[Array, "*n"], memory: Float[Array, "F *n"]) -> tuple[Float[Array, "*n"], Array]:
+        """One step: input and memory in, output and memory out."""
+        ones = (1,) * x.ndim
+        memory = self.poles.reshape(-1, *ones) * memory + x[None]
+        return self.direct * x + jnp.sum(self.gains.reshape(-1, *ones) * memory, axis=0), memory
+
+    def at_rest(self, shape: tuple[int, ...]) -> Float[Array, "F *n"]:
+        """The memory before the first step, for inputs of a shape."""
+        return jnp.zeros((len(self.gains), *shape))
+
+    def __call__(self, xs: Float[Array, "T *n"]) -> Float[Array, "T *n"]:
+        """A whole signal."""
+
+        def step(memory, x):
+            y, memory = self.step(x, memory)
+            return memory, y
+
+        return jax.lax.scan(step, self.at_rest(xs.shape[1:]), xs)[1]
+
+
+def unfiltered() -> Kernel:
+    """The kernel that passes everything as it is."""
+    return Kernel(1.0, jnp.zeros(0), jnp.zeros(0))

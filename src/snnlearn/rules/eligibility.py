@@ -1,0 +1,149 @@
+r"""Eligibility traces: $e^t=\partial z^t/\partial\theta$ along a unit's own dynamics, without paths through other units.
+
+It exists in two forms that say the same. The general one follows each parameter, whatever the neuron. Where a neuron's
+membrane is linear and the same in all units, the trace of a weight is a product of what its presynaptic side did and what
+its postsynaptic side does now, and only the former need be kept.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from snnlearn.network import Chain, Layer
+from snnlearn.network.synapses import AbstractSynapses
+from snnlearn.neurons import (
+    IF,
+    LI,
+    LIF,
+    AbstractNeuron,
+    AbstractSpikingNeuron,
+    CubaLIF,
+    NextStep,
+    NoReset,
+    SilentRefractory,
+    Subtract,
+)
+from snnlearn.rules.local import Local, linearise
+
+
+def step_trace(
+    local: Local, trace: Float[Array, "S *units"], state: Float[Array, "S *units"], output: Float[Array, "*units"]
+) -> tuple[Float[Array, "*units"], Float[Array, "S *units"]]:
+    r"""One step of $\epsilon^t=D^t\epsilon^{t-1}+\partial s^t/\partial\theta$, and $e^t$.
+
+    Args:
+        local: the neuron's derivatives, with as many axes after the units' as the trace has.
+        trace: $\epsilon^{t-1}$.
+        state: how the parameter acts on the state in this step, directly.
+        output: how it acts on the output, directly.
+
+    Returns:
+        $e^t$ and $\epsilon^t$.
+    """
+    e = jnp.sum(local.output_state * trace, axis=0) + output
+    return e, jnp.sum(local.state_state * trace[None], axis=1) + state
+
+
+def has_presynaptic_traces(neuron: AbstractNeuron) -> bool:
+    """Whether a neuron's membrane is linear and the same in all units, whatever they do.
+
+    >>> from snnlearn.neurons import ALIF, ToValue
+    >>> [has_presynaptic_traces(neuron) for neuron in (LIF(), ALIF(), LIF(reset=ToValue()))]
+    [True, False, False]
+    """
+    if not isinstance(neuron, (LI, IF, LIF, CubaLIF)) or jax.tree.leaves(eqx.filter(neuron, eqx.is_array)):
+        return False
+    if not isinstance(neuron, AbstractSpikingNeuron):
+        return True
+    reset = neuron.reset.reset if isinstance(neuron.reset, NextStep) else neuron.reset
+    linear = isinstance(reset, NoReset) or (isinstance(reset, Subtract) and reset.block_gradient)
+    return linear and isinstance(neuron.refractory, SilentRefractory | None)
+
+
+def membrane_response(
+    neuron: AbstractNeuron, x: Float[Array, "*n"], trace: Any
+) -> tuple[Float[Array, "*n"], Float[Array, "*n"], Any]:
+    """One step of the linear membrane that an input drives.
+
+    Args:
+        neuron: the neuron.
+        x: the input.
+        trace: the membrane's state without its constant part, as `rest_response` or an earlier step gave it.
+
+    Returns:
+        the membrane, how much of it this step's input is for an input of 1, and the trace.
+    """
+    free = neuron.free()
+    reals, others = eqx.partition(free.initial_state(x.shape), eqx.is_inexact_array)
+
+    def step(x, reals):
+        _, after = free(x, eqx.combine(reals, others))
+        return after.v, eqx.filter(after, eqx.is_inexact_array)
+
+    (_, _), linear = jax.linearize(step, jnp.zeros_like(x), reals)
+    v, trace = linear(x, trace)
+    gain, _ = linear(jnp.ones_like(x), jax.tree.map(jnp.zeros_like, reals))
+    return v, gain, trace
+
+
+def rest_response(neuron: AbstractNeuron, shape: tuple[int, ...]) -> Any:
+    """The trace of a membrane that nothing has driven yet."""
+    state = neuron.free().initial_state(shape)
+    return jax.tree.map(jnp.zeros_like, eqx.filter(state, eqx.is_inexact_array))
+
+
+def carrier(synapses: AbstractSynapses) -> AbstractSynapses:
+    """The synapses that hold the weights: the last of a chain."""
+    return carrier(synapses.stages[-1]) if isinstance(synapses, Chain) else synapses
+
+
+def presynaptic(synapses: AbstractSynapses, x: Float[Array, "*in"]) -> Float[Array, "..."]:
+    """What reaches the synapses that hold the weights."""
+    if isinstance(synapses, Chain):
+        for stage in synapses.stages[:-1]:
+            x = stage(x)
+        return presynaptic(synapses.stages[-1], x)
+    return jnp.ravel(x)
+
+
+def eligibility_traces(layer: Layer, xs: Float[Array, "T ..."]) -> tuple[Array, Array, Array | None]:
+    """Every eligibility trace of a layer's weights, for study; rules need not keep them all.
+
+    Args:
+        layer: a layer with dense synapses.
+        xs: its input, `[T, *in_shape]`.
+
+    Returns:
+        output `[T, units]`; traces of the input weights `[T, units, in]`, and of the recurrent ones `[T, units, units]`
+        or None.
+
+    >>> from snnlearn.network import Dense
+    >>> layer = Layer(Dense(4, 3, key=jax.random.key(0)), LIF())
+    >>> eligibility_traces(layer, jnp.ones((10, 4)))[1].shape
+    (10, 3, 4)
+    """
+
+    def traced(trace, local, x):
+        spread = jax.tree.map(lambda d: d[..., None], local)
+        return step_trace(spread, trace, spread.state_current * x, spread.output_current * x)
+
+    def step(carry, x):
+        state, traces = carry
+        before = state.output
+        output, neuron, local = linearise(layer.neuron, layer.current(x, state), state.neuron)
+        pre = [presynaptic(layer.synapses, x)] + ([] if layer.recurrent is None else [before])
+        pairs = [traced(trace, local, p) for trace, p in zip(traces, pre, strict=True)]
+        state = state._replace(neuron=neuron, output=None if layer.recurrent is None else output)
+        return (state, [trace for _, trace in pairs]), (output, [e for e, _ in pairs])
+
+    state = layer.initial_state()
+    sizes = [carrier(layer.synapses).in_shape[0]] + ([] if layer.recurrent is None else [layer.shape[0]])
+    count = len(jax.tree.leaves(eqx.filter(state.neuron, eqx.is_inexact_array)))
+    traces = [jnp.zeros((count, *layer.shape, size)) for size in sizes]
+    _, (outputs, es) = jax.lax.scan(step, (state, traces), xs)
+    return outputs, es[0], es[1] if len(es) > 1 else None

@@ -1,0 +1,74 @@
+"""e-prop: eligibility propagation."""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from snnlearn._errors import SnnlearnError
+from snnlearn._parameters import value
+from snnlearn.losses import AbstractLoss, AbstractStepwiseLoss, Kernel
+from snnlearn.network import Network
+from snnlearn.neurons import LI
+from snnlearn.rules.eligibility import has_presynaptic_traces
+from snnlearn.rules.feedback import AbstractFeedback, StoredFeedback, Symmetric
+from snnlearn.rules.local import Local
+from snnlearn.rules.online import parts
+from snnlearn.rules.three_factor import AbstractThreeFactorRule
+from snnlearn.rules.traces import LayerPlan
+
+
+class EProp(AbstractThreeFactorRule):
+    r"""e-prop, $\frac{dE}{dW_{ji}}\approx\sum_t L_j^t\,\bar e_{ji}^t$ (Bellec et al. 2020, doi:10.1038/s41467-020-17236-y).
+
+    $e^t_{ji}=\partial z_j^t/\partial W_{ji}$ along unit j's own dynamics, for whatever neuron, is filtered as the readout
+    filters spikes, $\bar e^t=\kappa\bar e^{t-1}+e^t$. $L_j^t$ is the error at the readout in step t, brought back by the
+    feedback weights, times the readout's gain. What is dropped are the effects of a spike on other units' later spikes.
+    Bands of firing rates may be added to the loss.
+
+    The readout is a leaky integrator `LI`. Not the paper's: with several hidden layers, `Symmetric` feedback takes the
+    derivative along one step's path, without the filters of the layers in between.
+
+    Args:
+        feedback: how the error reaches hidden units: `Symmetric()`, `RandomFeedback(key)`,
+            `StoredFeedback(learns=True)` for adaptive e-prop.
+
+    >>> import jax
+    >>> from snnlearn.losses import StepwiseCrossEntropy
+    >>> from snnlearn.network import feedforward
+    >>> network = feedforward((4, 3, 2), recurrent=True, key=jax.random.key(0))
+    >>> batch = 5 * jnp.ones((5, 10, 4)), jnp.zeros(5, dtype=int)
+    >>> loss, gradient = EProp()(network, StepwiseCrossEntropy(), *batch, key=jax.random.key(1))
+    >>> gradient.layers[0].recurrent.weight.shape
+    (3, 3)
+    """
+
+    feedback: AbstractFeedback = Symmetric()
+
+    def plan(self, network: Network, loss: AbstractLoss) -> tuple[LayerPlan, ...]:
+        """See the base."""
+        *hidden, readout = network.layers
+        neuron = readout.neuron
+        if not isinstance(neuron, LI) or jnp.ndim(value(neuron.tau_mem)) or readout.recurrent is not None:
+            raise SnnlearnError(
+                f"EProp filters eligibility as a leaky integrator without recurrence (LI, one tau_mem) does; the readout "
+                f"is {type(neuron).__name__}; use OTTT or SuperSpike for a spiking readout, or BPTT"
+            )
+        if not isinstance(parts(self, loss).steps, AbstractStepwiseLoss):
+            raise SnnlearnError(
+                f"EProp takes a loss of the readout's membrane in each step; {type(loss).__name__} is one of filtered "
+                "spikes; use SuperSpike"
+            )
+        if isinstance(self.feedback, StoredFeedback) and self.feedback.learns and len(hidden) > 1:
+            raise SnnlearnError(
+                f"EProp: feedback weights learn with the readout's, so there is one hidden layer; the network has "
+                f"{len(hidden)}; use RandomFeedback or Symmetric"
+            )
+        decay, _ = neuron.discretisation(neuron.dt, value(neuron.tau_mem))
+        filtered = Kernel(0.0, jnp.ones(1), jnp.reshape(jnp.asarray(decay), 1))
+        at_readout = LayerPlan(Kernel(1.0, jnp.zeros(0), jnp.zeros(0)), has_presynaptic_traces(neuron))
+        return (*(LayerPlan(filtered, has_presynaptic_traces(layer.neuron)) for layer in hidden), at_readout)
+
+    def responses(self, local: tuple[Local, ...]) -> tuple[Float[Array, "B ..."], ...]:
+        """See the base: the derivatives, by the surrogate."""
+        return tuple(each.output_current for each in local)

@@ -1,0 +1,144 @@
+"""How errors of the network's output reach its hidden units."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from snnlearn._errors import SnnlearnError
+from snnlearn.network import Layer, Network
+
+
+class AbstractFeedback(eqx.Module):
+    """The way of an error from the readout to the hidden layers."""
+
+    @abstractmethod
+    def __call__(
+        self, network: Network, error: Float[Array, "*out"], responses: tuple[Float[Array, "..."], ...]
+    ) -> tuple[Float[Array, "..."], ...]:
+        r"""The learning signals of the hidden layers in one step, each `[*shape]`.
+
+        Args:
+            network: the network.
+            error: by how much the loss changes with the readout's output, `[*out_shape]`.
+            responses: of each layer, by how much its output changes with its current.
+        """
+
+
+class Symmetric(AbstractFeedback):
+    r"""The forward weights, transposed: $L^{l-1}=W_l^\top(r_l\odot L^l)$, the derivative along one step's path.
+
+    >>> from snnlearn.network import feedforward
+    >>> network = feedforward((4, 3, 2), key=jax.random.key(0))
+    >>> signal, = Symmetric()(network, jnp.ones(2), (jnp.ones(3), jnp.ones(2)))
+    >>> bool(jnp.allclose(signal, network.layers[-1].synapses.weight.sum(axis=0)))
+    True
+    """
+
+    def __call__(
+        self, network: Network, error: Float[Array, "*out"], responses: tuple[Float[Array, "..."], ...]
+    ) -> tuple[Float[Array, "..."], ...]:
+        """See the base."""
+        signals = []
+        below = network.layers[:-1]
+        for layer, before, response in zip(network.layers[:0:-1], below[::-1], responses[:0:-1], strict=True):
+            _, pull = jax.vjp(layer.synapses, jnp.zeros(before.shape))
+            (error,) = pull(response * error)
+            signals.insert(0, error)
+        return tuple(signals)
+
+
+class RandomFeedback(AbstractFeedback):
+    r"""Fixed random weights from the readout to each hidden layer, $L^l=B_l(r\odot\delta)$ (Lillicrap et al. 2016).
+
+    doi:10.1038/ncomms13276. $B_l$ is `[units, outputs]`, of whatever sizes, with elements $N(0, scale^2)$.
+
+    Args:
+        key: random key of the weights.
+        scale: their standard deviation.
+    """
+
+    key: PRNGKeyArray
+    scale: float = 1.0
+
+    def __call__(
+        self, network: Network, error: Float[Array, "*out"], responses: tuple[Float[Array, "..."], ...]
+    ) -> tuple[Float[Array, "..."], ...]:
+        """See the base."""
+        hidden = network.layers[:-1]
+        shapes = [(*layer.shape, *network.out_shape) for layer in hidden]
+        keys = jax.random.split(self.key, len(hidden)) if hidden else ()
+        drawn = [self.scale * jax.random.normal(key, shape) for key, shape in zip(keys, shapes, strict=True)]
+        return tuple(jnp.tensordot(b, responses[-1] * error, axes=error.ndim) for b in drawn)
+
+
+class UniformFeedback(AbstractFeedback):
+    """The same for all units: the sum of the errors."""
+
+    def __call__(
+        self, network: Network, error: Float[Array, "*out"], responses: tuple[Float[Array, "..."], ...]
+    ) -> tuple[Float[Array, "..."], ...]:
+        """See the base."""
+        total = jnp.sum(responses[-1] * error)
+        return tuple(jnp.full(layer.shape, total) for layer in network.layers[:-1])
+
+
+class StoredFeedback(AbstractFeedback):
+    """Weights that the network itself carries, `Layer.feedback`; see `with_feedback`.
+
+    They are given, and stay; or they learn with the readout.
+
+    Args:
+        learns: whether the last hidden layer's get the gradient of the readout's weights, transposed, so that, with the
+            same decay of both, they align with them (Kolen & Pollack 1994; adaptive e-prop, Bellec et al. 2020).
+    """
+
+    learns: bool = False
+
+    def __call__(
+        self, network: Network, error: Float[Array, "*out"], responses: tuple[Float[Array, "..."], ...]
+    ) -> tuple[Float[Array, "..."], ...]:
+        """See the base.
+
+        Raises:
+            SnnlearnError: if a hidden layer carries none.
+        """
+        signals = []
+        for number, layer in enumerate(network.layers[:-1], start=1):
+            if layer.feedback is None:
+                raise SnnlearnError(
+                    f"StoredFeedback: layer {number} carries no feedback weights; make them by with_feedback"
+                )
+            signals.append(jnp.tensordot(layer.feedback, responses[-1] * error, axes=error.ndim))
+        return tuple(signals)
+
+
+def with_feedback(network: Network, *, scale: float = 1.0, key: PRNGKeyArray) -> Network:
+    """The network with random feedback weights in each hidden layer, for `StoredFeedback`.
+
+    Args:
+        network: the network.
+        scale: the weights' standard deviation.
+        key: their random key.
+
+    >>> from snnlearn.network import feedforward
+    >>> network = with_feedback(feedforward((4, 3, 2), key=jax.random.key(0)), key=jax.random.key(1))
+    >>> network.layers[0].feedback.shape
+    (3, 2)
+    """
+    *hidden, readout = network.layers
+    keys = jax.random.split(key, len(network.layers))
+    layers = [
+        Layer(
+            layer.synapses,
+            layer.neuron,
+            layer.recurrent,
+            scale * jax.random.normal(k, (*layer.shape, *network.out_shape)),
+        )
+        for layer, k in zip(hidden, keys[:-1], strict=True)
+    ]
+    return Network((*layers, readout))

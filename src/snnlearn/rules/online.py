@@ -1,0 +1,131 @@
+"""Rules that go through time once, forward."""
+
+# No "from __future__ import annotations": Equinox reads AbstractVar from the annotations themselves.
+from abc import abstractmethod
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray, Shaped
+
+from snnlearn._errors import SnnlearnError
+from snnlearn.losses import AbstractFilteredLoss, AbstractLoss, AbstractStepwiseLoss, RateBand, StepwiseSum, Sum
+from snnlearn.network import Network
+from snnlearn.rules.base import AbstractRule
+
+BLOCK = 25
+"""Time steps taken at once by a rule on its own: memory grows with them, and the work for each falls."""
+
+
+class AbstractOnlineRule(AbstractRule):
+    """A rule that needs of the past only a memory of fixed size, so that memory does not grow with T.
+
+    Time may be cut in blocks at will; the gradient is the sum of theirs. Weights may change between two blocks, that
+    is, during the sequence (see `GradientDescent`).
+    """
+
+    @abstractmethod
+    def start(self, network: Network, loss: AbstractLoss, batch_size: int) -> Any:
+        """The memory before the first step.
+
+        Args:
+            network: the network.
+            loss: the loss of one sample.
+            batch_size: B, samples side by side.
+
+        Raises:
+            SnnlearnError: if the rule is not defined for this network or this loss, with the rule that is.
+        """
+
+    @abstractmethod
+    def advance(
+        self, network: Network, loss: AbstractLoss, memory: Any, xs: Float[Array, "K B ..."], moments: Any
+    ) -> tuple[Any, Float[Array, ""], Network]:
+        """Go through the next K steps.
+
+        Args:
+            network: the network.
+            loss: the loss of one sample.
+            memory: as `start` or an earlier block left it.
+            xs: the block's inputs, time first.
+            moments: what the loss compares each step with, `[K, B, ...]`.
+
+        Returns:
+            the memory, and the block's part of the mean loss and of its gradient.
+        """
+
+    @abstractmethod
+    def finish(
+        self, network: Network, loss: AbstractLoss, memory: Any, num_steps: int
+    ) -> tuple[Float[Array, ""], Network]:
+        """What is known only after all T steps, such as a mean firing rate: its part of the loss and of the gradient."""
+
+    def __call__(
+        self,
+        network: Network,
+        loss: AbstractLoss,
+        inputs: Float[Array, "B T ..."],
+        targets: Shaped[Array, "B ..."],
+        *,
+        key: PRNGKeyArray,
+    ) -> tuple[Float[Array, ""], Network]:
+        """See the base."""
+        num_steps = inputs.shape[1]
+        memory = self.start(network, loss, len(inputs))
+        xs, moments = time_first(self, loss, inputs, targets)
+        first, blocks = _cut((xs, moments), num_steps)
+        memory, *total = self.advance(network, loss, memory, *first)
+
+        def advance(carry, block):
+            memory, *total = carry
+            memory, *part = self.advance(network, loss, memory, *block)
+            return (memory, *jax.tree.map(jnp.add, total, part)), None
+
+        (memory, *total), _ = jax.lax.scan(advance, (memory, *total), blocks)
+        value, gradient = jax.tree.map(jnp.add, tuple(total), self.finish(network, loss, memory, num_steps))
+        return value, gradient
+
+
+class Parts(NamedTuple):
+    """What an online rule makes of a loss: a part for each step, and parts of the firing rates over all steps."""
+
+    steps: AbstractStepwiseLoss | AbstractFilteredLoss
+    rates: tuple[tuple[float, RateBand], ...]
+
+
+def parts(rule: AbstractRule, loss: AbstractLoss) -> Parts:
+    """Take a loss apart.
+
+    Raises:
+        SnnlearnError: if it is not a loss of time steps, to which bands of firing rates may be added.
+    """
+    terms = list(zip(loss.weights, loss.terms, strict=True)) if isinstance(loss, Sum) else [(1.0, loss)]
+    rates = tuple((weight, term) for weight, term in terms if isinstance(term, RateBand))
+    rest = [(weight, term) for weight, term in terms if not isinstance(term, RateBand)]
+    match rest:
+        case [(1.0, AbstractFilteredLoss() as only)]:
+            return Parts(only, rates)
+        case [_, *_] if all(isinstance(term, AbstractStepwiseLoss) for _, term in rest):
+            weights, losses = zip(*rest, strict=True)
+            return Parts(StepwiseSum(losses, weights), rates)  # pyright: ignore
+    names = " + ".join(type(term).__name__ for _, term in terms)
+    raise SnnlearnError(
+        f"{type(rule).__name__} goes through time once and needs a loss that is a sum over time steps, such as "
+        f"StepwiseCrossEntropy or MeanSquaredError; {names} is not, and BPTT trains any"
+    )
+
+
+def time_first(
+    rule: AbstractRule, loss: AbstractLoss, inputs: Float[Array, "B T ..."], targets: Shaped[Array, "B ..."]
+) -> tuple[Float[Array, "T B ..."], Any]:
+    """Inputs, and what the loss compares each step with, with the axes `[T, B, ...]` that `advance` takes."""
+    moments = partial(parts(rule, loss).steps.moments, num_steps=inputs.shape[1])
+    return jnp.swapaxes(inputs, 0, 1), jax.vmap(lambda target: moments(target), out_axes=1)(targets)
+
+
+def _cut(tree: Any, num_steps: int) -> tuple[Any, Any]:
+    """The first `T mod BLOCK` steps (or BLOCK, if it divides T), and the rest in blocks `[n, BLOCK, ...]`."""
+    head = num_steps % BLOCK or min(BLOCK, num_steps)
+    first = jax.tree.map(lambda a: a[:head], tree)
+    return first, jax.tree.map(lambda a: a[head:].reshape(-1, BLOCK, *a.shape[1:]), tree)

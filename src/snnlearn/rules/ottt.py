@@ -1,0 +1,54 @@
+"""Online training through time."""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from snnlearn._errors import SnnlearnError
+from snnlearn.losses import AbstractLoss, AbstractStepwiseLoss, Kernel
+from snnlearn.network import Network
+from snnlearn.rules.eligibility import has_presynaptic_traces
+from snnlearn.rules.feedback import AbstractFeedback, Symmetric
+from snnlearn.rules.local import Local
+from snnlearn.rules.online import parts
+from snnlearn.rules.three_factor import AbstractThreeFactorRule
+from snnlearn.rules.traces import LayerPlan
+
+
+class OTTT(AbstractThreeFactorRule):
+    r"""Online training through time, $\nabla W^l=\sum_t g^l[t]\,\hat a^{l-1}[t]^\top$ (Xiao et al. 2022).
+
+    doi:10.48550/arXiv.2210.04195. $\hat a$ is the presynaptic activity as the membrane filters it, $g$ the derivative of
+    the step's loss by the membrane along that step's path. Memory is one number for each input of a layer, so that it
+    serves convolutions too; there is no filter between layers. Summed over time this is the paper's OTTT_A; with
+    updates within the sequence (`GradientDescent(steps_per_update=1)`) it is OTTT_O.
+
+    Neurons need a linear membrane, alike in all units: LI, IF, LIF and CubaLIF with constant time constants, reset by
+    subtraction and no refractory period that holds the membrane.
+
+    Args:
+        feedback: how the error reaches hidden units; the paper's is `Symmetric()`.
+    """
+
+    feedback: AbstractFeedback = Symmetric()
+
+    def plan(self, network: Network, loss: AbstractLoss) -> tuple[LayerPlan, ...]:
+        """See the base."""
+        for number, layer in enumerate(network.layers, start=1):
+            if not has_presynaptic_traces(layer.neuron):
+                raise SnnlearnError(
+                    f"OTTT keeps presynaptic traces, which need a linear membrane alike in all units (LIF or CubaLIF with "
+                    f"constant time constants and reset by subtraction); layer {number} is "
+                    f"{type(layer.neuron).__name__} with another; use EProp"
+                )
+        if not isinstance(parts(self, loss).steps, AbstractStepwiseLoss):
+            raise SnnlearnError(
+                f"OTTT takes a loss of the output in each step; {type(loss).__name__} is one of filtered spikes; use "
+                "SuperSpike"
+            )
+        return (LayerPlan(Kernel(1.0, jnp.zeros(0), jnp.zeros(0)), factored=True),) * len(network.layers)
+
+    def responses(self, local: tuple[Local, ...]) -> tuple[Float[Array, "B ..."], ...]:
+        """See the base: the derivatives, by the surrogate."""
+        return tuple(each.output_current for each in local)
