@@ -76,11 +76,11 @@ class VanRossum(_SpikeTrainDistance):
 
 
 class AlphaVanRossum(_SpikeTrainDistance):
-    r"""$\frac12\sum_k\int(\alpha*\hat S_k-\alpha*S_k)^2dt$, $\alpha=(e^{-t/\tau_{decay}}-e^{-t/\tau_{rise}})/(\tau_{decay}-\tau_{rise})$.
+    r"""$\frac12\sum_k\int(\alpha*\hat S_k-\alpha*S_k)^2dt$, with a kernel α that rises and decays.
 
-    The error that SuperSpike minimises (Zenke & Ganguli 2018, eq. 1, doi:10.1162/neco_a_01086): a kernel of unit area
-    that rises and decays. The target is a spike train `[T, n]`. Not the paper's: both exponentials decay exactly over a
-    step, where its simulator takes Euler steps.
+    $\alpha=(e^{-t/\tau_{decay}}-e^{-t/\tau_{rise}})/(\tau_{decay}-\tau_{rise})$ has unit area, unit 1/s. The error that
+    SuperSpike minimises (Zenke & Ganguli 2018, eq. 1, doi:10.1162/neco_a_01086). The target is a spike train `[T, n]`.
+    Not the paper's: both exponentials decay exactly over a step, where its simulator takes Euler steps.
 
     Args:
         tau_rise: rise time constant, s, ≥ dt.

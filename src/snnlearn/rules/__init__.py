@@ -10,6 +10,12 @@ from snnlearn.rules.feedback import StoredFeedback as StoredFeedback
 from snnlearn.rules.feedback import Symmetric as Symmetric
 from snnlearn.rules.feedback import UniformFeedback as UniformFeedback
 from snnlearn.rules.feedback import with_feedback as with_feedback
+from snnlearn.rules.forward_gradient import ForwardGradient as ForwardGradient
 from snnlearn.rules.online import AbstractOnlineRule as AbstractOnlineRule
 from snnlearn.rules.ottt import OTTT as OTTT
+from snnlearn.rules.perturbation import EvolutionStrategy as EvolutionStrategy
+from snnlearn.rules.perturbation import NodePerturbation as NodePerturbation
+from snnlearn.rules.perturbation import WeightPerturbation as WeightPerturbation
+from snnlearn.rules.rtrl import RTRL as RTRL
 from snnlearn.rules.superspike import SuperSpike as SuperSpike
+from snnlearn.rules.truncated import TruncatedBPTT as TruncatedBPTT

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import equinox as eqx
-import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
 from snnlearn.losses import AbstractLoss
-from snnlearn.network import Network, unroll
-from snnlearn.rules.base import AbstractRule
+from snnlearn.network import Network
+from snnlearn.rules.base import AbstractRule, mean_loss
 
 
 class BPTT(AbstractRule):
@@ -18,6 +16,7 @@ class BPTT(AbstractRule):
     $\partial L/\partial W=\sum_t\delta_t x_t^\top$, $\delta_t=\psi_t g_t+J_t^\top\delta_{t+1}$ (Werbos 1990,
     doi:10.1109/5.58337; Neftci, Mostafa & Zenke 2019, doi:10.1109/MSP.2019.2931595). Memory grows with T.
 
+    >>> import jax, jax.numpy as jnp
     >>> from snnlearn.losses import CrossEntropy
     >>> from snnlearn.network import feedforward
     >>> network = feedforward((4, 3, 2), key=jax.random.key(0))
@@ -37,14 +36,4 @@ class BPTT(AbstractRule):
         key: PRNGKeyArray,
     ) -> tuple[Float[Array, ""], Network]:
         """See the base."""
-
-        @eqx.filter_value_and_grad
-        def mean_loss(network):
-            def one(xs, target):
-                activity, _ = unroll(network, xs)
-                return loss(activity.outputs, target)
-
-            # Time first, as the scan over time wants it: otherwise every layer's sequence is copied to and fro.
-            return jnp.mean(jax.vmap(one, in_axes=(1, 0))(jnp.swapaxes(inputs, 0, 1), targets))
-
-        return mean_loss(network)
+        return eqx.filter_value_and_grad(mean_loss)(network, loss, inputs, targets)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from abc import abstractmethod
 
 import equinox as eqx
+import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
 from snnlearn.losses import AbstractLoss
-from snnlearn.network import Network
+from snnlearn.network import Network, unroll
 
 
 class AbstractRule(eqx.Module):
@@ -39,3 +41,16 @@ class AbstractRule(eqx.Module):
         Returns:
             the mean loss, and a gradient of the network's own structure, with None where the network has no parameter.
         """
+
+
+def mean_loss(
+    network: Network, loss: AbstractLoss, inputs: Float[Array, "B T ..."], targets: Shaped[Array, "B ..."]
+) -> Float[Array, ""]:
+    """The mean loss over a batch."""
+
+    def one(xs, target):
+        activity, _ = unroll(network, xs)
+        return loss(activity.outputs, target)
+
+    # Time first, as the scan over time wants it: otherwise every layer's sequence is copied to and fro.
+    return jnp.mean(jax.vmap(one, in_axes=(1, 0))(jnp.swapaxes(inputs, 0, 1), targets))

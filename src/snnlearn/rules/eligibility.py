@@ -1,8 +1,8 @@
-r"""Eligibility traces: $e^t=\partial z^t/\partial\theta$ along a unit's own dynamics, without paths through other units.
+r"""Eligibility traces: $e^t=\partial z^t/\partial\theta$ along a unit's own dynamics, not through other units.
 
 It exists in two forms that say the same. The general one follows each parameter, whatever the neuron. Where a neuron's
-membrane is linear and the same in all units, the trace of a weight is a product of what its presynaptic side did and what
-its postsynaptic side does now, and only the former need be kept.
+membrane is linear and the same in all units, the trace of a weight is a product of what its presynaptic side did and
+what its postsynaptic side does now, and only the former need be kept.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ def eligibility_traces(layer: Layer, xs: Float[Array, "T ..."]) -> tuple[Array, 
 
     def traced(trace, local, x):
         spread = jax.tree.map(lambda d: d[..., None], local)
-        return step_trace(spread, trace, spread.state_current * x, spread.output_current * x)
+        return step_trace(spread, trace, spread.state_current * x[None, None], spread.output_current * x[None])
 
     def step(carry, x):
         state, traces = carry

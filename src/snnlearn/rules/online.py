@@ -5,6 +5,7 @@ from abc import abstractmethod
 from functools import partial
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped
@@ -12,10 +13,8 @@ from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 from snnlearn._errors import SnnlearnError
 from snnlearn.losses import AbstractFilteredLoss, AbstractLoss, AbstractStepwiseLoss, RateBand, StepwiseSum, Sum
 from snnlearn.network import Network
+from snnlearn.network.layer import LayerState
 from snnlearn.rules.base import AbstractRule
-
-BLOCK = 25
-"""Time steps taken at once by a rule on its own: memory grows with them, and the work for each falls."""
 
 
 class AbstractOnlineRule(AbstractRule):
@@ -24,6 +23,11 @@ class AbstractOnlineRule(AbstractRule):
     Time may be cut in blocks at will; the gradient is the sum of theirs. Weights may change between two blocks, that
     is, during the sequence (see `GradientDescent`).
     """
+
+    @property
+    @abstractmethod
+    def block_size(self) -> int:
+        """How many steps to take at once, when nobody else decides: memory grows with it."""
 
     @abstractmethod
     def start(self, network: Network, loss: AbstractLoss, batch_size: int) -> Any:
@@ -59,7 +63,7 @@ class AbstractOnlineRule(AbstractRule):
     def finish(
         self, network: Network, loss: AbstractLoss, memory: Any, num_steps: int
     ) -> tuple[Float[Array, ""], Network]:
-        """What is known only after all T steps, such as a mean firing rate: its part of the loss and of the gradient."""
+        """What is known only after all T steps, such as mean firing rates: its loss and gradient."""
 
     def __call__(
         self,
@@ -71,20 +75,22 @@ class AbstractOnlineRule(AbstractRule):
         key: PRNGKeyArray,
     ) -> tuple[Float[Array, ""], Network]:
         """See the base."""
-        num_steps = inputs.shape[1]
-        memory = self.start(network, loss, len(inputs))
+        num_steps, size = inputs.shape[1], self.block_size
         xs, moments = time_first(self, loss, inputs, targets)
-        first, blocks = _cut((xs, moments), num_steps)
-        memory, *total = self.advance(network, loss, memory, *first)
+        nothing = no_gradient(network)
 
         def advance(carry, block):
-            memory, *total = carry
+            memory, total = carry
             memory, *part = self.advance(network, loss, memory, *block)
-            return (memory, *jax.tree.map(jnp.add, total, part)), None
+            return (memory, jax.tree.map(jnp.add, total, tuple(part))), None
 
-        (memory, *total), _ = jax.lax.scan(advance, (memory, *total), blocks)
-        value, gradient = jax.tree.map(jnp.add, tuple(total), self.finish(network, loss, memory, num_steps))
-        return value, gradient
+        whole = num_steps // size * size
+        blocks = jax.tree.map(lambda a: a[:whole].reshape(-1, size, *a.shape[1:]), (xs, moments))
+        carry, _ = jax.lax.scan(advance, (self.start(network, loss, len(inputs)), nothing), blocks)
+        if whole < num_steps:
+            carry, _ = advance(carry, jax.tree.map(lambda a: a[whole:], (xs, moments)))
+        memory, total = carry
+        return jax.tree.map(jnp.add, total, self.finish(network, loss, memory, num_steps))
 
 
 class Parts(NamedTuple):
@@ -116,16 +122,34 @@ def parts(rule: AbstractRule, loss: AbstractLoss) -> Parts:
     )
 
 
+def stepwise(rule: AbstractRule, loss: AbstractLoss) -> AbstractStepwiseLoss:
+    """The loss, for a rule that takes only those that are sums over time steps of the output as it is.
+
+    Raises:
+        SnnlearnError: if it is another.
+    """
+    steps, rates = parts(rule, loss)
+    if isinstance(steps, AbstractStepwiseLoss) and not rates:
+        return steps
+    raise SnnlearnError(
+        f"{type(rule).__name__} takes a loss of the output in each step alone, such as StepwiseCrossEntropy or "
+        f"MeanSquaredError; {type(loss).__name__} also looks at filtered spikes or firing rates; use BPTT"
+    )
+
+
+def start_state(network: Network, batch_size: int) -> tuple[LayerState, ...]:
+    """The network's state at rest, for a batch side by side."""
+    return jax.tree.map(lambda leaf: jnp.repeat(leaf[None], batch_size, axis=0), network.initial_state())
+
+
+def no_gradient(network: Network) -> tuple[Float[Array, ""], Network]:
+    """No loss, and a gradient of 0."""
+    return jnp.zeros(()), jax.tree.map(jnp.zeros_like, eqx.filter(network, eqx.is_inexact_array))
+
+
 def time_first(
     rule: AbstractRule, loss: AbstractLoss, inputs: Float[Array, "B T ..."], targets: Shaped[Array, "B ..."]
 ) -> tuple[Float[Array, "T B ..."], Any]:
     """Inputs, and what the loss compares each step with, with the axes `[T, B, ...]` that `advance` takes."""
     moments = partial(parts(rule, loss).steps.moments, num_steps=inputs.shape[1])
     return jnp.swapaxes(inputs, 0, 1), jax.vmap(lambda target: moments(target), out_axes=1)(targets)
-
-
-def _cut(tree: Any, num_steps: int) -> tuple[Any, Any]:
-    """The first `T mod BLOCK` steps (or BLOCK, if it divides T), and the rest in blocks `[n, BLOCK, ...]`."""
-    head = num_steps % BLOCK or min(BLOCK, num_steps)
-    first = jax.tree.map(lambda a: a[:head], tree)
-    return first, jax.tree.map(lambda a: a[head:].reshape(-1, BLOCK, *a.shape[1:]), tree)

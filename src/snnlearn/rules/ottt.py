@@ -19,9 +19,9 @@ from snnlearn.rules.traces import LayerPlan
 class OTTT(AbstractThreeFactorRule):
     r"""Online training through time, $\nabla W^l=\sum_t g^l[t]\,\hat a^{l-1}[t]^\top$ (Xiao et al. 2022).
 
-    doi:10.48550/arXiv.2210.04195. $\hat a$ is the presynaptic activity as the membrane filters it, $g$ the derivative of
-    the step's loss by the membrane along that step's path. Memory is one number for each input of a layer, so that it
-    serves convolutions too; there is no filter between layers. Summed over time this is the paper's OTTT_A; with
+    doi:10.48550/arXiv.2210.04195. $\hat a$ is the presynaptic activity as the membrane filters it, $g$ the derivative
+    of the step's loss by the membrane along that step's path. Memory is one number for each input of a layer, so that
+    it serves convolutions too; there is no filter between layers. Summed over time this is the paper's OTTT_A; with
     updates within the sequence (`GradientDescent(steps_per_update=1)`) it is OTTT_O.
 
     Neurons need a linear membrane, alike in all units: LI, IF, LIF and CubaLIF with constant time constants, reset by
@@ -38,9 +38,9 @@ class OTTT(AbstractThreeFactorRule):
         for number, layer in enumerate(network.layers, start=1):
             if not has_presynaptic_traces(layer.neuron):
                 raise SnnlearnError(
-                    f"OTTT keeps presynaptic traces, which need a linear membrane alike in all units (LIF or CubaLIF with "
-                    f"constant time constants and reset by subtraction); layer {number} is "
-                    f"{type(layer.neuron).__name__} with another; use EProp"
+                    f"OTTT keeps presynaptic traces, which need a linear membrane alike in all units (LIF or CubaLIF, "
+                    f"constant time constants, reset by subtraction); layer {number} is a "
+                    f"{type(layer.neuron).__name__} of another kind; use EProp"
                 )
         if not isinstance(parts(self, loss).steps, AbstractStepwiseLoss):
             raise SnnlearnError(

@@ -21,10 +21,10 @@ from snnlearn.rules.traces import LayerPlan
 class SuperSpike(AbstractThreeFactorRule):
     r"""SuperSpike, $\dot w_{ij}\propto e_i\;\alpha*[\sigma'(U_i)\,(\epsilon*S_j)]$ (Zenke & Ganguli 2018).
 
-    doi:10.1162/neco_a_01086. $e_i=\alpha*(\hat S_i-S_i)$ is the error between the target and the actual spike train, both
-    filtered by the kernel $\alpha$ of the loss; $\epsilon*S_j$ is the membrane that a presynaptic unit causes, its resets
-    and refractory periods neglected; $\sigma'$ is the neuron's surrogate derivative, in the paper `FastSigmoid`. Hidden
-    units receive $\sum_k w_{ki}e_k$ without a factor $\sigma'$, or random or uniform sums of the errors.
+    doi:10.1162/neco_a_01086. $e_i=\alpha*(\hat S_i-S_i)$ is the error between the target and the actual spike train,
+    both filtered by the kernel $\alpha$ of the loss; $\epsilon*S_j$ is the membrane that a presynaptic unit causes, its
+    resets and refractory periods neglected; $\sigma'$ is the neuron's surrogate derivative, in the paper `FastSigmoid`.
+    Hidden units receive $\sum_k w_{ki}e_k$ without a factor $\sigma'$, or random or uniform sums of the errors.
 
     The gradient is of a sum over time; the paper's optimiser is `rmaxprop`. Every layer spikes: LIF, CubaLIF or IF with
     constant parameters. The loss compares spike trains: `AlphaVanRossum` is the paper's.
@@ -57,8 +57,8 @@ class SuperSpike(AbstractThreeFactorRule):
         steps = parts(self, loss).steps
         if not isinstance(steps, AbstractFilteredLoss):
             raise SnnlearnError(
-                f"SuperSpike compares spike trains, by AlphaVanRossum or VanRossum; the loss is {type(steps).__name__}; "
-                "use OTTT, EProp or BPTT"
+                f"SuperSpike compares spike trains, by AlphaVanRossum or VanRossum; the loss is {type(steps).__name__}"
+                "; use OTTT, EProp or BPTT"
             )
         return (LayerPlan(steps.kernel, factored=True),) * len(network.layers)
 

@@ -15,7 +15,7 @@ from snnlearn.rules import traces as tr
 from snnlearn.rules.eligibility import carrier
 from snnlearn.rules.feedback import AbstractFeedback, StoredFeedback
 from snnlearn.rules.local import Local, linearise
-from snnlearn.rules.online import AbstractOnlineRule, parts
+from snnlearn.rules.online import AbstractOnlineRule, no_gradient, parts, start_state
 
 BATCH = Local(2, 1, 2, 1, 0, 1)  # pyright: ignore[reportArgumentType]
 """Where the batch goes in the derivatives of a step: just before the units."""
@@ -59,14 +59,18 @@ class AbstractThreeFactorRule(AbstractOnlineRule):
     def responses(self, local: tuple[Local, ...]) -> tuple[Float[Array, "B ..."], ...]:
         """By how much each layer's output is taken to change with its current, on an error's way back."""
 
+    @property
+    def block_size(self) -> int:
+        """See the base: enough for the products of a block to be worth their while."""
+        return 25
+
     def start(self, network: Network, loss: AbstractLoss, batch_size: int) -> Memory:
         """See the base."""
         plans, loss_parts = _plans(self, network, loss), parts(self, loss)
         for plan, layer in zip(plans, network.layers, strict=True):
             tr.check_synapses(type(self).__name__, plan, layer)
-        rest = network.initial_state()
         return Memory(
-            state=jax.tree.map(lambda leaf: jnp.repeat(leaf[None], batch_size, axis=0), rest),
+            state=start_state(network, batch_size),
             traces=tuple(tr.at_rest(p, layer, batch_size) for p, layer in zip(plans, network.layers, strict=True)),
             output=_output_kernel(loss_parts.steps).at_rest((batch_size, *network.out_shape)),
             counts=tuple(jnp.zeros((batch_size, *layer.shape)) for layer in network.layers[:-1] if loss_parts.rates),
@@ -115,10 +119,10 @@ class AbstractThreeFactorRule(AbstractOnlineRule):
         self, network: Network, loss: AbstractLoss, memory: Memory, num_steps: int
     ) -> tuple[Float[Array, ""], Network]:
         """See the base: bands of firing rates."""
-        zero = jax.tree.map(jnp.zeros_like, eqx.filter(network, eqx.is_inexact_array))
+        none, zero = no_gradient(network)
         rates = parts(self, loss).rates
         if not rates:
-            return jnp.zeros(()), zero
+            return none, zero
 
         def penalty(counts):
             hertz = tuple(count / (num_steps * network.dt) for count in counts)
@@ -152,4 +156,5 @@ def _with_learnt_feedback(feedback: AbstractFeedback, gradient: Network) -> Netw
         return gradient
     *_, last, readout = gradient.layers
     weight = carrier(readout.synapses).weight.T  # pyright: ignore[reportAttributeAccessIssue]
+    assert last.feedback is not None
     return eqx.tree_at(lambda n: n.layers[-2].feedback, gradient, weight.reshape(last.feedback.shape))

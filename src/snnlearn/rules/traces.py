@@ -111,8 +111,8 @@ def check_synapses(rule: str, plan: LayerPlan, layer: Layer) -> None:
             continue
         if jax.tree.leaves(eqx.filter(synapses, eqx.is_inexact_array)):
             raise SnnlearnError(
-                f"{rule} keeps a trace for each synapse, and {type(carrier(synapses)).__name__} shares its weights among "
-                "many; use OTTT with LIF neurons, or BPTT"
+                f"{rule} keeps a trace for each synapse, and {type(carrier(synapses)).__name__} shares its "
+                "weights among many; use OTTT with LIF neurons, or BPTT"
             )
 
 
@@ -164,12 +164,15 @@ def step(
     weights = [w for w in (traces.synapses, traces.recurrent) if w is not None]
     pres = [x for x in inputs if x is not None]
     if plan.factored:
-        pairs = [_step_factored(layer.neuron, s, w, x) for s, w, x in zip(_synapses(layer), weights, pres, strict=True)]
+        pairs = [
+            _step_factored(layer.neuron, s, w, x)  # pyright: ignore[reportArgumentType]
+            for s, w, x in zip(_synapses(layer), weights, pres, strict=True)
+        ]
         new = [w for w, _, _ in pairs]
         factors = Factors(local.output_current / pairs[0][2], signal, tuple(pre for _, pre, _ in pairs))
     else:
         new = [
-            _step_synaptic(plan.kernel, w, local, jax.vmap(lambda x, s=s: presynaptic(s, x))(x), signal)
+            _step_synaptic(plan.kernel, w, local, jax.vmap(lambda x, s=s: presynaptic(s, x))(x), signal)  # pyright: ignore
             for s, w, x in zip(_synapses(layer), weights, pres, strict=True)
         ]
         factors = None
@@ -199,7 +202,7 @@ def close(plan: LayerPlan, layer: Layer, traces: LayerTraces, factors: Factors |
 
 
 def accumulated(layer: Layer, traces: LayerTraces, signal: Float[Array, "B *units"]) -> Layer:
-    """The gradient for a learning signal that is the same at all times, from the last filter, if that forgets nothing."""
+    """The gradient for a signal that is the same at all times, from the last filter, if that forgets nothing."""
     parts = []
     for synapses, weights in zip(_synapses(layer), (traces.synapses, traces.recurrent), strict=False):
         assert weights is not None and weights.filtered is not None
@@ -259,8 +262,8 @@ def contract(
 ) -> tuple[Float[Array, "F B out in"], Float[Array, "out in"]]:
     r"""A block's part of $\sum_t L^t(h*e)^t$ for $e^t_{ji}=\psi^t_j\bar x^t_i$, without $e$ for each step.
 
-    Within the block the filter is moved to the learning signal, $\sum_s\psi^s\bar x^s\sum_{t\ge s}h_{t-s}L^t$; what came
-    before acts through its filtered trace, which is brought to the block's end.
+    Within the block the filter is moved to the learning signal, $\sum_s\psi^s\bar x^s\sum_{t\ge s}h_{t-s}L^t$; what
+    came before acts through its filtered trace, which is brought to the block's end.
 
     Returns:
         the filtered trace, and the part of the gradient.

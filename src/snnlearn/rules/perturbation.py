@@ -1,0 +1,240 @@
+"""Rules that need no derivative at all: they disturb, and see whether the loss falls."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray, Shaped
+
+from snnlearn._errors import SnnlearnError
+from snnlearn._parameters import check_positive
+from snnlearn.losses import AbstractLoss
+from snnlearn.network import Layer, Network
+from snnlearn.rules.base import AbstractRule, mean_loss
+from snnlearn.rules.forward_gradient import drawn_like
+from snnlearn.rules.online import start_state
+
+
+class WeightPerturbation(AbstractRule):
+    r"""Weight perturbation, $\hat g=\frac{\mathcal L(\theta+\psi)-\mathcal L(\theta-\psi)}{2\sigma^2}\psi$.
+
+    The mean of K such estimates, $\psi\sim N(0,\sigma^2)$ on every parameter (Werfel, Xie & Seung 2005,
+    doi:10.1162/089976605774320539). It is unbiased for the gradient of the loss smoothed by that noise, with real
+    spikes: no surrogate is involved. The noise is the same for all samples of a batch.
+
+    Args:
+        sigma: σ, standard deviation of the noise, in the unit of the parameters, > 0.
+        num_samples: K pairs of opposite disturbances, ≥ 1.
+
+    Raises:
+        SnnlearnError: for a value out of range.
+    """
+
+    sigma: float = 0.01
+    num_samples: int = 1
+
+    def __check_init__(self):
+        _check(self, self.sigma, num_samples=self.num_samples)
+
+    def __call__(
+        self,
+        network: Network,
+        loss: AbstractLoss,
+        inputs: Float[Array, "B T ..."],
+        targets: Shaped[Array, "B ..."],
+        *,
+        key: PRNGKeyArray,
+    ) -> tuple[Float[Array, ""], Network]:
+        """See the base."""
+
+        def estimate(key):
+            noise, plus, minus = _opposite_pair(network, loss, inputs, targets, self.sigma, key)
+            return jax.tree.map(lambda psi: (plus - minus) / (2 * self.sigma**2) * psi, noise)
+
+        estimates = jax.lax.map(estimate, jax.random.split(key, self.num_samples))
+        return mean_loss(network, loss, inputs, targets), jax.tree.map(lambda g: jnp.mean(g, axis=0), estimates)
+
+
+class EvolutionStrategy(AbstractRule):
+    r"""An evolution strategy of opposite pairs with rank-shaped fitness (Salimans et al. 2017).
+
+    doi:10.48550/arXiv.1703.03864. $\hat g=\frac1{2K\sigma}\sum_k(u_k^+-u_k^-)\,\epsilon_k$: of 2K disturbed networks,
+    each loss is replaced by its rank, centred to [−½, ½]. That is robust against outliers, and biased: the gradient's
+    length says nothing of the loss's slope.
+
+    Args:
+        sigma: σ, standard deviation of the noise, > 0.
+        num_pairs: K, ≥ 1.
+
+    Raises:
+        SnnlearnError: for a value out of range.
+    """
+
+    sigma: float = 0.01
+    num_pairs: int = 16
+
+    def __check_init__(self):
+        _check(self, self.sigma, num_pairs=self.num_pairs)
+
+    def __call__(
+        self,
+        network: Network,
+        loss: AbstractLoss,
+        inputs: Float[Array, "B T ..."],
+        targets: Shaped[Array, "B ..."],
+        *,
+        key: PRNGKeyArray,
+    ) -> tuple[Float[Array, ""], Network]:
+        """See the base."""
+        keys = jax.random.split(key, self.num_pairs)
+
+        def losses(key):
+            _, plus, minus = _opposite_pair(network, loss, inputs, targets, self.sigma, key)
+            return plus, minus
+
+        def weighted(pair):
+            key, weight = pair
+            return jax.tree.map(lambda psi: weight * psi / self.sigma, _noise(network, self.sigma, key))
+
+        fitness = jnp.concatenate(jax.lax.map(losses, keys))
+        ranks = jnp.argsort(jnp.argsort(fitness)).astype(fitness.dtype) / (len(fitness) - 1) - 0.5
+        plus, minus = jnp.split(ranks, 2)
+        estimates = jax.lax.map(weighted, (keys, (plus - minus) / (2 * self.sigma)))
+        return mean_loss(network, loss, inputs, targets), jax.tree.map(lambda g: jnp.mean(g, axis=0), estimates)
+
+
+class NodePerturbation(AbstractRule):
+    r"""Node perturbation, $\hat g_W=\frac{\mathcal L(\xi)-\mathcal L(0)}{\sigma^2}\sum_t\xi^t x^{t\top}$.
+
+    The mean of K such estimates. Noise $\xi\sim N(0,\sigma^2)$ is added to every unit's current in every step, a sample
+    of its own for each sample of the batch; x is what the synapses carry in the disturbed run (Fiete & Seung 2006,
+    doi:10.1103/PhysRevLett.97.048104). It is unbiased for the gradient of the loss expected under that noise, with real
+    spikes: no surrogate is involved. The noise is drawn twice rather than kept, so that memory does not grow with it.
+
+    A neuron's own arrays get no credit from currents, so there may be none.
+
+    Args:
+        sigma: σ, standard deviation of the noise, in the unit of the current, > 0.
+        num_samples: K, ≥ 1.
+
+    Raises:
+        SnnlearnError: for a value out of range.
+    """
+
+    sigma: float = 0.1
+    num_samples: int = 1
+
+    def __check_init__(self):
+        _check(self, self.sigma, num_samples=self.num_samples)
+
+    def __call__(
+        self,
+        network: Network,
+        loss: AbstractLoss,
+        inputs: Float[Array, "B T ..."],
+        targets: Shaped[Array, "B ..."],
+        *,
+        key: PRNGKeyArray,
+    ) -> tuple[Float[Array, ""], Network]:
+        """See the base."""
+        for number, layer in enumerate(network.layers, start=1):
+            if jax.tree.leaves(eqx.filter(layer.neuron, eqx.is_inexact_array)):
+                raise SnnlearnError(
+                    f"NodePerturbation disturbs currents and gives no credit to a neuron's own arrays, which layer "
+                    f"{number} has; make them constants, or use WeightPerturbation or BPTT"
+                )
+        xs = jnp.swapaxes(inputs, 0, 1)
+        undisturbed = jax.vmap(loss)(_disturbed(network, xs, 0.0, key), targets)
+
+        def estimate(key):
+            change = jax.vmap(loss)(_disturbed(network, xs, self.sigma, key), targets) - undisturbed
+            return _correlated(network, xs, self.sigma, change / (self.sigma**2 * len(inputs)), key)
+
+        estimates = jax.lax.map(estimate, jax.random.split(key, self.num_samples))
+        return jnp.mean(undisturbed), jax.tree.map(lambda g: jnp.mean(g, axis=0), estimates)
+
+
+def _step_disturbed(
+    network: Network, states: Any, x: Float[Array, "B ..."], sigma: float, key: PRNGKeyArray
+) -> tuple[Any, list[Array], list[Array], list[tuple[Array, Array | None]]]:
+    """One step of a batch with noise on the currents: states, outputs, noise and inputs of each layer."""
+    after, outputs, noises, inputs = [], [], [], []
+    for layer, state, k in zip(network.layers, states, jax.random.split(key, len(network.layers)), strict=True):
+        inputs.append((x, state.output))
+        current = jax.vmap(layer.current)(x, state)
+        noises.append(sigma * jax.random.normal(k, current.shape))
+        x, state = jax.vmap(layer.fire)(current + noises[-1], state)
+        after.append(state)
+        outputs.append(x)
+    return tuple(after), outputs, noises, inputs
+
+
+def _disturbed(
+    network: Network, xs: Float[Array, "T B ..."], sigma: float, key: PRNGKeyArray
+) -> tuple[Float[Array, "B T ..."], ...]:
+    """What each layer gives."""
+
+    def step(states, now):
+        x, k = now
+        states, outputs, _, _ = _step_disturbed(network, states, x, sigma, k)
+        return states, outputs
+
+    _, outputs = jax.lax.scan(step, start_state(network, xs.shape[1]), (xs, jax.random.split(key, len(xs))))
+    return tuple(jnp.swapaxes(output, 0, 1) for output in outputs)
+
+
+def _correlated(
+    network: Network, xs: Float[Array, "T B ..."], sigma: float, weights: Float[Array, " B"], key: PRNGKeyArray
+) -> Network:
+    """The same run once more, with the sum over time and samples of weight × noise × presynaptic activity."""
+    zero = jax.tree.map(jnp.zeros_like, eqx.filter(network, eqx.is_inexact_array))
+
+    def product(synapses, x, noise):
+        weighted = weights.reshape(-1, *(1,) * (noise.ndim - 1)) * noise
+        parameters, constants = eqx.partition(synapses, eqx.is_inexact_array)
+        _, pull = jax.vjp(lambda p: jnp.reshape(jax.vmap(eqx.combine(p, constants))(x), noise.shape), parameters)
+        return pull(weighted)[0]
+
+    def step(carry, now):
+        states, total = carry
+        x, k = now
+        states, _, noises, inputs = _step_disturbed(network, states, x, sigma, k)
+        parts = [
+            Layer(
+                product(layer.synapses, x, noise),
+                none.neuron,
+                None if layer.recurrent is None else product(layer.recurrent, before, noise),
+                none.feedback,
+            )
+            for layer, none, (x, before), noise in zip(network.layers, zero.layers, inputs, noises, strict=True)
+        ]
+        return (states, jax.tree.map(jnp.add, total, Network(tuple(parts)))), None
+
+    carry = start_state(network, xs.shape[1]), zero
+    (_, total), _ = jax.lax.scan(step, carry, (xs, jax.random.split(key, len(xs))))
+    return total
+
+
+def _noise(network: Network, sigma: float, key: PRNGKeyArray) -> Network:
+    drawn = drawn_like(eqx.filter(network, eqx.is_inexact_array), jax.random.normal, key=key)
+    return jax.tree.map(lambda n: sigma * n, drawn)
+
+
+def _opposite_pair(
+    network: Network, loss: AbstractLoss, inputs: Array, targets: Array, sigma: float, key: PRNGKeyArray
+) -> tuple[Network, Array, Array]:
+    """A disturbance of the parameters, and the mean loss with it and with its opposite."""
+    noise = _noise(network, sigma, key)
+    plus = mean_loss(eqx.apply_updates(network, noise), loss, inputs, targets)
+    minus = mean_loss(eqx.apply_updates(network, jax.tree.map(jnp.negative, noise)), loss, inputs, targets)
+    return noise, plus, minus
+
+
+def _check(rule: AbstractRule, sigma: float, **counts: int) -> None:
+    check_positive(rule, sigma=sigma)
+    for name, count in counts.items():
+        if count < 1:
+            raise SnnlearnError(f"{type(rule).__name__}: {name} is {count}; give at least 1")

@@ -1,0 +1,77 @@
+"""Truncated backpropagation through time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from snnlearn._errors import SnnlearnError
+from snnlearn.losses import AbstractLoss
+from snnlearn.network import Network, unroll
+from snnlearn.rules.online import AbstractOnlineRule, no_gradient, start_state, stepwise
+
+
+class TruncatedBPTT(AbstractOnlineRule):
+    """Backpropagation within blocks of time steps: the state goes on from block to block, the gradient does not.
+
+    With `steps` ≥ T it is BPTT; below, what a step does to later blocks is dropped (Williams & Peng 1990,
+    doi:10.1162/neco.1990.2.4.490). Memory grows with `steps`, not with T.
+
+    Args:
+        steps: k, time steps of a block, ≥ 1.
+
+    Raises:
+        SnnlearnError: if steps < 1.
+
+    >>> from snnlearn.losses import StepwiseCrossEntropy
+    >>> from snnlearn.network import feedforward
+    >>> network = feedforward((4, 3, 2), key=jax.random.key(0))
+    >>> batch = jnp.ones((5, 10, 4)), jnp.zeros(5, dtype=int)
+    >>> loss, _ = TruncatedBPTT(4)(network, StepwiseCrossEntropy(), *batch, key=jax.random.key(1))
+    >>> loss.shape
+    ()
+    """
+
+    steps: int
+
+    def __check_init__(self):
+        if self.steps < 1:
+            raise SnnlearnError(f"TruncatedBPTT: steps is {self.steps}; give at least 1")
+
+    @property
+    def block_size(self) -> int:
+        """See the base."""
+        return self.steps
+
+    def start(self, network: Network, loss: AbstractLoss, batch_size: int) -> Any:
+        """See the base."""
+        stepwise(self, loss)
+        return start_state(network, batch_size)
+
+    def advance(
+        self, network: Network, loss: AbstractLoss, memory: Any, xs: Float[Array, "K B ..."], moments: Any
+    ) -> tuple[Any, Float[Array, ""], Network]:
+        """See the base."""
+        at_step = stepwise(self, loss).at_step
+
+        @eqx.filter_value_and_grad(has_aux=True)
+        def mean_loss(network):
+            def one(state, xs, moments):
+                activity, state = unroll(network, xs, state)
+                return jnp.sum(jax.vmap(at_step)(activity.outputs[-1], moments)), state
+
+            losses, state = jax.vmap(one, in_axes=(0, 1, 1))(memory, xs, moments)
+            return jnp.mean(losses), state
+
+        (value, memory), gradient = mean_loss(network)
+        return memory, value, gradient
+
+    def finish(
+        self, network: Network, loss: AbstractLoss, memory: Any, num_steps: int
+    ) -> tuple[Float[Array, ""], Network]:
+        """See the base: nothing."""
+        return no_gradient(network)
