@@ -10,18 +10,50 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from snnlearn._errors import SnnlearnError
 from snnlearn.coding import FirstSpike, MaxMembrane, SpikeCount
-from snnlearn.losses import ClassMeanSquaredError, CrossEntropy, MeanSquaredError, RateBand, StepwiseCrossEntropy
+from snnlearn.losses import (
+    AlphaVanRossum,
+    ClassMeanSquaredError,
+    CrossEntropy,
+    MeanSquaredError,
+    RateBand,
+    StepwiseCrossEntropy,
+)
 from snnlearn.network import AveragePool2d, Chain, Conv2d, Dense, Layer, Network, feedforward, unroll
-from snnlearn.neurons import ALIF, LI, LIF, CubaLIF, Delayed, NextStep, Refractory, Subtract
-from snnlearn.rules import BPTT, AbstractRule
+from snnlearn.neurons import (
+    ALIF,
+    IF,
+    LI,
+    LIF,
+    CubaLIF,
+    Delayed,
+    Filtered,
+    NextStep,
+    Refractory,
+    Subtract,
+    ToValue,
+)
+from snnlearn.rules import (
+    BPTT,
+    OTTT,
+    RTRL,
+    AbstractRule,
+    EProp,
+    EvolutionStrategy,
+    ForwardGradient,
+    NodePerturbation,
+    SuperSpike,
+    TruncatedBPTT,
+    WeightPerturbation,
+)
 from snnlearn.rules.conformance import check_rule
 
 KEYS = jax.random.split(jax.random.key(4), 5)
 B, T = 3, 12
 LABELS = jnp.array([2, 0, 1])
 
-RULES = [BPTT()]
+STOCHASTIC = (ForwardGradient, NodePerturbation, WeightPerturbation, EvolutionStrategy)
 
 
 def convolutional():
@@ -66,9 +98,84 @@ def case(name):
 
 
 @pytest.mark.parametrize("name", CASES)
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: type(rule).__name__)
-def test_rule_conforms(rule, name):
-    check_rule(rule, *case(name), key=KEYS[3])
+def test_bptt_takes_any_network_and_loss(name):
+    check_rule(BPTT(), *case(name), key=KEYS[3])
+
+
+def strong(*sizes, key):
+    """Weights with which few spikes make a unit spike."""
+    return jax.tree.map(lambda w: 30 * w, Dense(*sizes, use_bias=True, key=key))
+
+
+# Every rule, every neuron, feed-forward and recurrent: it conforms, or refuses in one sentence that names a rule that
+# serves.
+
+RULES = {
+    "TruncatedBPTT": TruncatedBPTT(5),
+    "RTRL": RTRL(),
+    "EProp": EProp(),
+    "OTTT": OTTT(),
+    "SuperSpike": SuperSpike(),
+    "ForwardGradient": ForwardGradient(2),
+    "NodePerturbation": NodePerturbation(2.0, 2),
+    "WeightPerturbation": WeightPerturbation(0.5, 2),
+    "EvolutionStrategy": EvolutionStrategy(0.5, 3),
+}
+NEURONS = {
+    "IF": IF(),
+    "LIF": LIF(),
+    "LIF, hard reset": LIF(reset=ToValue(block_gradient=False), refractory=Refractory()),
+    "LIF, trained": LIF(tau_mem=np.full(6, 9e-3)),
+    "CubaLIF": CubaLIF(v_th=0.5, reset=NextStep()),
+    "ALIF": ALIF(beta=0.3),
+    "Delayed ALIF": Delayed(ALIF()),
+    "Filtered LIF": Filtered(LIF(), tau_syn=4e-3),
+}
+REFUSED = {
+    "OTTT": ({"LIF, hard reset", "LIF, trained", "ALIF", "Delayed ALIF", "Filtered LIF"}, "use EProp"),
+    "SuperSpike": ({"LIF, trained", "ALIF", "Delayed ALIF", "Filtered LIF"}, "use EProp or BPTT"),
+    "NodePerturbation": ({"LIF, trained"}, "use WeightPerturbation or BPTT"),
+}
+
+
+@pytest.mark.parametrize("neuron", NEURONS)
+@pytest.mark.parametrize("rule", RULES)
+def test_every_rule_trains_every_neuron_or_refuses(rule, neuron):
+    """One hidden layer is feed-forward, the next recurrent."""
+    spikes = rule == "SuperSpike"
+    network = Network(
+        (
+            Layer(Dense(4, 6, use_bias=True, key=KEYS[0]), NEURONS[neuron]),
+            Layer(strong(6, 6, key=KEYS[1]), NEURONS[neuron], strong(6, 6, key=KEYS[2])),
+            Layer(strong(6, 3, key=KEYS[3]), CubaLIF() if spikes else LI(5e-3)),
+        )
+    )
+    loss = AlphaVanRossum() if spikes else StepwiseCrossEntropy()
+    targets = jax.random.bernoulli(KEYS[3], 0.2, (B, T, 3)).astype(jnp.float32) if spikes else LABELS
+    arguments = network, loss, 8 * jax.random.normal(KEYS[4], (B, T, 4)), targets
+    refused, sentence = REFUSED.get(rule, (set(), ""))
+    if neuron in refused:
+        with pytest.raises(SnnlearnError, match=sentence):
+            RULES[rule](*arguments, key=KEYS[3])
+    else:
+        deterministic = not isinstance(RULES[rule], STOCHASTIC)
+        check_rule(RULES[rule], *arguments, deterministic=deterministic, key=KEYS[3])
+
+
+@pytest.mark.parametrize("rule", ["TruncatedBPTT", "RTRL", "EProp", "OTTT", "SuperSpike"])
+def test_an_online_rule_refuses_a_loss_of_the_whole_sequence(rule):
+    network, loss, inputs, targets = case("feed-forward")
+    network = feedforward((4, 6, 3), readout=LIF(), key=KEYS[2]) if rule == "SuperSpike" else network
+    with pytest.raises(SnnlearnError, match="CrossEntropy is not, and BPTT trains any"):
+        RULES[rule](network, loss, inputs, targets, key=KEYS[3])
+
+
+def test_ottt_trains_convolutions_and_eprop_refuses_them():
+    network, _, inputs, targets = case("convolutional")
+    network = eqx.tree_at(lambda n: n.layers[0].neuron, network, LIF(v_th=0.2))
+    check_rule(OTTT(), network, StepwiseCrossEntropy(), inputs, targets, key=KEYS[3])
+    with pytest.raises(SnnlearnError, match="Conv2d shares its weights among many; use OTTT"):
+        EProp()(network, StepwiseCrossEntropy(), inputs, targets, key=KEYS[3])
 
 
 # The suite itself must be able to fail.

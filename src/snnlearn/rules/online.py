@@ -2,6 +2,7 @@
 
 # No "from __future__ import annotations": Equinox reads AbstractVar from the annotations themselves.
 from abc import abstractmethod
+from collections.abc import Iterable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
 from snnlearn._errors import SnnlearnError
 from snnlearn.losses import AbstractFilteredLoss, AbstractLoss, AbstractStepwiseLoss, RateBand, StepwiseSum, Sum
-from snnlearn.network import Network
+from snnlearn.network import Layer, Network
 from snnlearn.network.layer import LayerState
 from snnlearn.rules.base import AbstractRule
 
@@ -145,6 +146,12 @@ def start_state(network: Network, batch_size: int) -> tuple[LayerState, ...]:
 def no_gradient(network: Network) -> tuple[Float[Array, ""], Network]:
     """No loss, and a gradient of 0."""
     return jnp.zeros(()), jax.tree.map(jnp.zeros_like, eqx.filter(network, eqx.is_inexact_array))
+
+
+def of_layers(network: Network, gradients: Iterable[Layer]) -> Network:
+    """The gradient of a network from its layers'."""
+    _, zero = no_gradient(network)
+    return eqx.tree_at(lambda n: n.layers, zero, tuple(gradients))
 
 
 def time_first(

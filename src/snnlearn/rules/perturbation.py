@@ -15,7 +15,7 @@ from snnlearn.losses import AbstractLoss
 from snnlearn.network import Layer, Network
 from snnlearn.rules.base import AbstractRule, mean_loss
 from snnlearn.rules.forward_gradient import drawn_like
-from snnlearn.rules.online import start_state
+from snnlearn.rules.online import of_layers, start_state
 
 
 class WeightPerturbation(AbstractRule):
@@ -211,7 +211,7 @@ def _correlated(
             )
             for layer, none, (x, before), noise in zip(network.layers, zero.layers, inputs, noises, strict=True)
         ]
-        return (states, jax.tree.map(jnp.add, total, Network(tuple(parts)))), None
+        return (states, jax.tree.map(jnp.add, total, of_layers(network, parts))), None
 
     carry = start_state(network, xs.shape[1]), zero
     (_, total), _ = jax.lax.scan(step, carry, (xs, jax.random.split(key, len(xs))))

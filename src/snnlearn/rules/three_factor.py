@@ -15,7 +15,7 @@ from snnlearn.rules import traces as tr
 from snnlearn.rules.eligibility import carrier
 from snnlearn.rules.feedback import AbstractFeedback, StoredFeedback
 from snnlearn.rules.local import Local, linearise
-from snnlearn.rules.online import AbstractOnlineRule, no_gradient, parts, start_state
+from snnlearn.rules.online import AbstractOnlineRule, no_gradient, of_layers, parts, start_state
 
 BATCH = Local(2, 1, 2, 1, 0, 1)  # pyright: ignore[reportArgumentType]
 """Where the batch goes in the derivatives of a step: just before the units."""
@@ -113,7 +113,11 @@ class AbstractThreeFactorRule(AbstractOnlineRule):
         (memory, value), factors = jax.lax.scan(step, (memory, jnp.zeros(())), (xs, moments))
         closed = [tr.close(*each) for each in zip(plans, layers, memory.traces, factors, strict=True)]
         memory = memory._replace(traces=tuple(traces for traces, _ in closed))
-        return memory, value, _with_learnt_feedback(self.feedback, Network(tuple(gradient for _, gradient in closed)))
+        return (
+            memory,
+            value,
+            _with_learnt_feedback(self.feedback, of_layers(network, (gradient for _, gradient in closed))),
+        )
 
     def finish(
         self, network: Network, loss: AbstractLoss, memory: Memory, num_steps: int
@@ -130,7 +134,7 @@ class AbstractThreeFactorRule(AbstractOnlineRule):
 
         value, signals = jax.value_and_grad(lambda counts: jnp.mean(jax.vmap(penalty)(counts)))(memory.counts)
         hidden = zip(network.layers[:-1], memory.traces[:-1], signals, strict=True)
-        return value, Network((*(tr.accumulated(*each) for each in hidden), zero.layers[-1]))
+        return value, of_layers(network, (*(tr.accumulated(*each) for each in hidden), zero.layers[-1]))
 
 
 def _plans(rule: AbstractThreeFactorRule, network: Network, loss: AbstractLoss) -> tuple[tr.LayerPlan, ...]:
