@@ -41,7 +41,7 @@ def _run(arguments: list[str]) -> int:
     import tyro
 
     from snnlearn._errors import SnnlearnError
-    from snnlearn.cli.options import Encode, Evaluate, Predict, Train
+    from snnlearn.cli.options import Compare, Encode, Evaluate, Gradients, Predict, Train
 
     if not arguments:
         arguments = ["--help"]
@@ -55,6 +55,8 @@ def _run(arguments: list[str]) -> int:
         Annotated[Train, tyro.conf.subcommand("train", default=defaults)]  # pyright: ignore[reportArgumentType]
         | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
         | Annotated[Predict, tyro.conf.subcommand("predict")]
+        | Annotated[Compare, tyro.conf.subcommand("compare")]
+        | Annotated[Gradients, tyro.conf.subcommand("gradients")]
         | Annotated[Encode, tyro.conf.subcommand("encode")],
         prog="snnlearn",
         description="Train spiking neural networks and know their risk.",
@@ -64,6 +66,14 @@ def _run(arguments: list[str]) -> int:
     from snnlearn.cli import commands
 
     match command:
+        case Compare():
+            from snnlearn.cli.compare import compare
+
+            return compare(command)
+        case Gradients():
+            from snnlearn.cli.gradients import gradients
+
+            return gradients(command)
         case Train(resume=None):
             return commands.train(command)
         case Train(resume=run) if run is not None:

@@ -13,7 +13,7 @@ import optax
 from snnlearn import coding, data, losses, network, neurons, rules
 from snnlearn._errors import SnnlearnError
 from snnlearn.algorithms import GradientDescent
-from snnlearn.cli.options import Train
+from snnlearn.cli.options import ONLINE, Train
 from snnlearn.data import Dataset
 
 
@@ -184,7 +184,7 @@ def _surrogate(options: Train) -> neurons.AbstractSurrogate:
 
 
 def _readout(options: Train, dt: float) -> neurons.AbstractNeuron:
-    if options.readout in ("count", "first-spike"):
+    if options.readout in ("count", "first-spike") or (options.readout is None and options.rule == "superspike"):
         return neurons.LIF(tau_mem=options.tau_out, surrogate=_surrogate(options), dt=dt)
     return neurons.LI(tau_mem=options.tau_out, dt=dt)
 
@@ -192,8 +192,8 @@ def _readout(options: Train, dt: float) -> neurons.AbstractNeuron:
 def algorithm(options: Train, task: Dataset, dt: float) -> GradientDescent:
     """How to train."""
     return GradientDescent(
-        loss=_loss(options, dt),
-        rule=rules.BPTT(),
+        loss=_loss(options, task, dt),
+        rule=rule(options),
         optimizer=_optimizer(options, steps=options.epochs * max(len(task.train.y) // options.batch_size, 1)),
         initialisation=network.FluctuationDriven(xi=options.xi),
         epochs=options.epochs,
@@ -201,8 +201,43 @@ def algorithm(options: Train, task: Dataset, dt: float) -> GradientDescent:
     )
 
 
-def _loss(options: Train, dt: float) -> losses.AbstractLoss:
-    match options.readout:
+def rule(options: Train) -> rules.AbstractRule:
+    """The learning rule."""
+    match options.rule:
+        case "bptt":
+            return rules.BPTT()
+        case "truncated-bptt":
+            return rules.TruncatedBPTT(options.truncate)
+        case "rtrl":
+            return rules.RTRL()
+        case "eprop":
+            return rules.EProp()
+        case "eprop-random":
+            return rules.EProp(rules.RandomFeedback(jax.random.key(options.seed)))
+        case "ottt":
+            return rules.OTTT()
+        case "superspike":
+            return rules.SuperSpike()
+        case "forward-gradient":
+            return rules.ForwardGradient(options.draws)
+        case "node-perturbation":
+            return rules.NodePerturbation(options.sigma, options.draws)
+        case "weight-perturbation":
+            return rules.WeightPerturbation(options.sigma, options.draws)
+        case "evolution-strategy":
+            return rules.EvolutionStrategy(options.sigma, max(2, options.draws))
+
+
+def default_loss(options: Train) -> str:
+    """The loss that goes with a rule."""
+    if options.rule == "superspike":
+        return "van-rossum"
+    return "stepwise-cross-entropy" if options.rule in ONLINE else "cross-entropy"
+
+
+def _loss(options: Train, task: Dataset, dt: float) -> losses.AbstractLoss:
+    readout = options.readout or ("count" if options.rule == "superspike" else "mean")
+    match readout:
         case "mean":
             decoder = coding.MeanMembrane()
         case "max":
@@ -213,9 +248,20 @@ def _loss(options: Train, dt: float) -> losses.AbstractLoss:
             decoder = coding.SpikeCount()
         case "first-spike":
             decoder = coding.FirstSpike(dt=dt)
-    loss: losses.AbstractLoss = (
-        losses.CrossEntropy(decoder) if options.loss == "cross-entropy" else losses.ClassMeanSquaredError(decoder)
-    )
+    loss: losses.AbstractLoss
+    match options.loss or default_loss(options):
+        case "cross-entropy":
+            loss = losses.CrossEntropy(decoder)
+        case "mean-squared":
+            loss = losses.ClassMeanSquaredError(decoder)
+        case "stepwise-cross-entropy":
+            if readout != "mean":
+                raise SnnlearnError("--loss stepwise-cross-entropy decides by the mean membrane; use --readout mean")
+            loss = losses.StepwiseCrossEntropy()
+        case _:
+            if readout != "count":
+                raise SnnlearnError("--loss van-rossum compares spikes of the readout; use --readout count")
+            loss = losses.ClassSpikeTrains(num_classes=task.num_classes, distance=losses.AlphaVanRossum(dt=dt), dt=dt)
     if options.rate_band is not None:
         loss = loss + options.rate_band_weight * losses.RateBand(
             low=options.rate_band[0], high=options.rate_band[1], dt=dt

@@ -20,6 +20,7 @@ from rich.table import Table
 from snnlearn import report, risk
 from snnlearn._errors import SnnlearnError
 from snnlearn.algorithms import GradientDescent, Training
+from snnlearn.algorithms.gradient_descent import seed
 from snnlearn.cli import build
 from snnlearn.cli.config import as_table
 from snnlearn.cli.options import Encode, Evaluate, Predict, Train
@@ -27,6 +28,7 @@ from snnlearn.cli.run_folder import RunFolder, new_folder
 from snnlearn.coding import AbstractEncoder, Rescaled, Spikes
 from snnlearn.data import Dataset, digits, read_labelled, read_values
 from snnlearn.hypothesis import Hypothesis
+from snnlearn.hypothesis import encode as encode_batch
 from snnlearn.hypothesis import predict as decide
 from snnlearn.model_file import load, save, write_atomically
 from snnlearn.report.measure import select, summarise
@@ -49,7 +51,7 @@ def train(options: Train) -> int:
     # All that can be wrong with the options shows before the folder is made.
     options.check()
     path = new_folder(options.out, options.data)
-    task, encoder, algorithm, training = _prepare(options)
+    task, encoder, algorithm, training = prepare(options)
     return _finish(RunFolder.create(path, options), options, task, encoder, algorithm, training)
 
 
@@ -58,24 +60,42 @@ def resume(path: Path) -> int:
     folder = RunFolder.open(path)
     options = folder.options()
     options.check()
-    task, encoder, algorithm, fresh = _prepare(options)
+    task, encoder, algorithm, fresh = prepare(options)
     return _finish(folder, options, task, encoder, algorithm, folder.restore(fresh))
 
 
-def _console() -> Console:
+def console_of() -> Console:
+    """Where the commands print."""
     # What is printed holds names of files and classes, which are no markup.
     return Console(markup=False, emoji=False, highlight=False)
 
 
-def _prepare(options: Train) -> tuple[Dataset, AbstractEncoder, GradientDescent, Training]:
+def prepare(options: Train) -> tuple[Dataset, AbstractEncoder, GradientDescent, Training]:
+    """Data, encoder, algorithm and a training before its first epoch."""
     keep_compiled_programs()
-    with _console().status("Preparing"):
+    with console_of().status("Preparing"):
         task = build.dataset(options)
         encoder = build.encoder(options, task)
         algorithm = build.algorithm(options, task, encoder.dt)
         network = build.structure(options, task, encoder)
         keys = jax.vmap(jax.random.key)(np.arange(options.seed, options.seed + options.seeds))
-        return task, encoder, algorithm, algorithm.start(encoder, network, task, keys=keys)
+        training = algorithm.start(encoder, network, task, keys=keys)
+        _check_rule(options, task, encoder, algorithm, training)
+        return task, encoder, algorithm, training
+
+
+def _check_rule(
+    options: Train, task: Dataset, encoder: AbstractEncoder, algorithm: GradientDescent, training: Training
+) -> None:
+    """Let the rule refuse the network or the loss before anything is written."""
+    if options.rule == "bptt":
+        return  # It takes any, and following it costs a moment.
+
+    def gradient(network, x, y):
+        inputs = encode_batch(encoder, x, key=jax.random.key(0))
+        return algorithm.rule(network, algorithm.loss, inputs, y, key=jax.random.key(0))
+
+    eqx.filter_eval_shape(gradient, seed(training.network, 0), task.train.x[:2], jnp.asarray(task.train.y[:2]))
 
 
 def _finish(
@@ -86,7 +106,7 @@ def _finish(
     algorithm: GradientDescent,
     training: Training,
 ) -> int:
-    console = _console()
+    console = console_of()
     console.print(f"Run: {folder.path}", soft_wrap=True)
     try:
         training = _run_epochs(console, folder, task, encoder, algorithm, training)
@@ -213,7 +233,7 @@ def evaluate(options: Evaluate) -> int:
     if sample.y.max() >= classes:
         raise SnnlearnError(f"--data has the label {sample.y.max()}; the network knows classes 0 to {classes - 1}")
     _check_values(hypothesis, sample.x, note)
-    _console().print(f"{risk.risk(hypothesis, sample)}\nOn {note}.", soft_wrap=True)
+    console_of().print(f"{risk.risk(hypothesis, sample)}\nOn {note}.", soft_wrap=True)
     return 0
 
 
@@ -229,7 +249,7 @@ def predict(options: Predict) -> int:
         _check_values(hypothesis, values, str(path))
         for number, decision in enumerate(decide(hypothesis, values)):
             table.add_row(str(path), str(number), names[decision] if names else str(decision))
-    _console().print(table)
+    console_of().print(table)
     return 0
 
 
@@ -270,7 +290,7 @@ def encode(options: Encode) -> int:
     codes = {name: make() for name, make in makers.items()}
     encoded = encode_in_each(codes, jnp.asarray(x), jax.random.key(options.seed))
     spikes = {name: np.asarray(values).reshape(options.num_steps, -1) for name, values in encoded.items()}
-    console = _console()
+    console = console_of()
     for name in ("rate", "latency", "population"):
         count, neurons = int(spikes[name].sum()), spikes[name].shape[1]
         console.print(f"{name}: {count} spikes of {neurons} neurons in {options.num_steps} steps")

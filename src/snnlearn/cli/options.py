@@ -12,6 +12,21 @@ import tyro
 from snnlearn._errors import SnnlearnError
 
 Code = Literal["rate", "latency", "population", "current"]
+Rule = Literal[
+    "bptt",
+    "truncated-bptt",
+    "rtrl",
+    "eprop",
+    "eprop-random",
+    "ottt",
+    "superspike",
+    "forward-gradient",
+    "node-perturbation",
+    "weight-perturbation",
+    "evolution-strategy",
+]
+ONLINE = ("truncated-bptt", "rtrl", "eprop", "eprop-random", "ottt")
+"""Rules that need a loss of each time step."""
 File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
 Folder = Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")]
 Number = Annotated[float | None, tyro.conf.arg(metavar="FLOAT")]
@@ -87,17 +102,25 @@ class Train:
     """Its steepness: slope, alpha, 1/width or 1/sigma; the surrogate's own default if not given."""
     train_time_constants: bool = False
     """Train a membrane time constant for each unit of dense hidden layers."""
-    readout: Literal["mean", "max", "last", "count", "first-spike"] = "mean"
-    """What decides: the mean, largest or last membrane of leaky integrators, spike counts or the first spike."""
+    readout: Literal["mean", "max", "last", "count", "first-spike"] | None = None
+    """What decides: the mean, largest or last membrane of leaky integrators, spike counts or the first spike; by
+    default mean, count for superspike."""
 
-    loss: Literal["cross-entropy", "mean-squared"] = "cross-entropy"
-    """The loss of the readout's scores."""
+    loss: Literal["cross-entropy", "mean-squared", "stepwise-cross-entropy", "van-rossum"] | None = None
+    """Of the readout's scores; of its membrane in each step (stepwise); of its spikes (van-rossum, readout count). The
+    default is cross-entropy, stepwise-cross-entropy for online rules, van-rossum for superspike."""
     rate_band: Annotated[tuple[float, float] | None, tyro.conf.arg(metavar="LOW HIGH")] = None
     """Penalise hidden units that fire below or above these rates, Hz."""
     rate_band_weight: float = 1e-4
     """Weight of that penalty."""
-    rule: Literal["bptt"] = "bptt"
+    rule: Rule = "bptt"
     """The learning rule."""
+    truncate: int = 10
+    """Truncated BPTT: time steps of a block."""
+    draws: int = 8
+    """Forward gradient, perturbation and evolution strategy: how many directions one gradient is estimated from."""
+    sigma: float = 0.1
+    """Perturbation and evolution strategy: standard deviation of the noise, on weights or currents."""
     optimizer: Literal["adam", "adamw", "adamax", "rmsprop", "sgd"] = "adam"
     """The optimiser."""
     learning_rate: float = 1e-2
@@ -134,13 +157,18 @@ class Train:
 
 _RANGES = (
     (
-        "dt max_rate latency_tau tau_mem tau_syn tau_adapt tau_out surrogate_slope learning_rate clip_gradient xi",
+        "dt max_rate latency_tau tau_mem tau_syn tau_adapt tau_out surrogate_slope learning_rate clip_gradient xi "
+        "sigma",
         "a finite number above 0",
         lambda number: 0 < number < math.inf,
     ),
     ("refractory rate_band_weight weight_decay", "a finite number from 0", lambda number: 0 <= number < math.inf),
     ("validation test latency_threshold", "a number between 0 and 1", lambda number: 0 < number < 1),
-    ("num_steps population epochs batch_size seeds", "a whole number from 1", lambda number: number >= 1),
+    (
+        "num_steps population epochs batch_size seeds truncate draws",
+        "a whole number from 1",
+        lambda number: number >= 1,
+    ),
     ("seed split_seed", "a whole number from 0 to 2147483647", lambda number: 0 <= number < 2**31),
 )
 
@@ -183,3 +211,42 @@ class Encode:
     """Random seed of the rate code."""
     out: Annotated[Path, tyro.conf.arg(metavar="FILE")] = field(default_factory=lambda: Path("codes.html"))
     """The picture to write: .html, .png or .svg."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compare(Train):
+    """Train the same network from the same start with several learning rules.
+
+    Each rule's step size is chosen by validation errors; the test sample is used once for each rule. The loss is
+    stepwise-cross-entropy, if no other is given; superspike has van-rossum and a spiking readout.
+    """
+
+    rules: tuple[Rule, ...] = ("bptt", "eprop", "eprop-random", "ottt")
+    """The rules."""
+    learning_rates: Annotated[tuple[float, ...], tyro.conf.arg(metavar="FLOAT...")] = (3e-3, 1e-2, 3e-2)
+    """Step sizes to choose from; --learning-rate is not used."""
+
+    def check(self) -> None:
+        """See the base."""
+        super().check()
+        if not self.rules or not self.learning_rates:
+            raise SnnlearnError("--rules and --learning-rates need at least one each")
+        for rate in self.learning_rates:
+            if not 0 < rate < math.inf:
+                raise SnnlearnError(f"--learning-rates has {rate}; give finite numbers above 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gradients(Train):
+    """Measure each rule's gradient on one batch, against the gradient that it stands for.
+
+    The reference is BPTT's gradient; for perturbation rules it is the gradient of the loss smoothed by their noise,
+    estimated from other draws.
+    """
+
+    rules: tuple[Rule, ...] = ("bptt", "eprop", "eprop-random", "ottt", "forward-gradient", "weight-perturbation")
+    """The rules."""
+    repeats: int = 64
+    """How many times a random rule is asked."""
+    run: Folder = None
+    """A run folder, whose trained network to look at instead of a fresh one."""

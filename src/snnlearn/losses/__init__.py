@@ -11,6 +11,7 @@ from snnlearn.losses.classification import CrossEntropy as CrossEntropy
 from snnlearn.losses.classification import StepwiseCrossEntropy as StepwiseCrossEntropy
 from snnlearn.losses.kernel import Kernel as Kernel
 from snnlearn.losses.signals import AlphaVanRossum as AlphaVanRossum
+from snnlearn.losses.signals import ClassSpikeTrains as ClassSpikeTrains
 from snnlearn.losses.signals import MeanSquaredError as MeanSquaredError
 from snnlearn.losses.signals import VanRossum as VanRossum
 from snnlearn.losses.window import Window as Window

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from snnlearn._errors import SnnlearnError
-from snnlearn._parameters import check_time_constants
-from snnlearn.coding import AbstractDecoder
+from snnlearn._parameters import check_positive, check_time_constants
+from snnlearn.coding import AbstractDecoder, SpikeCount
 from snnlearn.losses.base import AbstractFilteredLoss, AbstractLoss, AbstractStepwiseLoss
 from snnlearn.losses.kernel import Kernel
 
@@ -115,6 +116,53 @@ class AlphaVanRossum(_SpikeTrainDistance):
     def at_step(self, output: Float[Array, "*n"], moment: Float[Array, "*n"]) -> Float[Array, ""]:
         """See the base."""
         return 0.5 * self.dt * jnp.sum(jnp.square(output - moment))
+
+
+class ClassSpikeTrains(AbstractFilteredLoss):
+    """A distance to the spike trains that say a class: its unit fires regularly, the others not at all.
+
+    Args:
+        num_classes: units of the readout, ≥ 1.
+        distance: the distance of spike trains.
+        rate: firing rate of the right class's unit, Hz, in (0, 1/dt].
+        dt: time step, s, > 0.
+
+    Raises:
+        SnnlearnError: for a rate out of range.
+
+    >>> ClassSpikeTrains(2, rate=500.0).train(jnp.array(1), 4).tolist()
+    [[0.0, 0.0], [0.0, 1.0], [0.0, 0.0], [0.0, 1.0]]
+    """
+
+    num_classes: int
+    distance: AbstractFilteredLoss = AlphaVanRossum()
+    rate: float = 100.0
+    dt: float = 1e-3
+    decoder: AbstractDecoder | None = SpikeCount()
+
+    def __check_init__(self):
+        check_positive(self, dt=self.dt, rate=self.rate, num_classes=float(self.num_classes))
+        if self.rate * self.dt > 1:
+            raise SnnlearnError(f"ClassSpikeTrains: rate is {self.rate} Hz; give at most 1/dt = {1 / self.dt} Hz")
+
+    def train(self, label: Int[Array, ""], num_steps: int) -> Float[Array, "T C"]:
+        """The spike trains of a class."""
+        phase = jnp.floor(jnp.arange(num_steps + 1) * (self.rate * self.dt) + 1e-4)
+        spikes = jnp.diff(phase) > 0
+        return (spikes[:, None] & (jnp.arange(self.num_classes) == label)[None]).astype(jnp.result_type(float))
+
+    @property
+    def kernel(self) -> Kernel:
+        """See the base: the distance's."""
+        return self.distance.kernel
+
+    def moments(self, target: Int[Array, ""], num_steps: int) -> Any:
+        """See the base."""
+        return self.distance.moments(self.train(target, num_steps), num_steps)
+
+    def at_step(self, output: Float[Array, "*n"], moment: Any) -> Float[Array, ""]:
+        """See the base."""
+        return self.distance.at_step(output, moment)
 
 
 def check_steps(owner: AbstractLoss, target: Array, num_steps: int) -> None:

@@ -1,0 +1,139 @@
+"""The same network from the same start, trained by several rules."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from snnlearn import report
+from snnlearn.algorithms import GradientDescent, Metrics, Training
+from snnlearn.cli import build
+from snnlearn.cli.commands import console_of, prepare
+from snnlearn.cli.config import write_config
+from snnlearn.cli.options import Compare, Gradients, Train
+from snnlearn.cli.run_folder import new_folder
+from snnlearn.coding import AbstractEncoder
+from snnlearn.data import Dataset
+from snnlearn.hypothesis import encode
+from snnlearn.model_file import write_atomically
+from snnlearn.report.compare import Contender, print_comparison, write_comparison
+from snnlearn.report.measure import History, summarise
+
+
+def compare(options: Compare) -> int:
+    """Train with each rule and step size, choose the step size on validation data, and report side by side."""
+    options.check()
+    path = new_folder(options.out, f"compare-{Path(options.data).stem}")
+    console = console_of()
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    contenders = []
+    with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
+        total = len(options.rules) * len(options.learning_rates) * options.epochs
+        bar = progress.add_task("", total=total)
+        for rule in options.rules:
+            trained = []
+            for rate in options.learning_rates:
+                progress.update(bar, description=f"{rule}, step size {rate:g}")
+                trained.append(_train(options_of(options, rule, rate), lambda: progress.advance(bar)))
+            best = min(trained, key=lambda one: one.validation_error)
+            contenders.append(_contender(best, rule))
+    print_comparison(contenders, console)
+    path.mkdir(parents=True, exist_ok=True)
+    write_atomically(path / "config.toml", write_config(options).encode())
+    write_atomically(path / "comparison.json", json.dumps([c.numbers() for c in contenders], indent=1).encode())
+    write_comparison(contenders, path / "report.html", title=f"{options.data} · {len(contenders)} learning rules")
+    console.print(f"Report: {path / 'report.html'}", soft_wrap=True)
+    return 0
+
+
+@dataclasses.dataclass(frozen=True)
+class _Trained:
+    options: Train
+    task: Dataset
+    encoder: AbstractEncoder
+    algorithm: GradientDescent
+    training: Training
+    history: History
+    memory: int
+
+    @property
+    def validation_error(self) -> float:
+        """Of the kept epochs, mean over seeds; a training that diverged comes last."""
+        kept = np.asarray(self.history.best_epoch) - 1
+        if np.any(kept < 0) or not np.all(np.isfinite(self.history.training_loss)):
+            return np.inf
+        return float(np.mean(self.history.validation_error[np.arange(len(kept)), kept]))
+
+
+def options_of(options: Compare | Gradients, rule: Any, rate: float) -> Train:
+    """One rule's options, with a loss and a readout that it takes."""
+    own: dict[str, Any] = {"rule": rule, "learning_rate": rate}
+    if options.loss is None and rule != "superspike":
+        own["loss"] = "stepwise-cross-entropy"
+    values = {field.name: getattr(options, field.name) for field in dataclasses.fields(Train)}
+    return Train(**(values | own))
+
+
+def _train(options: Train, advance: Any) -> _Trained:
+    task, encoder, algorithm, training = prepare(options)
+    memory = gradient_memory(options, task, encoder, algorithm, training)
+    lines, seconds = [], []
+    for _ in range(options.epochs):
+        start = time.perf_counter()
+        training, metrics = jax.block_until_ready(algorithm.epoch(encoder, training, task))
+        seconds.append(time.perf_counter() - start)
+        lines.append(metrics)
+        advance()
+    curves = {name: np.stack([np.asarray(getattr(m, name)) for m in lines], axis=1) for name in Metrics._fields}
+    history = History(**curves, best_epoch=np.asarray(training.best_epoch), seconds=np.array(seconds))
+    return _Trained(options, task, encoder, algorithm, training, history, memory)
+
+
+def gradient_memory(
+    options: Train, task: Dataset, encoder: AbstractEncoder, algorithm: GradientDescent, training: Training
+) -> int:
+    """Bytes of working memory of one batch's gradient, as the compiler has planned it."""
+    network = jax.tree.map(lambda leaf: leaf[0] if eqx.is_array(leaf) else leaf, training.network)
+    x = encode(encoder, jnp.asarray(task.train.x[: options.batch_size]), key=jax.random.key(0))
+    y = jnp.asarray(task.train.y[: options.batch_size])
+    return working_memory(lambda n, x, y: algorithm.rule(n, algorithm.loss, x, y, key=jax.random.key(0)), network, x, y)
+
+
+def working_memory(function: Callable, *arguments: Any) -> int:
+    """Bytes that the compiled function needs besides what goes in and out."""
+    program: Any = eqx.filter_jit(function)
+    return int(program.lower(*arguments).compile().compiled.memory_analysis().temp_size_in_bytes)
+
+
+def _contender(best: _Trained, rule: str) -> Contender:
+    summary = summarise(
+        best.algorithm.hypotheses(best.encoder, best.training), best.task, best.history, title=rule, config={}
+    )
+    statement = report.state_risk(summary)
+    typical = np.median(best.history.seconds[1:]) if len(best.history.seconds) > 1 else best.history.seconds[0]
+    return Contender(
+        rule=rule,
+        loss=best.options.loss or build.default_loss(best.options),
+        learning_rate=best.options.learning_rate,
+        test_errors=summary.test_errors,
+        test_size=summary.test_size,
+        risk=statement.seed_mean,
+        interval=statement.seed_interval[:2] if summary.num_seeds > 1 else statement.risk_interval[:2],
+        empirical_risk=float(np.mean(summary.train_errors) / summary.train_size),
+        curves=best.history.validation_error,
+        seconds_per_epoch=float(typical),
+        memory=best.memory,
+        firing_rate=float(np.mean([np.mean(layer.firing_rate) for layer in summary.layers[:-1] if layer.spiking])),
+        synops=summary.synops,
+        silent=float(np.mean([layer.silent for layer in summary.layers[:-1] if layer.spiking])),
+    )

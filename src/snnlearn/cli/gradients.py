@@ -1,0 +1,136 @@
+"""Each rule's gradient on one batch, beside the gradient that it stands for."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from rich import box
+from rich.table import Table
+
+from snnlearn import rules
+from snnlearn._errors import SnnlearnError
+from snnlearn.algorithms import GradientDescent
+from snnlearn.cli.commands import console_of, prepare
+from snnlearn.cli.compare import options_of, working_memory
+from snnlearn.cli.options import Gradients, Train
+from snnlearn.cli.run_folder import RunFolder, new_folder
+from snnlearn.hypothesis import encode
+from snnlearn.model_file import load
+from snnlearn.network import Network
+from snnlearn.report.gradients import Alignment, Measured, write_gradients
+
+HEADER = ("rule", "cosine", "norm ratio", "bias", "variance", "ms", "MB", "MB at 4T")
+
+
+def gradients(options: Gradients) -> int:
+    """Measure, print and write a page."""
+    options.check()
+    path = new_folder(options.out, f"gradients-{Path(options.data).stem}")
+    console = console_of()
+    measured = []
+    for name in options.rules:
+        with console.status(f"Measuring {name}"):
+            try:
+                measured.append(_measure(options_of(options, name, options.learning_rate), options))
+            except SnnlearnError as refusal:
+                console.print(f"{name}: {refusal}", soft_wrap=True)
+    if not measured:
+        raise SnnlearnError("no rule of --rules is defined for this network; the sentences above say which would be")
+    table = Table(*HEADER, box=box.SIMPLE, pad_edge=False)
+    for one in measured:
+        costs = f"{1e3 * one.seconds:.1f}", f"{one.memory / 1e6:.2f}", f"{one.memory_4t / 1e6:.2f}"
+        table.add_row(one.rule, *one.layers[0].cells()[1:], *costs)
+    console.print(table)
+    console.print("Bias: |mean − reference| / |reference| ± what it would be by chance. The page has each layer.")
+    write_gradients(measured, path / "report.html", title=f"{options.data} · gradients of {len(measured)} rules")
+    console.print(f"Report: {path / 'report.html'}", soft_wrap=True)
+    return 0
+
+
+def _measure(options: Train, asked: Gradients) -> Measured:
+    task, encoder, algorithm, training = prepare(options)
+    if asked.run is None:
+        network = jax.tree.map(lambda leaf: leaf[0] if eqx.is_array(leaf) else leaf, training.network)
+    else:
+        network = load(RunFolder.open(asked.run).model())[0].network
+    x = jnp.asarray(task.train.x[: options.batch_size])
+    inputs = encode(encoder, x, key=jax.random.key(options.seed))
+    targets = jnp.asarray(task.train.y[: options.batch_size])
+    rule, loss = algorithm.rule, algorithm.loss
+    program = eqx.filter_jit(lambda n, x, y, k: rule(n, loss, x, y, key=k))
+    key, other = jax.random.split(jax.random.key(options.seed + 1))
+    keys = jax.random.split(key, asked.repeats if _is_random(rule) else 1)
+    draws = [_by_layer(program(network, inputs, targets, k)[1]) for k in keys]
+    reference_rule = _reference(algorithm, options, asked)
+    reference = _by_layer(eqx.filter_jit(reference_rule)(network, loss, inputs, targets, key=other)[1])
+    layers = [
+        _alignment(f"layer {number}", np.stack([draw[number - 1] for draw in draws]), reference[number - 1])
+        for number in range(1, len(reference) + 1)
+    ]
+    several = [np.stack([np.concatenate(draw) for draw in draws]), np.concatenate(reference)]
+    memory, memory_4t = (
+        working_memory(lambda n, x, y: rule(n, loss, x, y, key=key), network, xs, targets)
+        for xs in (inputs, jnp.tile(inputs, (1, 4, *(1,) * (inputs.ndim - 2))))
+    )
+    return Measured(
+        rule=options.rule,
+        reference=type(reference_rule).__name__,
+        layers=(_alignment("all", *several), *layers),
+        seconds=_median_seconds(lambda: program(network, inputs, targets, key)),
+        memory=memory,
+        memory_4t=memory_4t,
+    )
+
+
+def _is_random(rule: rules.AbstractRule) -> bool:
+    return isinstance(
+        rule, (rules.ForwardGradient, rules.NodePerturbation, rules.WeightPerturbation, rules.EvolutionStrategy)
+    )
+
+
+def _reference(algorithm: GradientDescent, options: Train, asked: Gradients) -> rules.AbstractRule:
+    """What a gradient stands for: a perturbation knows of no surrogates, only of the loss under its noise."""
+    many = 4 * asked.repeats * options.draws
+    match algorithm.rule:
+        case rules.NodePerturbation(sigma=sigma):
+            return rules.NodePerturbation(sigma, many)
+        case rules.WeightPerturbation(sigma=sigma) | rules.EvolutionStrategy(sigma=sigma):
+            return rules.WeightPerturbation(sigma, many)
+    return rules.BPTT()
+
+
+def _by_layer(gradient: Network) -> list[np.ndarray]:
+    return [np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(layer)]) for layer in gradient.layers]
+
+
+def _alignment(name: str, draws: np.ndarray, reference: np.ndarray) -> Alignment:
+    """Compare draws `[R, d]` of an estimate with what it should be, `[d]`."""
+    norm, norms = np.linalg.norm(reference), np.linalg.norm(draws, axis=1)
+    if norm == 0:
+        return Alignment(name, np.nan, np.nan, np.nan, np.nan, np.nan)
+    variance = np.sum(draws.var(axis=0, ddof=1)) if len(draws) > 1 else 0.0
+    mean = draws.mean(axis=0)
+    return Alignment(
+        name=name,
+        cosine=float(np.mean(draws @ reference / np.maximum(norms * norm, 1e-300))),
+        norm_ratio=float(np.mean(norms) / norm),
+        bias=float(np.linalg.norm(mean - reference) / norm),
+        bias_error=float(np.sqrt(variance / len(draws)) / norm),
+        variance=float(variance / norm**2),
+    )
+
+
+def _median_seconds(call: Any, repeats: int = 7) -> float:
+    jax.block_until_ready(call())
+    seconds = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        jax.block_until_ready(call())
+        seconds.append(time.perf_counter() - start)
+    return float(np.median(seconds))

@@ -1,0 +1,56 @@
+"""`compare` and `gradients`: several rules side by side, from the command line."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from snnlearn.cli import main
+
+SMALL = ["--data", "digits", "--num-steps", "6", "--layers", "16", "--epochs", "2", "--batch-size", "200"]
+
+
+def test_compare_trains_each_rule_and_reports(tmp_path, capsys):
+    rules = ["bptt", "eprop", "superspike"]
+    rates = ["--learning-rates", "1e-4", "2e-2"]
+    assert main(["compare", *SMALL, *rates, "--seeds", "2", "--out", str(tmp_path / "c"), "--rules", *rules]) == 0
+    found = {one["rule"]: one for one in json.loads((tmp_path / "c" / "comparison.json").read_text())}
+    assert set(found) == set(rules)
+    assert found["bptt"]["learning_rate"] == 0.02  # 1e-4 trains next to nothing in two epochs
+    assert found["bptt"]["loss"] == "stepwise-cross-entropy" and found["superspike"]["loss"] == "van-rossum"
+    # One feed-forward hidden layer: e-prop's gradient is BPTT's.
+    assert found["eprop"]["test_errors"] == found["bptt"]["test_errors"]
+    low, high = found["bptt"]["interval"]
+    assert low < found["bptt"]["risk"] < high and found["bptt"]["risk"] < 0.5
+    page = (tmp_path / "c" / "report.html").read_text()
+    assert all(f">{rule}<" in page for rule in rules) and "http" not in page.split("</style>")[1].replace("w3.org", "")
+    assert "superspike" in capsys.readouterr().out
+
+
+def test_gradients_measures_each_rule_and_says_which_refuse(tmp_path, capsys):
+    rules = ["bptt", "eprop", "ottt", "weight-perturbation"]
+    arguments = ["gradients", *SMALL, "--neuron", "alif", "--repeats", "4", "--out", str(tmp_path / "g"), "--rules"]
+    assert main([*arguments, *rules]) == 0
+    out = capsys.readouterr().out
+    assert "use EProp" in out  # OTTT's refusal of ALIF
+    bptt = next(line for line in out.splitlines() if line.lstrip().startswith("bptt"))
+    assert "+1.000" in bptt
+    assert "WeightPerturbation" in (tmp_path / "g" / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["compare", "--rules", "eprop", "--learning-rates", "0"], "--learning-rates has 0.0"),
+        (["train", "--rule", "eprop", "--loss", "cross-entropy"], "StepwiseCrossEntropy"),
+        (["train", "--rule", "ottt", "--neuron", "alif"], "use EProp"),
+        (["train", "--loss", "van-rossum"], "--readout count"),
+        (["train", "--loss", "stepwise-cross-entropy", "--readout", "max"], "--readout mean"),
+        (["gradients", "--rules", "ottt", "--neuron", "alif"], "no rule of --rules is defined"),
+    ],
+)
+def test_what_does_not_fit_is_refused(arguments, sentence, capsys, tmp_path):
+    assert main([*arguments, *SMALL, "--out", str(tmp_path / "x")]) == 2
+    assert sentence in capsys.readouterr().err
+    assert not (tmp_path / "x").exists()
