@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -19,7 +19,8 @@ from snnlearn.data import Dataset, Sample
 from snnlearn.hypothesis import Hypothesis, encode
 from snnlearn.losses import AbstractLoss, CrossEntropy
 from snnlearn.network import AbstractInitialisation, FluctuationDriven, Network, unroll
-from snnlearn.rules import BPTT, AbstractRule
+from snnlearn.rules import BPTT, AbstractOnlineRule, AbstractRule
+from snnlearn.rules.online import parts, time_first
 
 
 class Training(eqx.Module):
@@ -73,6 +74,8 @@ class GradientDescent(AbstractAlgorithm):
         initialisation: how initial weights are drawn.
         epochs: passes over the training sample, ≥ 1.
         batch_size: samples of one gradient, from 1 to the size of the training sample.
+        steps_per_update: time steps after which the weights change, *during* the sequence, by an online rule's gradient
+            of these steps, ≥ 1; None to change them after the whole sequence.
 
     Raises:
         SnnlearnError: for a value outside its range, or a loss that does not decide.
@@ -84,11 +87,20 @@ class GradientDescent(AbstractAlgorithm):
     initialisation: AbstractInitialisation = FluctuationDriven()
     epochs: int = 30
     batch_size: int = 64
+    steps_per_update: int | None = None
 
     def __check_init__(self):
         for name in ("epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise SnnlearnError(f"GradientDescent: {name} is {getattr(self, name)}; give at least 1")
+        if self.steps_per_update is not None:
+            if self.steps_per_update < 1:
+                raise SnnlearnError(f"GradientDescent: steps_per_update is {self.steps_per_update}; give at least 1")
+            if not isinstance(self.rule, AbstractOnlineRule):
+                raise SnnlearnError(
+                    f"GradientDescent: {type(self.rule).__name__} knows its gradient only after all steps; drop "
+                    "steps_per_update, or use an online rule, such as EProp or OTTT"
+                )
         if self.loss.decoder is None:
             raise SnnlearnError(
                 f"GradientDescent: {type(self.loss).__name__} decides nothing, so there is no error to count; add a "
@@ -212,16 +224,21 @@ def _one_epoch(
     order = jax.random.permutation(order_key, len(train.y))[: num_batches * algorithm.batch_size]
     parameters, constants = eqx.partition(training.network, eqx.is_inexact_array)
 
-    def update(carry, batch):
+    def descend(carry, gradient):
         parameters, optimizer_state = carry
+        with jax.numpy_dtype_promotion("standard"):  # Optax counts on it, whatever the caller has set
+            updates, optimizer_state = algorithm.optimizer.update(gradient, optimizer_state, parameters)  # pyright: ignore
+        return eqx.apply_updates(parameters, updates), optimizer_state
+
+    def update(carry, batch):
         index, key = batch
         encoder_key, rule_key = jax.random.split(key)
         inputs = encode(encoder, train.x[index], key=encoder_key)  # pyright: ignore[reportArgumentType]
-        network = eqx.combine(parameters, constants)
+        if algorithm.steps_per_update is not None:
+            return _update_online(algorithm, carry, constants, descend, inputs, train.y[index])  # pyright: ignore
+        network = eqx.combine(carry[0], constants)
         loss, gradient = algorithm.rule(network, algorithm.loss, inputs, train.y[index], key=rule_key)  # pyright: ignore
-        with jax.numpy_dtype_promotion("standard"):  # Optax counts on it, whatever the caller has set
-            updates, optimizer_state = algorithm.optimizer.update(gradient, optimizer_state, parameters)  # pyright: ignore
-        return (eqx.apply_updates(parameters, updates), optimizer_state), loss
+        return descend(carry, gradient), loss
 
     batches = order.reshape(num_batches, algorithm.batch_size), jax.random.split(batches_key, num_batches)
     (parameters, optimizer_state), losses = jax.lax.scan(update, (parameters, training.optimizer_state), batches)
@@ -244,6 +261,33 @@ def _one_epoch(
         best_epoch=jnp.where(better, epoch, training.best_epoch),
     )
     return after, Metrics(jnp.mean(losses), loss, errors / len(validation.y))
+
+
+def _update_online(
+    algorithm: GradientDescent, carry: Any, constants: Any, descend: Callable, inputs: Array, targets: Array
+) -> tuple[Any, Float[Array, ""]]:
+    """Go through the sequence once; after every few steps the weights change, and the traces go on."""
+    rule, loss, size = algorithm.rule, algorithm.loss, algorithm.steps_per_update
+    assert isinstance(rule, AbstractOnlineRule) and size is not None
+    steps = time_first(rule, loss, inputs, targets)
+    num_steps = inputs.shape[1]
+    whole = num_steps // size * size
+
+    def advance(carry, block):
+        weights, memory, value = carry
+        memory, part, gradient = rule.advance(eqx.combine(weights[0], constants), loss, memory, *block)
+        return (descend(weights, gradient), memory, value + part), None
+
+    carry = carry, rule.start(eqx.combine(carry[0], constants), loss, len(inputs)), jnp.zeros(())
+    blocks = jax.tree.map(lambda a: a[:whole].reshape(-1, size, *a.shape[1:]), steps)
+    carry, _ = jax.lax.scan(advance, carry, blocks)
+    if whole < num_steps:
+        carry, _ = advance(carry, jax.tree.map(lambda a: a[whole:], steps))
+    weights, memory, value = carry
+    if parts(rule, loss).rates:  # which are known only now
+        part, gradient = rule.finish(eqx.combine(weights[0], constants), loss, memory, num_steps)
+        weights, value = descend(weights, gradient), value + part
+    return weights, value
 
 
 def evaluate(

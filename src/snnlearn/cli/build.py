@@ -198,6 +198,7 @@ def algorithm(options: Train, task: Dataset, dt: float) -> GradientDescent:
         initialisation=network.FluctuationDriven(xi=options.xi),
         epochs=options.epochs,
         batch_size=options.batch_size,
+        steps_per_update=options.steps_per_update,
     )
 
 

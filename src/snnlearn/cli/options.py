@@ -117,6 +117,8 @@ class Train:
     """The learning rule."""
     truncate: int = 10
     """Truncated BPTT: time steps of a block."""
+    steps_per_update: int | None = None
+    """Online rules: change the weights during the sequence, after so many time steps; by default after it."""
     draws: int = 8
     """Forward gradient, perturbation and evolution strategy: how many directions one gradient is estimated from."""
     sigma: float = 0.1
@@ -165,7 +167,7 @@ _RANGES = (
     ("refractory rate_band_weight weight_decay", "a finite number from 0", lambda number: 0 <= number < math.inf),
     ("validation test latency_threshold", "a number between 0 and 1", lambda number: 0 < number < 1),
     (
-        "num_steps population epochs batch_size seeds truncate draws",
+        "num_steps population epochs batch_size seeds truncate draws steps_per_update",
         "a whole number from 1",
         lambda number: number >= 1,
     ),
