@@ -129,7 +129,7 @@ def test_rates_above_one_spike_a_step_are_refused(code):
         lambda: Framewise(code(T, max_rate=1001), 3),
     ):
         with pytest.raises(
-            SnnlearnError, match="more than one spike per step .* lower max_rate to .* Hz or shorten dt"
+            SnnlearnError, match=r"more than one spike per step .* lower max_rate to .* Hz or shorten dt"
         ):
             make()
 

@@ -295,7 +295,7 @@ POPULATIONS_BACK = [jax.jit(lambda x, code=code: _back(code, x)) for code in (OF
 @settings(deadline=None, max_examples=15)
 @given(values=st.lists(st.floats(-1, 3, width=32), min_size=4, max_size=4))
 def test_populations(back, values):
-    """Bohte's receptive fields: a step is 1/200 of an activation, half a spike 1/800, and the steepest slope 0.6 / σ."""
+    """Bohte's receptive fields: a step is 1/200 of an activation, half a spike 1/800, the steepest slope 0.6 / σ."""
     decoded = np.asarray(back(jnp.array(values, jnp.float32).reshape(2, 2)))
     assert decoded.shape == (2, 2)
     assert np.abs(decoded.ravel() - values).max() < 0.01 * OF_LATENCIES.sigma / 0.6

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import h5py
 import numpy as np
 import pytest
@@ -62,13 +64,17 @@ def test_written_events_are_read_as_the_same_spikes(dt, tmp_path):
     parts = (task.train, task.validation, task.test)
     found = {(train.tobytes(), int(label)) for part in parts for train, label in zip(part.x, part.y, strict=True)}
     assert found == {(train.tobytes(), n % 2) for n, train in enumerate(trains)}
-    with h5py.File(path) as file:
+    with opened(path) as file:
         assert file["extra/keys"].asstr()[:].tolist() == ["even", "odd"]
+
+
+def opened(path, mode="r") -> Any:
+    return h5py.File(path, mode)
 
 
 def test_samples_may_have_steps_of_their_own(tmp_path):
     path = write_events(tmp_path / "two.h5", [np.eye(2), np.eye(3)], [0, 1], dt=[1e-3, 5e-3])
-    with h5py.File(path) as file:
+    with opened(path) as file:
         np.testing.assert_allclose(file["spikes/times"][1], [0, 5e-3, 10e-3], rtol=1e-6)
         np.testing.assert_allclose(file["spikes/times"][0], [0, 1e-3], rtol=1e-6)
 

@@ -111,8 +111,8 @@ class Population(AbstractEncoder):
         """See the base; the key goes to the inner encoder, and the neurons are the last axis."""
         if jnp.issubdtype(x.dtype, jnp.integer) and (self.low, self.high) == (0.0, 1.0):
             raise SnnlearnError(
-                f"Population: x has dtype {x.dtype}, but the range is [0, 1]; give low and high of the data, for example "
-                "low=0, high=255"
+                f"Population: x has dtype {x.dtype}, but the range is [0, 1]; give low and high of the data, "
+                "for example low=0, high=255"
             )
         value = jnp.clip(x.astype(jnp.float32), self.low, self.high)
         return self.encoder(gaussian_activations(value, self.centres, self.sigma), key=key)

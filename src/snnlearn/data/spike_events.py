@@ -55,7 +55,7 @@ def structured_events(spikes: Shaped[np.ndarray, "T *shape"], dt: float, *, pola
 
 def write_events(
     path: str | os.PathLike[str],
-    trains: Sequence[Shaped[np.ndarray, "T N"]],
+    trains: Sequence[np.ndarray],
     labels: Sequence[int] | np.ndarray,
     *,
     dt: float | Sequence[float] = 1e-3,
@@ -65,7 +65,7 @@ def write_events(
 
     Args:
         path: The file; an older one is replaced.
-        trains: The spikes of each sample, 0 or 1; samples may differ in steps and units.
+        trains: The spikes of each sample, 0 or 1, `[T, N]`; samples may differ in steps and units.
         labels: The class of each sample.
         dt: Time step of the samples in s, or of each. A spike in step t has the time t · dt.
         class_names: A name for each class, under `extra/keys`.
