@@ -69,8 +69,7 @@ class Train:
     latency_tau: float = 10e-3
     """Latency code: time constant of the charging membrane, s."""
     latency_threshold: Number = None
-    """Values up to this never fire: by default 0.2 for latency, 0 for linear-latency and rank-order, 0.1 on top of a
-    population."""
+    """Values up to this never fire: by default 0.2, for linear-latency and rank-order 0, in a population 0.1."""
     num_phases: int = 8
     """Phase code: binary digits of a cycle."""
     max_spikes: int = 5
@@ -207,7 +206,7 @@ class Encode:
     index: int = 0
     """Which of the file's samples."""
     codes: Annotated[tuple[Code, ...], tyro.conf.arg(metavar="CODE...")] = ()
-    """Which codes; by default all that make spikes of such an input."""
+    """Which codes, named as in train --encode; by default all that make spikes of such an input."""
     num_steps: Annotated[int | None, tyro.conf.arg(metavar="INT")] = None
     """Time steps T: by default 50 of an image, 10 of each frame of a signal."""
     dt: float = 1e-3
@@ -217,8 +216,7 @@ class Encode:
     latency_tau: float = 10e-3
     """Latency code: time constant of the charging membrane, s."""
     latency_threshold: Number = None
-    """Values up to this never fire: by default 0.2 for latency, 0 for linear-latency and rank-order, 0.1 on top of a
-    population."""
+    """Values up to this never fire: by default 0.2, for linear-latency and rank-order 0, in a population 0.1."""
     num_phases: int = 8
     """Phase code: binary digits of a cycle."""
     max_spikes: int = 5
