@@ -69,6 +69,20 @@ def finished(tiny: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def say(capsys):
+    """A function that runs a command and returns what it printed."""
+
+    def say(*arguments) -> str:
+        capsys.readouterr()
+        assert main([str(argument) for argument in arguments]) == 0
+        out, err = capsys.readouterr()
+        assert err == ""
+        return out
+
+    return say
+
+
+@pytest.fixture
 def start():
     """A function that starts the program as another process, after some statements; what still runs is killed."""
     running: list[subprocess.Popen[str]] = []

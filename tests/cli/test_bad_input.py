@@ -38,7 +38,21 @@ TRAIN = {
     "empty class": ("--data {bad}/gap.npz", "no sample of class 1"),
     "one class": ("--data {bad}/one.npz", "at least two classes"),
     "no HDF5": ("--data {bad}/text.h5", "not HDF5"),
-    "encoded spikes": ("--data spike-xor --encode rate", "spikes already"),
+    "encoded spikes": ("--data spike-xor --encode rate", "--encode rate: spike-xor is spikes already"),
+    "series of spikes": ("--data spike-xor --series", "--series: spike-xor is spikes already"),
+    "changes of a still image": ("--encode delta", "delta encodes changes over time; give --series"),
+    "changes by nothing": ("--encode delta --series --delta-threshold 0", "--delta-threshold is 0.0"),
+    "burst beyond the window": ("--encode burst --num-steps 8", "5 spikes 2 steps apart take 9 steps"),
+    "too many digits": ("--encode phase --num-phases 24", "at most 23"),
+    "no digits": ("--encode phase --num-phases 0", "--num-phases is 0"),
+    "no spikes in a burst": ("--encode burst --max-spikes 0", "--max-spikes is 0"),
+    "rates on a population above one spike a step": (
+        "--encode population --population-code rate --max-rate 2000",
+        "more than one spike per step",
+    ),
+    "regular rate above one spike a step": ("--encode regular-rate --max-rate 2000", "more than one spike per step"),
+    "threshold above every value": ("--encode latency --latency-threshold 1", "--latency-threshold is 1.0"),
+    "constant data": ("--data {bad}/same.npz", "must not be all equal"),
     "dt 0": ("--dt 0", "--dt is 0.0; give a finite number above 0"),
     "dt NaN": ("--dt nan", "--dt is nan"),
     "negative time constant": ("--tau-mem -0.01", "--tau-mem is -0.01"),
@@ -119,7 +133,16 @@ OTHERS = {
     "encode at too high a rate": ("encode --max-rate 5000", "more than one spike per step"),
     "encode in a population of 2": ("encode --population 2", "at least 3"),
     "encode a constant": ("encode {bad}/constant.npy", "constant, 7.0"),
-    "no kind of picture": ("encode --out codes.gif", "ends in .html, .png or .svg"),
+    "encode a signal from nowhere": ("encode --series", "--series: there is no file"),
+    "encode NaN": ("encode {bad}/nan.npy", "NaN"),
+    "encode a signal with NaN": ("encode {bad}/nan.npy --series", "NaN"),
+    "encode a constant signal": ("encode {bad}/constant.npy --series", "constant, 7.0"),
+    "encode a signal of words": ("encode {bad}/words.csv", "no table of numbers"),
+    "encode changes of an image": ("encode --codes delta", "delta encodes changes over time; give --series"),
+    "encode many channels of images": ("encode {bad}/colours.npy", r"shape \(2, 3, 4\)"),
+    "encode a burst that is too long": ("encode --codes burst --num-steps 8", "take 9 steps"),
+    "write currents as events": ("encode --codes current --out x.h5", "current has no spikes to write"),
+    "no kind of picture": ("encode --out codes.gif", "ends in .html, .png, .svg, .h5 or .npz"),
     "no folder for the picture": ("encode --out nowhere/codes.png", "no folder nowhere"),
 }
 CASES = {name: (f"train {line}", expected) for name, (line, expected) in TRAIN.items()} | OTHERS
@@ -198,6 +221,9 @@ def bad(finished, tmp_path_factory) -> Path:
     np.save(folder / "bytes.npy", np.linspace(0, 255, 64).reshape(1, 8, 8))
     np.save(folder / "spikes.npy", np.zeros((1, 6, 64)))
     np.save(folder / "constant.npy", np.full((1, 5), 7.0))
+    np.savez(folder / "same.npz", x=np.full((30, 4), 7.0), y=y)
+    (folder / "words.csv").write_text("a,b\nc,d\n")
+    np.save(folder / "colours.npy", np.zeros((1, 2, 3, 4)))
     imsave(folder / "large.png", np.random.default_rng(0).random((9, 9)))
     (folder / "cut.png").write_bytes((folder / "large.png").read_bytes()[:60])
     # Runs: of another version, without options or model, with a damaged model, of a network on pixels and on spikes.

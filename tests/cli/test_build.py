@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import equinox as eqx
 import jax
@@ -12,10 +12,12 @@ import optax
 import pytest
 
 from snnlearn import coding, losses, network, neurons
+from snnlearn._errors import SnnlearnError
 from snnlearn.cli import build
-from snnlearn.cli.options import Train
+from snnlearn.cli.options import Code, OnTop, Train
 from snnlearn.data import Dataset, Sample
-from snnlearn.hypothesis import encode
+from snnlearn.hypothesis import Hypothesis, encode
+from snnlearn.model_file import load, save
 
 DT = 2e-3
 EIGHT = Sample(np.eye(8, dtype=np.float32), np.arange(8, dtype=np.int32) % 2)
@@ -55,6 +57,8 @@ COMBINATIONS = [
     {"layers": ("p3",), "readout": "max"},
     {"reset": "zero", "reset_next_step": True, "surrogate": "triangle", "surrogate_slope": 3.0, "neuron": "alif"},
     {"surrogate": "boxcar", "refractory": 2e-3, "recurrent": True, "encode": "rate", "max_rate": 100.0},
+    {"encode": "burst", "series": True, "max_spikes": 3, "readout": "count"},
+    {"encode": "delta", "series": True, "neuron": "alif", "recurrent": True},
 ]
 
 
@@ -129,23 +133,83 @@ def test_every_option_of_a_neuron_arrives(images):
     np.testing.assert_allclose(net.layers[0].neuron.tau_mem.value, np.full(5, 0.03), rtol=1e-6)
 
 
-def test_every_option_of_a_code_arrives(images):
-    code = {"num_steps": 7, "dt": DT}
-    options = {
-        "rate": (coding.Rate(max_rate=99.0, **code), {"max_rate": 99.0}),
-        "latency": (coding.Latency(tau=8e-3, threshold=0.3, **code), {"latency_tau": 8e-3, "latency_threshold": 0.3}),
-        "population": (
-            coding.Population(coding.LinearLatency(threshold=0.1, **code), num_neurons=5),
-            {"population": 5},
-        ),
-        "current": (coding.Current(**code), {}),
-    }
+STEPS = {"num_steps": 9, "dt": DT}
+LEVEL = {"latency_threshold": 0.3}
+CODES = {
+    "rate": (coding.Rate(max_rate=99.0, **STEPS), {"max_rate": 99.0}),
+    "poisson-rate": (coding.PoissonRate(max_rate=99.0, **STEPS), {"max_rate": 99.0}),
+    "regular-rate": (coding.RegularRate(max_rate=99.0, **STEPS), {"max_rate": 99.0}),
+    "latency": (coding.Latency(tau=8e-3, threshold=0.3, **STEPS), {"latency_tau": 8e-3, **LEVEL}),
+    "linear-latency": (coding.LinearLatency(threshold=0.3, **STEPS), LEVEL),
+    "rank-order": (coding.RankOrder(threshold=0.3, **STEPS), LEVEL),
+    "phase": (coding.Phase(num_phases=3, **STEPS), {"num_phases": 3}),
+    "burst": (coding.Burst(max_spikes=3, **STEPS), {"max_spikes": 3}),
+    "population": (
+        coding.Population(coding.LinearLatency(threshold=0.3, **STEPS), num_neurons=5),
+        {"population": 5, **LEVEL},
+    ),
+    "current": (coding.Current(**STEPS), {}),
+}
+OF_CHANGES = {"delta": coding.Delta, "send-on-delta": coding.SendOnDelta}
+
+
+def test_every_code_of_the_library_has_a_name():
+    """But for codes around codes, those of the tuning curves, which have no sensible default, and spikes themselves."""
+    named = {type(code) for code, _ in CODES.values()} | set(OF_CHANGES.values())
+    without = {coding.Framewise, coding.Rescaled, coding.Spikes, coding.TunedPopulation, coding.AbstractEncoder}
+    classes = {thing for thing in vars(coding).values() if isinstance(thing, type)}
+    assert {thing for thing in classes if issubclass(thing, coding.AbstractEncoder)} - without == named
+    assert set(get_args(Code)) == {*CODES, *OF_CHANGES}
+
+
+@pytest.mark.parametrize("name", CODES)
+def test_every_option_of_a_code_arrives(name, images):
+    expected, own = CODES[name]
+    assert build.encoder(train(encode=name, **STEPS, **own), images) == expected
     wide = Sample(10 * images.train.x - 3, images.train.y)
     scaled = Dataset("wide", wide, wide, wide, 4, "values", low=-3.0, high=7.0)
-    for name, (expected, own) in options.items():
-        assert build.encoder(train(encode=name, **code, **own), images) == expected
-        assert build.encoder(train(encode=name, **code, **own), scaled) == coding.Rescaled(expected, -3.0, 7.0)
-    assert build.encoder(train(**code), images) == coding.Current(**code), "the default"
+    assert build.encoder(train(encode=name, **STEPS, **own), scaled) == coding.Rescaled(expected, -3.0, 7.0)
+    framed = build.encoder(train(encode=name, series=True, **STEPS, **own), images)
+    assert framed == coding.Framewise(expected, num_frames=6)
+    assert framed.out_shape((6, 6)) == expected.out_shape((6,))
+
+
+def test_defaults_of_a_code(images):
+    assert build.encoder(train(**STEPS), images) == coding.Current(**STEPS)
+    silent_up_to = {
+        "latency": lambda code: code.threshold,
+        "linear-latency": lambda code: code.threshold,
+        "rank-order": lambda code: code.threshold,
+        "population": lambda code: code.encoder.threshold,
+    }
+    found = [threshold(build.encoder(train(encode=name, **STEPS), images)) for name, threshold in silent_up_to.items()]
+    assert found == [0.2, 0.0, 0.0, 0.1]
+
+
+@pytest.mark.parametrize("name", get_args(OnTop))
+def test_any_code_on_top_of_a_population(name, images):
+    _, own = CODES[name]
+    code = build.encoder(train(encode="population", population_code=name, **STEPS, **own), images)
+    assert code == coding.Population(CODES[name][0], num_neurons=8)
+
+
+@pytest.mark.parametrize("name", OF_CHANGES)
+def test_codes_of_changes_need_a_series(name, images):
+    """6 × 6 as a signal of 6 frames: the data's steps, ON and OFF of each channel, changes from the middle."""
+    encoder, net, _ = built(train(encode=name, series=True, delta_threshold=0.25, layers=("5",), dt=DT), images)
+    assert encoder == OF_CHANGES[name](6, threshold=0.25, initial=0.5, dt=DT)
+    assert net.in_shape == (12,)
+    spikes = encode(encoder, jnp.asarray(images.train.x[:1]), key=jax.random.key(0))[0]
+    assert spikes.shape == (6, 6, 2) and net(spikes)[0].shape == (6, 4)
+    with pytest.raises(SnnlearnError, match=f"{name} encodes changes over time; give --series"):
+        build.encoder(train(encode=name), images)
+
+
+def test_a_trained_code_of_a_series_is_saved(images, tmp_path):
+    options = train(encode="send-on-delta", series=True, layers=("5",))
+    encoder, net, algorithm = built(options, images)
+    save(Hypothesis(encoder, net, algorithm.loss.decoder), tmp_path / "model.npz")
+    assert load(tmp_path / "model.npz")[0].encoder == encoder
 
 
 def test_every_option_of_the_loss_arrives(images):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from pathlib import Path
 
@@ -14,25 +13,10 @@ from matplotlib.image import imsave
 from rich.cells import cell_len
 
 from snnlearn import coding
-from snnlearn.cli import main
 from snnlearn.cli.run_folder import new_folder
 from snnlearn.hypothesis import Hypothesis
 from snnlearn.model_file import save
 from snnlearn.network import feedforward
-
-
-@pytest.fixture
-def say(capsys):
-    """A function that runs a command and returns what it printed."""
-
-    def say(*arguments) -> str:
-        capsys.readouterr()
-        assert main([str(argument) for argument in arguments]) == 0
-        out, err = capsys.readouterr()
-        assert err == ""
-        return out
-
-    return say
 
 
 def decisions(table: str) -> list[str]:
@@ -123,29 +107,6 @@ def test_predict_takes_images_and_arrays(say, digits_run, tmp_path):
     assert len(set(one_by_one)) > 1 and set(one_by_one) <= {"north", "east", "south", "west"}
     assert one_by_one == decisions(say("predict", digits_run, tmp_path / "all.npz"))
     assert one_by_one[::-1] == decisions(say("predict", digits_run, *pictures[::-1]))
-
-
-@pytest.mark.parametrize("suffix", [".html", ".png", ".svg"])
-def test_encode_shows_each_code(suffix, say, tmp_path, monkeypatch):
-    """At p = 1 the rate code spikes in each step; 0.5 and 1 charge the latency code's membrane, 0 does not."""
-    monkeypatch.setenv("COLUMNS", "80")
-    np.save(tmp_path / "x.npy", [[9.0, 9.0, 9.0, 9.0], [0.0, 0.0, 0.5, 1.0]])
-    np.save(tmp_path / "binary.npy", [[0.0, 1.0, 1.0]])
-    out = tmp_path / f"codes{suffix}"
-    common = ("--max-rate", 1000, "--num-steps", 20, "--population", 5, "--out", out)
-    said = say("encode", tmp_path / "x.npy", "--index", 1, *common)
-    assert "latency: 2 spikes of 4 neurons in 20 steps\n" in said
-    assert re.search(r"population: \d+ spikes of 20 neurons in 20 steps\n", said)
-    assert max(map(len, said.splitlines()[:-1])) <= 80
-    assert said.endswith(f"Picture: {out}\n") and out.stat().st_size > 1000
-    assert "rate: 40 spikes of 3 neurons in 20 steps\n" in say("encode", tmp_path / "binary.npy", *common)
-
-
-def test_encode_draws_by_the_seed(say, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    out = [say("encode", "--seed", seed) for seed in (1, 1, 2)]
-    assert out[0] == out[1] != out[2]
-    assert (tmp_path / "codes.html").exists()
 
 
 def test_a_new_run_finds_a_folder(tmp_path, monkeypatch):

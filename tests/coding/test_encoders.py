@@ -37,6 +37,7 @@ from snnlearn.coding import (
     spike_at,
 )
 from snnlearn.coding.conformance import check_encoder
+from snnlearn.neurons import LIF, ForwardEuler, ToValue
 
 KEY = jax.random.key(7)
 
@@ -298,6 +299,16 @@ def test_population_is_a_code_of_its_activations():
 
 def test_current_repeats_the_value_unclipped():
     np.testing.assert_array_equal(Current(num_steps=3, gain=-2)(jnp.array([0.5, 4.0])), [[-1.0, -8.0]] * 3)
+
+
+def test_a_current_into_lif_neurons_has_the_values_of_norse():
+    """Its `constant_current_lif_encode`: the first layer does the coding; τ = 10 ms, Euler steps of 1 ms."""
+    neuron = LIF(tau_mem=10e-3, discretisation=ForwardEuler(), reset=ToValue())
+    state, spikes = neuron.initial_state((4,)), []
+    for current in Current(num_steps=2)(jnp.array([2.0, 4.0, 8.0, 16.0])):
+        fired, state = neuron(current, state)
+        spikes.append(fired.tolist())
+    assert spikes == [[0, 0, 0, 1], [0, 0, 1, 1]]
 
 
 def test_spikes_pass_through():

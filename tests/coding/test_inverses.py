@@ -194,6 +194,29 @@ def test_poisson_rate_makes_up_for_hidden_spikes():
     np.testing.assert_allclose(estimates.var(), variance, rtol=0.1)
 
 
+@pytest.mark.parametrize("code", [Rate(200, max_rate=900), PoissonRate(200, max_rate=700)], ids=["coins", "poisson"])
+@settings(deadline=None, max_examples=10)
+@given(values=values, seed=st.integers(0, 2**31 - 1))
+def test_rates_are_read_within_the_bound_of_bernstein(code, values, seed):
+    """|n/T − p| ≤ √(2 p (1 − p) L / T) + 2 L / 3T, but for a chance of 2 e^(−L), here 2e-13, of each value."""
+    x = np.array(values, np.float32)
+    read = np.asarray(RATES_BACK[type(code)](jnp.array(x), jax.random.key(seed)), np.float64)
+    p = np.asarray(code.probability(jnp.array(x)), np.float64)
+    deviation = np.sqrt(2 * p * (1 - p) * 30 / 200) + 2 * 30 / (3 * 200)
+    low, high = np.maximum(p - deviation, 0), np.minimum(p + deviation, 1)
+    if isinstance(code, Rate):
+        low, high = low / 0.9, high / 0.9
+    else:  # x = −ln(1 − p) / (r dt), at most 1, as documented
+        low, high = (np.minimum(-np.log1p(-np.minimum(q, 1 - 1e-9)) / 0.7, 1) for q in (low, high))
+    assert ((low - ROUNDING <= read) & (read <= high + ROUNDING)).all()
+
+
+RATES_BACK = {
+    type(code): jax.jit(lambda x, key, code=code: inverse_of(code)(code(x, key=key)))
+    for code in (Rate(200, max_rate=900), PoissonRate(200, max_rate=700))
+}
+
+
 def test_poisson_rate_is_finite_where_every_step_spikes():
     np.testing.assert_array_equal(InversePoissonRate(max_rate=500)(jnp.ones((5, 2))), [1, 1])
 
@@ -226,6 +249,32 @@ def test_delta_modulation_is_exact_for_whole_steps_and_loses_slow_changes():
 # Codes around codes
 
 
+def _back(code, x):
+    return inverse_of(code)(code(x, key=KEY))
+
+
+@jax.jit
+def _frames_back(x, low, high):
+    """With a range that is traced, so that all examples share one program."""
+    return _back(eqx.tree_at(lambda code: (code.low, code.high), OF_FRAMES, (low, high)), x)
+
+
+OF_FRAMES = Rescaled(Framewise(LinearLatency(num_steps=41), num_frames=4), np.zeros(3), np.ones(3))
+
+
+@settings(deadline=None, max_examples=20)
+@given(
+    values=st.lists(st.floats(0, 1), min_size=12, max_size=12),
+    low=st.lists(st.floats(-100, 100), min_size=3, max_size=3),
+    span=st.lists(st.floats(0.125, 100), min_size=3, max_size=3),
+)
+def test_ranges_and_frames_within_half_a_step(values, low, span):
+    low, span = np.array(low, np.float32), np.array(span, np.float32)
+    x = low + span * np.reshape(values, (4, 3)).astype(np.float32)
+    read = np.asarray(_frames_back(jnp.array(x), jnp.array(low), jnp.array(low + span)))
+    assert (np.abs(read - x) <= span / 80 + 1e-4 * (span + abs(low))).all()
+
+
 def test_rescaled_and_framewise():
     """Ranges per feature, one of them constant; frames one after the other."""
     low, high = np.array([-2.0, 5.0, 10.0]), np.array([2.0, 5.0, 30.0])
@@ -237,13 +286,19 @@ def test_rescaled_and_framewise():
     np.testing.assert_array_equal(there_and_back(one, jnp.array([0, 77, 255], jnp.uint8)), [0, 77, 255])
 
 
-def test_population_of_latencies():
-    """Bohte's receptive fields: a step is 1/200 of an activation, and the steepest slope is 0.6 / σ."""
-    code = Population(LinearLatency(num_steps=201, threshold=0.1), num_neurons=6, low=-1, high=3)
-    x = np.linspace(-1, 3, 50).reshape(10, 5)
-    decoded = np.asarray(there_and_back(code, jnp.array(x, jnp.float32)))
-    assert decoded.shape == x.shape
-    assert np.abs(decoded - x).max() < 0.01 * code.sigma / 0.6
+OF_LATENCIES = Population(LinearLatency(num_steps=201, threshold=0.1), num_neurons=6, low=-1, high=3)
+OF_REGULAR_RATES = Population(RegularRate(num_steps=400, max_rate=1000), num_neurons=5, low=-1, high=3)
+POPULATIONS_BACK = [jax.jit(lambda x, code=code: _back(code, x)) for code in (OF_LATENCIES, OF_REGULAR_RATES)]
+
+
+@pytest.mark.parametrize("back", POPULATIONS_BACK, ids=["latencies", "regular rates"])
+@settings(deadline=None, max_examples=15)
+@given(values=st.lists(st.floats(-1, 3, width=32), min_size=4, max_size=4))
+def test_populations(back, values):
+    """Bohte's receptive fields: a step is 1/200 of an activation, half a spike 1/800, the steepest slope 0.6 / σ."""
+    decoded = np.asarray(back(jnp.array(values, jnp.float32).reshape(2, 2)))
+    assert decoded.shape == (2, 2)
+    assert np.abs(decoded.ravel() - values).max() < 0.01 * OF_LATENCIES.sigma / 0.6
 
 
 @pytest.mark.parametrize(

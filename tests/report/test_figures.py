@@ -12,9 +12,10 @@ from fake_run import fake_example, fake_run
 from matplotlib.colors import to_hex
 
 from snnlearn._errors import SnnlearnError
-from snnlearn.report import codes_figure, state_risk, write_codes_html
+from snnlearn.report import CodeSummary, codes_figure, state_risk, write_codes_html
 from snnlearn.report.figures import (
     BLUE,
+    GREY,
     RED,
     VECTOR_SPIKES,
     draw_confusion,
@@ -136,38 +137,113 @@ def test_figures_leave_nothing_behind():
     assert dict(matplotlib.rcParams) == style
 
 
-CODES = {
-    "rate": np.tile([1, 0, 1], (4, 1)),
-    "current": np.linspace(0, 0.7, 12).reshape(4, 3),
-    "delta": np.eye(4, 3) - np.eye(4, 3, 1),
-}
+X = np.array([[0.0, 0.5, 1.0], [0.25, 0.75, 0.5]])
+RATE = CodeSummary(
+    name="rate",
+    spikes=np.tile([1, 0, 1], (4, 1)),
+    dt=5e-3,
+    reconstruction=X + np.array([[0.3, 0, 0], [0, 0, -0.4]]),
+    bits=1.26,
+    caption="A & B.",
+)
+CURRENT = CodeSummary(name="current", spikes=np.linspace(0, 0.7, 12).reshape(4, 3), dt=5e-3)
+DELTA = CodeSummary(
+    name="delta", spikes=np.eye(4, 3) - np.eye(4, 3, 1), dt=5e-3, reconstruction=X, bits=0.5, bits_at_most=True
+)
+CODES = [RATE, CURRENT, DELTA]
 
 
-def test_codes_stand_side_by_side_with_their_counts():
-    figure = codes_figure(np.eye(3), CODES, dt=1e-3)
-    assert [ax.get_title(loc="left") for ax in figure.axes] == ["input", "rate", "current", "delta"]
-    remarks = [ax.texts[0].get_text() for ax in figure.axes[1:]]
-    assert remarks == ["8 spikes", "current 0 to 0.7", "5 spikes"]
-    assert len(figure.axes[2].images) == 1 and not figure.axes[1].images
+def titles(figure) -> list[str]:
+    return [ax.get_title(loc="left") for ax in figure.axes if ax.axison or ax.images]
+
+
+def remarks(figure) -> list[str]:
+    return [text.get_text() for ax in figure.axes for text in ax.texts]
+
+
+def test_errors_of_a_code_are_those_of_its_reconstruction():
+    assert RATE.errors(X) == pytest.approx((np.sqrt((0.3**2 + 0.4**2) / 6), 0.4))
+    assert CURRENT.errors(X) is None and DELTA.errors(X) == (0, 0)
+    assert [code.is_spikes for code in CODES] == [True, False, True]
+    assert [code.num_spikes for code in (RATE, DELTA)] == [8, 5]
+
+
+def test_codes_stand_beside_what_is_read_back():
+    figure = codes_figure(X, CODES)
+    assert titles(figure) == ["input", "rate", "read back", "current", "delta", "read back"]
+    assert remarks(figure) == [
+        "8 spikes, 1.3 bits per value",
+        "rms error 0.2",
+        "current 0 to 0.7",
+        "5 spikes, ≤ 0.5 bits per value",
+        "rms error 0",
+    ]
+    shown, read = figure.axes[0].images[0], figure.axes[2].images[0]
+    np.testing.assert_allclose(read.get_array(), RATE.reconstruction)
+    assert shown.get_clim() == read.get_clim() == (0, 1)  # the same grey for the same value
+
+
+def test_a_signal_lies_under_what_is_read_back():
+    """Two channels as lines, the signal's in grey; time is that of the frames. Many channels are a picture."""
+    signal, read = np.linspace(0, 1, 8).reshape(4, 2), np.linspace(0.1, 1, 8).reshape(4, 2)
+    code = CodeSummary(name="rate", spikes=np.eye(4), dt=5e-3, reconstruction=read)
+    figure = codes_figure(signal, [code], frame=5e-3)
+    lines = figure.axes[-1].lines
+    np.testing.assert_allclose([line.get_ydata() for line in lines], np.concatenate([signal.T, read.T]))
+    assert {to_hex(line.get_color()) for line in lines[:2]} == {GREY} != {to_hex(lines[2].get_color())}
+    np.testing.assert_allclose(lines[0].get_xdata(), [2.5, 7.5, 12.5, 17.5])
+    wide = CodeSummary(name="rate", spikes=np.eye(4), dt=5e-3, reconstruction=np.tile(read, 3))
+    assert len(codes_figure(np.tile(signal, 3), [wide], frame=5e-3).axes[-1].images) == 1
+
+
+def test_a_vector_lies_under_what_is_read_back():
+    code = CodeSummary(name="rate", spikes=np.eye(4, 3), dt=1e-3, reconstruction=np.array([0.1, 0.4, 1.0]))
+    read = codes_figure(X[0], [code]).axes[-1]
+    np.testing.assert_allclose([bar.get_width() for bar in read.patches], X[0])
+    np.testing.assert_allclose(read.lines[0].get_xdata(), code.reconstruction)
+
+
+@pytest.mark.parametrize("num_codes", [1, 2, 4, 5, 9, 12])
+def test_a_picture_of_many_codes_is_no_strip(num_codes):
+    width, height = codes_figure(X, num_codes * [RATE]).get_size_inches()
+    assert 0.9 < width / height < 2.8
+
+
+def test_ticks_of_neighbouring_steps_stay_apart(ax):
+    draw_raster(ax, np.ones((400, 1)), dt=1e-3)
+    assert ax.lines[0].get_linewidth() < 1
 
 
 def test_codes_page_counts_what_each_code_spends(tmp_path):
-    path = write_codes_html(np.arange(3.0), CODES, 0.005, tmp_path / "codes.html", title="A < B")
+    path = write_codes_html(X, CODES, tmp_path / "codes.html", title="A < B", note="C > D")
     text = path.read_text(encoding="utf-8")
-    assert "http" not in text and "A &lt; B" in text and text.count("<svg") == 4
-    # 8 spikes of 3 units in 4 steps of 5 ms: 8 / (3 · 0.02 s) = 133 Hz, by two of the units, at 0 to 15 ms.
-    cells = "".join(f"<td>{cell}</td>" for cell in ("3", "8", "133 Hz", "2", "0 ms", "15 ms"))
-    assert f'<th scope="row">rate</th>{cells}' in text
+    assert "http" not in text and "A &lt; B" in text and "C &gt; D" in text and text.count("<svg") == 4
+    assert "A &amp; B.</figcaption>" in text
+    # 8 spikes of 3 units in 4 steps of 5 ms: 8 / (3 · 0.02 s) = 133 Hz, the last at 15 ms.
+    rows = {
+        "rate": ("3", "8", "133 Hz", "15 ms", "0.2", "0.4", "1.3"),
+        "current": ("3", *6 * ["–"]),
+        "delta": ("3", "5", "83.3 Hz", "10 ms", "0", "0", "≤ 0.5"),
+    }
+    for name, cells in rows.items():
+        assert f'<th scope="row">{name}</th>' + "".join(f"<td>{cell}</td>" for cell in cells) in text
 
 
 @pytest.mark.parametrize(
-    ("x", "codes", "names"),
+    ("x", "codes", "frame", "names"),
     [
-        (np.eye(2), {}, "codes is empty"),
-        (np.zeros((1, 2, 3)), CODES, "x has shape"),
-        (np.eye(2), {"rate": np.zeros(3)}, "code 'rate' has shape"),
+        (X, [], None, "codes is empty"),
+        (np.zeros((1, 2, 3)), CODES, None, "x has shape"),
+        (np.zeros(3), CODES, 1e-3, "x has shape"),
     ],
 )
-def test_codes_that_cannot_be_drawn_are_refused(x, codes, names):
+def test_codes_that_cannot_be_drawn_are_refused(x, codes, frame, names, tmp_path):
     with pytest.raises(SnnlearnError, match=names):
-        codes_figure(x, codes, dt=1e-3)
+        codes_figure(x, codes, frame=frame)
+    with pytest.raises(SnnlearnError, match=names):
+        write_codes_html(x, codes, tmp_path / "codes.html", frame=frame)
+
+
+def test_a_code_is_one_sample():
+    with pytest.raises(SnnlearnError, match="code 'rate' has shape"):
+        CodeSummary(name="rate", spikes=np.zeros(3), dt=1e-3)

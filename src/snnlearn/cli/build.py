@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import jax
@@ -13,7 +14,7 @@ import optax
 from snnlearn import coding, data, losses, network, neurons, rules
 from snnlearn._errors import SnnlearnError
 from snnlearn.algorithms import GradientDescent
-from snnlearn.cli.options import ONLINE, Train
+from snnlearn.cli.options import ONLINE, Encode, Train
 from snnlearn.data import Dataset
 
 
@@ -54,46 +55,62 @@ def _file(path: Path, options: Train, split: dict) -> Dataset:
 def encoder(options: Train, task: Dataset) -> coding.AbstractEncoder:
     """The encoder of the task's samples."""
     if task.kind == "spikes":
-        if options.encode is not None:
-            raise SnnlearnError(f"--encode {options.encode}: {task.name} is spikes already; drop --encode")
+        if options.encode is not None or options.series:
+            option = f"--encode {options.encode}" if options.encode is not None else "--series"
+            raise SnnlearnError(f"{option}: {task.name} is spikes already; drop it")
         return coding.Spikes(num_steps=task.train.x.shape[1], dt=task.dt)
-    code = codes(
-        options.num_steps,
-        dt=options.dt,
-        max_rate=options.max_rate,
-        latency_tau=options.latency_tau,
-        latency_threshold=options.latency_threshold,
-        population=options.population,
-    )[options.encode or "current"]()
+    code = coder(options.encode or "current", options, task.shape[0] if options.series else None)
     return code if (task.low, task.high) == (0.0, 1.0) else coding.Rescaled(code, task.low, task.high)
 
 
-def codes(
-    num_steps: int,
-    *,
-    dt: float = 1e-3,
-    max_rate: float = 200.0,
-    latency_tau: float = 10e-3,
-    latency_threshold: float = 0.2,
-    population: int = 8,
-) -> dict:
-    """A maker of each code, by its name."""
+def coder(name: str, options: Train | Encode, frames: int | None = None) -> coding.AbstractEncoder:
+    """The code of this name, of values in [0, 1].
 
-    def rate():
-        return coding.Rate(num_steps=num_steps, max_rate=max_rate, dt=dt)
+    Args:
+        name: the code.
+        options: its parameters.
+        frames: how many frames a signal has; None for samples that do not change over time.
+    """
+    if name in ("delta", "send-on-delta"):
+        if frames is None:
+            raise SnnlearnError(
+                f"{name} encodes changes over time; give --series if the data's first axis is time, or another code"
+            )
+        # The receiver's guess before the first event: the middle of the range.
+        kind = coding.Delta if name == "delta" else coding.SendOnDelta
+        return kind(frames, threshold=options.delta_threshold, initial=0.5, dt=options.dt)
+    code = _code_of_values(name, options)
+    return code if frames is None else coding.Framewise(code, frames)
 
-    def latency():
-        return coding.Latency(num_steps=num_steps, tau=latency_tau, threshold=latency_threshold, dt=dt)
 
-    def tuned():
-        return coding.Population(
-            coding.LinearLatency(num_steps=num_steps, threshold=0.1, dt=dt), num_neurons=population
-        )
+def _code_of_values(name: str, options: Train | Encode) -> coding.AbstractEncoder:
+    def silent_up_to(default: float) -> float:
+        return default if options.latency_threshold is None else options.latency_threshold
 
-    def current():
-        return coding.Current(num_steps=num_steps, dt=dt)
-
-    return {"rate": rate, "latency": latency, "population": tuned, "current": current}
+    window = {"num_steps": options.num_steps, "dt": options.dt}
+    match name:
+        case "rate":
+            return coding.Rate(max_rate=options.max_rate, **window)
+        case "poisson-rate":
+            return coding.PoissonRate(max_rate=options.max_rate, **window)
+        case "regular-rate":
+            return coding.RegularRate(max_rate=options.max_rate, **window)
+        case "latency":
+            return coding.Latency(tau=options.latency_tau, threshold=silent_up_to(0.2), **window)
+        case "linear-latency":
+            return coding.LinearLatency(threshold=silent_up_to(0.0), **window)
+        case "rank-order":
+            return coding.RankOrder(threshold=silent_up_to(0.0), **window)
+        case "phase":
+            return coding.Phase(num_phases=options.num_phases, **window)
+        case "burst":
+            return coding.Burst(max_spikes=options.max_spikes, **window)
+        case "population":
+            on_top = replace(options, latency_threshold=silent_up_to(0.1))
+            return coding.Population(_code_of_values(options.population_code, on_top), options.population)
+        case "current":
+            return coding.Current(**window)
+    raise AssertionError(name)
 
 
 def structure(options: Train, task: Dataset, code: coding.AbstractEncoder) -> network.Network:
@@ -102,8 +119,8 @@ def structure(options: Train, task: Dataset, code: coding.AbstractEncoder) -> ne
     layers: list[network.Layer] = []
     pools: list[network.AbstractSynapses] = []
     shape = code.out_shape(task.shape)
-    if options.encode == "population":
-        # The neurons of a value are its last axis, which is no axis of an image.
+    if options.encode in ("population", "delta", "send-on-delta"):
+        # The neurons of a value, or ON and OFF, are the last axis, which is no axis of an image.
         shape = (math.prod(shape),)
     for spec in options.layers:
         synapses = _synapses(spec, shape, options.bias, key)

@@ -12,7 +12,6 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, PRNGKeyArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -23,10 +22,11 @@ from snnlearn.algorithms import GradientDescent, Training
 from snnlearn.algorithms.gradient_descent import seed
 from snnlearn.cli import build
 from snnlearn.cli.config import as_table
+from snnlearn.cli.encode import encode as encode_one_input
 from snnlearn.cli.options import Encode, Evaluate, Predict, Train
 from snnlearn.cli.run_folder import RunFolder, new_folder
 from snnlearn.coding import AbstractEncoder, Rescaled, Spikes
-from snnlearn.data import Dataset, digits, read_labelled, read_values
+from snnlearn.data import Dataset, read_labelled, read_values
 from snnlearn.hypothesis import Hypothesis
 from snnlearn.hypothesis import encode as encode_batch
 from snnlearn.hypothesis import predict as decide
@@ -264,40 +264,7 @@ def _check_values(hypothesis: Hypothesis, x: np.ndarray, where: str) -> None:
         )
 
 
-@eqx.filter_jit
-def encode_in_each(codes: dict[str, AbstractEncoder], x: Array, key: PRNGKeyArray) -> dict[str, Array]:
-    """One input in each code, with the same key."""
-    return {name: code(x, key=key) for name, code in codes.items()}
-
-
 def encode(options: Encode) -> int:
     """Show one input in each code."""
     keep_compiled_programs()
-    if options.out.suffix not in (".html", ".png", ".svg"):
-        raise SnnlearnError(f"--out is {options.out}; give a path that ends in .html, .png or .svg")
-    if not options.out.parent.is_dir():
-        raise SnnlearnError(f"--out: there is no folder {options.out.parent}; make it, or give another path")
-    values = digits().test.x if options.file is None else read_values(options.file)
-    if not 0 <= options.index < len(values):
-        raise SnnlearnError(f"--index is {options.index}; the file has samples 0 to {len(values) - 1}")
-    x = values[options.index]
-    low, high = float(x.min()), float(x.max())
-    if low < 0 or high > 1:
-        if low == high:
-            raise SnnlearnError(f"the sample is constant, {low}; give one whose values differ, or lie in [0, 1]")
-        x = (x - low) / (high - low)
-    makers = build.codes(options.num_steps, max_rate=options.max_rate, population=options.population)
-    codes = {name: make() for name, make in makers.items()}
-    encoded = encode_in_each(codes, jnp.asarray(x), jax.random.key(options.seed))
-    spikes = {name: np.asarray(values).reshape(options.num_steps, -1) for name, values in encoded.items()}
-    console = console_of()
-    for name in ("rate", "latency", "population"):
-        count, neurons = int(spikes[name].sum()), spikes[name].shape[1]
-        console.print(f"{name}: {count} spikes of {neurons} neurons in {options.num_steps} steps")
-        console.print(report.terminal_raster(spikes[name], width=min(console.width, 100), height=8))
-    if options.out.suffix == ".html":
-        report.write_codes_html(x, spikes, 1e-3, options.out)
-    else:
-        report.codes_figure(x, spikes, 1e-3).savefig(options.out)
-    console.print(f"Picture: {options.out}", soft_wrap=True)
-    return 0
+    return encode_one_input(options, console_of())

@@ -11,7 +11,21 @@ import tyro
 
 from snnlearn._errors import SnnlearnError
 
-Code = Literal["rate", "latency", "population", "current"]
+Code = Literal[
+    "current",
+    "rate",
+    "poisson-rate",
+    "regular-rate",
+    "latency",
+    "linear-latency",
+    "rank-order",
+    "phase",
+    "burst",
+    "population",
+    "delta",
+    "send-on-delta",
+]
+OnTop = Literal["rate", "poisson-rate", "regular-rate", "latency", "linear-latency"]
 Rule = Literal[
     "bptt",
     "truncated-bptt",
@@ -59,18 +73,28 @@ class Train:
 
     encode: Code | None = None
     """How values become spikes; data that are spikes already take none. The default is current."""
+    series: bool = False
+    """The first axis of a sample is time: each frame is encoded by itself, one after the other; delta codes need it."""
     num_steps: int = 20
-    """Time steps T of one sample; of recorded events, those up to num-steps · dt count."""
+    """Time steps T of a sample, or of each frame of a series; of recorded events, those up to num-steps · dt count."""
     dt: float = 1e-3
     """Time step, s."""
     max_rate: float = 500.0
-    """Rate code: firing rate of the value 1, Hz."""
+    """Rate codes: firing rate of the value 1, Hz."""
     latency_tau: float = 10e-3
     """Latency code: time constant of the charging membrane, s."""
-    latency_threshold: float = 0.2
-    """Latency code: values up to this never fire."""
+    latency_threshold: Number = None
+    """Values up to this never fire: by default 0.2, for linear-latency and rank-order 0, in a population 0.1."""
+    num_phases: int = 8
+    """Phase code: binary digits of a cycle."""
+    max_spikes: int = 5
+    """Burst code: spikes of the value 1."""
     population: int = 8
     """Population code: neurons for each value."""
+    population_code: OnTop = "linear-latency"
+    """Population code: how the neurons' activations become spikes."""
+    delta_threshold: float = 0.1
+    """Delta codes: the change that is a spike, as a share of the data's range."""
 
     layers: Annotated[tuple[str, ...], tyro.conf.arg(metavar="LAYER...")] = ("256",)
     """Hidden layers: 256 is dense, 16c5 or, padded by 2, 16c5p2 a convolution of kernel 5, p2 an average pooling."""
@@ -159,15 +183,15 @@ class Train:
 
 _RANGES = (
     (
-        "dt max_rate latency_tau tau_mem tau_syn tau_adapt tau_out surrogate_slope learning_rate clip_gradient xi "
-        "sigma",
+        "dt max_rate latency_tau delta_threshold tau_mem tau_syn tau_adapt tau_out surrogate_slope learning_rate "
+        "clip_gradient xi sigma",
         "a finite number above 0",
         lambda number: 0 < number < math.inf,
     ),
     ("refractory rate_band_weight weight_decay", "a finite number from 0", lambda number: 0 <= number < math.inf),
     ("validation test latency_threshold", "a number between 0 and 1", lambda number: 0 < number < 1),
     (
-        "num_steps population epochs batch_size seeds truncate draws steps_per_update",
+        "num_steps num_phases max_spikes population epochs batch_size seeds truncate draws steps_per_update",
         "a whole number from 1",
         lambda number: number >= 1,
     ),
@@ -197,22 +221,42 @@ class Predict:
 
 @dataclass(frozen=True, kw_only=True)
 class Encode:
-    """Show one input as spikes in each code."""
+    """Show one image or signal as spikes in each code: what they cost, and what can be read from them."""
 
     file: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="[FILE]")] = None
-    """An image (.png, .jpg), array (.npy, .npz with x) or IDX file; by default a handwritten digit."""
+    """An image (.png, .jpg), array (.npy, .npz with x) or IDX file; with --series or as .csv, a signal [T] or [T, N].
+    By default a handwritten digit."""
+    series: bool = False
+    """The array is a signal: its first axis is time."""
     index: int = 0
     """Which of the file's samples."""
-    num_steps: int = 50
-    """Time steps T."""
+    codes: Annotated[tuple[Code, ...], tyro.conf.arg(metavar="CODE...")] = ()
+    """Which codes, named as in train --encode; by default all that make spikes of such an input."""
+    num_steps: Annotated[int | None, tyro.conf.arg(metavar="INT")] = None
+    """Time steps T: by default 50 of an image, 10 of each frame of a signal."""
+    dt: float = 1e-3
+    """Time step, s."""
     max_rate: float = 200.0
-    """Rate code: firing rate of the value 1, Hz."""
+    """Rate codes: firing rate of the value 1, Hz."""
+    latency_tau: float = 10e-3
+    """Latency code: time constant of the charging membrane, s."""
+    latency_threshold: Number = None
+    """Values up to this never fire: by default 0.2, for linear-latency and rank-order 0, in a population 0.1."""
+    num_phases: int = 8
+    """Phase code: binary digits of a cycle."""
+    max_spikes: int = 5
+    """Burst code: spikes of the value 1."""
     population: int = 8
     """Population code: neurons for each value."""
+    population_code: OnTop = "linear-latency"
+    """Population code: how the neurons' activations become spikes."""
+    delta_threshold: float = 0.1
+    """Delta codes: the change that is a spike, as a share of the signal's range."""
     seed: int = 0
-    """Random seed of the rate code."""
+    """Random seed of the rate codes."""
     out: Annotated[Path, tyro.conf.arg(metavar="FILE")] = field(default_factory=lambda: Path("codes.html"))
-    """The picture to write: .html, .png or .svg."""
+    """A picture (.html, .png or .svg), or the spikes themselves: .h5 in the layout of the Spiking Heidelberg Digits,
+    .npz as structured events."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ any encoder works with any network and any decoder. `snnlearn.coding.conformance
 
 from snnlearn.coding.base import AbstractDecoder as AbstractDecoder
 from snnlearn.coding.base import AbstractEncoder as AbstractEncoder
+from snnlearn.coding.bits import bits_per_value as bits_per_value
 from snnlearn.coding.burst import Burst as Burst
 from snnlearn.coding.coins import bernoulli_spikes as bernoulli_spikes
 from snnlearn.coding.coins import packed_spikes as packed_spikes
@@ -41,6 +42,7 @@ from snnlearn.coding.information import cramer_rao_bound as cramer_rao_bound
 from snnlearn.coding.information import fisher_information as fisher_information
 from snnlearn.coding.information import gaussian_fisher_information as gaussian_fisher_information
 from snnlearn.coding.information import mutual_information as mutual_information
+from snnlearn.coding.information import mutual_information_estimate as mutual_information_estimate
 from snnlearn.coding.information import pattern_information as pattern_information
 from snnlearn.coding.information import poisson_channel as poisson_channel
 from snnlearn.coding.information import reconstruction_costs as reconstruction_costs

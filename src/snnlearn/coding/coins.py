@@ -26,7 +26,7 @@ def bernoulli_spikes(p: Float[Array, "*shape"], num_steps: int, *, key: PRNGKeyA
     straight-through, `∂S_t/∂p = 1`, that of the expected spike.
 
     Args:
-        p: probability of a spike in one step, in [0, 1]; NaN gives NaN, never a spike.
+        p: probability of a spike in one step; clipped to [0, 1], and NaN gives NaN, never a spike.
         num_steps: number of steps T.
         key: the randomness.
 
@@ -44,7 +44,7 @@ def packed_spikes(p: Float[Array, "*shape"], num_steps: int, *, key: PRNGKeyArra
     A 32nd of the memory, and writing memory is what limits `bernoulli_spikes`. No derivative.
 
     Args:
-        p: probability of a spike in one step, in [0, 1]; NaN never spikes, as a bit has no third value.
+        p: probability of a spike in one step; clipped to [0, 1], and NaN never spikes, as a bit has no third value.
         num_steps: number of steps T; W = ⌈T / 32⌉, and the bits after the last step are 0.
         key: the randomness.
 
@@ -73,7 +73,7 @@ def unpack_spikes(packed: UInt32[Array, "W *shape"], num_steps: int) -> Float[Ar
 
 def _level(p: Float[Array, "*shape"]) -> UInt32[Array, "*shape"]:
     """How many of the 2²⁴ values of a coin are a spike."""
-    return jnp.round(p * 2**24).astype(jnp.uint32)
+    return jnp.round(jnp.clip(p, 0.0, 1.0) * 2**24).astype(jnp.uint32)
 
 
 def _counters(shape: tuple[int, ...]) -> UInt32[Array, "..."]:

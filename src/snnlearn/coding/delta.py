@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -80,8 +82,7 @@ class Delta(AbstractEncoder):
     dt: float = eqx.field(converter=float, default=1e-3)
 
     def __check_init__(self):
-        check_window(self, self.num_steps, self.dt)
-        check_positive(self, threshold=self.threshold)
+        _check(self)
 
     def __call__(self, x: Shaped[Array, "T *n"], *, key: PRNGKeyArray | None = None) -> Float[Array, "T *n 2"]:
         """See the base; deterministic."""
@@ -117,8 +118,7 @@ class SendOnDelta(AbstractEncoder):
     dt: float = eqx.field(converter=float, default=1e-3)
 
     def __check_init__(self):
-        check_window(self, self.num_steps, self.dt)
-        check_positive(self, threshold=self.threshold)
+        _check(self)
 
     def __call__(self, x: Shaped[Array, "T *n"], *, key: PRNGKeyArray | None = None) -> Float[Array, "T *n 2"]:
         """See the base; deterministic."""
@@ -128,6 +128,13 @@ class SendOnDelta(AbstractEncoder):
     def out_shape(self, in_shape: tuple[int, ...]) -> tuple[int, ...]:
         """All axes but the first, which is time; then ON and OFF."""
         return (*_without_time(self, in_shape), 2)
+
+
+def _check(code: Delta | SendOnDelta) -> None:
+    check_window(code, code.num_steps, code.dt)
+    check_positive(code, threshold=code.threshold)
+    if code.initial is not None and not math.isfinite(code.initial):
+        raise SnnlearnError(f"{type(code).__name__}: initial is {code.initial}; give a finite number, or None")
 
 
 def _before(x: Float[Array, "T *n"], initial: float | None) -> Float[Array, "*n"]:

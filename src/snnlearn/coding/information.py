@@ -193,6 +193,27 @@ def bayes_error_estimate(log_joint: Float[Array, "M K"]) -> tuple[float, float]:
     return float(wrong.mean()), float(wrong.std() / np.sqrt(len(wrong)))
 
 
+def mutual_information_estimate(log_joint: Float[Array, "M K"]) -> tuple[float, float]:
+    """Mutual information of class and spikes, bits: the mean of `log₂ K − H(class | spikes)`, K equally likely classes.
+
+    For codes whose outputs are too many to sum over; `bayes_error_estimate` is its companion.
+
+    Args:
+        log_joint: scores of `LogLikelihood` with equal priors, of M samples: classes drawn evenly, or each as often as
+            any other, spikes from their class.
+
+    Returns:
+        The estimate, and its standard error.
+
+    >>> certain = 1e3 * jnp.eye(4)  # the spikes of each class fit no other
+    >>> mutual_information_estimate(certain)
+    (2.0, 0.0)
+    """
+    log_posterior = np.asarray(jax.nn.log_softmax(log_joint, axis=1), np.float64)
+    bits = np.log2(log_joint.shape[1]) + (np.exp(log_posterior) * log_posterior).sum(axis=1) / np.log(2)
+    return float(bits.mean()), float(bits.std() / np.sqrt(len(bits)))
+
+
 def pattern_information(spikes: Shaped[np.ndarray | Array, "M *pattern"]) -> float:
     """Bits that a deterministic code carries about M equally likely values: the entropy of the spike patterns.
 

@@ -45,7 +45,7 @@ class Population(AbstractEncoder):
         beta: sharpness β of the receptive fields, > 0.
 
     Raises:
-        SnnlearnError: if a field is out of range.
+        SnnlearnError: if a field is out of range, or x holds integers though the range is [0, 1].
 
     >>> import jax
     >>> from snnlearn.coding import LinearLatency
@@ -109,6 +109,11 @@ class Population(AbstractEncoder):
 
     def __call__(self, x: Shaped[Array, "*shape"], *, key: PRNGKeyArray) -> Float[Array, "T *out"]:
         """See the base; the key goes to the inner encoder, and the neurons are the last axis."""
+        if jnp.issubdtype(x.dtype, jnp.integer) and (self.low, self.high) == (0.0, 1.0):
+            raise SnnlearnError(
+                f"Population: x has dtype {x.dtype}, but the range is [0, 1]; give low and high of the data, "
+                "for example low=0, high=255"
+            )
         value = jnp.clip(x.astype(jnp.float32), self.low, self.high)
         return self.encoder(gaussian_activations(value, self.centres, self.sigma), key=key)
 

@@ -59,7 +59,7 @@ def spike_at(times: Float[Array, "*shape"], num_steps: int, dt: float) -> Float[
     that the mean time moves as it should; what moves out of the window is lost. A unit that never spikes has none.
 
     Args:
-        times: when to spike, s; `inf` is never, and NaN gives NaN.
+        times: when to spike, s; `inf`, and what is before the window, is never, and NaN gives NaN.
         num_steps: number of steps T; a later spike falls out of the window.
         dt: time step, s.
 

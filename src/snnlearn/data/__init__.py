@@ -6,10 +6,11 @@ checked. Nothing here needs JAX.
 
 from __future__ import annotations
 
-from snnlearn.data.arrays import npz, read_labelled, read_values
+from snnlearn.data.arrays import npz, read_labelled, read_series, read_values
 from snnlearn.data.base import Dataset, Sample, split
 from snnlearn.data.hdf5 import events
 from snnlearn.data.images import digits, fashion_mnist, idx, mnist, read_idx
+from snnlearn.data.spike_events import structured_events, write_events
 from snnlearn.data.synthetic import randman, spike_xor, yin_yang
 
 __all__ = [
@@ -24,8 +25,11 @@ __all__ = [
     "randman",
     "read_idx",
     "read_labelled",
+    "read_series",
     "read_values",
     "spike_xor",
     "split",
+    "structured_events",
+    "write_events",
     "yin_yang",
 ]

@@ -122,6 +122,61 @@ def read_values(path: str | os.PathLike[str]) -> Float32[np.ndarray, " m *shape"
     return x.astype(np.float32, copy=False)
 
 
+def read_series(path: str | os.PathLike[str]) -> Float32[np.ndarray, " m T N"]:
+    r"""Read signals over time, to encode.
+
+    Args:
+        path: An array (`.npy`, or `x` in a `.npz`), `[T]`, `[T, N]` or `[m, T, N]`: m signals of N channels; or a table
+            of one signal (`.csv`), a line for each time and a column for each channel, with or without a header.
+
+    Returns:
+        The signals, `[m, T, N]`, values as they are.
+
+    Raises:
+        SnnlearnError: The file is missing, damaged or of an unknown kind, or holds what is not finite.
+
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp(), "signal.csv")
+    >>> _ = file.write_text("left,right\n0.0,1.0\n0.5,0.5\n")
+    >>> read_series(file).tolist()
+    [[[0.0, 1.0], [0.5, 0.5]]]
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise SnnlearnError(f"{path} is not a file; give a .npy, .npz or .csv file")
+    if path.suffix == ".csv":
+        x = _read_table(path)
+    elif path.suffix in (".npy", ".npz"):
+        content = _load(path)
+        x = _get(content, "x", path) if isinstance(content, dict) else content
+    else:
+        raise SnnlearnError(f"{path} has an unknown kind of name for a signal; give a .npy, .npz or .csv file")
+    if x.ndim not in (1, 2, 3):
+        raise SnnlearnError(f"{path} has shape {x.shape}; give a signal [T] or [T, N], or several, [m, T, N]")
+    x = x[None, :, None] if x.ndim == 1 else x[None] if x.ndim == 2 else x
+    check(Sample(x, np.zeros(x.shape[:1], np.int32)), str(path))
+    return x.astype(np.float32, copy=False)
+
+
+def _read_table(path: Path) -> np.ndarray:
+    rows = [line.split(",") for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    try:
+        return np.array([[float(cell) for cell in row] for row in (rows[1:] if _is_header(rows) else rows)])
+    except ValueError as error:
+        raise SnnlearnError(
+            f"{path} is no table of numbers ({error}); give as many numbers in each line, with commas between them"
+        ) from error
+
+
+def _is_header(rows: list[list[str]]) -> bool:
+    """Whether the first line has a cell that is no number."""
+    try:
+        _ = [float(cell) for row in rows[:1] for cell in row]
+    except ValueError:
+        return True
+    return False
+
+
 def _read_image(path: Path) -> Float32[np.ndarray, "1 height width"]:
     from matplotlib.image import imread  # a slow import that only images need
 

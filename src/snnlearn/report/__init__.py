@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from snnlearn.report.codes import codes_figure, terminal_raster, write_codes_html
+from snnlearn.report.codes import CodeSummary, codes_figure, write_codes_html
 from snnlearn.report.html import write_html
 from snnlearn.report.statement import RiskStatement, state_risk
 from snnlearn.report.summary import Example, LayerSummary, RunSummary
-from snnlearn.report.terminal import print_summary
+from snnlearn.report.terminal import print_summary, terminal_raster
 
 __all__ = [
+    "CodeSummary",
     "Example",
     "LayerSummary",
     "RiskStatement",

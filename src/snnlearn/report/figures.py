@@ -80,6 +80,7 @@ def draw_raster(ax: Axes, spikes: np.ndarray, dt: float, *, color: str = BLUE) -
     """
     num_steps, units = spikes.shape
     half = max(0.4, 0.012 * units)  # a tick must stay visible among very many units
+    width = float(np.clip(160 / num_steps, 0.5, 1.4))  # and ticks of neighbouring steps apart
     for sign, tick_color in ((1, color), (-1, RED)):
         step, unit = np.nonzero(np.sign(spikes) == sign)
         time = _milliseconds(step + 0.5, dt)
@@ -88,7 +89,7 @@ def draw_raster(ax: Axes, spikes: np.ndarray, dt: float, *, color: str = BLUE) -
             np.column_stack([time, time, gap]).ravel(),
             np.column_stack([unit - half, unit + half, gap]).ravel(),
             color=tick_color,
-            linewidth=1.4,
+            linewidth=width,
             solid_capstyle="butt",
             rasterized=step.size > VECTOR_SPIKES,
         )
