@@ -69,8 +69,8 @@ class Network(eqx.Module):
         """The state at rest, layer by layer.
 
         Args:
-            key: random key of the noise, if there are neurons that draw their spikes; None is a fixed one, so that every
-                run meets the same noise.
+            key: random key of the noise, where neurons draw their spikes; None is a fixed one, so that every run meets
+                the same noise.
         """
         rest = tuple(layer.initial_state() for layer in self.layers)
         return _with_noise(rest, jax.random.key(0) if key is None else key)

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from snnlearn._errors import SnnlearnError
@@ -31,13 +30,12 @@ class EscapeNoise(AbstractNeuron):
     r"""Another neuron, whose spikes are drawn: $P(z^t=1\mid\text{past})=p(v^t-v_{th})$.
 
     p is the primitive of the neuron's own surrogate, which is an escape function: `Sigmoid`, `Gaussian` or
-    `ExponentialEscape` (Plesser & Gerstner 2000, doi:10.1162/089976600300015835). So the surrogate derivative is that of
-    the expected spike (Gygax & Zenke 2025, arXiv:2404.14964). Threshold, reset and refractory period are the neuron's.
-    Without a reset, `EscapeNoise(LIF(tau, reset=NoReset()))` is a Poisson neuron, whose rate is a function of its
-    filtered input current.
+    `ExponentialEscape` (Plesser & Gerstner 2000, doi:10.1162/089976600300015835). The surrogate derivative then is that
+    of the expected spike (Gygax & Zenke 2025, arXiv:2404.14964). Threshold, reset and refractory period are the
+    neuron's. Without a reset it is a Poisson neuron, whose rate is a function of its filtered input current.
 
-    The noise comes from a key in the state: `network.initial_state(key=key)` draws it anew. A run from
-    `network.initial_state()` repeats the same noise each time, for each sample.
+    The noise comes from a key in the state: `network.initial_state(key=key)` draws it anew, and learning rules do so
+    for each sample. A run from `network.initial_state()` meets the same noise each time.
 
     Args:
         neuron: the neuron whose threshold becomes noisy.
@@ -57,8 +55,8 @@ class EscapeNoise(AbstractNeuron):
     def __check_init__(self):
         if not isinstance(self.neuron, AbstractSpikingNeuron):
             raise SnnlearnError(
-                f"EscapeNoise: {type(self.neuron).__name__} has no threshold; give a spiking neuron such as LIF, and put "
-                "other wrappers around EscapeNoise"
+                f"EscapeNoise: {type(self.neuron).__name__} has no threshold; give a spiking neuron such as LIF, and "
+                "put other wrappers around EscapeNoise"
             )
         surrogate = self.neuron.surrogate
         if not isinstance(surrogate, AbstractEscape):
