@@ -100,9 +100,9 @@ class EscapeNoise(AbstractNeuron):
         spikes, neuron = self._firing(lambda _: spikes)(current, state.neuron)
         return spikes, EscapeNoiseState(neuron, later)
 
-    def free(self) -> EscapeNoise:
-        """See the base."""
-        return eqx.tree_at(lambda noisy: noisy.neuron, self, self.neuron.free())
+    def free(self) -> AbstractSpikingNeuron:
+        """See the base; it draws nothing."""
+        return self.neuron.free()
 
     def _firing(self, spike: Callable[[Array], Array]) -> AbstractSpikingNeuron:
         """The neuron with another function of `v − v_th` in place of its spike."""

@@ -24,7 +24,7 @@ from snnlearn.neurons import AbstractNeuron, EscapeNoise, EscapeNoiseState
 from snnlearn.rules import traces as tr
 from snnlearn.rules.base import AbstractRule, start_state
 from snnlearn.rules.eligibility import has_presynaptic_traces
-from snnlearn.rules.online import AbstractOnlineRule, no_gradient, stepwise
+from snnlearn.rules.online import AbstractOnlineRule, no_gradient, of_layers, stepwise
 from snnlearn.rules.three_factor import linearised_step
 
 Baseline = Callable[[Float[Array, " B"]], Float[Array, " B"]]
@@ -98,7 +98,7 @@ class XieSeung(AbstractRule):
             tr.accumulated(layer, traces, _of_units(surprise, layer.shape))
             for layer, traces in zip(network.layers, memory.traces, strict=True)
         ]
-        return jnp.mean(losses), Network(tuple(gradient))
+        return jnp.mean(losses), of_layers(network, gradient)
 
 
 class OnlineXieSeung(AbstractOnlineRule):
@@ -238,7 +238,7 @@ def _advance(
     memory, (outputs, losses, factors) = jax.lax.scan(step, memory, (xs, moments))
     closed = [tr.close(*each) for each in zip(plans, network.layers, memory.traces, factors, strict=True)]
     memory = memory._replace(traces=tuple(traces for traces, _ in closed))
-    return memory, outputs, losses, Network(tuple(gradient for _, gradient in closed))
+    return memory, outputs, losses, of_layers(network, (gradient for _, gradient in closed))
 
 
 def _of_units(surprise: Float[Array, " B"], shape: tuple[int, ...]) -> Float[Array, "B *units"]:
