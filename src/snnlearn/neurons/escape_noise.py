@@ -45,8 +45,8 @@ class EscapeNoise(AbstractNeuron):
 
     >>> from snnlearn.neurons import LIF, Sigmoid
     >>> neuron = EscapeNoise(LIF(v_th=0.2, surrogate=Sigmoid(slope=10.0)))
-    >>> spikes, state = neuron(jax.numpy.ones(1000), neuron.initial_state((1000,)))  # v = 0.0488, σ(10 (v − 0.2)) = 0.18
-    >>> round(float(spikes.mean()), 1)
+    >>> spikes, state = neuron(jax.numpy.ones(1000), neuron.initial_state((1000,)))
+    >>> round(float(spikes.mean()), 1)  # v = 0.0488, σ(10 (v − 0.2)) = 0.18
     0.2
     """
 
