@@ -21,6 +21,8 @@ from snnlearn.neurons import (
     Boxcar,
     CubaLIF,
     Delayed,
+    EscapeNoise,
+    ExponentialEscape,
     FastSigmoid,
     Filtered,
     ForwardEuler,
@@ -56,6 +58,7 @@ SURROGATES = [
     MultiGaussian(height=0.8, flank=0.3, sigma=0.4, spread=3.0),
     StraightThrough(),
     Scaled(FastSigmoid(slope=10.0), 10.0),
+    ExponentialEscape(rate=50.0, width=0.3, dt=2e-3),
 ]
 
 # Each reset, refractory period, discretisation and kind of parameter occurs; test_dynamics.py draws their combinations.
@@ -75,6 +78,13 @@ NEURONS = [
     Filtered(ALIF(beta=0.3, reset=ToValue()), tau_syn=ARRAY, synapse=ZeroOrderHold()),
 ]
 
+NOISY = [
+    EscapeNoise(LIF(surrogate=Sigmoid(5.0), v_th=jnp.full(UNITS, 0.8), refractory=HELD)),
+    EscapeNoise(ALIF(tau_mem=ARRAY, surrogate=Gaussian(0.3), reset=NextStep(ToValue(block_gradient=False)))),
+    Delayed(EscapeNoise(CubaLIF(surrogate=ExponentialEscape(50.0, 0.3), refractory=SILENT))),
+    Filtered(EscapeNoise(IF(v_th=2.0, surrogate=Sigmoid(1.0), reset=NoReset())), tau_syn=ARRAY),
+]
+
 INTEGRATORS = [
     LI(tau_mem=7e-3, v_leak=-0.3, resistance=2.0, discretisation=ForwardEuler(), dt=2e-3),
     Delayed(LI(tau_mem=ARRAY, v_leak=jnp.full(UNITS, 0.2), resistance=ARRAY * 50, discretisation=UnitGain())),
@@ -89,6 +99,17 @@ def _name(value):
 @pytest.mark.parametrize("neuron", NEURONS, ids=_name)
 def test_neuron_conforms(neuron):
     check_neuron(neuron, units=UNITS, key=KEY)
+
+
+@pytest.mark.parametrize("neuron", NOISY, ids=_name)
+def test_noisy_neuron_conforms(neuron):
+    check_neuron(neuron, units=UNITS, deterministic=False, key=KEY)
+
+
+def test_a_noisy_neuron_is_alike_in_distribution_only():
+    """Why the suite is told: each unit has noise of its own, which does not move with its current."""
+    with pytest.raises(AssertionError, match="by its place"):
+        check_neuron(NOISY[0], units=UNITS, key=KEY)
 
 
 @pytest.mark.parametrize("neuron", INTEGRATORS, ids=_name)

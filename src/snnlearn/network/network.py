@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from snnlearn._errors import SnnlearnError
@@ -64,9 +65,15 @@ class Network(eqx.Module):
         """The shape of one step's output."""
         return self.layers[-1].shape
 
-    def initial_state(self) -> tuple[LayerState, ...]:
-        """The state at rest, layer by layer."""
-        return tuple(layer.initial_state() for layer in self.layers)
+    def initial_state(self, *, key: PRNGKeyArray | None = None) -> tuple[LayerState, ...]:
+        """The state at rest, layer by layer.
+
+        Args:
+            key: random key of the noise, where neurons draw their spikes; None is a fixed one, so that every run meets
+                the same noise.
+        """
+        rest = tuple(layer.initial_state() for layer in self.layers)
+        return _with_noise(rest, jax.random.key(0) if key is None else key)
 
     def step(
         self, x: Float[Array, "..."], state: tuple[LayerState, ...]
@@ -98,6 +105,16 @@ class Network(eqx.Module):
         """
         activity, state = unroll(self, xs, state)
         return activity.outputs[-1], state
+
+
+def _with_noise(states: Any, key: PRNGKeyArray) -> Any:
+    """The states with fresh noise: another key in place of each that they hold."""
+    leaves, structure = jax.tree.flatten(states)
+    fresh = [
+        jax.random.fold_in(key, number) if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf
+        for number, leaf in enumerate(leaves)
+    ]
+    return jax.tree.unflatten(structure, fresh)
 
 
 Record = Callable[[Any], Any]

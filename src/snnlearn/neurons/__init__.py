@@ -14,6 +14,8 @@ from snnlearn.neurons.discretisation import AbstractDiscretisation as AbstractDi
 from snnlearn.neurons.discretisation import ForwardEuler as ForwardEuler
 from snnlearn.neurons.discretisation import UnitGain as UnitGain
 from snnlearn.neurons.discretisation import ZeroOrderHold as ZeroOrderHold
+from snnlearn.neurons.escape_noise import EscapeNoise as EscapeNoise
+from snnlearn.neurons.escape_noise import EscapeNoiseState as EscapeNoiseState
 from snnlearn.neurons.filtered import Filtered as Filtered
 from snnlearn.neurons.filtered import FilteredState as FilteredState
 from snnlearn.neurons.integrate_and_fire import IF as IF
@@ -30,9 +32,11 @@ from snnlearn.neurons.resets import NextStep as NextStep
 from snnlearn.neurons.resets import NoReset as NoReset
 from snnlearn.neurons.resets import Subtract as Subtract
 from snnlearn.neurons.resets import ToValue as ToValue
+from snnlearn.neurons.surrogates import AbstractEscape as AbstractEscape
 from snnlearn.neurons.surrogates import AbstractSurrogate as AbstractSurrogate
 from snnlearn.neurons.surrogates import Atan as Atan
 from snnlearn.neurons.surrogates import Boxcar as Boxcar
+from snnlearn.neurons.surrogates import ExponentialEscape as ExponentialEscape
 from snnlearn.neurons.surrogates import FastSigmoid as FastSigmoid
 from snnlearn.neurons.surrogates import Gaussian as Gaussian
 from snnlearn.neurons.surrogates import MultiGaussian as MultiGaussian

@@ -21,7 +21,9 @@ from snnlearn.neurons.surrogates import AbstractSurrogate
 NUM_STEPS = 8
 
 
-def check_neuron(neuron: AbstractNeuron, *, units: int = 5, spiking: bool = True, key: PRNGKeyArray) -> None:
+def check_neuron(
+    neuron: AbstractNeuron, *, units: int = 5, spiking: bool = True, deterministic: bool = True, key: PRNGKeyArray
+) -> None:
     """Check a neuron's laws on random currents, from 1/10 to 100 in strength, one for each unit.
 
     Shape and dtype; under `jit`, `vmap` and `scan`, and in pieces, a sequence is what a plain loop gives; spikes are 0
@@ -32,6 +34,8 @@ def check_neuron(neuron: AbstractNeuron, *, units: int = 5, spiking: bool = True
         neuron: the neuron.
         units: how many of them; the size of its arrays, if it has any.
         spiking: whether its output must be spikes; False where it is the membrane.
+        deterministic: whether it draws nothing at random; False where each unit has noise of its own, so that units are
+            alike in distribution only, which is not checked.
         key: randomness of the currents.
 
     Raises:
@@ -56,10 +60,11 @@ def check_neuron(neuron: AbstractNeuron, *, units: int = 5, spiking: bool = True
     pieces = _scan_in_pieces(neuron, currents)
     _same(pieces, (outputs, membranes), f"{name} under jit, vmap and scan, in two pieces, differs from a plain loop")
 
-    order = np.roll(np.arange(units), 1)
-    permuted = jax.tree.map(lambda leaf: leaf[order] if jnp.shape(leaf) == (units,) else leaf, neuron)
-    outputs_permuted, _ = _scan_in_pieces(permuted, currents[..., order])
-    _same(outputs_permuted, outputs[..., order], f"{name} treats a unit by its place among the others")
+    if deterministic:
+        order = np.roll(np.arange(units), 1)
+        permuted = jax.tree.map(lambda leaf: leaf[order] if jnp.shape(leaf) == (units,) else leaf, neuron)
+        outputs_permuted, _ = _scan_in_pieces(permuted, currents[..., order])
+        _same(outputs_permuted, outputs[..., order], f"{name} treats a unit by its place among the others")
 
     _check_derivatives(neuron, currents[0], name)
     _check_free(neuron, currents, name, spiking=spiking)

@@ -46,6 +46,10 @@ class AbstractSurrogate(eqx.Module):
         return spike(x)
 
 
+class AbstractEscape(AbstractSurrogate):
+    """A surrogate whose primitive is a probability: that of a spike at `x`, where the threshold is noisy."""
+
+
 class FastSigmoid(AbstractSurrogate):
     """$1/(1+k|x|)^2$, the derivative of $x/(1+k|x|)$ (Zenke & Ganguli 2018, doi:10.1162/neco_a_01086).
 
@@ -70,7 +74,7 @@ class FastSigmoid(AbstractSurrogate):
         return 1 / jnp.square(1 + self.slope * jnp.abs(x))
 
 
-class Sigmoid(AbstractSurrogate):
+class Sigmoid(AbstractEscape):
     r"""$k\,\sigma(kx)(1-\sigma(kx))$, the derivative of the logistic function $\sigma(kx)$.
 
     Args:
@@ -160,7 +164,7 @@ class Boxcar(AbstractSurrogate):
         return self.height * (jnp.abs(x) <= self.width / 2).astype(x.dtype)
 
 
-class Gaussian(AbstractSurrogate):
+class Gaussian(AbstractEscape):
     r"""The normal density $\mathcal N(x; 0, \sigma)$, the derivative of its distribution function.
 
     Args:
@@ -179,6 +183,39 @@ class Gaussian(AbstractSurrogate):
     def pseudo_derivative(self, x: Float[Array, "*n"]) -> Float[Array, "*n"]:
         """See the base."""
         return norm.pdf(x / self.sigma) / self.sigma
+
+
+class ExponentialEscape(AbstractEscape):
+    r"""$\rho\,dt\,e^{-\rho\,dt}/w$, the derivative of $1-e^{-\rho\,dt}$ with the escape rate $\rho=\rho_0e^{x/w}$.
+
+    The chance of a spike within one step, if the rate is ρ in it (Jolivet, Rauch, Lüscher & Gerstner 2006,
+    doi:10.1007/s10827-006-7074-5).
+
+    Args:
+        rate: $\rho_0$, the rate at threshold, Hz, > 0.
+        width: $w$, by how much the membrane rises for a rate e times as high, > 0, in the unit of the membrane.
+        dt: time step, s, > 0.
+    """
+
+    rate: float = 100.0
+    width: float = 0.2
+    dt: float = 1e-3
+
+    def __check_init__(self):
+        check_positive(self, rate=self.rate, width=self.width, dt=self.dt)
+
+    def _expected(self, x: Float[Array, "*n"]) -> Float[Array, "*n"]:
+        """ρ dt; far above threshold, where a spike is certain, it is kept from overflow."""
+        return self.rate * self.dt * jnp.exp(jnp.minimum(x / self.width, 50.0))
+
+    def primitive(self, x: Float[Array, "*n"]) -> Float[Array, "*n"]:
+        """See the base."""
+        return -jnp.expm1(-self._expected(x))
+
+    def pseudo_derivative(self, x: Float[Array, "*n"]) -> Float[Array, "*n"]:
+        """See the base."""
+        expected = self._expected(x)
+        return expected * jnp.exp(-expected) / self.width
 
 
 class MultiGaussian(AbstractSurrogate):

@@ -16,6 +16,10 @@ from snnlearn.rules.ottt import OTTT as OTTT
 from snnlearn.rules.perturbation import EvolutionStrategy as EvolutionStrategy
 from snnlearn.rules.perturbation import NodePerturbation as NodePerturbation
 from snnlearn.rules.perturbation import WeightPerturbation as WeightPerturbation
+from snnlearn.rules.reinforcement import OnlineXieSeung as OnlineXieSeung
+from snnlearn.rules.reinforcement import XieSeung as XieSeung
+from snnlearn.rules.reinforcement import leave_one_out as leave_one_out
+from snnlearn.rules.reinforcement import no_baseline as no_baseline
 from snnlearn.rules.rtrl import RTRL as RTRL
 from snnlearn.rules.superspike import SuperSpike as SuperSpike
 from snnlearn.rules.truncated import TruncatedBPTT as TruncatedBPTT

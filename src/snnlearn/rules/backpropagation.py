@@ -36,4 +36,4 @@ class BPTT(AbstractRule):
         key: PRNGKeyArray,
     ) -> tuple[Float[Array, ""], Network]:
         """See the base."""
-        return eqx.filter_value_and_grad(mean_loss)(network, loss, inputs, targets)
+        return eqx.filter_value_and_grad(mean_loss)(network, loss, inputs, targets, key=key)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
 from snnlearn.losses import AbstractLoss
-from snnlearn.network import Network, unroll
+from snnlearn.network import LayerState, Network, unroll
 
 
 class AbstractRule(eqx.Module):
@@ -36,7 +36,7 @@ class AbstractRule(eqx.Module):
             loss: the loss of one sample.
             inputs: encoded data, `[B, T, *in_shape]`.
             targets: what the loss takes, `[B, ...]`.
-            key: random key; deterministic rules ignore it.
+            key: random key of the rule's draws and of the network's noise, if there are any.
 
         Returns:
             the mean loss, and a gradient of the network's own structure, with None where the network has no parameter.
@@ -44,13 +44,26 @@ class AbstractRule(eqx.Module):
 
 
 def mean_loss(
-    network: Network, loss: AbstractLoss, inputs: Float[Array, "B T ..."], targets: Shaped[Array, "B ..."]
+    network: Network,
+    loss: AbstractLoss,
+    inputs: Float[Array, "B T ..."],
+    targets: Shaped[Array, "B ..."],
+    *,
+    key: PRNGKeyArray,
 ) -> Float[Array, ""]:
     """The mean loss over a batch."""
 
-    def one(xs, target):
-        activity, _ = unroll(network, xs)
+    def one(xs, target, state):
+        activity, _ = unroll(network, xs, state)
         return loss(activity.outputs, target)
 
     # Time first, as the scan over time wants it: otherwise every layer's sequence is copied to and fro.
-    return jnp.mean(jax.vmap(one, in_axes=(1, 0))(jnp.swapaxes(inputs, 0, 1), targets))
+    rest = start_state(network, len(inputs), key=key)
+    return jnp.mean(jax.vmap(one, in_axes=(1, 0, 0))(jnp.swapaxes(inputs, 0, 1), targets, rest))
+
+
+def start_state(network: Network, batch_size: int, *, key: PRNGKeyArray) -> tuple[LayerState, ...]:
+    """The network's state at rest, for a batch side by side, where neurons draw their spikes with noise for each."""
+    # A branch of the key that no rule takes for its own draws.
+    keys = jax.random.split(jax.random.fold_in(key, 2**32 - 1), batch_size)
+    return jax.vmap(lambda key: network.initial_state(key=key))(keys)

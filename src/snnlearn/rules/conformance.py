@@ -21,7 +21,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 from snnlearn.losses import AbstractLoss
 from snnlearn.network import Network, unroll
 from snnlearn.neurons import AbstractSpikingNeuron, core
-from snnlearn.rules.base import AbstractRule
+from snnlearn.rules.base import AbstractRule, start_state
 
 
 def check_rule(
@@ -36,9 +36,10 @@ def check_rule(
 ) -> None:
     """Check a rule's laws on a network, a loss and a batch.
 
-    The loss is the mean of the samples' losses; the gradient has the structure, the shapes and the types of the
-    network's parameters and is finite; all under `jit`, and the same key gives the same. A deterministic rule ignores
-    its key, and its gradient of a batch is the mean of its gradients of the samples.
+    The loss is the mean of the samples' losses, with the key's noise where neurons draw their spikes; the gradient has
+    the structure, the shapes and the types of the network's parameters and is finite; all under `jit`, and the same key
+    gives the same. A deterministic rule ignores its key, and its gradient of a batch is the mean of its gradients of
+    the samples.
 
     Args:
         rule: the rule.
@@ -46,14 +47,14 @@ def check_rule(
         loss: a loss that the rule accepts.
         inputs: encoded data, `[B, T, *in_shape]`, B ≥ 2.
         targets: what the loss takes, `[B, ...]`.
-        deterministic: whether the rule draws nothing at random.
+        deterministic: whether rule and network draw nothing at random.
         key: randomness of the rule.
 
     Raises:
         AssertionError: with a sentence that names the law, or that says that the network is silent.
     """
     name = type(rule).__name__
-    outputs, losses = _evaluate(network, loss, inputs, targets)
+    outputs, losses = _evaluate(network, loss, inputs, targets, key)
     for number, (layer, output) in enumerate(zip(network.layers, outputs, strict=True), start=1):
         spiking = isinstance(core(layer.neuron), AbstractSpikingNeuron)
         _demand(not spiking or bool(output.any()), f"layer {number} is silent, so that nothing is checked")
@@ -81,8 +82,11 @@ def check_rule(
 
 
 @eqx.filter_jit
-def _evaluate(network: Network, loss: AbstractLoss, inputs: Array, targets: Array) -> tuple[Any, Array]:
-    outputs = jax.vmap(lambda xs: unroll(network, xs)[0].outputs)(inputs)
+def _evaluate(
+    network: Network, loss: AbstractLoss, inputs: Array, targets: Array, key: PRNGKeyArray
+) -> tuple[Any, Array]:
+    rest = start_state(network, len(inputs), key=key)
+    outputs = jax.vmap(lambda xs, state: unroll(network, xs, state)[0].outputs)(inputs, rest)
     return outputs, jax.vmap(loss)(outputs, targets)
 
 

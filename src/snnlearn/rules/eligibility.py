@@ -23,6 +23,7 @@ from snnlearn.neurons import (
     AbstractNeuron,
     AbstractSpikingNeuron,
     CubaLIF,
+    EscapeNoise,
     NextStep,
     NoReset,
     SilentRefractory,
@@ -56,6 +57,8 @@ def has_presynaptic_traces(neuron: AbstractNeuron) -> bool:
     >>> [has_presynaptic_traces(neuron) for neuron in (LIF(), ALIF(), LIF(reset=ToValue()))]
     [True, False, False]
     """
+    if isinstance(neuron, EscapeNoise):
+        return has_presynaptic_traces(neuron.neuron)
     if not isinstance(neuron, (LI, IF, LIF, CubaLIF)) or jax.tree.leaves(eqx.filter(neuron, eqx.is_array)):
         return False
     if not isinstance(neuron, AbstractSpikingNeuron):

@@ -59,7 +59,7 @@ class ForwardGradient(AbstractRule):
         parameters, constants = eqx.partition(network, eqx.is_inexact_array)
 
         def of(parameters):
-            return mean_loss(eqx.combine(parameters, constants), loss, inputs, targets)
+            return mean_loss(eqx.combine(parameters, constants), loss, inputs, targets, key=key)
 
         def along(key):
             tangent = drawn_like(parameters, self.draw, key=key)

@@ -14,7 +14,6 @@ from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 from snnlearn._errors import SnnlearnError
 from snnlearn.losses import AbstractFilteredLoss, AbstractLoss, AbstractStepwiseLoss, RateBand, StepwiseSum, Sum
 from snnlearn.network import Layer, Network
-from snnlearn.network.layer import LayerState
 from snnlearn.rules.base import AbstractRule
 
 
@@ -31,13 +30,14 @@ class AbstractOnlineRule(AbstractRule):
         """How many steps to take at once, when nobody else decides: memory grows with it."""
 
     @abstractmethod
-    def start(self, network: Network, loss: AbstractLoss, batch_size: int) -> Any:
+    def start(self, network: Network, loss: AbstractLoss, batch_size: int, *, key: PRNGKeyArray) -> Any:
         """The memory before the first step.
 
         Args:
             network: the network.
             loss: the loss of one sample.
             batch_size: B, samples side by side.
+            key: random key of all that is drawn on the way.
 
         Raises:
             SnnlearnError: if the rule is not defined for this network or this loss, with the rule that is.
@@ -87,7 +87,7 @@ class AbstractOnlineRule(AbstractRule):
 
         whole = num_steps // size * size
         blocks = jax.tree.map(lambda a: a[:whole].reshape(-1, size, *a.shape[1:]), (xs, moments))
-        carry, _ = jax.lax.scan(advance, (self.start(network, loss, len(inputs)), nothing), blocks)
+        carry, _ = jax.lax.scan(advance, (self.start(network, loss, len(inputs), key=key), nothing), blocks)
         if whole < num_steps:
             carry, _ = advance(carry, jax.tree.map(lambda a: a[whole:], (xs, moments)))
         memory, total = carry
@@ -136,11 +136,6 @@ def stepwise(rule: AbstractRule, loss: AbstractLoss) -> AbstractStepwiseLoss:
         f"{type(rule).__name__} takes a loss of the output in each step alone, such as StepwiseCrossEntropy or "
         f"MeanSquaredError; {type(loss).__name__} also looks at filtered spikes or firing rates; use BPTT"
     )
-
-
-def start_state(network: Network, batch_size: int) -> tuple[LayerState, ...]:
-    """The network's state at rest, for a batch side by side."""
-    return jax.tree.map(lambda leaf: jnp.repeat(leaf[None], batch_size, axis=0), network.initial_state())
 
 
 def no_gradient(network: Network) -> tuple[Float[Array, ""], Network]:

@@ -13,9 +13,9 @@ from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import check_positive
 from snnlearn.losses import AbstractLoss
 from snnlearn.network import Layer, Network
-from snnlearn.rules.base import AbstractRule, mean_loss
+from snnlearn.rules.base import AbstractRule, mean_loss, start_state
 from snnlearn.rules.forward_gradient import drawn_like
-from snnlearn.rules.online import of_layers, start_state
+from snnlearn.rules.online import of_layers
 
 
 class WeightPerturbation(AbstractRule):
@@ -55,7 +55,8 @@ class WeightPerturbation(AbstractRule):
             return jax.tree.map(lambda psi: (plus - minus) / (2 * self.sigma**2) * psi, noise)
 
         estimates = jax.lax.map(estimate, jax.random.split(key, self.num_samples))
-        return mean_loss(network, loss, inputs, targets), jax.tree.map(lambda g: jnp.mean(g, axis=0), estimates)
+        value = mean_loss(network, loss, inputs, targets, key=key)
+        return value, jax.tree.map(lambda g: jnp.mean(g, axis=0), estimates)
 
 
 class EvolutionStrategy(AbstractRule):
@@ -103,7 +104,8 @@ class EvolutionStrategy(AbstractRule):
         ranks = jnp.argsort(jnp.argsort(fitness)).astype(fitness.dtype) / (len(fitness) - 1) - 0.5
         plus, minus = jnp.split(ranks, 2)
         estimates = jax.lax.map(weighted, (keys, (plus - minus) / (2 * self.sigma)))
-        return mean_loss(network, loss, inputs, targets), jax.tree.map(lambda g: jnp.mean(g, axis=0), estimates)
+        value = mean_loss(network, loss, inputs, targets, key=key)
+        return value, jax.tree.map(lambda g: jnp.mean(g, axis=0), estimates)
 
 
 class NodePerturbation(AbstractRule):
@@ -147,11 +149,12 @@ class NodePerturbation(AbstractRule):
                     f"{number} has; make them constants, or use WeightPerturbation or BPTT"
                 )
         xs = jnp.swapaxes(inputs, 0, 1)
-        undisturbed = jax.vmap(loss)(_disturbed(network, xs, 0.0, key), targets)
+        rest = start_state(network, len(inputs), key=key)
+        undisturbed = jax.vmap(loss)(_disturbed(network, rest, xs, 0.0, key), targets)
 
         def estimate(key):
-            change = jax.vmap(loss)(_disturbed(network, xs, self.sigma, key), targets) - undisturbed
-            return _correlated(network, xs, self.sigma, change / (self.sigma**2 * len(inputs)), key)
+            change = jax.vmap(loss)(_disturbed(network, rest, xs, self.sigma, key), targets) - undisturbed
+            return _correlated(network, rest, xs, self.sigma, change / (self.sigma**2 * len(inputs)), key)
 
         estimates = jax.lax.map(estimate, jax.random.split(key, self.num_samples))
         return jnp.mean(undisturbed), jax.tree.map(lambda g: jnp.mean(g, axis=0), estimates)
@@ -173,7 +176,7 @@ def _step_disturbed(
 
 
 def _disturbed(
-    network: Network, xs: Float[Array, "T B ..."], sigma: float, key: PRNGKeyArray
+    network: Network, rest: Any, xs: Float[Array, "T B ..."], sigma: float, key: PRNGKeyArray
 ) -> tuple[Float[Array, "B T ..."], ...]:
     """What each layer gives."""
 
@@ -182,12 +185,17 @@ def _disturbed(
         states, outputs, _, _ = _step_disturbed(network, states, x, sigma, k)
         return states, outputs
 
-    _, outputs = jax.lax.scan(step, start_state(network, xs.shape[1]), (xs, jax.random.split(key, len(xs))))
+    _, outputs = jax.lax.scan(step, rest, (xs, jax.random.split(key, len(xs))))
     return tuple(jnp.swapaxes(output, 0, 1) for output in outputs)
 
 
 def _correlated(
-    network: Network, xs: Float[Array, "T B ..."], sigma: float, weights: Float[Array, " B"], key: PRNGKeyArray
+    network: Network,
+    rest: Any,
+    xs: Float[Array, "T B ..."],
+    sigma: float,
+    weights: Float[Array, " B"],
+    key: PRNGKeyArray,
 ) -> Network:
     """The same run once more, with the sum over time and samples of weight × noise × presynaptic activity."""
     zero = jax.tree.map(jnp.zeros_like, eqx.filter(network, eqx.is_inexact_array))
@@ -213,8 +221,7 @@ def _correlated(
         ]
         return (states, jax.tree.map(jnp.add, total, of_layers(network, parts))), None
 
-    carry = start_state(network, xs.shape[1]), zero
-    (_, total), _ = jax.lax.scan(step, carry, (xs, jax.random.split(key, len(xs))))
+    (_, total), _ = jax.lax.scan(step, (rest, zero), (xs, jax.random.split(key, len(xs))))
     return total
 
 
@@ -228,8 +235,8 @@ def _opposite_pair(
 ) -> tuple[Network, Array, Array]:
     """A disturbance of the parameters, and the mean loss with it and with its opposite."""
     noise = _noise(network, sigma, key)
-    plus = mean_loss(eqx.apply_updates(network, noise), loss, inputs, targets)
-    minus = mean_loss(eqx.apply_updates(network, jax.tree.map(jnp.negative, noise)), loss, inputs, targets)
+    plus = mean_loss(eqx.apply_updates(network, noise), loss, inputs, targets, key=key)
+    minus = mean_loss(eqx.apply_updates(network, jax.tree.map(jnp.negative, noise)), loss, inputs, targets, key=key)
     return noise, plus, minus
 
 

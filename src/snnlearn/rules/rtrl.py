@@ -8,11 +8,12 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from snnlearn.losses import AbstractLoss
 from snnlearn.network import Network
-from snnlearn.rules.online import AbstractOnlineRule, no_gradient, start_state, stepwise
+from snnlearn.rules.base import start_state
+from snnlearn.rules.online import AbstractOnlineRule, no_gradient, stepwise
 
 
 class RTRL(AbstractOnlineRule):
@@ -37,12 +38,14 @@ class RTRL(AbstractOnlineRule):
         """See the base: any serves."""
         return 1
 
-    def start(self, network: Network, loss: AbstractLoss, batch_size: int) -> tuple[Any, Float[Array, "B S P"]]:
+    def start(
+        self, network: Network, loss: AbstractLoss, batch_size: int, *, key: PRNGKeyArray
+    ) -> tuple[Any, Float[Array, "B S P"]]:
         """See the base: the state, and the influence."""
         stepwise(self, loss)
         reals, _ = ravel_pytree(eqx.filter(network.initial_state(), eqx.is_inexact_array))
         parameters, _ = ravel_pytree(eqx.filter(network, eqx.is_inexact_array))
-        return start_state(network, batch_size), jnp.zeros((batch_size, reals.size, parameters.size))
+        return start_state(network, batch_size, key=key), jnp.zeros((batch_size, reals.size, parameters.size))
 
     def advance(
         self,

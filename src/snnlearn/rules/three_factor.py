@@ -7,15 +7,16 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from snnlearn.losses import AbstractFilteredLoss, AbstractLoss, Kernel
 from snnlearn.network import Network
 from snnlearn.rules import traces as tr
+from snnlearn.rules.base import start_state
 from snnlearn.rules.eligibility import carrier
 from snnlearn.rules.feedback import AbstractFeedback, StoredFeedback
 from snnlearn.rules.local import Local, linearise
-from snnlearn.rules.online import AbstractOnlineRule, no_gradient, of_layers, parts, start_state
+from snnlearn.rules.online import AbstractOnlineRule, no_gradient, of_layers, parts
 
 BATCH = Local(2, 1, 2, 1, 0, 1)  # pyright: ignore[reportArgumentType]
 """Where the batch goes in the derivatives of a step: just before the units."""
@@ -35,6 +36,27 @@ class Memory(NamedTuple):
     traces: tuple[tr.LayerTraces, ...]
     output: Float[Array, "F B *out"]
     counts: tuple[Float[Array, "B ..."], ...]
+
+
+Inputs = tuple[Float[Array, "B ..."], Float[Array, "B ..."] | None]
+"""Of a layer's input synapses, and of its recurrent ones."""
+
+
+def linearised_step(
+    network: Network, states: Any, x: Float[Array, "B ..."]
+) -> tuple[Any, tuple[Inputs, ...], tuple[Local, ...], tuple[Float[Array, "B ..."], ...]]:
+    """One step of a batch: states, and each layer's inputs, derivatives and output."""
+    after, inputs, local, outputs = [], [], [], []
+    for layer, state in zip(network.layers, states, strict=True):
+        inputs.append((x, state.output))
+        current = jax.vmap(layer.current)(x, state)
+        x, neuron, derivatives = jax.vmap(
+            lambda current, state, neuron=layer.neuron: linearise(neuron, current, state), out_axes=(0, 0, BATCH)
+        )(current, state.neuron)
+        after.append(state._replace(neuron=neuron, output=None if layer.recurrent is None else x))
+        local.append(derivatives)
+        outputs.append(x)
+    return tuple(after), tuple(inputs), tuple(local), tuple(outputs)
 
 
 class AbstractThreeFactorRule(AbstractOnlineRule):
@@ -64,13 +86,13 @@ class AbstractThreeFactorRule(AbstractOnlineRule):
         """See the base: enough for the products of a block to be worth their while."""
         return 25
 
-    def start(self, network: Network, loss: AbstractLoss, batch_size: int) -> Memory:
+    def start(self, network: Network, loss: AbstractLoss, batch_size: int, *, key: PRNGKeyArray) -> Memory:
         """See the base."""
         plans, loss_parts = _plans(self, network, loss), parts(self, loss)
         for plan, layer in zip(plans, network.layers, strict=True):
             tr.check_synapses(type(self).__name__, plan, layer)
         return Memory(
-            state=start_state(network, batch_size),
+            state=start_state(network, batch_size, key=key),
             traces=tuple(tr.at_rest(p, layer, batch_size) for p, layer in zip(plans, network.layers, strict=True)),
             output=_output_kernel(loss_parts.steps).at_rest((batch_size, *network.out_shape)),
             counts=tuple(jnp.zeros((batch_size, *layer.shape)) for layer in network.layers[:-1] if loss_parts.rates),
@@ -87,27 +109,17 @@ class AbstractThreeFactorRule(AbstractOnlineRule):
         def step(carry, now):
             memory, value = carry
             x, moment = now
-            inputs, states, local, outputs = [], [], [], []
-            for layer, state in zip(layers, memory.state, strict=True):
-                inputs.append((x, state.output))
-                current = jax.vmap(layer.current)(x, state)
-                x, neuron, derivatives = jax.vmap(
-                    lambda current, state, neuron=layer.neuron: linearise(neuron, current, state),
-                    out_axes=(0, 0, BATCH),
-                )(current, state.neuron)
-                states.append(state._replace(neuron=neuron, output=None if layer.recurrent is None else x))
-                local.append(derivatives)
-                outputs.append(x)
-            seen, filtered = output_kernel.step(x, memory.output)
+            states, inputs, local, outputs = linearised_step(network, memory.state, x)
+            seen, filtered = output_kernel.step(outputs[-1], memory.output)
             values, errors = jax.vmap(jax.value_and_grad(per_step.at_step))(seen, moment)
             errors = errors / batch_size
-            signals = jax.vmap(self.feedback, in_axes=(None, 0, 0))(network, errors, self.responses(tuple(local)))
+            signals = jax.vmap(self.feedback, in_axes=(None, 0, 0))(network, errors, self.responses(local))
             stepped = [
                 tr.step(*each)
                 for each in zip(plans, layers, memory.traces, local, inputs, (*signals, errors), strict=True)
             ]
             counts = tuple(n + z for n, z in zip(memory.counts, outputs, strict=False))
-            memory = Memory(tuple(states), tuple(traces for traces, _ in stepped), filtered, counts)
+            memory = Memory(states, tuple(traces for traces, _ in stepped), filtered, counts)
             return (memory, value + jnp.mean(values)), [factors for _, factors in stepped]
 
         (memory, value), factors = jax.lax.scan(step, (memory, jnp.zeros(())), (xs, moments))

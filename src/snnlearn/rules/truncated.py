@@ -7,12 +7,13 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from snnlearn._errors import SnnlearnError
 from snnlearn.losses import AbstractLoss
 from snnlearn.network import Network, unroll
-from snnlearn.rules.online import AbstractOnlineRule, no_gradient, start_state, stepwise
+from snnlearn.rules.base import start_state
+from snnlearn.rules.online import AbstractOnlineRule, no_gradient, stepwise
 
 
 class TruncatedBPTT(AbstractOnlineRule):
@@ -47,10 +48,10 @@ class TruncatedBPTT(AbstractOnlineRule):
         """See the base."""
         return self.steps
 
-    def start(self, network: Network, loss: AbstractLoss, batch_size: int) -> Any:
+    def start(self, network: Network, loss: AbstractLoss, batch_size: int, *, key: PRNGKeyArray) -> Any:
         """See the base."""
         stepwise(self, loss)
-        return start_state(network, batch_size)
+        return start_state(network, batch_size, key=key)
 
     def advance(
         self, network: Network, loss: AbstractLoss, memory: Any, xs: Float[Array, "K B ..."], moments: Any

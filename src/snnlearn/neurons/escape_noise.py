@@ -1,0 +1,111 @@
+"""A neuron that spikes at random, the more likely the higher its membrane."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from snnlearn._errors import SnnlearnError
+from snnlearn.neurons.base import AbstractNeuron, AbstractSpikingNeuron
+from snnlearn.neurons.surrogates import AbstractEscape, ExponentialEscape
+
+
+class EscapeNoiseState(NamedTuple):
+    """The neuron's state, and the random key of its next spikes."""
+
+    neuron: Any
+    key: PRNGKeyArray
+
+    @property
+    def v(self) -> Any:
+        """The neuron's membrane; any leaf in its place, since a tree may be mapped by it."""
+        return self.neuron.v
+
+
+class EscapeNoise(AbstractNeuron):
+    r"""Another neuron, whose spikes are drawn: $P(z^t=1\mid\text{past})=p(v^t-v_{th})$.
+
+    p is the primitive of the neuron's own surrogate, which is an escape function: `Sigmoid`, `Gaussian` or
+    `ExponentialEscape` (Plesser & Gerstner 2000, doi:10.1162/089976600300015835). The surrogate derivative then is that
+    of the expected spike (Gygax & Zenke 2025, arXiv:2404.14964). Threshold, reset and refractory period are the
+    neuron's. Without a reset it is a Poisson neuron, whose rate is a function of its filtered input current.
+
+    The noise comes from a key in the state: `network.initial_state(key=key)` draws it anew, and learning rules do so
+    for each sample. A run from `network.initial_state()` meets the same noise each time.
+
+    Args:
+        neuron: the neuron whose threshold becomes noisy.
+
+    Raises:
+        SnnlearnError: if its surrogate is no escape function, or one for another time step.
+
+    >>> from snnlearn.neurons import LIF, Sigmoid
+    >>> neuron = EscapeNoise(LIF(v_th=0.2, surrogate=Sigmoid(slope=10.0)))
+    >>> spikes, state = neuron(jax.numpy.ones(1000), neuron.initial_state((1000,)))
+    >>> round(float(spikes.mean()), 1)  # v = 0.0488, σ(10 (v − 0.2)) = 0.18
+    0.2
+    """
+
+    neuron: AbstractSpikingNeuron
+
+    def __check_init__(self):
+        if not isinstance(self.neuron, AbstractSpikingNeuron):
+            raise SnnlearnError(
+                f"EscapeNoise: {type(self.neuron).__name__} has no threshold; give a spiking neuron such as LIF, and "
+                "put other wrappers around EscapeNoise"
+            )
+        surrogate = self.neuron.surrogate
+        if not isinstance(surrogate, AbstractEscape):
+            raise SnnlearnError(
+                f"EscapeNoise: the surrogate {type(surrogate).__name__} is the derivative of no probability; give "
+                f"{type(self.neuron).__name__} an escape function: Sigmoid, Gaussian or ExponentialEscape"
+            )
+        if isinstance(surrogate, ExponentialEscape) and surrogate.dt != self.dt:
+            raise SnnlearnError(
+                f"EscapeNoise: ExponentialEscape has dt = {surrogate.dt} s and the neuron {self.dt} s; make them equal"
+            )
+
+    @property
+    def dt(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The neuron's time step, s."""
+        return self.neuron.dt
+
+    def initial_state(self, shape: tuple[int, ...]) -> EscapeNoiseState:
+        """See the base."""
+        return EscapeNoiseState(self.neuron.initial_state(shape), jax.random.key(0))
+
+    def __call__(
+        self, current: Float[Array, "*units"], state: EscapeNoiseState
+    ) -> tuple[Float[Array, "*units"], EscapeNoiseState]:
+        """See the base."""
+        _, now = jax.random.split(state.key)
+        p = self.probability(current, state)
+        spikes = jax.random.bernoulli(now, p).astype(p.dtype)
+        return self.given(spikes + (p - jax.lax.stop_gradient(p)), current, state)
+
+    def probability(self, current: Float[Array, "*units"], state: EscapeNoiseState) -> Float[Array, "*units"]:
+        """The probability of a spike in this step; 0 for units that are refractory."""
+        p, _ = self._firing(self.neuron.surrogate.primitive)(current, state.neuron)
+        return p
+
+    def given(
+        self, spikes: Float[Array, "*units"], current: Float[Array, "*units"], state: EscapeNoiseState
+    ) -> tuple[Float[Array, "*units"], EscapeNoiseState]:
+        """The step in which the spikes are these: output, and what they leave behind."""
+        later, _ = jax.random.split(state.key)
+        spikes, neuron = self._firing(lambda _: spikes)(current, state.neuron)
+        return spikes, EscapeNoiseState(neuron, later)
+
+    def free(self) -> AbstractSpikingNeuron:
+        """See the base; it draws nothing."""
+        return self.neuron.free()
+
+    def _firing(self, spike: Callable[[Array], Array]) -> AbstractSpikingNeuron:
+        """The neuron with another function of `v − v_th` in place of its spike."""
+        return eqx.tree_at(
+            lambda neuron: neuron.surrogate, self.neuron, spike, is_leaf=lambda node: isinstance(node, AbstractEscape)
+        )

@@ -1,0 +1,246 @@
+r"""Learning from reward alone: the fluctuations of irregular spikes, correlated with the reward.
+
+$\nabla E[\mathcal L]=E[(\mathcal L-b)\,e]$ with $e=\sum_t\nabla\log P(z^t\mid\text{past})$, for whatever baseline b
+does not depend on the sample's spikes (Williams 1992, doi:10.1007/BF00992696). Given the spikes, units do not act on
+each other, so that e is an eligibility trace: each synapse keeps its own, and all that it is told is the reward.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray, Shaped
+
+from snnlearn._errors import SnnlearnError
+from snnlearn._parameters import check_positive
+from snnlearn.losses import AbstractLoss, Kernel
+from snnlearn.network import Network
+from snnlearn.neurons import AbstractNeuron, EscapeNoise, EscapeNoiseState
+from snnlearn.rules import traces as tr
+from snnlearn.rules.base import AbstractRule, start_state
+from snnlearn.rules.eligibility import has_presynaptic_traces
+from snnlearn.rules.online import AbstractOnlineRule, no_gradient, of_layers, stepwise
+from snnlearn.rules.three_factor import linearised_step
+
+Baseline = Callable[[Float[Array, " B"]], Float[Array, " B"]]
+"""What is subtracted from the losses of a batch, `[B]`: of each sample, a number that does not depend on its spikes."""
+
+
+def no_baseline(losses: Float[Array, " B"]) -> Float[Array, " B"]:
+    """Nothing."""
+    return jnp.zeros_like(losses)
+
+
+def leave_one_out(losses: Float[Array, " B"]) -> Float[Array, " B"]:
+    """The mean loss of the other samples.
+
+    Raises:
+        SnnlearnError: if there are no others.
+
+    >>> leave_one_out(jnp.array([1.0, 2.0, 6.0]))
+    Array([4. , 3.5, 1.5], dtype=float32)
+    """
+    if len(losses) < 2:
+        raise SnnlearnError("leave_one_out: the batch has 1 sample; give at least 2, or use no_baseline")
+    return (jnp.sum(losses) - losses) / (len(losses) - 1)
+
+
+class XieSeung(AbstractRule):
+    r"""Reinforcement of irregular spiking, $\Delta W=\eta\,(R-b)\,e$ (Xie & Seung 2004), for any loss.
+
+    doi:10.1103/PhysRevE.69.041909. The reward is $R=-\mathcal L$ of the sample's whole sequence, and the gradient is
+    unbiased for that of the expected loss: no surrogate stands in for anything. The eligibility is that of the discrete
+    time step, $e=\sum_t\frac{z^t-p^t}{p^t(1-p^t)}\frac{\partial p^t}{\partial W}$ along the unit's own membrane; for
+    short steps it is the paper's $\int\phi\,(s-f)\,h\,dt$. Every layer draws its spikes, by `EscapeNoise`. Not the
+    paper's: recurrent synapses, biases and trained neurons.
+
+    Args:
+        baseline: b, as a function of the batch's losses: `leave_one_out`, which has the lower variance, or
+            `no_baseline`, which is the paper's.
+
+    >>> from snnlearn.losses import MeanSquaredError
+    >>> from snnlearn.network import feedforward
+    >>> from snnlearn.neurons import LIF, Sigmoid
+    >>> neuron = EscapeNoise(LIF(surrogate=Sigmoid(slope=5.0)))
+    >>> network = feedforward((4, 3, 2), neuron=neuron, readout=neuron, key=jax.random.key(0))
+    >>> batch = jnp.ones((5, 10, 4)), jnp.ones((5, 10, 2))
+    >>> loss, gradient = XieSeung()(network, MeanSquaredError(), *batch, key=jax.random.key(1))
+    >>> gradient.layers[0].synapses.weight.shape
+    (3, 4)
+    """
+
+    baseline: Baseline = eqx.field(static=True, default=leave_one_out)
+
+    def __call__(
+        self,
+        network: Network,
+        loss: AbstractLoss,
+        inputs: Float[Array, "B T ..."],
+        targets: Shaped[Array, "B ..."],
+        *,
+        key: PRNGKeyArray,
+    ) -> tuple[Float[Array, ""], Network]:
+        """See the base."""
+        batch_size = len(inputs)
+        total = Kernel(0.0, jnp.zeros(1), jnp.ones(1))
+        memory = _start(self, total, network, batch_size, key)
+        unrewarded = jnp.zeros(batch_size)
+        xs = jnp.swapaxes(inputs, 0, 1)
+        memory, outputs, _, _ = _advance(total, network, memory, xs, None, lambda *_: (unrewarded, unrewarded))
+        losses = jax.vmap(loss, in_axes=(1, 0))(outputs, targets)
+        surprise = (losses - self.baseline(losses)) / batch_size
+        gradient = [
+            tr.accumulated(layer, traces, _of_units(surprise, layer.shape))
+            for layer, traces in zip(network.layers, memory.traces, strict=True)
+        ]
+        return jnp.mean(losses), of_layers(network, gradient)
+
+
+class OnlineXieSeung(AbstractOnlineRule):
+    r"""Reinforcement of irregular spiking with a reward in each step, $\Delta W^t=\eta\,(r^t-b^t)\,\bar e^t$.
+
+    The online form of Xie & Seung 2004 (doi:10.1103/PhysRevE.69.041909): the eligibility of `XieSeung` is forgotten
+    with time constant $\tau_e$, $\bar e^t=e^{-dt/\tau_e}\bar e^{t-1}+\nabla\log P(z^t\mid\text{past})$, and the reward
+    $r^t=-\ell^t$ is that of the step. It forgets what a spike does to late rewards, less and less as
+    $\tau_e\to\infty$. Not the paper's: its $\bar e$ is smaller, by $1/\tau_e$; and see `XieSeung`.
+
+    Args:
+        tau_e: time constant of the eligibility, s, > 0.
+        baseline: b, as in `XieSeung`, of each step's losses.
+
+    Raises:
+        SnnlearnError: for a time constant out of range.
+    """
+
+    tau_e: float = 20e-3
+    baseline: Baseline = eqx.field(static=True, default=leave_one_out)
+
+    def __check_init__(self):
+        check_positive(self, tau_e=self.tau_e)
+
+    @property
+    def block_size(self) -> int:
+        """See the base: enough for the products of a block to be worth their while."""
+        return 25
+
+    def start(self, network: Network, loss: AbstractLoss, batch_size: int, *, key: PRNGKeyArray) -> Memory:
+        """See the base."""
+        stepwise(self, loss)
+        return _start(self, self._kernel(network), network, batch_size, key)
+
+    def advance(
+        self, network: Network, loss: AbstractLoss, memory: Memory, xs: Float[Array, "K B ..."], moments: Any
+    ) -> tuple[Memory, Float[Array, ""], Network]:
+        """See the base."""
+        at_step = stepwise(self, loss).at_step
+
+        def reward(output, moment):
+            losses = jax.vmap(at_step)(output, moment)
+            return losses, (losses - self.baseline(losses)) / len(losses)
+
+        memory, _, losses, gradient = _advance(self._kernel(network), network, memory, xs, moments, reward)
+        return memory, jnp.sum(jnp.mean(losses, axis=1)), gradient
+
+    def finish(
+        self, network: Network, loss: AbstractLoss, memory: Memory, num_steps: int
+    ) -> tuple[Float[Array, ""], Network]:
+        """See the base: nothing."""
+        return no_gradient(network)
+
+    def _kernel(self, network: Network) -> Kernel:
+        return Kernel(0.0, jnp.ones(1), jnp.full(1, math.exp(-network.dt / self.tau_e)))
+
+
+class Memory(NamedTuple):
+    """All that the past leaves behind, for a batch side by side: the network's state, and the layers' traces."""
+
+    state: Any
+    traces: tuple[tr.LayerTraces, ...]
+
+
+class _Scored(AbstractNeuron):
+    """A neuron that draws its spikes, in which they have the derivative of the logarithm of their probability.
+
+    Only as output: what follows in the neuron takes the spikes as given.
+    """
+
+    neuron: EscapeNoise
+
+    @property
+    def dt(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.neuron.dt
+
+    def initial_state(self, shape: tuple[int, ...]) -> EscapeNoiseState:
+        return self.neuron.initial_state(shape)
+
+    def __call__(
+        self, current: Float[Array, "*units"], state: EscapeNoiseState
+    ) -> tuple[Float[Array, "*units"], EscapeNoiseState]:
+        drawn, _ = self.neuron(current, state)
+        spikes, after = self.neuron.given(jax.lax.stop_gradient(drawn), current, state)
+        p = self.neuron.probability(current, state)
+        log_p = jnp.log(jnp.where(spikes > 0, p, 1 - p))
+        return spikes + (log_p - jax.lax.stop_gradient(log_p)), after
+
+    def free(self) -> AbstractNeuron:
+        return self.neuron.free()
+
+
+def _draws(node: Any) -> bool:
+    return isinstance(node, EscapeNoise)
+
+
+def _start(rule: AbstractRule, kernel: Kernel, network: Network, batch_size: int, key: PRNGKeyArray) -> Memory:
+    for number, layer in enumerate(network.layers, start=1):
+        if not any(map(_draws, jax.tree.leaves(layer.neuron, is_leaf=_draws))):
+            raise SnnlearnError(
+                f"{type(rule).__name__} correlates the reward with the chance in spikes, and layer {number} of "
+                f"{type(layer.neuron).__name__} leaves nothing to chance; wrap its neuron in EscapeNoise, or use "
+                "NodePerturbation, which brings noise of its own, or BPTT"
+            )
+        tr.check_synapses(type(rule).__name__, _plan(kernel, layer.neuron), layer)
+    plans = [_plan(kernel, layer.neuron) for layer in network.layers]
+    traces = [tr.at_rest(plan, layer, batch_size) for plan, layer in zip(plans, network.layers, strict=True)]
+    return Memory(start_state(network, batch_size, key=key), tuple(traces))
+
+
+def _plan(kernel: Kernel, neuron: AbstractNeuron) -> tr.LayerPlan:
+    return tr.LayerPlan(kernel, has_presynaptic_traces(neuron))
+
+
+def _advance(
+    kernel: Kernel, network: Network, memory: Memory, xs: Float[Array, "K B ..."], moments: Any, reward: Callable
+) -> tuple[Memory, tuple[Float[Array, "K B ..."], ...], Float[Array, "K B"], Network]:
+    """The next K steps: memory, what each layer gave, losses and gradient.
+
+    `reward` makes of the network's output and the moment each sample's loss in this step, and how much worse than
+    expected it is, as a share of the batch.
+    """
+    plans = [_plan(kernel, layer.neuron) for layer in network.layers]
+    scored = jax.tree.map(lambda node: _Scored(node) if _draws(node) else node, network, is_leaf=_draws)  # pyright: ignore
+
+    def step(memory, now):
+        x, moment = now
+        states, inputs, local, outputs = linearised_step(scored, memory.state, x)
+        losses, surprise = reward(outputs[-1], moment)
+        signals = [_of_units(surprise, layer.shape) for layer in network.layers]
+        stepped = [
+            tr.step(*each) for each in zip(plans, network.layers, memory.traces, local, inputs, signals, strict=True)
+        ]
+        memory = Memory(states, tuple(traces for traces, _ in stepped))
+        return memory, (outputs, losses, [factors for _, factors in stepped])
+
+    memory, (outputs, losses, factors) = jax.lax.scan(step, memory, (xs, moments))
+    closed = [tr.close(*each) for each in zip(plans, network.layers, memory.traces, factors, strict=True)]
+    memory = memory._replace(traces=tuple(traces for traces, _ in closed))
+    return memory, outputs, losses, of_layers(network, (gradient for _, gradient in closed))
+
+
+def _of_units(surprise: Float[Array, " B"], shape: tuple[int, ...]) -> Float[Array, "B *units"]:
+    """The same number for all units of a layer."""
+    return jnp.broadcast_to(surprise.reshape(-1, *(1,) * len(shape)), (len(surprise), *shape))
