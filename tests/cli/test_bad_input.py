@@ -75,7 +75,7 @@ TRAIN = {
     "convolution after dense": ("--layers 16 4c3", "is no image; use dense layers"),
     "convolution of a population": ("--layers 4c3 --encode population", "is no image; use dense layers"),
     "slope 0": ("--surrogate-slope 0", "--surrogate-slope is 0.0"),
-    "rate band upside down": ("--rate-band 50 5", "give 0 ≤ low < high"),
+    "rate band upside down": ("--rate-band 50 5", "give 0 ≤ low ≤ high"),
     "batch larger than the set": ("--batch-size 100000", "batch_size is 100000"),
     "batch of 0": ("--batch-size 0", "--batch-size is 0"),
     "no epochs": ("--epochs 0", "--epochs is 0"),
