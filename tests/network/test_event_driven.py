@@ -73,7 +73,7 @@ NEURONS = {
     "double": CubaLIF(tau_mem=10e-3, tau_syn=5e-3, v_th=0.5),
     "equal, to value": CubaLIF(tau_mem=8e-3, tau_syn=8e-3, v_th=0.6, v_leak=0.2, reset=ToValue(-0.3)),
     "slow current": CubaLIF(tau_mem=5e-3, tau_syn=13e-3, v_th=1.1, resistance=0.5, reset=ToValue(0.4)),
-    "held current": LIF(tau_mem=10e-3, v_th=0.5, v_leak=-0.1, resistance=7.0),
+    "held current": LIF(tau_mem=10e-3, v_th=0.5, v_leak=-0.1, resistance=4.0),
 }
 
 

@@ -48,10 +48,11 @@ class Unit(NamedTuple):
         r"""The membrane at a time s ≥ 0 after a unit jump of the current.
 
         $\frac{\tau_{syn}}{\tau_{mem}-\tau_{syn}}(e^{-s/\tau_{mem}}-e^{-s/\tau_{syn}})$, written so that the time
-        constants may be equal: $\frac s{\tau_{mem}}e^{-s/\max\tau}\frac{1-e^{-x}}x$, $x=|s/\tau_{syn}-s/\tau_{mem}|$.
+        constants may be equal: $\frac s{\tau_{mem}}e^{-s/\tau_{slow}}\frac{1-e^{-x}}x$ with
+        $x=s/\tau_{fast}-s/\tau_{slow}$.
         """
-        x = s * jnp.abs(1 / self.tau_syn - 1 / self.tau_mem)
-        return s / self.tau_mem * jnp.exp(-s / jnp.maximum(self.tau_mem, self.tau_syn)) * _mean_decay(x)
+        slow, fast = jnp.maximum(self.tau_mem, self.tau_syn), jnp.minimum(self.tau_mem, self.tau_syn)
+        return s / self.tau_mem * jnp.exp(-s / slow) * _mean_decay(s / fast - s / slow)
 
     def after(self, s: Float[Array, "*s"], y: Float[Array, "*s"], i: Float[Array, "*s"]) -> tuple[Array, Array]:
         """Membrane and current a time s after they were y and i, if nothing arrives."""
@@ -201,15 +202,14 @@ def _fire(
         def spike(carry, _):
             last, resets = carry  # the spike before, and the sum of all spikes' exponentials at that time
 
-            def membrane(t):
-                by_input = jnp.sum(jumps * unit.response(jnp.maximum(t - arrivals.times, 0.0)))
-                return by_input - unit.drop * resets * jnp.exp(-(t - last) / unit.tau_mem)
-
             found = _crossing(still, times, y, i, *jax.lax.stop_gradient((last, resets)), end)
             spiked = found < jnp.inf
             t = jnp.where(spiked, found, end)
-            height, slope = jax.value_and_grad(membrane)(t)
-            slope = jax.lax.stop_gradient(jnp.where(spiked, slope, 1.0))
+            since = t - arrivals.times
+            arrived = jnp.where(since > 0, jumps, 0.0)
+            heights, currents = unit.after(jnp.maximum(since, 0.0), jnp.zeros_like(arrived), arrived)
+            height = jnp.sum(heights) - unit.drop * resets * jnp.exp(-(t - last) / unit.tau_mem)
+            slope = jax.lax.stop_gradient(jnp.where(spiked, (jnp.sum(currents) - height) / unit.tau_mem, 1.0))
             t = jnp.where(spiked, t - (height - unit.threshold) / slope, end)
             return (t, 1.0 + resets * jnp.exp(-(t - last) / unit.tau_mem)), jnp.where(spiked, t, jnp.inf)
 

@@ -60,27 +60,35 @@ class EventProp(AbstractRule):
         key: PRNGKeyArray,
     ) -> tuple[Float[Array, ""], Network]:
         """See the base."""
+        terms = _terms(loss)
 
         @eqx.filter_value_and_grad
         def mean_loss(network):
             def one(xs, target):
                 *_, output = spike_times(network, xs, max_spikes=self.max_spikes)
-                return _of_first_spikes(loss, output[0], len(xs), target)
+                parts = [w * term.of_scores(decoder.of_times(output[0], len(xs)), target) for w, term, decoder in terms]
+                return sum(parts, start=jnp.zeros(()))
 
             return jnp.mean(jax.vmap(one)(inputs, targets))
 
         return mean_loss(network)
 
 
-def _of_first_spikes(
-    loss: AbstractLoss, times: Float[Array, " C"], num_steps: int, target: Shaped[Array, "..."]
-) -> Float[Array, ""]:
-    if isinstance(loss, Sum):
-        parts = zip(loss.weights, loss.terms, strict=True)
-        return sum((w * _of_first_spikes(term, times, num_steps, target) for w, term in parts), start=jnp.zeros(()))
-    if isinstance(loss, AbstractScoreLoss) and isinstance(loss.decoder, FirstSpike):
-        return loss.of_scores(loss.decoder.of_times(times, num_steps), target)
-    raise SnnlearnError(
-        f"EventProp takes a loss of first spikes, such as CrossEntropy(FirstSpike()); {type(loss).__name__} of "
-        f"{type(loss.decoder).__name__} is not; use BPTT, which trains any"
-    )
+def _terms(loss: AbstractLoss) -> list[tuple[float, AbstractScoreLoss, FirstSpike]]:
+    """A loss as a weighted sum of losses of first spikes.
+
+    Raises:
+        SnnlearnError: if it is none.
+    """
+    terms = zip(loss.weights, loss.terms, strict=True) if isinstance(loss, Sum) else [(1.0, loss)]
+    found = []
+    for weight, term in terms:
+        decoder = term.decoder
+        if not isinstance(term, AbstractScoreLoss) or not isinstance(decoder, FirstSpike):
+            of = "" if decoder is None else f" of {type(decoder).__name__}"
+            raise SnnlearnError(
+                f"EventProp takes a loss of first spikes, such as CrossEntropy(FirstSpike()); {type(term).__name__}{of}"
+                " is not; use BPTT, which trains any"
+            )
+        found.append((weight, term, decoder))
+    return found
