@@ -59,7 +59,7 @@ def test_updates_within_the_sequence_are_those_by_hand(rule):
     state = OPTIMIZER.init(eqx.filter(network, eqx.is_inexact_array))
     inputs = encode(ENCODER, jnp.asarray(DATA.train.x), key=KEY)
     steps = time_first(rule, loss, inputs, jnp.asarray(DATA.train.y))
-    memory = rule.start(network, loss, 20)
+    memory = rule.start(network, loss, 20, key=KEY)
     parts = [jax.tree.map(itemgetter(slice(i, i + 3)), steps) for i in (0, 3, 6)]
     for part in [*parts, None] if isinstance(rule, EProp) else parts:
         if part is None:

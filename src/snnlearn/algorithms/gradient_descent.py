@@ -235,7 +235,7 @@ def _one_epoch(
         encoder_key, rule_key = jax.random.split(key)
         inputs = encode(encoder, train.x[index], key=encoder_key)  # pyright: ignore[reportArgumentType]
         if algorithm.steps_per_update is not None:
-            return _update_online(algorithm, carry, constants, descend, inputs, train.y[index])  # pyright: ignore
+            return _update_online(algorithm, carry, constants, descend, inputs, train.y[index], rule_key)  # pyright: ignore
         network = eqx.combine(carry[0], constants)
         loss, gradient = algorithm.rule(network, algorithm.loss, inputs, train.y[index], key=rule_key)  # pyright: ignore
         return descend(carry, gradient), loss
@@ -264,7 +264,13 @@ def _one_epoch(
 
 
 def _update_online(
-    algorithm: GradientDescent, carry: Any, constants: Any, descend: Callable, inputs: Array, targets: Array
+    algorithm: GradientDescent,
+    carry: Any,
+    constants: Any,
+    descend: Callable,
+    inputs: Array,
+    targets: Array,
+    key: PRNGKeyArray,
 ) -> tuple[Any, Float[Array, ""]]:
     """Go through the sequence once; after every few steps the weights change, and the traces go on."""
     rule, loss, size = algorithm.rule, algorithm.loss, algorithm.steps_per_update
@@ -278,7 +284,8 @@ def _update_online(
         memory, part, gradient = rule.advance(eqx.combine(weights[0], constants), loss, memory, *block)
         return (descend(weights, gradient), memory, value + part), None
 
-    carry = carry, rule.start(eqx.combine(carry[0], constants), loss, len(inputs)), jnp.zeros(())
+    memory = rule.start(eqx.combine(carry[0], constants), loss, len(inputs), key=key)
+    carry = carry, memory, jnp.zeros(())
     blocks = jax.tree.map(lambda a: a[:whole].reshape(-1, size, *a.shape[1:]), steps)
     carry, _ = jax.lax.scan(advance, carry, blocks)
     if whole < num_steps:

@@ -117,3 +117,12 @@ class FirstSpike(AbstractDecoder):
         """See the base; `output` is spikes."""
         silent_so_far = jnp.cumprod(1.0 - output, axis=0)
         return -(self.dt / self.scale) * silent_so_far.sum(axis=0)
+
+    def of_times(self, times: Float[Array, " C"], num_steps: int) -> Float[Array, " C"]:
+        """The scores of first spikes in continuous time.
+
+        Args:
+            times: of the first spikes, s; `inf` for a silent unit.
+            num_steps: the number of steps T of the window, at whose end a silent unit is taken to spike.
+        """
+        return -jnp.minimum(times, num_steps * self.dt) / self.scale

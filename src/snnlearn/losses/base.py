@@ -7,7 +7,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Shaped
+from jaxtyping import Array, Float, Int, Shaped
 
 from snnlearn._errors import SnnlearnError
 from snnlearn.coding import AbstractDecoder
@@ -42,6 +42,19 @@ class AbstractLoss(eqx.Module):
         return _sum((self,), (float(weight),))
 
     __rmul__ = __mul__
+
+
+class AbstractScoreLoss(AbstractLoss):
+    r"""A loss of the decoder's scores alone, $\ell(s, y)$, wherever they come from."""
+
+    @abstractmethod
+    def of_scores(self, scores: Float[Array, " C"], target: Int[Array, ""]) -> Float[Array, ""]:
+        """The loss of scores `[C]` and a class label."""
+
+    def __call__(self, outputs: Outputs, target: Int[Array, ""]) -> Float[Array, ""]:
+        """The loss of what the decoder makes of the network's output."""
+        assert self.decoder is not None
+        return self.of_scores(self.decoder(outputs[-1]), target)
 
 
 class AbstractStepwiseLoss(AbstractLoss):

@@ -7,10 +7,10 @@ import optax
 from jaxtyping import Array, Float, Int
 
 from snnlearn.coding import AbstractDecoder, MeanMembrane
-from snnlearn.losses.base import AbstractLoss, AbstractStepwiseLoss, Outputs
+from snnlearn.losses.base import AbstractScoreLoss, AbstractStepwiseLoss
 
 
-class CrossEntropy(AbstractLoss):
+class CrossEntropy(AbstractScoreLoss):
     r"""$-\log\operatorname{softmax}(s)_y$ of the decoder's scores $s$.
 
     With `MeanMembrane` or `MaxMembrane` of a leaky-integrator readout, `SpikeCount` or `FirstSpike` of a spiking one.
@@ -24,10 +24,9 @@ class CrossEntropy(AbstractLoss):
 
     decoder: AbstractDecoder | None = MeanMembrane()
 
-    def __call__(self, outputs: Outputs, target: Int[Array, ""]) -> Float[Array, ""]:
+    def of_scores(self, scores: Float[Array, " C"], target: Int[Array, ""]) -> Float[Array, ""]:
         """See the base."""
-        assert self.decoder is not None
-        return optax.softmax_cross_entropy_with_integer_labels(self.decoder(outputs[-1]), target)
+        return optax.softmax_cross_entropy_with_integer_labels(scores, target)
 
 
 class StepwiseCrossEntropy(AbstractStepwiseLoss):
@@ -49,7 +48,7 @@ class StepwiseCrossEntropy(AbstractStepwiseLoss):
         return share * optax.softmax_cross_entropy_with_integer_labels(output, target)
 
 
-class ClassMeanSquaredError(AbstractLoss):
+class ClassMeanSquaredError(AbstractScoreLoss):
     r"""$\frac1C\sum_c (s_c - t_c)^2$ of the decoder's scores, $t_c$ being `on` for the right class, else `off`.
 
     Args:
@@ -65,9 +64,7 @@ class ClassMeanSquaredError(AbstractLoss):
     on: float = 1.0
     off: float = 0.0
 
-    def __call__(self, outputs: Outputs, target: Int[Array, ""]) -> Float[Array, ""]:
+    def of_scores(self, scores: Float[Array, " C"], target: Int[Array, ""]) -> Float[Array, ""]:
         """See the base."""
-        assert self.decoder is not None
-        scores = self.decoder(outputs[-1])
         wanted = jnp.where(jnp.arange(scores.shape[0]) == target, self.on, self.off)
         return jnp.mean(jnp.square(scores - wanted))

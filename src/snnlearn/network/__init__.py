@@ -2,6 +2,7 @@
 
 from snnlearn.network.diagnosis import Diagnosis as Diagnosis
 from snnlearn.network.diagnosis import diagnose as diagnose
+from snnlearn.network.event_driven import spike_times as spike_times
 from snnlearn.network.initialisation import AbstractInitialisation as AbstractInitialisation
 from snnlearn.network.initialisation import AsGiven as AsGiven
 from snnlearn.network.initialisation import FluctuationDriven as FluctuationDriven

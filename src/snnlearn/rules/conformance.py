@@ -32,6 +32,7 @@ def check_rule(
     targets: Shaped[Array, "B ..."],
     *,
     deterministic: bool = True,
+    stepped: bool = True,
     key: PRNGKeyArray,
 ) -> None:
     """Check a rule's laws on a network, a loss and a batch.
@@ -48,6 +49,8 @@ def check_rule(
         inputs: encoded data, `[B, T, *in_shape]`, B ≥ 2.
         targets: what the loss takes, `[B, ...]`.
         deterministic: whether rule and network draw nothing at random.
+        stepped: whether the rule's loss is that of the stepped network; in continuous time it is another, and is
+            only checked to be the mean of the rule's own losses of the samples.
         key: randomness of the rule.
 
     Raises:
@@ -61,7 +64,8 @@ def check_rule(
 
     compiled = eqx.filter_jit(rule)
     value, gradient = compiled(network, loss, inputs, targets, key=key)
-    _same(value, losses.mean(), f"{name} gave a loss that is not the mean of the samples' losses")
+    if stepped:
+        _same(value, losses.mean(), f"{name} gave a loss that is not the mean of the samples' losses")
     parameters = eqx.filter(network, eqx.is_inexact_array)
     _demand(_type(gradient) == _type(parameters), f"{name} gave a gradient of another structure than the network's")
     leaves = jax.tree.leaves(gradient)
@@ -76,8 +80,9 @@ def check_rule(
     singles = []
     for b in range(len(inputs)):
         copies = jnp.full(len(inputs), b)  # of one sample, so that the compiled program serves
-        singles.append(compiled(network, loss, inputs[copies], targets[copies], key=key)[1])
-    mean = jax.tree.map(lambda *leaves: sum(leaves) / len(leaves), *singles)
+        singles.append(compiled(network, loss, inputs[copies], targets[copies], key=key))
+    mean_value, mean = jax.tree.map(lambda *leaves: sum(leaves) / len(leaves), *singles)
+    _same(value, mean_value, f"{name} gave a loss that is not the mean of the samples' losses")
     _same(gradient, mean, f"{name} gave a gradient of the batch that is not the mean of the samples' gradients")
 
 

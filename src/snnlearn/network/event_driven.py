@@ -1,0 +1,281 @@
+"""A network in continuous time: the exact times of its spikes, and their derivatives."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from snnlearn._errors import SnnlearnError
+from snnlearn._parameters import value
+from snnlearn.network.layer import Layer
+from snnlearn.network.network import Network
+from snnlearn.network.synapses import Dense
+from snnlearn.neurons import LIF, CubaLIF, ForwardEuler, Subtract, ToValue, UnitGain, ZeroOrderHold
+
+NEWTON_STEPS = 20
+"""Enough to find a crossing in double precision, but for one that only just happens."""
+
+
+class Arrivals(NamedTuple):
+    """What reaches a layer, in any order.
+
+    Args:
+        times: of each arrival, s; the end of the window for what never arrives.
+        values: what arrives at each: 1 for a spike.
+    """
+
+    times: Float[Array, " E"]
+    values: Float[Array, "E N"]
+
+
+class Unit(NamedTuple):
+    r"""One unit above rest, $\tau_{mem}\dot y=-y+i$, $\tau_{syn}\dot i=-i$; at `threshold`, y falls by `drop`.
+
+    Where the synaptic time constant is infinite, the current is constant between arrivals.
+    """
+
+    tau_mem: Any
+    tau_syn: Any
+    threshold: Any
+    drop: Any
+
+    def response(self, s: Float[Array, "*s"]) -> Float[Array, "*s"]:
+        r"""The membrane at a time s ≥ 0 after a unit jump of the current.
+
+        $\frac{\tau_{syn}}{\tau_{mem}-\tau_{syn}}(e^{-s/\tau_{mem}}-e^{-s/\tau_{syn}})$, written so that the time
+        constants may be equal: $\frac s{\tau_{mem}}e^{-s/\tau_{slow}}\frac{1-e^{-x}}x$ with
+        $x=s/\tau_{fast}-s/\tau_{slow}$.
+        """
+        slow, fast = jnp.maximum(self.tau_mem, self.tau_syn), jnp.minimum(self.tau_mem, self.tau_syn)
+        return s / self.tau_mem * jnp.exp(-s / slow) * _mean_decay(s / fast - s / slow)
+
+    def after(self, s: Float[Array, "*s"], y: Float[Array, "*s"], i: Float[Array, "*s"]) -> tuple[Array, Array]:
+        """Membrane and current a time s after they were y and i, if nothing arrives."""
+        return y * jnp.exp(-s / self.tau_mem) + i * self.response(s), i * jnp.exp(-s / self.tau_syn)
+
+    def rise(self, y: Float[Array, "*s"], i: Float[Array, "*s"]) -> Float[Array, "*s"]:
+        """How long the membrane rises to its highest value from y < i, if nothing arrives; it may be for ever."""
+        g, ratio = self.tau_mem / self.tau_syn - 1, y / i
+        return self.tau_mem * (_log1p_over(g) - ratio * _log1p_over(jnp.maximum(g * ratio, -1.0)))
+
+
+def spike_times(network: Network, xs: Float[Array, "T ..."], *, max_spikes: int = 1) -> tuple[Float[Array, "K N"], ...]:
+    r"""The exact times at which each layer's units spike in continuous time, from which they can be differentiated.
+
+    The network is read as its neurons' differential equations; the time step is only that of the input. What arrives
+    in step t arrives at time t·dt, a spike reaches the next layer at once, and
+
+    $$v_j(t)=v_{leak}+\sum_iRW_{ji}\sum_k\kappa(t-t_i^k)-(v_{th}-v_{reset})\sum_k e^{-(t-t_j^k)/\tau_{mem}},$$
+
+    with $\kappa$ the membrane's response to a spike: to an exponential synaptic current for `CubaLIF`, to a current
+    held for one time step, as the stepped network does, for `LIF`. A spike is where $v_j$ reaches $v_{th}$ from below.
+    Between arrivals a rising membrane is concave, so that Newton's iteration from the left finds its crossing without
+    ever overshooting. The derivative is that of the implicit function, $dt=-dv/\dot v$.
+
+    Each unit spikes `max_spikes` times at most and is silent from then on: with 1, a network of first spikes.
+
+    Args:
+        network: dense layers without bias or recurrence, of `LIF` or `CubaLIF` neurons with v_leak < v_th, reset in the
+            step of the spike (subtraction is a reset to 0, since a spike is exactly at the threshold).
+        xs: input, `[T, *in_shape]`; a value other than 0 or 1 scales what a spike does.
+        max_spikes: K, how often each unit may spike; the input may not have more than K spikes for each of its units.
+
+    Returns:
+        of each layer, `[K, N]`: its units' spike times in order, s, `inf` for a spike that is not in [0, T·dt].
+
+    Raises:
+        SnnlearnError: for a layer that has no such spike times.
+
+    >>> from snnlearn.network import feedforward
+    >>> neuron = CubaLIF(tau_mem=10e-3, tau_syn=5e-3, v_th=0.2)
+    >>> network = feedforward((1, 1), readout=neuron, key=jax.random.key(0))
+    >>> network = eqx.tree_at(lambda n: n.layers[0].synapses.weight, network, jnp.ones((1, 1)))
+    >>> (times,) = spike_times(network, jnp.zeros((20, 1)).at[2].set(1.0))
+    >>> round(float(times[0, 0]), 7)  # 2 ms + 10 ms · ln(2 / (1 + √(1 − 0.8)))
+    0.0052351
+
+    Source: Wunderlich & Pehle 2021, doi:10.1038/s41598-021-91786-z; closed forms for two ratios of the time constants,
+    Göltz et al. 2021, doi:10.1038/s42256-021-00388-x. Not theirs: LIF without a synaptic current.
+    """
+    if max_spikes < 1:
+        raise SnnlearnError(f"spike_times: max_spikes is {max_spikes}; let each unit spike at least once")
+    units = [_unit(layer, number) for number, layer in enumerate(network.layers, start=1)]
+    end = len(xs) * network.dt
+    arrivals, trains = _of_raster(xs.reshape(len(xs), -1), network.dt, max_spikes), []
+    for unit, layer in zip(units, network.layers, strict=True):
+        if isinstance(layer.neuron, LIF):
+            arrivals = _held(arrivals, layer.neuron.dt, end)
+        times = _fire(unit, arrivals, _jumps(layer, arrivals), end, max_spikes)
+        arrivals = _of_trains(times, end)
+        trains.append(times)
+    return tuple(trains)
+
+
+def _unit(layer: Layer, number: int) -> Unit:
+    """A layer's units, each field a number or `[N]`."""
+    fault = _fault(layer)
+    if fault is not None:
+        raise SnnlearnError(
+            f"Layer {number} {fault}, so that its spikes have no exact times in continuous time; use the stepped "
+            "network, by BPTT"
+        )
+    neuron: Any = layer.neuron
+    return Unit(
+        tau_mem=value(neuron.tau_mem),
+        tau_syn=value(neuron.tau_syn) if isinstance(neuron, CubaLIF) else math.inf,
+        threshold=neuron.v_th - neuron.v_leak,
+        drop=neuron.v_th - (neuron.reset.v_reset if isinstance(neuron.reset, ToValue) else 0.0),
+    )
+
+
+def _fault(layer: Layer) -> str | None:
+    """Why a layer has no exact spike times."""
+    neuron, synapses = layer.neuron, layer.synapses
+    if not isinstance(neuron, (LIF, CubaLIF)):
+        return f"is {type(neuron).__name__}, not LIF or CubaLIF"
+    if not isinstance(synapses, Dense):
+        return f"has {type(synapses).__name__} synapses, not Dense"
+    if synapses.bias is not None:
+        return "has a bias, in whose place an input unit may spike at the start"
+    if layer.recurrent is not None:
+        return "is recurrent"
+    if not isinstance(neuron.discretisation, (ZeroOrderHold, ForwardEuler)):
+        return f"takes its input by {type(neuron.discretisation).__name__}, not as its differential equation does"
+    if isinstance(neuron, CubaLIF) and not isinstance(neuron.synapse, UnitGain):
+        return f"has a current that takes its input by {type(neuron.synapse).__name__}, not UnitGain"
+    if not isinstance(neuron.reset, (Subtract, ToValue)):
+        return f"is reset by {type(neuron.reset).__name__}, not Subtract or ToValue"
+    if neuron.refractory is not None:
+        return "has a refractory period"
+    for name, v in (("v_leak", neuron.v_leak), ("v_reset", getattr(neuron.reset, "v_reset", 0.0))):
+        if isinstance(v, float) and isinstance(neuron.v_th, float) and v >= neuron.v_th:
+            return f"has {name} = {v}, not below v_th = {neuron.v_th}"
+    return None
+
+
+def _of_raster(xs: Float[Array, "T N"], dt: float, max_spikes: int) -> Arrivals:
+    """The steps in which something arrives, as few as there may be."""
+    num_steps, most = len(xs), min(len(xs), xs.shape[1] * max_spikes)
+    active = jnp.any(xs != 0, axis=1)
+    if most < num_steps:
+        sentence = f"spike_times: the input has more than {most} steps with spikes; raise max_spikes = {max_spikes}"
+        xs = eqx.error_if(xs, jnp.sum(active) > most, sentence)
+    (steps,) = jnp.nonzero(active, size=most, fill_value=num_steps)
+    return Arrivals(steps.astype(xs.dtype) * dt, xs.at[steps].get(mode="fill", fill_value=0.0))
+
+
+def _of_trains(times: Float[Array, "K N"], end: float) -> Arrivals:
+    """Spikes of the layer before."""
+    num_spikes, size = times.shape
+    return Arrivals(jnp.minimum(times, end).ravel(), jnp.tile(jnp.eye(size, dtype=times.dtype), (num_spikes, 1)))
+
+
+def _held(arrivals: Arrivals, dt: float, end: float) -> Arrivals:
+    """What arrives goes again after one time step."""
+    times, values = arrivals
+    return Arrivals(jnp.concatenate([times, jnp.minimum(times + dt, end)]), jnp.concatenate([values, -values]))
+
+
+def _jumps(layer: Layer, arrivals: Arrivals) -> Float[Array, "E N"]:
+    """By how much each unit's current, times its resistance, jumps at each arrival."""
+    return jax.vmap(lambda x: value(layer.neuron.resistance) * layer.synapses(x))(arrivals.values)  # pyright: ignore
+
+
+def _fire(
+    unit: Unit, arrivals: Arrivals, jumps: Float[Array, "E N"], end: float, max_spikes: int
+) -> Float[Array, "K N"]:
+    """The spike times of a layer."""
+    # The search is not differentiated: the implicit function's derivative needs no more than what it finds.
+    order = jnp.argsort(arrivals.times)
+    in_order = jax.lax.stop_gradient((arrivals.times[order], jumps[order]))
+
+    def train(unit, jumps, jumps_in_order):
+        still = jax.lax.stop_gradient(unit)
+        times = in_order[0]
+        y, i = _free_run(still, times, jumps_in_order)
+
+        def spike(carry, _):
+            last, resets = carry  # the spike before, and the sum of all spikes' exponentials at that time
+
+            found = _crossing(still, times, y, i, *jax.lax.stop_gradient((last, resets)), end)
+            spiked = found < jnp.inf
+            t = jnp.where(spiked, found, end)
+            since = t - arrivals.times
+            arrived = jnp.where(since > 0, jumps, 0.0)
+            heights, currents = unit.after(jnp.maximum(since, 0.0), jnp.zeros_like(arrived), arrived)
+            height = jnp.sum(heights) - unit.drop * resets * jnp.exp(-(t - last) / unit.tau_mem)
+            slope = jax.lax.stop_gradient(jnp.where(spiked, (jnp.sum(currents) - height) / unit.tau_mem, 1.0))
+            t = jnp.where(spiked, t - (height - unit.threshold) / slope, end)
+            return (t, 1.0 + resets * jnp.exp(-(t - last) / unit.tau_mem)), jnp.where(spiked, t, jnp.inf)
+
+        zero = jnp.zeros((), jumps.dtype)
+        return jax.lax.scan(spike, (zero, zero), length=max_spikes)[1]
+
+    axes = jax.tree.map(lambda parameter: 0 if jnp.ndim(parameter) else None, unit)
+    return jax.vmap(train, in_axes=(axes, 1, 1), out_axes=1)(unit, jumps, in_order[1])
+
+
+def _free_run(unit: Unit, times: Float[Array, " E"], jumps: Float[Array, " E"]) -> tuple[Array, Array]:
+    """Membrane and current just after each arrival, without spikes."""
+    gaps = jnp.diff(times, prepend=times[:1])
+    factors = jnp.exp(-gaps / unit.tau_mem), unit.response(gaps), jnp.exp(-gaps / unit.tau_syn)
+
+    def arrive(state, now):
+        (y, i), (kept, response, current_kept, jump) = state, now
+        state = kept * y + response * i, current_kept * i + jump
+        return state, state
+
+    zero = jnp.zeros((), jumps.dtype)
+    return jax.lax.scan(arrive, (zero, zero), (*factors, jumps))[1]
+
+
+def _crossing(
+    unit: Unit,
+    times: Float[Array, " E"],
+    y: Float[Array, " E"],
+    i: Float[Array, " E"],
+    last: Float[Array, ""],
+    resets: Float[Array, ""],
+    end: float,
+) -> Float[Array, ""]:
+    """The first time after `last` at which the membrane reaches the threshold; infinite if there is none."""
+    start = jnp.maximum(times, last)
+    length = jnp.append(times[1:], jnp.asarray(end, times.dtype)) - start  # of what is left of each interval
+    y, i = unit.after(start - times, y, i)
+    y = y - unit.drop * resets * jnp.exp(-(start - last) / unit.tau_mem)
+    rising = (length > 0) & (i > jnp.maximum(y, 0.0))
+    highest = jnp.clip(unit.rise(y, jnp.where(rising, i, 1.0)), 0.0, jnp.maximum(length, 0.0))
+    crosses = rising & (unit.after(highest, y, i)[0] > unit.threshold)
+
+    first = jnp.argmax(crosses)
+    start, y, i, highest = start[first], y[first], i[first], highest[first]
+
+    def newton(_, s):
+        height, current = unit.after(s, y, i)
+        slope = (current - height) / unit.tau_mem
+        step = (unit.threshold - height) / jnp.where(slope > 0, slope, 1.0)
+        return jnp.clip(jnp.where(slope > 0, s + step, s), 0.0, highest)
+
+    s = jax.lax.fori_loop(0, NEWTON_STEPS, newton, jnp.zeros_like(start))
+    return jnp.where(crosses[first], start + s, jnp.inf)
+
+
+SERIES = [(-1) ** k / math.factorial(k + 1) for k in reversed(range(12))]
+
+
+def _mean_decay(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
+    """(1 − e^{−x}) / x for x ≥ 0, by its series where x is small: the quotient's derivative cancels there."""
+    small = x < 0.5
+    far = jnp.where(small, 1.0, x)
+    return jnp.where(small, jnp.polyval(jnp.array(SERIES, x.dtype), x), -jnp.expm1(-far) / far)
+
+
+def _log1p_over(x: Float[Array, "*s"] | float) -> Float[Array, "*s"]:
+    """log(1 + x) / x."""
+    zero = x == 0
+    return jnp.where(zero, 1.0, jnp.log1p(x) / jnp.where(zero, 1.0, x))

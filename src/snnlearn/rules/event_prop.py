@@ -1,0 +1,94 @@
+"""EventProp: exact gradients of spike times."""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray, Shaped
+
+from snnlearn._errors import SnnlearnError
+from snnlearn.coding import FirstSpike
+from snnlearn.losses import AbstractLoss, AbstractScoreLoss, Sum
+from snnlearn.network import Network, spike_times
+from snnlearn.rules.base import AbstractRule
+
+
+class EventProp(AbstractRule):
+    r"""The exact gradient of a loss of spike times, in continuous time (Wunderlich & Pehle 2021).
+
+    doi:10.1038/s41598-021-91786-z. A spike time is an implicit function, $v_j(t_j)=v_{th}$, so that
+
+    $$\frac{\partial t_j}{\partial w_{ji}}=-\frac{\kappa(t_j-t_i)}{\dot v_j(t_j)},\qquad
+      \frac{\partial t_j}{\partial t_i}=w_{ji}\frac{\dot\kappa(t_j-t_i)}{\dot v_j(t_j)},$$
+
+    and the chain rule, from the last spike to the first, is the gradient. The paper writes the same chain rule as
+    equations of adjoint variables, $\tau_{mem}\lambda_V'=-\lambda_V$ and $\tau_{syn}\lambda_I'=-\lambda_I+\lambda_V$
+    backward in time, with jumps at the spikes and $\partial\mathcal L/\partial w_{ji}=-\tau_{syn}\sum_k
+    \lambda_{I,j}(t_i^k)$. As implicit functions it needs no second set of equations, and reaches time constants,
+    thresholds and resets too. No surrogate derivative is involved.
+
+    The loss is of the output's first spikes: `CrossEntropy(FirstSpike())`, `ClassMeanSquaredError(FirstSpike())`, or a
+    sum of such. Its value is that of the network in continuous time (`spike_times`, which also says what the network
+    must be), and nears that of the stepped network as the time step shrinks. A unit that does not spike has no spike
+    time to differentiate, and what appears or vanishes is not seen: a silent output counts as one that spikes at the
+    end of the window, with gradient 0. It is for the training to keep units firing, as by raising the weights of
+    silent ones (Göltz et al. 2021, doi:10.1038/s42256-021-00388-x).
+
+    Args:
+        max_spikes: how often each unit spikes at most, ≥ 1; 1 is a network of first spikes. See `spike_times`.
+
+    >>> from snnlearn.losses import CrossEntropy
+    >>> from snnlearn.network import feedforward
+    >>> from snnlearn.neurons import CubaLIF
+    >>> network = feedforward((4, 3), readout=CubaLIF(v_th=0.05), key=jax.random.key(0))
+    >>> batch = jnp.zeros((5, 40, 4)).at[:, 3].set(1.0), jnp.zeros(5, dtype=int)
+    >>> loss, gradient = EventProp()(network, CrossEntropy(FirstSpike()), *batch, key=jax.random.key(1))
+    >>> gradient.layers[0].synapses.weight.shape
+    (3, 4)
+    """
+
+    max_spikes: int = 4
+
+    def __call__(
+        self,
+        network: Network,
+        loss: AbstractLoss,
+        inputs: Float[Array, "B T ..."],
+        targets: Shaped[Array, "B ..."],
+        *,
+        key: PRNGKeyArray,
+    ) -> tuple[Float[Array, ""], Network]:
+        """See the base."""
+        terms = _terms(loss)
+
+        @eqx.filter_value_and_grad
+        def mean_loss(network):
+            def one(xs, target):
+                *_, output = spike_times(network, xs, max_spikes=self.max_spikes)
+                parts = [w * term.of_scores(decoder.of_times(output[0], len(xs)), target) for w, term, decoder in terms]
+                return sum(parts, start=jnp.zeros(()))
+
+            return jnp.mean(jax.vmap(one)(inputs, targets))
+
+        return mean_loss(network)
+
+
+def _terms(loss: AbstractLoss) -> list[tuple[float, AbstractScoreLoss, FirstSpike]]:
+    """A loss as a weighted sum of losses of first spikes.
+
+    Raises:
+        SnnlearnError: if it is none.
+    """
+    terms = zip(loss.weights, loss.terms, strict=True) if isinstance(loss, Sum) else [(1.0, loss)]
+    found = []
+    for weight, term in terms:
+        decoder = term.decoder
+        if not isinstance(term, AbstractScoreLoss) or not isinstance(decoder, FirstSpike):
+            of = "" if decoder is None else f" of {type(decoder).__name__}"
+            raise SnnlearnError(
+                f"EventProp takes a loss of first spikes, such as CrossEntropy(FirstSpike()); {type(term).__name__}{of}"
+                " is not; use BPTT, which trains any"
+            )
+        found.append((weight, term, decoder))
+    return found
