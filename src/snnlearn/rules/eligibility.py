@@ -29,7 +29,7 @@ from snnlearn.neurons import (
     SilentRefractory,
     Subtract,
 )
-from snnlearn.rules.local import Local, linearise
+from snnlearn.rules.local import Local, linearise, sum_of_products
 
 
 def step_trace(
@@ -46,8 +46,8 @@ def step_trace(
     Returns:
         $e^t$ and $\epsilon^t$.
     """
-    e = jnp.sum(local.output_state * trace, axis=0) + output
-    return e, jnp.sum(local.state_state * trace[None], axis=1) + state
+    e = sum_of_products(local.output_state, trace) + output
+    return e, sum_of_products(jnp.swapaxes(local.state_state, 0, 1), trace[:, None]) + state
 
 
 def has_presynaptic_traces(neuron: AbstractNeuron) -> bool:

@@ -94,5 +94,10 @@ def linearise(
     )
 
 
+def sum_of_products(a: Float[Array, "n ..."], b: Float[Array, "n ..."]) -> Float[Array, "..."]:
+    """Along the first axis, a short one, over which XLA's own sum was measured to be ten times slower on CPU."""
+    return sum((x * y for x, y in zip(a, b, strict=True)), start=jnp.zeros(()))
+
+
 def _none(like: Array) -> Array:
     return jnp.zeros((0, *like.shape))

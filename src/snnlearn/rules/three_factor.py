@@ -120,16 +120,13 @@ class AbstractThreeFactorRule(AbstractOnlineRule):
             ]
             counts = tuple(n + z for n, z in zip(memory.counts, outputs, strict=False))
             memory = Memory(states, tuple(traces for traces, _ in stepped), filtered, counts)
-            return (memory, value + jnp.mean(values)), [factors for _, factors in stepped]
+            return (memory, value + jnp.mean(values)), [block for _, block in stepped]
 
-        (memory, value), factors = jax.lax.scan(step, (memory, jnp.zeros(())), (xs, moments))
-        closed = [tr.close(*each) for each in zip(plans, layers, memory.traces, factors, strict=True)]
+        (memory, value), blocks = jax.lax.scan(step, (memory, jnp.zeros(())), (xs, moments))
+        closed = [tr.close(*each) for each in zip(plans, layers, memory.traces, blocks, strict=True)]
         memory = memory._replace(traces=tuple(traces for traces, _ in closed))
-        return (
-            memory,
-            value,
-            _with_learnt_feedback(self.feedback, of_layers(network, (gradient for _, gradient in closed))),
-        )
+        gradient = of_layers(network, (gradient for _, gradient in closed))
+        return memory, value, _with_learnt_feedback(self.feedback, gradient)
 
     def finish(
         self, network: Network, loss: AbstractLoss, memory: Memory, num_steps: int

@@ -1,7 +1,7 @@
 """The traces of a layer's parameters, for a batch side by side, and the gradient they make with a learning signal.
 
-Biases and a neuron's arrays have one trace for each unit. Weights have one for each synapse and sample or, where
-eligibility is a product of a pre- and a postsynaptic factor, one for each input and sample.
+Biases and a neuron's arrays have their traces for each unit. Weights have them for each synapse and sample; where
+eligibility is a product of a pre- and a postsynaptic factor, for each input, and only their filter for each synapse.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from snnlearn._errors import SnnlearnError
 from snnlearn.losses import Kernel
 from snnlearn.network import Dense, Layer
 from snnlearn.network.synapses import AbstractSynapses
-from snnlearn.neurons import AbstractNeuron
+from snnlearn.rules.contraction import contract
 from snnlearn.rules.eligibility import carrier, membrane_response, presynaptic, rest_response, step_trace
 from snnlearn.rules.local import Local
 
@@ -48,33 +48,17 @@ class UnitTraces(NamedTuple):
     gradient: Float[Array, "P *units"]
 
 
-class SynapticTraces(NamedTuple):
-    r"""The traces of weights in general.
+class WeightTraces(NamedTuple):
+    r"""The traces of weights.
 
     Args:
-        trace: $\epsilon$, `[S, B, out, in]`.
-        filtered: the filtered $e$, `[F, B, out, in]`.
-        gradient: the gradient of this block, `[out, in]`.
-    """
-
-    trace: Float[Array, "S B out in"]
-    filtered: Float[Array, "F B out in"]
-    gradient: Float[Array, "out in"]
-
-
-class FactoredTraces(NamedTuple):
-    """The traces of weights onto neurons with a linear membrane.
-
-    Args:
-        membrane: of a neuron that receives the presynaptic activity alone; each array is `[B, *in]`.
-        filtered: the filtered $e$, `[F, B, out, in]`; None if there is no filter.
+        membrane: of a neuron that receives the presynaptic activity alone, each array `[B, *in]`; None unless the plan
+            is factored.
+        synaptic: of each synapse, $\epsilon$ unless the plan is factored, then the filtered $e$; None if empty.
     """
 
     membrane: Any
-    filtered: Float[Array, "F B out in"] | None
-
-
-WeightTraces = FactoredTraces | SynapticTraces
+    synaptic: Float[Array, "B Q out in"] | None
 
 
 class LayerTraces(NamedTuple):
@@ -85,19 +69,19 @@ class LayerTraces(NamedTuple):
     units: UnitTraces
 
 
-class Factors(NamedTuple):
-    """What a block of K steps leaves of factored traces: the gradient is a sum of their products.
+class Block(NamedTuple):
+    """What each step leaves for its weights' traces until the block is closed, then with an axis K before all others.
 
     Args:
-        post: how the output follows the membrane, `[K, B, *units]`.
-        signal: the learning signal, `[K, B, *units]`.
-        pre: the membrane that each presynaptic activity alone would cause, `[K, B, *in]`; of the input, and of the
-            recurrent synapses, if there are any.
+        local: how the traces follow the presynaptic activity.
+        signal: the learning signal, `[B, *units]`.
+        pres: the presynaptic activity `[B, *in]` of the input and, if there are any, the recurrent synapses. In a
+            factored plan, the membrane that it alone would cause.
     """
 
-    post: Float[Array, "K B *units"]
-    signal: Float[Array, "K B *units"]
-    pre: tuple[Float[Array, "K B ..."], ...]
+    local: Local
+    signal: Float[Array, "B *units"]
+    pres: tuple[Float[Array, "B ..."], ...]
 
 
 def check_synapses(rule: str, plan: LayerPlan, layer: Layer) -> None:
@@ -122,16 +106,13 @@ def at_rest(plan: LayerPlan, layer: Layer, batch_size: int) -> LayerTraces:
     filters = len(plan.kernel.poles)
 
     def of(synapses: AbstractSynapses) -> WeightTraces:
+        numbers = filters if plan.factored else state_size + filters
+        if not numbers:
+            return WeightTraces(rest_response(layer.neuron, (batch_size, *synapses.in_shape)), None)
         weight = getattr(carrier(synapses), "weight", jnp.zeros((*layer.shape, 0)))
-        if not plan.factored:
-            shape = (batch_size, *weight.shape)
-            return SynapticTraces(
-                jnp.zeros((state_size, *shape)), jnp.zeros((filters, *shape)), jnp.zeros(weight.shape)
-            )
-        if not filters:
-            return FactoredTraces(rest_response(layer.neuron, (batch_size, *synapses.in_shape)), None)
         pre = (batch_size, *carrier(synapses).in_shape)
-        return FactoredTraces(rest_response(layer.neuron, pre), jnp.zeros((filters, batch_size, *weight.shape)))
+        membrane = rest_response(layer.neuron, pre) if plan.factored else None
+        return WeightTraces(membrane, jnp.zeros((batch_size, numbers, *weight.shape)))
 
     parameters = len(_biases(layer)) + len(jax.tree.leaves(eqx.filter(layer.neuron, eqx.is_inexact_array)))
     units = UnitTraces(
@@ -149,7 +130,7 @@ def step(
     local: Local,
     inputs: tuple[Float[Array, "B ..."], Float[Array, "B ..."] | None],
     signal: Float[Array, "B *units"],
-) -> tuple[LayerTraces, Factors | None]:
+) -> tuple[LayerTraces, Block]:
     """One step.
 
     Args:
@@ -161,57 +142,54 @@ def step(
         signal: the learning signal.
     """
     units = _step_units(plan.kernel, traces.units, local, len(_biases(layer)), signal)
-    weights = [w for w in (traces.synapses, traces.recurrent) if w is not None]
-    pres = [x for x in inputs if x is not None]
-    if plan.factored:
-        pairs = [
-            _step_factored(layer.neuron, s, w, x)  # pyright: ignore[reportArgumentType]
-            for s, w, x in zip(_synapses(layer), weights, pres, strict=True)
-        ]
-        new = [w for w, _, _ in pairs]
-        factors = Factors(local.output_current / pairs[0][2], signal, tuple(pre for _, pre, _ in pairs))
-    else:
-        new = [
-            _step_synaptic(plan.kernel, w, local, jax.vmap(lambda x, s=s: presynaptic(s, x))(x), signal)  # pyright: ignore
-            for s, w, x in zip(_synapses(layer), weights, pres, strict=True)
-        ]
-        factors = None
-    return LayerTraces(new[0], new[1] if len(new) > 1 else None, units), factors
-
-
-def close(plan: LayerPlan, layer: Layer, traces: LayerTraces, factors: Factors | None) -> tuple[LayerTraces, Layer]:
-    """The gradient of a block's steps, and the traces for the next block."""
-    weights = [w for w in (traces.synapses, traces.recurrent) if w is not None]
-    closed = []
-    for index, (synapses, weight_traces) in enumerate(zip(_synapses(layer), weights, strict=True)):
-        if isinstance(weight_traces, SynapticTraces):
-            part = with_weight(synapses, weight_traces.gradient)
-            closed.append((weight_traces._replace(gradient=jnp.zeros_like(weight_traces.gradient)), part))
+    weights, pres, dynamics = _weights(traces), [], local
+    arrived = [x for x in inputs if x is not None]
+    for index, (synapses, x) in enumerate(zip(_synapses(layer), arrived, strict=True)):
+        if weights[index].synaptic is None:
+            x = jnp.reshape(x, (len(x), *synapses.in_shape))
         else:
-            assert factors is not None
-            one = factors.post, factors.signal, factors.pre[index]
-            if weight_traces.filtered is None:
-                closed.append((weight_traces, _product(plan.kernel.direct, synapses, *one)))
-            else:
-                filtered, gradient = contract(plan.kernel, weight_traces.filtered, *one)
-                closed.append((weight_traces._replace(filtered=filtered), with_weight(synapses, gradient)))
-    new = [w for w, _ in closed]
+            x = jax.vmap(lambda x, synapses=synapses: presynaptic(synapses, x))(x)
+        if plan.factored:
+            x, gain, membrane = membrane_response(layer.neuron, x, weights[index].membrane)
+            weights[index] = weights[index]._replace(membrane=membrane)
+            dynamics = _of_membrane(local, gain.ravel()[0])
+        pres.append(x)
+    return _with_weights(traces, weights, units), Block(dynamics, signal, tuple(pres))
+
+
+def close(plan: LayerPlan, layer: Layer, traces: LayerTraces, block: Block) -> tuple[LayerTraces, Layer]:
+    """The gradient of a block's steps, and the traces for the next block."""
+    weights = _weights(traces)
+    synaptic = tuple(each.synaptic for each in weights if each.synaptic is not None)
+    if synaptic:
+        closed = contract(plan.kernel, block.local, block.signal, block.pres, synaptic)
+        weights = [each._replace(synaptic=new) for each, (new, _) in zip(weights, closed, strict=True)]
+        parts = [with_weight(s, gradient) for s, (_, gradient) in zip(_synapses(layer), closed, strict=True)]
+    else:
+        worth = plan.kernel.direct * block.signal * block.local.output_current
+        parts = [_product(s, worth, pre) for s, pre in zip(_synapses(layer), block.pres, strict=True)]
     units = traces.units._replace(gradient=jnp.zeros_like(traces.units.gradient))
-    gradient = _layer(layer, [part for _, part in closed], traces.units.gradient)
-    return LayerTraces(new[0], new[1] if len(new) > 1 else None, units), gradient
+    return _with_weights(traces, weights, units), _layer(layer, parts, traces.units.gradient)
 
 
 def accumulated(layer: Layer, traces: LayerTraces, signal: Float[Array, "B *units"]) -> Layer:
     """The gradient for a signal that is the same at all times, from the last filter, if that forgets nothing."""
-    parts = []
-    for synapses, weights in zip(_synapses(layer), (traces.synapses, traces.recurrent), strict=False):
-        assert weights is not None and weights.filtered is not None
-        parts.append(with_weight(synapses, jnp.einsum("bo,boi->oi", signal, weights.filtered[-1])))
+    sums = [each.synaptic[:, -1] for each in _weights(traces) if each.synaptic is not None]
+    gradients = [jnp.einsum("bo,boi->oi", signal, each) for each in sums]
+    parts = [with_weight(*each) for each in zip(_synapses(layer), gradients, strict=True)]
     return _layer(layer, parts, jnp.sum(signal[None] * traces.units.filtered[:, -1], axis=1))
 
 
 def _synapses(layer: Layer) -> list[AbstractSynapses]:
     return [layer.synapses] + ([] if layer.recurrent is None else [layer.recurrent])
+
+
+def _weights(traces: LayerTraces) -> list[WeightTraces]:
+    return [traces.synapses] + ([] if traces.recurrent is None else [traces.recurrent])
+
+
+def _with_weights(traces: LayerTraces, weights: list[WeightTraces], units: UnitTraces) -> LayerTraces:
+    return LayerTraces(weights[0], None if traces.recurrent is None else weights[1], units)
 
 
 def _biases(layer: Layer) -> list[Array]:
@@ -232,60 +210,21 @@ def _step_units(
     return UnitTraces(trace, filtered, traces.gradient + jnp.sum(signal[None] * credit, axis=1))
 
 
-def _step_synaptic(
-    kernel: Kernel, traces: SynapticTraces, local: Local, x: Float[Array, "B in"], signal: Float[Array, "B out"]
-) -> SynapticTraces:
-    each = jax.tree.map(lambda d: d[..., None], local)  # the same for all of a unit's synapses
-    e, trace = step_trace(each, traces.trace, each.state_current * x[None, :, None], each.output_current * x[:, None])
-    credit, filtered = kernel.step(e, traces.filtered)
-    return SynapticTraces(trace, filtered, traces.gradient + jnp.einsum("bo,boi->oi", signal, credit))
+def _of_membrane(local: Local, gain: Float[Array, ""]) -> Local:
+    """The derivatives by the presynaptic membrane, which holds all memory, and of which an input of 1 is `gain`."""
+    return local._replace(
+        state_state=local.state_state[:0, :0],
+        state_current=local.state_current[:0],
+        output_state=local.output_state[:0],
+        output_current=local.output_current / gain,
+    )
 
 
-def _step_factored(
-    neuron: AbstractNeuron, synapses: AbstractSynapses, traces: FactoredTraces, x: Float[Array, "B ..."]
-) -> tuple[FactoredTraces, Float[Array, "B ..."], Float[Array, ""]]:
-    """The traces, the presynaptic membrane, and how much of it an input of 1 is in its own step."""
-    if traces.filtered is None:
-        x = jnp.reshape(x, (len(x), *synapses.in_shape))
-    else:
-        x = jax.vmap(lambda x: presynaptic(synapses, x))(x)
-    v, gain, membrane = membrane_response(neuron, x, traces.membrane)
-    return traces._replace(membrane=membrane), v, gain.ravel()[0]
-
-
-def contract(
-    kernel: Kernel,
-    filtered: Float[Array, "F B out in"],
-    post: Float[Array, "K B out"],
-    signal: Float[Array, "K B out"],
-    pre: Float[Array, "K B in"],
-) -> tuple[Float[Array, "F B out in"], Float[Array, "out in"]]:
-    r"""A block's part of $\sum_t L^t(h*e)^t$ for $e^t_{ji}=\psi^t_j\bar x^t_i$, without $e$ for each step.
-
-    Within the block the filter is moved to the learning signal, $\sum_s\psi^s\bar x^s\sum_{t\ge s}h_{t-s}L^t$; what
-    came before acts through its filtered trace, which is brought to the block's end.
-
-    Returns:
-        the filtered trace, and the part of the gradient.
-    """
-    steps = jnp.arange(len(post))
-    powers = kernel.poles[:, None] ** steps[None].astype(kernel.poles.dtype)  # p^k, [F, K]
-    lag = steps[:, None] - steps[None]  # t − s
-    response = jnp.sum((kernel.gains[:, None] * powers)[:, jnp.maximum(lag, 0)], axis=0)
-    response = jnp.where(lag >= 0, response, 0.0) + jnp.where(lag == 0, kernel.direct, 0.0)
-    due = jnp.einsum("ts,tbo->sbo", response, signal)
-    gradient = jnp.einsum("sbo,sbi->oi", post * due, pre)
-    carried = jnp.einsum("ft,tbo->fbo", kernel.gains[:, None] * kernel.poles[:, None] * powers, signal)
-    gradient = gradient + jnp.einsum("fbo,fboi->oi", carried, filtered)
-    entered = jnp.einsum("fs,sbo,sbi->fboi", powers[:, ::-1], post, pre, optimize=[(0, 1), (0, 1)])
-    return jnp.reshape(kernel.poles ** len(post), (-1, 1, 1, 1)) * filtered + entered, gradient
-
-
-def _product(direct: float, synapses: AbstractSynapses, post: Array, signal: Array, pre: Array) -> AbstractSynapses:
-    """The same without a filter, for any synapses: they are linear, so each is asked what its weights had to do."""
+def _product(synapses: AbstractSynapses, worth: Float[Array, "K B *units"], pre: Array) -> AbstractSynapses:
+    """The gradient without a filter, for any synapses: they are linear, so each is asked what its weights had to do."""
     weights, constants = eqx.partition(synapses, eqx.is_inexact_array)
     _, pull = jax.vjp(lambda weights: jax.vmap(jax.vmap(eqx.combine(weights, constants)))(pre), weights)
-    return pull(direct * post * signal)[0]
+    return pull(worth)[0]
 
 
 def with_weight(synapses: AbstractSynapses, gradient: Float[Array, "..."]) -> AbstractSynapses:
