@@ -71,7 +71,7 @@ def neurons(adaptive: bool) -> AbstractNeuron:
         "refractory": SilentRefractory(5e-3),
         "discretisation": UnitGain(),
     }
-    # Units without adaptation are adaptive ones of strength 0. As an array it has a gradient, which the optimiser drops.
+    # Units without adaptation are adaptive ones of strength 0. As an array it has a gradient; the optimiser drops it.
     return (
         ALIF(beta=np.where(np.arange(N) < N // 2, 0.0, BETA), tau_adapt=TAU_ADAPT, **common)
         if adaptive
@@ -229,7 +229,8 @@ def main() -> None:
     for run in runs:
         low, high = run["test_error_interval_95"]
         print(
-            f"{run['units']}: {run['iterations']} iterations, test error {run['test_error']:.3f} [{low:.3f}, {high:.3f}]"
+            f"{run['units']}: {run['iterations']} iterations, "
+            f"test error {run['test_error']:.3f} [{low:.3f}, {high:.3f}]"
         )
     RESULTS.write_text(json.dumps({"five_losses": losses, "runs": runs}, indent=1) + "\n")
     figure(runs)

@@ -1,8 +1,8 @@
 """Pattern generation by e-prop (Bellec et al. 2020): `python benchmarks/reproductions/eprop_pattern_generation.py`.
 
-A recurrent network of 100 LIF units learns to say a sum of four sines over a second, from frozen input spikes. Its first
-losses are compared with published reference values, weight by weight the same problem; then it is trained for 2,000
-iterations by e-prop with symmetric, random and adaptive feedback, and by BPTT. Five minutes on two free cores.
+A recurrent network of 100 LIF units learns to say a sum of four sines over a second, from frozen input spikes. Its
+first losses are compared with published reference values, weight by weight the same problem; then it is trained for
+2,000 iterations by e-prop with symmetric, random and adaptive feedback, and by BPTT. Five minutes on two free cores.
 Writes `benchmarks/results/eprop_pattern_generation.json` and `docs/images/eprop_pattern_generation.svg`.
 
 The exact gradient of this network explodes through the recurrent spikes, to a norm of 5e26 against 8e2 of e-prop's, so
