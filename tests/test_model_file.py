@@ -52,6 +52,7 @@ NEURONS = {
     "LI": LI(tau_mem=4e-3),
     "Delayed": Delayed(LIF(refractory=neurons.Refractory(3e-3)), steps=2),  # pyright: ignore[reportCallIssue]
     "Filtered": neurons.Filtered(LIF(), tau_syn=jnp.array([4e-3, 5e-3, 6e-3])),  # pyright: ignore[reportCallIssue]
+    "EscapeNoise": neurons.EscapeNoise(LIF(surrogate=neurons.ExponentialEscape(70.0, 0.3))),  # pyright: ignore
     "SilentRefractory": LIF(refractory=neurons.SilentRefractory(4e-3)),
     **{f"surrogate {type(s).__name__}": LIF(surrogate=s) for s in SURROGATES},
     **{f"reset {number} {type(r).__name__}": LIF(reset=r) for number, r in enumerate(RESETS)},

@@ -130,7 +130,7 @@ class ClassSpikeTrains(AbstractFilteredLoss):
     Raises:
         SnnlearnError: for a rate out of range.
 
-    >>> ClassSpikeTrains(2, rate=500.0).train(jnp.array(1), 4).tolist()
+    >>> ClassSpikeTrains(num_classes=2, rate=500.0).train(jnp.array(1), 4).tolist()
     [[0.0, 0.0], [0.0, 1.0], [0.0, 0.0], [0.0, 1.0]]
     """
 
