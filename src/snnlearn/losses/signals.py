@@ -147,7 +147,7 @@ class ClassSpikeTrains(AbstractFilteredLoss):
 
     def train(self, label: Int[Array, ""], num_steps: int) -> Float[Array, "T C"]:
         """The spike trains of a class."""
-        phase = jnp.floor(jnp.arange(num_steps + 1) * (self.rate * self.dt) + 1e-4)
+        phase = jnp.floor(jnp.arange(num_steps + 1.0) * (self.rate * self.dt) + 1e-4)
         spikes = jnp.diff(phase) > 0
         return (spikes[:, None] & (jnp.arange(self.num_classes) == label)[None]).astype(jnp.result_type(float))
 
