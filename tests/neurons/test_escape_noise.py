@@ -25,6 +25,7 @@ from snnlearn.neurons import (
     Gaussian,
     NoReset,
     Refractory,
+    Scaled,
     Sigmoid,
     core,
 )
@@ -48,6 +49,7 @@ def drawn(neuron, currents, key=KEY):
     [
         (Sigmoid(slope=4.0), lambda x: 1 / (1 + np.exp(-4 * x))),
         (Gaussian(sigma=0.3), lambda x: stats.norm.cdf(x / 0.3)),
+        (Scaled(Sigmoid(slope=4.0), 0.3), lambda x: 0.3 / (1 + np.exp(-4 * x))),
         (ExponentialEscape(rate=400.0, width=0.5, dt=2e-3), lambda x: 1 - np.exp(-0.8 * np.exp(x / 0.5))),
     ],
 )
@@ -157,6 +159,7 @@ def test_it_stands_within_other_wrappers():
     ("neuron", "sentence"),
     [
         (lambda: EscapeNoise(LIF(surrogate=Atan())), "Atan is the derivative of no probability.*Sigmoid"),
+        (lambda: EscapeNoise(IF(surrogate=Scaled(Sigmoid(), 1.1))), "Scaled is the derivative of no probability"),
         (lambda: EscapeNoise(CubaLIF(surrogate=ExponentialEscape(dt=1e-4))), "0.0001 s and the neuron 0.001 s"),
     ],
 )

@@ -13,7 +13,7 @@ import pytest
 from jax.flatten_util import ravel_pytree
 
 from snnlearn._errors import SnnlearnError
-from snnlearn.coding import SpikeCount
+from snnlearn.coding import AbstractDecoder, SpikeCount
 from snnlearn.losses import AbstractStepwiseLoss, CrossEntropy, MeanSquaredError, StepwiseCrossEntropy
 from snnlearn.network import Conv2d, Dense, Layer, Network, feedforward, unroll
 from snnlearn.neurons import (
@@ -55,7 +55,7 @@ KEY = jax.random.key(5)
 class Reward(AbstractStepwiseLoss):
     """`target · Σ_t w_t (z_0^t − 0.4)²`, with weights that change over time; for many outputs, their sum."""
 
-    decoder: None = None  # pyright: ignore
+    decoder: AbstractDecoder | None = None
 
     def moments(self, target, num_steps):
         return jnp.full(num_steps, target), 1.0 + jnp.arange(num_steps, dtype=target.dtype) ** 2
@@ -212,7 +212,7 @@ def estimates(baseline, network, count, offset):
     """Independent gradients, `[count, parameters]`, from batches of 4; the loss is shifted by the offset."""
 
     class Shifted(AbstractStepwiseLoss):
-        decoder: None = None  # pyright: ignore
+        decoder: AbstractDecoder | None = None
 
         def moments(self, target, num_steps):
             return Reward().moments(target, num_steps)

@@ -209,8 +209,10 @@ def _fire(
             arrived = jnp.where(since > 0, jumps, 0.0)
             heights, currents = unit.after(jnp.maximum(since, 0.0), jnp.zeros_like(arrived), arrived)
             height = jnp.sum(heights) - unit.drop * resets * jnp.exp(-(t - last) / unit.tau_mem)
-            slope = jax.lax.stop_gradient(jnp.where(spiked, (jnp.sum(currents) - height) / unit.tau_mem, 1.0))
-            t = jnp.where(spiked, t - (height - unit.threshold) / slope, end)
+            # Where the membrane only just reaches the threshold, its slope is lost in rounding, but not below 0.
+            least = jnp.finfo(height.dtype).eps * unit.threshold / unit.tau_mem
+            slope = jax.lax.stop_gradient(jnp.maximum((jnp.sum(currents) - height) / unit.tau_mem, least))
+            t = t - jnp.where(spiked, (height - jax.lax.stop_gradient(height)) / slope, 0.0)
             return (t, 1.0 + resets * jnp.exp(-(t - last) / unit.tau_mem)), jnp.where(spiked, t, jnp.inf)
 
         zero = jnp.zeros((), jumps.dtype)

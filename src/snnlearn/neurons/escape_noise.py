@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from snnlearn._errors import SnnlearnError
 from snnlearn.neurons.base import AbstractNeuron, AbstractSpikingNeuron
-from snnlearn.neurons.surrogates import AbstractEscape, ExponentialEscape
+from snnlearn.neurons.surrogates import AbstractEscape, AbstractSurrogate, ExponentialEscape, Scaled
 
 
 class EscapeNoiseState(NamedTuple):
@@ -29,10 +29,11 @@ class EscapeNoiseState(NamedTuple):
 class EscapeNoise(AbstractNeuron):
     r"""Another neuron, whose spikes are drawn: $P(z^t=1\mid\text{past})=p(v^t-v_{th})$.
 
-    p is the primitive of the neuron's own surrogate, which is an escape function: `Sigmoid`, `Gaussian` or
-    `ExponentialEscape` (Plesser & Gerstner 2000, doi:10.1162/089976600300015835). The surrogate derivative then is that
-    of the expected spike (Gygax & Zenke 2025, arXiv:2404.14964). Threshold, reset and refractory period are the
-    neuron's. Without a reset it is a Poisson neuron, whose rate is a function of its filtered input current.
+    p is the primitive of the neuron's own surrogate, which is an escape function: `Sigmoid`, `Gaussian`,
+    `ExponentialEscape` (Plesser & Gerstner 2000, doi:10.1162/089976600300015835), or one of these `Scaled` by at most
+    1, which bounds the rate. The surrogate derivative then is that of the expected spike (Gygax & Zenke 2025,
+    arXiv:2404.14964). Threshold, reset and refractory period are the neuron's. Without a reset it is a Poisson neuron,
+    whose rate is a function of its filtered input current.
 
     The noise comes from a key in the state: `network.initial_state(key=key)` draws it anew, and learning rules do so
     for each sample. A run from `network.initial_state()` meets the same noise each time.
@@ -59,10 +60,13 @@ class EscapeNoise(AbstractNeuron):
                 "put other wrappers around EscapeNoise"
             )
         surrogate = self.neuron.surrogate
+        while isinstance(surrogate, Scaled) and surrogate.scale <= 1:
+            surrogate = surrogate.surrogate
         if not isinstance(surrogate, AbstractEscape):
             raise SnnlearnError(
                 f"EscapeNoise: the surrogate {type(surrogate).__name__} is the derivative of no probability; give "
-                f"{type(self.neuron).__name__} an escape function: Sigmoid, Gaussian or ExponentialEscape"
+                f"{type(self.neuron).__name__} an escape function: Sigmoid, Gaussian or ExponentialEscape, Scaled by "
+                "at most 1"
             )
         if isinstance(surrogate, ExponentialEscape) and surrogate.dt != self.dt:
             raise SnnlearnError(
@@ -107,5 +111,8 @@ class EscapeNoise(AbstractNeuron):
     def _firing(self, spike: Callable[[Array], Array]) -> AbstractSpikingNeuron:
         """The neuron with another function of `v − v_th` in place of its spike."""
         return eqx.tree_at(
-            lambda neuron: neuron.surrogate, self.neuron, spike, is_leaf=lambda node: isinstance(node, AbstractEscape)
+            lambda neuron: neuron.surrogate,
+            self.neuron,
+            spike,
+            is_leaf=lambda node: isinstance(node, AbstractSurrogate),
         )
