@@ -1,9 +1,9 @@
 """XOR by reward alone, as Xie & Seung 2004: `python benchmarks/reproductions/xie_seung_xor.py`.
 
 60 inputs in two groups, 60 hidden neurons, one output neuron; a trial is 500 ms. A group that is on fires at 40 Hz, one
-that is off is silent. The output's spikes are rewarded where exactly one group is on, and punished elsewhere: nothing else
-is told to the network. Poisson neurons and noisy integrate-and-fire neurons learn by the episodic rule and by the online
-one; a network without a hidden layer, which cannot compute XOR, is the control. All seeds are trained side by side.
+that is off is silent. The output's spikes are rewarded where exactly one group is on, and punished elsewhere: nothing
+else is told to the network. Poisson neurons and noisy integrate-and-fire neurons learn by the episodic rule and by the
+online one; a network without a hidden layer, which cannot compute XOR, is the control. All seeds run side by side.
 
 Writes `benchmarks/results/xie_seung_xor.json`.
 """
@@ -53,10 +53,10 @@ class Punishment(AbstractStepwiseLoss):
 
     decoder: None = None
 
-    def moments(self, target, num_steps):
+    def moments(self, target, num_steps):  # noqa: D102
         return jnp.full(num_steps, target)
 
-    def at_step(self, output, moment):
+    def at_step(self, output, moment):  # noqa: D102
         return -moment * jnp.sum(output)
 
 
@@ -107,7 +107,7 @@ def spike_counts(network: Network, repeats: int, *, key) -> jax.Array:
 
 
 def decided(counts: np.ndarray) -> float:
-    """The share of right decisions on half of the trials, by a threshold on the count that is best on the other half."""
+    """The share of right decisions on half of the trials, by the best threshold of the other half on the count."""
     fit, test = np.split(counts, 2, axis=1)
     right = lambda counts, at: np.mean((counts > at) == (REWARDS > 0)[:, None])  # noqa: E731
     return float(right(test, max(np.arange(-0.5, fit.max() + 1), key=lambda at: right(fit, at))))
