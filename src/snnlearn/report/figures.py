@@ -321,7 +321,7 @@ def _answer(example: Example, class_names: Sequence[str]) -> list[tuple[int, str
 
 def _unit_axes(ax: Axes, num_steps: int, units: int, dt: float) -> None:
     ax.set(xlim=(0, _milliseconds(num_steps, dt)), ylim=(units - 0.5, -0.5), ylabel="unit")
-    ax.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+    ax.yaxis.set_major_locator(MaxNLocator(4, integer=True, min_n_ticks=1))
 
 
 def _milliseconds(steps, dt: float):
