@@ -1,5 +1,31 @@
-"""How good a hypothesis is."""
+"""How good a hypothesis is: its risk with confidence, what bounds it, and what no hypothesis can get below."""
 
+from snnlearn.risk.bounds import finite_class_radius as finite_class_radius
+from snnlearn.risk.bounds import growth_bound as growth_bound
+from snnlearn.risk.bounds import hoeffding_radius as hoeffding_radius
+from snnlearn.risk.bounds import log_class_size as log_class_size
+from snnlearn.risk.bounds import massart_bound as massart_bound
+from snnlearn.risk.bounds import rademacher_of_class as rademacher_of_class
+from snnlearn.risk.bounds import rademacher_of_linear as rademacher_of_linear
+from snnlearn.risk.bounds import rademacher_radius as rademacher_radius
+from snnlearn.risk.bounds import realizable_bound as realizable_bound
+from snnlearn.risk.bounds import vc_radius as vc_radius
+from snnlearn.risk.calibration import Reliability as Reliability
+from snnlearn.risk.calibration import brier_score as brier_score
+from snnlearn.risk.calibration import expected_calibration_error as expected_calibration_error
+from snnlearn.risk.calibration import fit_temperature as fit_temperature
+from snnlearn.risk.calibration import negative_log_likelihood as negative_log_likelihood
+from snnlearn.risk.calibration import reliability as reliability
+from snnlearn.risk.calibration import softmax as softmax
+from snnlearn.risk.comparison import Comparison as Comparison
+from snnlearn.risk.comparison import compare_algorithms as compare_algorithms
+from snnlearn.risk.comparison import compare_hypotheses as compare_hypotheses
+from snnlearn.risk.comparison import holm as holm
+from snnlearn.risk.comparison import mcnemar as mcnemar
+from snnlearn.risk.comparison import seeds_needed as seeds_needed
+from snnlearn.risk.cross_validation import CrossValidation as CrossValidation
+from snnlearn.risk.cross_validation import cross_validate as cross_validate
+from snnlearn.risk.cross_validation import folds as folds
 from snnlearn.risk.empirical import Risk as Risk
 from snnlearn.risk.empirical import chance_level as chance_level
 from snnlearn.risk.empirical import empirical_risk as empirical_risk
@@ -7,5 +33,19 @@ from snnlearn.risk.empirical import generalization_gap as generalization_gap
 from snnlearn.risk.empirical import risk as risk
 from snnlearn.risk.empirical import risk_of_errors as risk_of_errors
 from snnlearn.risk.intervals import Interval as Interval
+from snnlearn.risk.intervals import bootstrap as bootstrap
 from snnlearn.risk.intervals import clopper_pearson as clopper_pearson
+from snnlearn.risk.intervals import empirical_bernstein as empirical_bernstein
+from snnlearn.risk.intervals import hoeffding as hoeffding
 from snnlearn.risk.intervals import t_interval as t_interval
+from snnlearn.risk.intervals import wilson as wilson
+from snnlearn.risk.pac_bayes import bernoulli_kl as bernoulli_kl
+from snnlearn.risk.pac_bayes import catoni_bound as catoni_bound
+from snnlearn.risk.pac_bayes import gaussian_kl as gaussian_kl
+from snnlearn.risk.pac_bayes import kl_inverse as kl_inverse
+from snnlearn.risk.pac_bayes import kl_inverse_gradient as kl_inverse_gradient
+from snnlearn.risk.pac_bayes import maurer_bound as maurer_bound
+from snnlearn.risk.pac_bayes import mcallester_bound as mcallester_bound
+from snnlearn.risk.pac_bayes import pac_bayes_complexity as pac_bayes_complexity
+from snnlearn.risk.pac_bayes import refined_pinsker_bound as refined_pinsker_bound
+from snnlearn.risk.pac_bayes import thiemann_bound as thiemann_bound
