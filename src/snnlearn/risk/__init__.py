@@ -17,6 +17,14 @@ from snnlearn.risk.calibration import fit_temperature as fit_temperature
 from snnlearn.risk.calibration import negative_log_likelihood as negative_log_likelihood
 from snnlearn.risk.calibration import reliability as reliability
 from snnlearn.risk.calibration import softmax as softmax
+from snnlearn.risk.certificate import Certificate as Certificate
+from snnlearn.risk.certificate import GaussianWeights as GaussianWeights
+from snnlearn.risk.certificate import MinimisedBound as MinimisedBound
+from snnlearn.risk.certificate import Prior as Prior
+from snnlearn.risk.certificate import certify as certify
+from snnlearn.risk.certificate import gibbs_errors as gibbs_errors
+from snnlearn.risk.certificate import gibbs_risk as gibbs_risk
+from snnlearn.risk.certificate import prior_around as prior_around
 from snnlearn.risk.comparison import Comparison as Comparison
 from snnlearn.risk.comparison import compare_algorithms as compare_algorithms
 from snnlearn.risk.comparison import compare_hypotheses as compare_hypotheses

@@ -101,9 +101,7 @@ def prior_around(network: Network, *seen: Sample, relative_std: float = 0.1) -> 
         scale = jnp.sqrt(jnp.mean(jnp.square(leaf)))
         return jnp.full(leaf.shape, jnp.log(relative_std * jnp.where(scale > 0, scale, jnp.ones_like(scale))))
 
-    return Prior(
-        GaussianWeights(network, jax.tree.map(spread, eqx.filter(network, eqx.is_inexact_array))), tuple(seen)
-    )
+    return Prior(GaussianWeights(network, jax.tree.map(spread, eqx.filter(network, eqx.is_inexact_array))), tuple(seen))
 
 
 class MinimisedBound(eqx.Module):
@@ -138,9 +136,7 @@ class MinimisedBound(eqx.Module):
                 f"MinimisedBound: epochs is {self.epochs} and batch_size {self.batch_size}; give at least 0 and 1"
             )
 
-    def __call__(
-        self, prior: Prior, encoder: AbstractEncoder, sample: Sample, *, key: PRNGKeyArray
-    ) -> GaussianWeights:
+    def __call__(self, prior: Prior, encoder: AbstractEncoder, sample: Sample, *, key: PRNGKeyArray) -> GaussianWeights:
         """The posterior.
 
         Args:
@@ -155,13 +151,15 @@ class MinimisedBound(eqx.Module):
         check_unseen(prior, sample)
         if self.batch_size > len(sample.y):
             raise SnnlearnError(
-                f"MinimisedBound: batch_size is {self.batch_size}, but there are {len(sample.y)} samples; give at most that"
+                f"MinimisedBound: batch_size is {self.batch_size}, more than the {len(sample.y)} samples; give at most that"
             )
         posterior = prior.weights
         state = self.optimizer.init(_trained(posterior))  # pyright: ignore[reportArgumentType]
         x, y = jnp.asarray(sample.x), jnp.asarray(sample.y)
         for epoch in range(self.epochs):
-            posterior, state = _descend(self, posterior, state, prior.weights, encoder, x, y, jax.random.fold_in(key, epoch))
+            posterior, state = _descend(
+                self, posterior, state, prior.weights, encoder, x, y, jax.random.fold_in(key, epoch)
+            )
         return posterior
 
 
@@ -252,9 +250,9 @@ def certify(
 ) -> Certificate:
     r"""Bound the risk of a stochastic network, whatever the distribution of the data.
 
-    $R_Q \le \mathrm{kl}^{-1}(\hat R_Q; c)$ by [`maurer_bound`][snnlearn.risk.maurer_bound]. The mean $\hat R_Q$ over
-    networks is itself below $\mathrm{kl}^{-1}(\tilde R; \ln(1/\delta')/N)$, where $\tilde R$ is the mean of N = m · draws
-    independent decisions, each by a network of its own. A fifth of δ goes to δ'.
+    $R_Q \le \mathrm{kl}^{-1}(\hat R_Q; c)$ by [`maurer_bound`][snnlearn.risk.maurer_bound]. The mean $\hat R_Q$
+    over networks is itself below $\mathrm{kl}^{-1}(\tilde R; \ln(1/\delta')/N)$, where $\tilde R$ is the mean of
+    N = m · draws independent decisions, each by a network of its own. A fifth of δ goes to δ'.
 
     Args:
         posterior: the distribution over networks; it may depend on the sample in any way.
@@ -301,7 +299,9 @@ def gibbs_errors(
         key: random key of the draws.
     """
     check(sample, "gibbs_errors: the sample")
-    return np.asarray(_gibbs_errors(posterior, encoder, decoder, *map(jnp.asarray, sample), draws, key))
+    return np.asarray(
+        _gibbs_errors(posterior, encoder, decoder, jnp.asarray(sample.x), jnp.asarray(sample.y), draws, key)
+    )
 
 
 @eqx.filter_jit
@@ -352,6 +352,6 @@ def check_unseen(prior: Prior, sample: Sample) -> None:
     for seen in prior.seen:
         if is_same_data(sample, seen):
             raise SnnlearnError(
-                f"{overlap(sample, seen)} of the {len(sample.y)} samples that are to certify are among those that chose "
-                "the prior; cut the data in two disjoint parts, one for the prior and one for the certificate"
+                f"{overlap(sample, seen)} of the {len(sample.y)} samples that are to certify are among those that "
+                "chose the prior; cut the data in two disjoint parts, one for the prior and one for the certificate"
             )
