@@ -354,7 +354,7 @@ class PoissonCounts(AbstractDistribution):
 
 @dataclass(frozen=True)
 class BinomialCounts(AbstractDistribution):
-    r"""A count of spikes in n steps, each with probability p₀ or p₁: $\mathcal R^* = \frac12\sum_k\min\{p_0(k), p_1(k)\}$.
+    r"""Spikes in n steps, each of probability p₀ or p₁: $\mathcal R^* = \frac12\sum_k\min\{p_0(k), p_1(k)\}$.
 
     Args:
         n: steps, ≥ 1.
@@ -396,9 +396,9 @@ class BinomialCounts(AbstractDistribution):
 class SpikeTrains(AbstractDistribution):
     r"""Independent Bernoulli spikes, of probability rate · dt in each step and unit, with rates of each class.
 
-    The log-likelihood ratio is $\sum_{t,i} [s_i^t \ln\frac{p_1}{p_0} + (1 - s_i^t)\ln\frac{1-p_1}{1-p_0}]$, linear in the
-    spikes: the Bayes-optimal function is *one linear readout*. If each class has one rate for all units and steps it
-    is a count, and $\mathcal R^*$ is exact; else it is a mean over 200,000 fixed draws.
+    The log-likelihood ratio is $\sum_{t,i} [s_i^t \ln\frac{p_1}{p_0} + (1 - s_i^t)\ln\frac{1-p_1}{1-p_0}]$, linear in
+    the spikes: the Bayes-optimal function is *one linear readout*. If each class has one rate for all units and steps
+    it is a count, and $\mathcal R^*$ is exact; else it is a mean over 200,000 fixed draws.
 
     Args:
         rates: of each class in Hz, `[C, N]`, or over time `[C, T, N]`, above 0 and below 1/dt.
@@ -459,7 +459,7 @@ class SpikeTrains(AbstractDistribution):
 
 @dataclass(frozen=True)
 class NoisyFunction:
-    r"""Regression: x uniform in [0, 1]^d, $y = g(x) + \epsilon$, $\epsilon\sim\mathcal N(0, \sigma^2)$; $\mathcal R^* = \sigma^2$.
+    r"""Regression: x uniform in [0, 1]^d, $y = g(x) + \mathcal N(0, \sigma^2)$, $\mathcal R^* = \sigma^2$.
 
     The loss is the squared error, and $f^*(x) = \mathbb E[Y|x] = g(x)$.
 

@@ -151,7 +151,7 @@ class MinimisedBound(eqx.Module):
         check_unseen(prior, sample)
         if self.batch_size > len(sample.y):
             raise SnnlearnError(
-                f"MinimisedBound: batch_size is {self.batch_size}, more than the {len(sample.y)} samples; give at most that"
+                f"MinimisedBound: batch_size is {self.batch_size}, more than the {len(sample.y)} samples; lower it"
             )
         posterior = prior.weights
         state = self.optimizer.init(_trained(posterior))  # pyright: ignore[reportArgumentType]
