@@ -53,8 +53,8 @@ def test_certificate_is_its_formula():
 
 @pytest.mark.parametrize("rule", [sl.rules.BPTT(), sl.rules.ForwardGradient(8)])
 def test_any_rule_lowers_the_bound_of_an_untrained_prior(rule):
-    sample, prior = TASK.draw(2000, seed=3), risk.prior_around(network(4), relative_std=0.5)
-    algorithm = risk.MinimisedBound(rule=rule, optimizer=optax.adam(1e-2), epochs=12)
+    sample, prior = TASK.draw(1000, seed=3), risk.prior_around(network(4), relative_std=0.5)
+    algorithm = risk.MinimisedBound(rule=rule, optimizer=optax.adam(2e-2), epochs=8)
     posterior = algorithm(prior, ENCODER, sample, key=jax.random.key(5))
     before, after = (
         risk.certify(w, prior, ENCODER, DECODER, sample, draws=5, key=jax.random.key(6))
