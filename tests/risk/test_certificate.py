@@ -5,20 +5,21 @@ from __future__ import annotations
 import equinox as eqx
 import jax
 import numpy as np
-import optax
 import pytest
 
 import snnlearn as sl
 from snnlearn import risk
 from snnlearn._errors import SnnlearnError
 
-TASK = sl.data.GaussianXor(2.5)
+TASK = sl.data.GaussianPair(2.0, 2)
 ENCODER = sl.coding.Rescaled(sl.coding.Current(num_steps=8), -5.0, 5.0)
 DECODER = sl.coding.MeanMembrane()
 
 
 def network(key=0):
-    return sl.network.feedforward((2, 12, 2), use_bias=True, key=jax.random.key(key))
+    drawn = sl.network.feedforward((2, 12, 2), use_bias=True, key=jax.random.key(key))
+    # As drawn it is too weak to spike.
+    return jax.tree.map(lambda leaf: 4 * leaf if eqx.is_inexact_array(leaf) else leaf, drawn)
 
 
 def test_kl_is_the_closed_form_and_draws_have_their_moments():
@@ -49,21 +50,6 @@ def test_certificate_is_its_formula():
     mean = risk.kl_inverse(wrong.mean(), np.log(1 / 0.02) / 1400)
     assert found.bound == pytest.approx(risk.maurer_bound(mean, found.kl, 200, delta=0.08), rel=1e-4)
     assert str(found).startswith("With 90% confidence the risk is below")
-
-
-@pytest.mark.parametrize("rule", [sl.rules.BPTT(), sl.rules.ForwardGradient(8)])
-def test_any_rule_lowers_the_bound_of_an_untrained_prior(rule):
-    sample, prior = TASK.draw(1000, seed=3), risk.prior_around(network(4), relative_std=0.5)
-    algorithm = risk.MinimisedBound(rule=rule, optimizer=optax.adam(2e-2), epochs=8)
-    posterior = algorithm(prior, ENCODER, sample, key=jax.random.key(5))
-    before, after = (
-        risk.certify(w, prior, ENCODER, DECODER, sample, draws=5, key=jax.random.key(6))
-        for w in (prior.weights, posterior)
-    )
-    assert after.kl > 1 and after.bound < before.bound - 0.03
-    assert (
-        risk.gibbs_risk(posterior, ENCODER, DECODER, TASK.draw(4000, seed=7), key=jax.random.key(8)).value < after.bound
-    )
 
 
 def test_prior_that_has_seen_the_sample_is_refused():
