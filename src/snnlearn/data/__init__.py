@@ -7,21 +7,46 @@ checked. Nothing here needs JAX.
 from __future__ import annotations
 
 from snnlearn.data.arrays import npz, read_labelled, read_series, read_values
-from snnlearn.data.base import Dataset, Sample, split
+from snnlearn.data.base import Dataset, Sample, overlap, split
+from snnlearn.data.distributions import (
+    AbstractDistribution,
+    BinomialCounts,
+    FlippedConcept,
+    GaussianPair,
+    GaussianScales,
+    GaussianXor,
+    NoisyFunction,
+    OverlappingUniforms,
+    PoissonCounts,
+    SpikeTrains,
+    YinYang,
+)
 from snnlearn.data.hdf5 import events
 from snnlearn.data.images import digits, fashion_mnist, idx, mnist, read_idx
 from snnlearn.data.spike_events import structured_events, write_events
 from snnlearn.data.synthetic import randman, spike_xor, yin_yang
 
 __all__ = [
+    "AbstractDistribution",
+    "BinomialCounts",
     "Dataset",
+    "FlippedConcept",
+    "GaussianPair",
+    "GaussianScales",
+    "GaussianXor",
+    "NoisyFunction",
+    "OverlappingUniforms",
+    "PoissonCounts",
     "Sample",
+    "SpikeTrains",
+    "YinYang",
     "digits",
     "events",
     "fashion_mnist",
     "idx",
     "mnist",
     "npz",
+    "overlap",
     "randman",
     "read_idx",
     "read_labelled",

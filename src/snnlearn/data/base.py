@@ -189,3 +189,31 @@ def _stratify(y: Integer[np.ndarray, " m"], fractions: dict[str, float], seed: i
 
 def _take(sample: Sample, indices: Integer[np.ndarray, " k"]) -> Sample:
     return Sample(sample.x[indices], sample.y[indices])
+
+
+def overlap(sample: Sample, seen: Sample) -> int:
+    """How many x of a sample are among those of another, bit by bit.
+
+    >>> first, second = (Sample(np.array(x, np.float32)[:, None], np.zeros(2, int)) for x in ([1, 2], [2, 3]))
+    >>> overlap(first, second)
+    1
+    """
+    if sample.x.shape[1:] != seen.x.shape[1:]:
+        return 0
+    known = set(_fingerprints(seen))
+    return sum(one in known for one in _fingerprints(sample))
+
+
+def is_same_data(sample: Sample, seen: Sample) -> bool:
+    """Whether a sample was, at least in part, taken from another, rather than drawn beside it.
+
+    Where x is discrete, independent samples share some x by chance; so what is taken for chance grows with the
+    duplicates that `seen` has within itself.
+    """
+    duplicates = 1 - len(set(_fingerprints(seen))) / len(seen.y)
+    return overlap(sample, seen) > 4 * duplicates * len(sample.y)
+
+
+def _fingerprints(sample: Sample) -> list[int]:
+    rows = np.ascontiguousarray(sample.x, np.float32).reshape(len(sample.x), -1)
+    return [hash(row.tobytes()) for row in rows]
