@@ -58,7 +58,7 @@ def spiking():
         step_ = lambda p, _: (eqx.filter(step(eqx.combine(p, constants), None)[0], eqx.is_inexact_array), None)  # noqa: E731
         parameters, _ = jax.lax.scan(step_, parameters, length=40)
         trained = eqx.combine(parameters, constants)
-        return jnp.argmax(jax.vmap(lambda x: loss.decoder(trained(x)[0]))(inputs), axis=1)
+        return jnp.argmax(jax.vmap(lambda x: loss.decoder(trained(x)[0]))(inputs), axis=1)  # pyright: ignore[reportOptionalCall]
 
     return lambda points, labels: np.asarray(learn(jnp.asarray(points), jnp.asarray(labels)))
 
