@@ -1,5 +1,9 @@
 """How good a hypothesis is: its risk with confidence, what bounds it, and what no hypothesis can get below."""
 
+from snnlearn.risk.all_tasks import NoFreeLunch as NoFreeLunch
+from snnlearn.risk.all_tasks import labelings as labelings
+from snnlearn.risk.all_tasks import no_free_lunch as no_free_lunch
+from snnlearn.risk.all_tasks import no_free_lunch_risk as no_free_lunch_risk
 from snnlearn.risk.bounds import finite_class_radius as finite_class_radius
 from snnlearn.risk.bounds import growth_bound as growth_bound
 from snnlearn.risk.bounds import hoeffding_radius as hoeffding_radius
@@ -52,10 +56,6 @@ from snnlearn.risk.intervals import empirical_bernstein as empirical_bernstein
 from snnlearn.risk.intervals import hoeffding as hoeffding
 from snnlearn.risk.intervals import t_interval as t_interval
 from snnlearn.risk.intervals import wilson as wilson
-from snnlearn.risk.no_free_lunch import NoFreeLunch as NoFreeLunch
-from snnlearn.risk.no_free_lunch import labelings as labelings
-from snnlearn.risk.no_free_lunch import no_free_lunch as no_free_lunch
-from snnlearn.risk.no_free_lunch import no_free_lunch_risk as no_free_lunch_risk
 from snnlearn.risk.pac_bayes import bernoulli_kl as bernoulli_kl
 from snnlearn.risk.pac_bayes import catoni_bound as catoni_bound
 from snnlearn.risk.pac_bayes import gaussian_kl as gaussian_kl
