@@ -212,7 +212,8 @@ def _fire(
             # Where the membrane only just reaches the threshold, its slope is lost in rounding, but not below 0.
             least = jnp.finfo(height.dtype).eps * unit.threshold / unit.tau_mem
             slope = jax.lax.stop_gradient(jnp.maximum((jnp.sum(currents) - height) / unit.tau_mem, least))
-            t = t - jnp.where(spiked, (height - jax.lax.stop_gradient(height)) / slope, 0.0)
+            excess = height - unit.threshold
+            t = t - jnp.where(spiked, (excess - jax.lax.stop_gradient(excess)) / slope, 0.0)
             return (t, 1.0 + resets * jnp.exp(-(t - last) / unit.tau_mem)), jnp.where(spiked, t, jnp.inf)
 
         zero = jnp.zeros((), jumps.dtype)
