@@ -15,10 +15,16 @@ import pytest
 from snnlearn.cli import commands, main, run_folder
 from snnlearn.cli.run_folder import RunFolder
 
-# In another process: a checkpoint after each epoch, and at the end how many programs the cache did not have.
+# In another process: a checkpoint after each epoch, and at the end how many programs the cache did not have. Such short
+# epochs would all be over before a signal came, so each waits a little.
 OFTEN = """
-import atexit, snnlearn.cli.run_folder, jax
+import atexit, time, snnlearn.cli.run_folder, jax
 snnlearn.cli.run_folder._SECONDS_BETWEEN_CHECKPOINTS = 0
+add_metrics = snnlearn.cli.run_folder.RunFolder.add_metrics
+def add_metrics_slowly(*arguments):
+    add_metrics(*arguments)
+    time.sleep(0.1)
+snnlearn.cli.run_folder.RunFolder.add_metrics = add_metrics_slowly
 misses = []
 jax.monitoring.register_event_listener(lambda event, **_: misses.append(event) if "cache_misses" in event else None)
 atexit.register(lambda: print("misses:", len(misses)))
