@@ -7,8 +7,8 @@ was kept. All seeds train side by side in one program. Writes `benchmarks/result
 
 Sources: Wunderlich & Pehle 2021, doi:10.1038/s41598-021-91786-z (rule, sizes, neurons, latencies, initial weights,
 batch), Göltz et al. 2021, doi:10.1038/s42256-021-00388-x (task, loss, weight bump). Not theirs: hidden units count by
-their first spike alone; the number of epochs and the learning rate; gradients are clipped, since that of a spike that is
-about to be lost has no bound.
+their first spike alone; the number of epochs and the learning rate; gradients are clipped, since that of a spike which
+is about to be lost has no bound.
 """
 
 from __future__ import annotations
