@@ -44,7 +44,8 @@ def test_eprop_by_actor_critic_is_the_sum_of_td_errors_and_discounted_traces(neu
     learning = (1 - kappa) * error @ hidden.feedback.T  # the readout's gain stands before its membrane
     value_after = np.append(np.asarray(episode.values)[1:], 0.0)
     td = np.asarray(episode.rewards) + discount * value_after - np.asarray(episode.values)
-    for traces, found in ((e, gradient.layers[0].synapses.weight), (e_recurrent, gradient.layers[0].recurrent.weight)):
+    found_weights = (gradient.layers[0].synapses.weight, gradient.layers[0].recurrent.weight)
+    for traces, found in zip((e, jnp.asarray(e_recurrent)), found_weights, strict=True):
         filtered, discounted, total = 0.0, 0.0, 0.0
         for t in range(WORLD.num_steps):
             filtered = kappa * filtered + np.asarray(traces[t])
