@@ -67,7 +67,7 @@ def no_free_lunch(options: NoFreeLunch) -> int:
 
 
 def learners(k: int, seed: int) -> dict[str, Learner]:
-    """What is compared: some remember what they saw, some do not; one believes in neighbours and one in the contrary."""
+    """What is compared: some remember what they saw, some do not; one believes in neighbours, one in the contrary."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.tree import DecisionTreeClassifier
 

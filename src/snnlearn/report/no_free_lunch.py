@@ -106,9 +106,9 @@ def write_no_free_lunch(
         "dotted is the closed form."
     )
     explained = (
-        "Unseen: error on points that were not seen. "
-        "Risk: mean over all tasks. Seen: the part of it made on points seen, 0 for who remembers. − closed form: what "
-        "is left of the risk after both, numerically 0. Worst: expected risk on the worst task; the Bayes risk is 0 on each. Smooth: mean risk where smooth tasks are likelier."
+        "Unseen: error on points that were not seen. Risk: mean over all tasks. Seen: the part of it made on points "
+        "seen, 0 for who remembers. − closed form: what is left of the risk after both, numerically 0. Worst: expected "
+        "risk on the worst task; the Bayes risk is 0 on each. Smooth: mean risk where smooth tasks are likelier."
     )
     return write_whole(
         page(
