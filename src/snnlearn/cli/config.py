@@ -71,11 +71,11 @@ def read_config(path: Path, kind: type[T] = Train) -> T:
             close = difflib.get_close_matches(name, names, n=1)
             hint = f"did you mean {close[0]}?" if close else "see snnlearn train --help for the options"
             raise SnnlearnError(f"{path} has the unknown key {key!r}; {hint}")
-        values[name] = _converted(value, hints[name], f"{path}: {key}")
+        values[name] = converted(value, hints[name], f"{path}: {key}")
     return kind(**values)
 
 
-def _converted(value: Any, hint: Any, where: str) -> Any:
+def converted(value: Any, hint: Any, where: str) -> Any:
     """A TOML value as the option's type, of which there are few: bool, int, float, str, Path, Literal and tuples."""
     options = (
         [o for o in typing.get_args(hint) if o is not type(None)] if type(None) in typing.get_args(hint) else [hint]
@@ -88,7 +88,7 @@ def _converted(value: Any, hint: Any, where: str) -> Any:
     if typing.get_origin(kind) is tuple:
         item, *rest = typing.get_args(kind)
         if isinstance(value, list) and (Ellipsis in rest or len(value) == 1 + len(rest)):
-            return tuple(_converted(one, item, where) for one in value)
+            return tuple(converted(one, item, where) for one in value)
         items = "strings" if item is str else f"{1 + len(rest)} numbers"
         raise SnnlearnError(f"{where} is {value!r}; give a list of {items}")
     if kind is Path and isinstance(value, str):

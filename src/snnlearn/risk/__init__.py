@@ -72,6 +72,8 @@ from snnlearn.risk.pac_bayes import mcallester_bound as mcallester_bound
 from snnlearn.risk.pac_bayes import pac_bayes_complexity as pac_bayes_complexity
 from snnlearn.risk.pac_bayes import refined_pinsker_bound as refined_pinsker_bound
 from snnlearn.risk.pac_bayes import thiemann_bound as thiemann_bound
+from snnlearn.risk.power_law import PowerLaw as PowerLaw
+from snnlearn.risk.power_law import fit_power_law as fit_power_law
 from snnlearn.risk.quantisation import QuantisedBound as QuantisedBound
 from snnlearn.risk.quantisation import occam_bound as occam_bound
 from snnlearn.risk.quantisation import quantise as quantise
