@@ -60,6 +60,33 @@ def _scores(hypothesis: Hypothesis, xs: Array, key: PRNGKeyArray, batch_size: in
     return jax.lax.map(lambda sample: hypothesis(sample[0], key=sample[1]), (xs, keys), batch_size=batch_size)
 
 
+def scores(
+    hypothesis: Hypothesis, xs: np.ndarray | Array, *, batch_size: int = 256, key: PRNGKeyArray | None = None
+) -> Float[np.ndarray, "m C"]:
+    """Scores of each class for each of many samples; the largest decides.
+
+    Args:
+        hypothesis: the hypothesis.
+        xs: the samples, `[m, *shape]`.
+        batch_size: how many are computed at once.
+        key: random key of the encoder; None is the fixed key 0, so that a decision can be repeated.
+
+    Raises:
+        SnnlearnError: if the samples do not fit the network in shape, or are not finite.
+    """
+    if len(xs) == 0:
+        raise SnnlearnError("predict: there are no samples; give at least one")
+    if not np.all(np.isfinite(xs)):
+        raise SnnlearnError("predict: the samples hold NaN or infinite values; remove or replace them")
+    size, takes = math.prod(hypothesis.encoder.out_shape(xs.shape[1:])), math.prod(hypothesis.network.in_shape)
+    if size != takes:
+        raise SnnlearnError(
+            f"predict: a sample of shape {xs.shape[1:]} is encoded as {size} inputs, but the network takes {takes}; "
+            "give samples of the shape that it was trained on"
+        )
+    return np.asarray(_scores(hypothesis, jnp.asarray(xs), jax.random.key(0) if key is None else key, batch_size))
+
+
 def predict(
     hypothesis: Hypothesis, xs: np.ndarray | Array, *, batch_size: int = 256, key: PRNGKeyArray | None = None
 ) -> np.ndarray:
@@ -77,15 +104,4 @@ def predict(
     Raises:
         SnnlearnError: if the samples do not fit the network in shape, or are not finite.
     """
-    if len(xs) == 0:
-        raise SnnlearnError("predict: there are no samples; give at least one")
-    if not np.all(np.isfinite(xs)):
-        raise SnnlearnError("predict: the samples hold NaN or infinite values; remove or replace them")
-    size, takes = math.prod(hypothesis.encoder.out_shape(xs.shape[1:])), math.prod(hypothesis.network.in_shape)
-    if size != takes:
-        raise SnnlearnError(
-            f"predict: a sample of shape {xs.shape[1:]} is encoded as {size} inputs, but the network takes {takes}; "
-            "give samples of the shape that it was trained on"
-        )
-    scores = _scores(hypothesis, jnp.asarray(xs), jax.random.key(0) if key is None else key, batch_size)
-    return np.asarray(jnp.argmax(scores, axis=1))
+    return scores(hypothesis, xs, batch_size=batch_size, key=key).argmax(axis=1)

@@ -40,23 +40,37 @@ def _run(arguments: list[str]) -> int:
 
     import tyro
 
-    from snnlearn._errors import SnnlearnError
-    from snnlearn.cli.options import Compare, Encode, Evaluate, Gradients, Predict, Train
+    from snnlearn.cli.options import (
+        Certify,
+        Compare,
+        Encode,
+        Evaluate,
+        Gradients,
+        NoFreeLunch,
+        Predict,
+        Risk,
+        Sweep,
+        Train,
+    )
 
     if not arguments:
         arguments = ["--help"]
-    defaults = Train()
-    if arguments[0] == "train":
+    defaults = {"train": Train(), "sweep": Sweep(), "certify": Certify()}
+    if arguments[0] in defaults:
         from snnlearn.cli.config import config_argument, read_config
 
         if (path := config_argument(arguments)) is not None:
-            defaults = read_config(path)
+            defaults[arguments[0]] = read_config(path, type(defaults[arguments[0]]))
     command = tyro.cli(
-        Annotated[Train, tyro.conf.subcommand("train", default=defaults)]  # pyright: ignore[reportArgumentType]
+        Annotated[Train, tyro.conf.subcommand("train", default=defaults["train"])]  # pyright: ignore
         | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
         | Annotated[Predict, tyro.conf.subcommand("predict")]
         | Annotated[Compare, tyro.conf.subcommand("compare")]
         | Annotated[Gradients, tyro.conf.subcommand("gradients")]
+        | Annotated[Risk, tyro.conf.subcommand("risk")]
+        | Annotated[Sweep, tyro.conf.subcommand("sweep", default=defaults["sweep"])]
+        | Annotated[Certify, tyro.conf.subcommand("certify", default=defaults["certify"])]
+        | Annotated[NoFreeLunch, tyro.conf.subcommand("no-free-lunch")]
         | Annotated[Encode, tyro.conf.subcommand("encode")],
         prog="snnlearn",
         description="Train spiking neural networks and know their risk.",
@@ -74,11 +88,31 @@ def _run(arguments: list[str]) -> int:
             from snnlearn.cli.gradients import gradients
 
             return gradients(command)
+        case Risk():
+            from snnlearn.cli.risk import risk
+
+            return risk(command)
+        case Certify():
+            from snnlearn.cli.certify import certify
+
+            return certify(command)
+        case NoFreeLunch():
+            from snnlearn.cli.no_free_lunch import no_free_lunch
+
+            return no_free_lunch(command)
+        case Sweep(resume=None):
+            from snnlearn.cli.sweep import sweep
+
+            return sweep(command)
+        case Sweep(resume=folder) if folder is not None:
+            from snnlearn.cli.sweep import resume
+
+            _check_alone(arguments)
+            return resume(folder)
         case Train(resume=None):
             return commands.train(command)
         case Train(resume=run) if run is not None:
-            if others := [a for a in arguments if a.startswith("--") and not a.startswith("--resume")]:
-                raise SnnlearnError(f"--resume takes all options from the run; drop {' '.join(others)}")
+            _check_alone(arguments)
             return commands.resume(run)
         case Evaluate():
             return commands.evaluate(command)
@@ -87,3 +121,11 @@ def _run(arguments: list[str]) -> int:
         case Encode():
             return commands.encode(command)
     raise AssertionError(command)
+
+
+def _check_alone(arguments: list[str]) -> None:
+    """Refuse options beside `--resume`."""
+    from snnlearn._errors import SnnlearnError
+
+    if others := [a for a in arguments if a.startswith("--") and not a.startswith("--resume")]:
+        raise SnnlearnError(f"--resume takes all options from the run; drop {' '.join(others)}")

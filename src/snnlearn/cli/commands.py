@@ -26,7 +26,7 @@ from snnlearn.cli.encode import encode as encode_one_input
 from snnlearn.cli.options import Encode, Evaluate, Predict, Train
 from snnlearn.cli.run_folder import RunFolder, new_folder
 from snnlearn.coding import AbstractEncoder, Rescaled, Spikes
-from snnlearn.data import Dataset, read_labelled, read_values
+from snnlearn.data import Dataset, read_values
 from snnlearn.hypothesis import Hypothesis
 from snnlearn.hypothesis import encode as encode_batch
 from snnlearn.hypothesis import predict as decide
@@ -218,22 +218,28 @@ def _numbers(summary: report.RunSummary) -> dict:
 
 def evaluate(options: Evaluate) -> int:
     """Estimate the risk on other data, or again on the run's own test sample."""
+    from snnlearn.cli.risk import labelled_file, seen_by
+
     keep_compiled_programs()
     folder = RunFolder.open(options.run)
     hypothesis, _ = load(folder.model())
     if options.data is None:
-        sample = build.dataset(folder.options()).test
+        sample, seen = build.dataset(folder.options()).test, None
         note = "the run's own test sample: choose nothing by this number"
     else:
-        if options.data.suffix != ".npz":
-            raise SnnlearnError(f"--data is {options.data}; give an .npz file with x and y")
-        sample = read_labelled(options.data)
+        sample = labelled_file(options.data, hypothesis)
+        seen = seen_by(build.dataset(folder.options()), sample)
         note = f"all {len(sample.y)} samples of {options.data}"
-    classes = hypothesis.network.out_shape[0]
-    if sample.y.max() >= classes:
-        raise SnnlearnError(f"--data has the label {sample.y.max()}; the network knows classes 0 to {classes - 1}")
-    _check_values(hypothesis, sample.x, note)
-    console_of().print(f"{risk.risk(hypothesis, sample)}\nOn {note}.", soft_wrap=True)
+    found = risk.risk(hypothesis, sample)
+    if seen is None:
+        console_of().print(f"{found}\nOn {note}.", soft_wrap=True)
+    else:
+        part = "validation" if seen.endswith("validation data") else "training"
+        console_of().print(
+            f"empirical risk ({part} data) {found.value:.2%} ({found.errors} errors of {found.n})\nOn {note}: {seen}, "
+            "so this is no estimate of how the network does on other data.",
+            soft_wrap=True,
+        )
     return 0
 
 
@@ -246,14 +252,14 @@ def predict(options: Predict) -> int:
     table = Table("file", "sample", "class")
     for path in options.files:
         values = read_values(path)
-        _check_values(hypothesis, values, str(path))
+        check_values(hypothesis, values, str(path))
         for number, decision in enumerate(decide(hypothesis, values)):
             table.add_row(str(path), str(number), names[decision] if names else str(decision))
     console_of().print(table)
     return 0
 
 
-def _check_values(hypothesis: Hypothesis, x: np.ndarray, where: str) -> None:
+def check_values(hypothesis: Hypothesis, x: np.ndarray, where: str) -> None:
     """Refuse what the network's code would clip without a word, such as grey levels 0 … 255."""
     if isinstance(hypothesis.encoder, Spikes):
         if not np.all((x == 0) | (x == 1)):

@@ -7,7 +7,7 @@ import difflib
 import tomllib
 import typing
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from snnlearn._errors import SnnlearnError
 from snnlearn.cli.options import Train
@@ -43,8 +43,15 @@ def write_config(options: Train) -> str:
     return tomli_w.dumps(as_table(options))
 
 
-def read_config(path: Path) -> Train:
+T = TypeVar("T", bound=Train)
+
+
+def read_config(path: Path, kind: type[T] = Train) -> T:
     """Options from a TOML file; those that it does not name keep their defaults.
+
+    Args:
+        path: the file.
+        kind: the options of which command.
 
     Raises:
         SnnlearnError: if the file is missing, is not TOML, or has a key or a value that is no option's.
@@ -55,8 +62,8 @@ def read_config(path: Path) -> Train:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SnnlearnError(f"{path} is not valid TOML ({error}); mend that place") from error
-    hints = typing.get_type_hints(Train)
-    names = [field.name for field in dataclasses.fields(Train) if field.name not in _NOT_OF_THE_RUN]
+    hints = typing.get_type_hints(kind)
+    names = [field.name for field in dataclasses.fields(kind) if field.name not in _NOT_OF_THE_RUN]
     values = {}
     for key, value in table.items():
         name = key.replace("-", "_")
@@ -64,11 +71,11 @@ def read_config(path: Path) -> Train:
             close = difflib.get_close_matches(name, names, n=1)
             hint = f"did you mean {close[0]}?" if close else "see snnlearn train --help for the options"
             raise SnnlearnError(f"{path} has the unknown key {key!r}; {hint}")
-        values[name] = _converted(value, hints[name], f"{path}: {key}")
-    return Train(**values)
+        values[name] = converted(value, hints[name], f"{path}: {key}")
+    return kind(**values)
 
 
-def _converted(value: Any, hint: Any, where: str) -> Any:
+def converted(value: Any, hint: Any, where: str) -> Any:
     """A TOML value as the option's type, of which there are few: bool, int, float, str, Path, Literal and tuples."""
     options = (
         [o for o in typing.get_args(hint) if o is not type(None)] if type(None) in typing.get_args(hint) else [hint]
@@ -81,7 +88,7 @@ def _converted(value: Any, hint: Any, where: str) -> Any:
     if typing.get_origin(kind) is tuple:
         item, *rest = typing.get_args(kind)
         if isinstance(value, list) and (Ellipsis in rest or len(value) == 1 + len(rest)):
-            return tuple(_converted(one, item, where) for one in value)
+            return tuple(converted(one, item, where) for one in value)
         items = "strings" if item is str else f"{1 + len(rest)} numbers"
         raise SnnlearnError(f"{where} is {value!r}; give a list of {items}")
     if kind is Path and isinstance(value, str):

@@ -273,6 +273,9 @@ class Compare(Train):
     stepwise-cross-entropy, if no other is given; superspike has van-rossum and a spiking readout.
     """
 
+    paired: Annotated[tuple[Path, ...] | None, tyro.conf.arg(metavar="[RUN...]")] = None
+    """Compare in pairs, corrected for their number: two or more finished runs on the test sample that they share; or,
+    if none is named, the rules, over seeds (sign-flip test) or, with one seed, over test samples (McNemar's test)."""
     rules: tuple[Rule, ...] = ("bptt", "eprop", "eprop-random", "ottt")
     """The rules."""
     learning_rates: Annotated[tuple[float, ...], tyro.conf.arg(metavar="FLOAT...")] = (3e-3, 1e-2, 3e-2)
@@ -302,3 +305,149 @@ class Gradients(Train):
     """How many times a random rule is asked."""
     run: Folder = None
     """A run folder, whose trained network to look at instead of a fresh one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Risk:
+    """Say everything that can be said about one trained network: risk, gap, calibration, bounds.
+
+    Prints the numbers; writes risk.json and risk.html into the run's folder.
+    """
+
+    run: Annotated[Path, tyro.conf.Positional]
+    """The run folder."""
+    data: File = None
+    """An .npz file with x and y to use instead of the run's own test sample."""
+    confidence: float = 0.95
+    """Of the intervals, and 1 − δ of the bounds."""
+    bits: tuple[int, ...] = (2, 4, 6, 8)
+    """Bounds of finite classes: bits of each weight, to which the trained network is rounded."""
+    out: Folder = None
+    """Where risk.json and risk.html go, by default the run's folder."""
+
+    def check(self) -> None:
+        """Refuse numbers out of range."""
+        if not 0 < self.confidence < 1:
+            raise SnnlearnError(f"--confidence is {self.confidence}; give a probability between 0 and 1, such as 0.95")
+        for bits in self.bits:
+            if not 1 <= bits <= 24:
+                raise SnnlearnError(f"--bits has {bits}; give whole numbers from 1 to 24")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoFreeLunch:
+    """Average learning algorithms over all tasks of a small domain, exactly, and compare with the closed form.
+
+    x is one of k points, a task is one of their 2^k labelings, and a sample is n draws. Every task and every sample is
+    enumerated for seven algorithms, among them a spiking network trained by BPTT.
+    """
+
+    points: int = 4
+    """k, points of the domain."""
+    samples: int = 2
+    """n, draws that an algorithm sees."""
+    smoothness: float = 0.1
+    """How much less likely, in a world that is not uniform, a task is for each change between neighbouring points."""
+    seed: int = 0
+    """Random seed of the spiking network's initial weights."""
+    out: Folder = None
+    """The folder to make. By default runs/no-free-lunch, with a number added if that exists."""
+
+    def check(self) -> None:
+        """Refuse numbers out of range."""
+        if not (2 <= self.points <= 8 and self.samples >= 1 and (2 * self.points) ** self.samples <= 20_000):
+            raise SnnlearnError(
+                f"--points is {self.points} and --samples {self.samples}; give 2 to 8 points and at least 1 draw, with "
+                "(2 · points)^samples at most 20,000, since all are enumerated"
+            )
+        if not 0 < self.smoothness <= 1:
+            raise SnnlearnError(f"--smoothness is {self.smoothness}; give a number above 0, at most 1 (uniform)")
+        if not 0 <= self.seed < 2**31:
+            raise SnnlearnError(f"--seed is {self.seed}; give a whole number from 0 to 2147483647")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Certify(Train):
+    """Train a stochastic spiking network together with a bound of its risk that holds for any distribution of data.
+
+    A part of the training sample trains a prior, as train does; the other part trains a Gaussian around it to minimise
+    the PAC-Bayes bound, by any rule, and certifies it. The test sample is used once, to see whether the bound holds.
+    """
+
+    layers: Annotated[tuple[str, ...], tyro.conf.arg(metavar="LAYER...")] = ("64",)
+    """Hidden layers, see train."""
+    learning_rate: float = 5e-3
+    """Step size of the prior's training at its start."""
+    delta: float = 0.05
+    """The chance that the certificate is false."""
+    prior_share: float = 0.5
+    """Share of the training sample that trains the prior and has no part in the certificate."""
+    prior_std: float = 0.05
+    """Standard deviation of the prior's weights, in root mean squares of each layer's."""
+    bound_epochs: int = 20
+    """Passes over the certifying part."""
+    bound_learning_rate: float = 1e-3
+    """Step size of the bound's minimisation (Adam)."""
+    networks: int = 100
+    """Networks drawn for each certifying sample."""
+
+    def check(self) -> None:
+        """See the base."""
+        super().check()
+        for name in ("delta", "prior_share"):
+            if not 0 < getattr(self, name) < 1:
+                raise SnnlearnError(
+                    f"--{name.replace('_', '-')} is {getattr(self, name)}; give a number between 0 and 1"
+                )
+        for name in ("prior_std", "bound_learning_rate"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise SnnlearnError(
+                    f"--{name.replace('_', '-')} is {getattr(self, name)}; give a finite number above 0"
+                )
+        for name in ("bound_epochs", "networks"):
+            if getattr(self, name) < 1:
+                raise SnnlearnError(f"--{name.replace('_', '-')} is {getattr(self, name)}; give a whole number from 1")
+        if self.resume is not None:
+            raise SnnlearnError("--resume: a certificate takes a minute and is not resumed; drop it")
+        if self.seeds > 1:
+            raise SnnlearnError(f"--seeds is {self.seeds}; a certificate is of one network, drop it")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep(Train):
+    """Train a grid of configurations, several seeds of each side by side, and see which aspects matter.
+
+    Each configuration is written when it is done; a sweep that was stopped goes on with --resume. The training sample's
+    size is varied for the base configuration, the one of the options that --vary does not name, with a power law fit.
+    """
+
+    vary: Annotated[tuple[str, ...], tyro.conf.arg(metavar="OPTION=A,B,...")] = (
+        "layers=32,128,64-64",
+        "num-steps=10,20",
+        "tau-mem=5e-3,20e-3",
+        "recurrent=false,true",
+        "encode=current,latency",
+        "rule=bptt,eprop",
+    )
+    """What to vary: options of train with their values; the grid is their product. Hidden layers are joined by '-'."""
+    sizes: Annotated[tuple[int, ...], tyro.conf.arg(metavar="INT...")] = (80, 160, 320, 640)
+    """Sizes of the training sample, besides the whole, on which the base configuration is trained too; the number of
+    updates stays the same."""
+    layers: Annotated[tuple[str, ...], tyro.conf.arg(metavar="LAYER...")] = ("64",)
+    """Hidden layers, see train."""
+    learning_rate: float = 2e-2
+    """Its step size at the start."""
+    epochs: int = 12
+    """Passes over the training sample."""
+    seeds: int = 5
+    """Trainings of each configuration side by side, from different random seeds."""
+
+    def check(self) -> None:
+        """See the base."""
+        super().check()
+        if self.seeds < 2:
+            raise SnnlearnError(f"--seeds is {self.seeds}; a sweep compares means over seeds, give at least 2")
+        if any(size < 2 for size in self.sizes):
+            raise SnnlearnError(f"--sizes has {min(self.sizes)}; give numbers of training samples from 2")
+        if len(set(self.sizes)) < len(self.sizes):
+            raise SnnlearnError("--sizes has a number twice; give each once")

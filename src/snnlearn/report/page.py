@@ -66,6 +66,25 @@ def page(title: str, body: Iterable[str]) -> str:
     )
 
 
+def heading(kicker: str, title: str, number: str, unit: str, sentence: str, *figures: str) -> str:
+    """Begin a page: what it is, the number that it is about, and a sentence that says it.
+
+    Args:
+        kicker: The kind of page.
+        title: Its title.
+        number: The number, large.
+        unit: What the number is.
+        sentence: What it means.
+        figures: Figures right below.
+    """
+    drawn = "".join(f"<figure>{svg}</figure>\n" for svg in figures)
+    return (
+        f'<header>\n<p class="kicker">snnlearn · {escape(kicker)}</p>\n<h1>{escape(title)}</h1>\n'
+        f'<div class="hero"><div><p class="big">{escape(number)}</p><p class="unit">{escape(unit)}</p></div>\n'
+        f"<p>{escape(sentence)}</p></div>\n{drawn}</header>"
+    )
+
+
 def section(title: str, *content: str, note: str = "") -> str:
     """Write a section: a heading, a plain-text note on how to read it, and its content."""
     lead = f'<p class="note">{escape(note)}</p>' if note else ""

@@ -56,6 +56,12 @@ from snnlearn.risk.intervals import empirical_bernstein as empirical_bernstein
 from snnlearn.risk.intervals import hoeffding as hoeffding
 from snnlearn.risk.intervals import t_interval as t_interval
 from snnlearn.risk.intervals import wilson as wilson
+from snnlearn.risk.learners import Learn as Learn
+from snnlearn.risk.learners import from_algorithm as from_algorithm
+from snnlearn.risk.learners import from_estimator as from_estimator
+from snnlearn.risk.learners import full_batch_descent as full_batch_descent
+from snnlearn.risk.learners import minimise_empirical_risk as minimise_empirical_risk
+from snnlearn.risk.learners import on_points as on_points
 from snnlearn.risk.pac_bayes import bernoulli_kl as bernoulli_kl
 from snnlearn.risk.pac_bayes import catoni_bound as catoni_bound
 from snnlearn.risk.pac_bayes import gaussian_kl as gaussian_kl
@@ -66,3 +72,9 @@ from snnlearn.risk.pac_bayes import mcallester_bound as mcallester_bound
 from snnlearn.risk.pac_bayes import pac_bayes_complexity as pac_bayes_complexity
 from snnlearn.risk.pac_bayes import refined_pinsker_bound as refined_pinsker_bound
 from snnlearn.risk.pac_bayes import thiemann_bound as thiemann_bound
+from snnlearn.risk.power_law import PowerLaw as PowerLaw
+from snnlearn.risk.power_law import fit_power_law as fit_power_law
+from snnlearn.risk.quantisation import QuantisedBound as QuantisedBound
+from snnlearn.risk.quantisation import occam_bound as occam_bound
+from snnlearn.risk.quantisation import quantise as quantise
+from snnlearn.risk.quantisation import quantised_bound as quantised_bound

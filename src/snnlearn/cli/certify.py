@@ -1,0 +1,101 @@
+"""A PAC-Bayes certificate of a stochastic spiking network."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import jax
+import optax
+
+from snnlearn import risk
+from snnlearn._errors import SnnlearnError
+from snnlearn.cli import build
+from snnlearn.cli.commands import console_of, keep_compiled_programs
+from snnlearn.cli.config import write_config
+from snnlearn.cli.options import Certify
+from snnlearn.cli.run_folder import new_folder
+from snnlearn.data.base import Sample, hold_out
+from snnlearn.model_file import save, write_atomically
+from snnlearn.report.certificate import CertificateReport, write_certificate
+
+
+def certify(options: Certify) -> int:
+    """Train the prior, minimise the bound, certify, and try the certificate on the test sample."""
+    options.check()
+    path = new_folder(options.out, f"certificate-{options.data.split('/')[-1].split('.')[0]}")
+    keep_compiled_programs()
+    console = console_of()
+    data = build.dataset(options)
+    certifying, first = _cut(data.train, options)
+    task = dataclasses.replace(data, train=first)
+    encoder = build.encoder(options, task)
+    algorithm = build.algorithm(options, task, encoder.dt)
+    if options.rate_band is not None or (options.loss or build.default_loss(options)) not in _CROSS_ENTROPIES:
+        raise SnnlearnError(
+            "certify minimises a bound of the 0–1 loss by a cross entropy, which is at least ln 2 where a decision is "
+            "wrong; use --loss cross-entropy or stepwise-cross-entropy, without --rate-band"
+        )
+    bound = risk.MinimisedBound(
+        loss=algorithm.loss,
+        rule=algorithm.rule,
+        optimizer=optax.adam(options.bound_learning_rate),
+        epochs=options.bound_epochs,
+        batch_size=options.batch_size,
+        delta=options.delta,
+    )
+    prior_key, bound_key, certificate_key, test_key = jax.random.split(jax.random.key(options.seed), 4)
+    with console.status(f"Training the prior on {len(first.y)} samples"):
+        learned = algorithm(encoder, build.structure(options, task, encoder), task, key=prior_key)
+        prior = risk.prior_around(learned.network, first, data.validation, relative_std=options.prior_std)
+    with console.status(f"Minimising the bound on {len(certifying.y)} others"):
+        posterior = bound(prior, encoder, certifying, key=bound_key)
+    with console.status(f"Drawing {options.networks * len(certifying.y):,} networks"):
+        found = risk.certify(
+            posterior,
+            prior,
+            encoder,
+            learned.decoder,
+            certifying,
+            delta=options.delta,
+            draws=options.networks,
+            key=certificate_key,
+        )
+        test = risk.gibbs_risk(posterior, encoder, learned.decoder, data.test, key=test_key)
+    report = CertificateReport(
+        title=f"{data.name} · {options.neuron.upper()} {'-'.join(options.layers)} · {options.rule.upper()}",
+        certificate=found,
+        test=test,
+        mean_network=risk.risk(learned, data.test),
+        prior_size=len(first.y) + len(data.validation.y),
+        others={
+            "McAllester": risk.mcallester_bound(found.empirical_risk_bound, found.kl, found.m, delta=0.8 * found.delta),
+            "test sample, one-sided exact": risk.clopper_pearson(
+                test.errors, test.n, confidence=max(1 - 2 * found.delta, 1e-9)
+            ).high,
+        },
+    )
+    console.print(f"{found}.\nOn {test.n} test samples: {test}.", soft_wrap=True)
+    console.print(f"The test sample {'does not contradict' if report.holds else 'contradicts'} the certificate.")
+    path.mkdir(parents=True, exist_ok=True)
+    write_atomically(path / "config.toml", write_config(options).encode())
+    write_atomically(path / "certificate.json", json.dumps(report.numbers(), indent=1).encode())
+    save(type(learned)(encoder, posterior.mean, learned.decoder), path / "mean_network.npz")
+    write_certificate(report, path / "report.html")
+    console.print(f"Report: {path / 'report.html'}", soft_wrap=True)
+    return 0
+
+
+_CROSS_ENTROPIES = ("cross-entropy", "stepwise-cross-entropy")
+
+
+def _cut(train: Sample, options: Certify) -> tuple[Sample, Sample]:
+    """The certifying part and the prior's."""
+    certifying, first = hold_out(train, validation=options.prior_share, seed=options.split_seed)
+    if min(len(certifying.y), len(first.y)) < max(options.batch_size, 8):
+        raise SnnlearnError(
+            f"--prior-share is {options.prior_share}: it cuts {len(train.y)} samples in {len(first.y)} and "
+            f"{len(certifying.y)}, of which both must hold a batch of {options.batch_size}; lower --batch-size or "
+            "choose another share"
+        )
+    return certifying, first

@@ -1,0 +1,148 @@
+"""Everything that can be said about one trained network."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+from rich.text import Text
+
+from snnlearn import risk as theory
+from snnlearn._errors import SnnlearnError
+from snnlearn.cli import build
+from snnlearn.cli.commands import check_values, console_of, keep_compiled_programs
+from snnlearn.cli.options import Risk
+from snnlearn.cli.run_folder import RunFolder
+from snnlearn.data import Dataset, Sample, overlap, read_labelled
+from snnlearn.data.base import is_same_data
+from snnlearn.hypothesis import Hypothesis, scores
+from snnlearn.model_file import load, write_atomically
+from snnlearn.report.risk import Bound, Calibration, Estimate, RiskReport, print_risk, write_risk
+
+
+def risk(options: Risk) -> int:
+    """Measure, print and write a page."""
+    options.check()
+    keep_compiled_programs()
+    folder = RunFolder.open(options.run)
+    hypothesis, _ = load(folder.model())
+    trained_on = build.dataset(folder.options())
+    if options.data is None:
+        sample, source = trained_on.test, "the run's own test sample"
+    else:
+        sample, source = labelled_file(options.data, hypothesis), str(options.data)
+    console = console_of()
+    with console.status("Measuring"):
+        report = _report(options, hypothesis, trained_on, sample, source)
+    print_risk(report, console)
+    out = folder.path if options.out is None else options.out
+    out.mkdir(parents=True, exist_ok=True)
+    write_atomically(out / "risk.json", json.dumps(report.numbers(), indent=1).encode())
+    write_risk(report, out / "risk.html")
+    console.print(Text(f"Report: {out / 'risk.html'}"), soft_wrap=True)
+    return 0
+
+
+def labelled_file(path, hypothesis: Hypothesis) -> Sample:
+    """The sample of an .npz file, checked against what the network takes.
+
+    Raises:
+        SnnlearnError: if it is none or does not fit.
+    """
+    if path.suffix != ".npz":
+        raise SnnlearnError(f"--data is {path}; give an .npz file with x and y")
+    sample = read_labelled(path)
+    classes = hypothesis.network.out_shape[0]
+    if sample.y.max() >= classes:
+        raise SnnlearnError(f"--data has the label {sample.y.max()}; the network knows classes 0 to {classes - 1}")
+    check_values(hypothesis, sample.x, f"all {len(sample.y)} samples of {path}")
+    return sample
+
+
+def seen_by(trained_on: Dataset, sample: Sample) -> str | None:
+    """What the sample has in common with the data that a network depends on, in words; None if nothing."""
+    for part, role in ((trained_on.train, "training"), (trained_on.validation, "validation")):
+        if is_same_data(sample, part):
+            return f"{overlap(sample, part)} of these {len(sample.y)} samples are {role} data"
+    return None
+
+
+def _report(options: Risk, hypothesis: Hypothesis, data: Dataset, sample: Sample, source: str) -> RiskReport:
+    found = {"train": data.train, "validation": data.validation, "this": sample}
+    decided = {name: scores(hypothesis, part.x) for name, part in found.items()}
+    wrong = {name: decided[name].argmax(axis=1) != part.y for name, part in found.items()}
+    errors, n = int(wrong["this"].sum()), len(sample.y)
+    seen = seen_by(data, sample)
+    temperature = theory.fit_temperature(decided["validation"], data.validation.y)
+    return RiskReport(
+        title=str(options.run),
+        source=source,
+        seen=seen,
+        errors=errors,
+        n=n,
+        confidence=options.confidence,
+        estimates=() if seen else _estimates(wrong["this"].astype(float), options.confidence),
+        empirical_risk=float(wrong["train"].mean()),
+        train_size=len(data.train.y),
+        chance=theory.chance_level(data.train, sample),
+        calibrations=tuple(
+            _calibration(name, decided["this"], sample.y, t)
+            for name, t in (("as trained", 1.0), ("with temperature", temperature))
+        ),
+        bounds=_bounds(options, hypothesis, data, errors, n, held_out=seen is None),
+    )
+
+
+def _estimates(losses: np.ndarray, confidence: float) -> tuple[Estimate, ...]:
+    errors, n = int(losses.sum()), losses.size
+    several = n >= 2
+    return tuple(
+        Estimate(name, interval, validity)
+        for name, interval, validity in (
+            ("Clopper–Pearson", theory.clopper_pearson(errors, n, confidence=confidence), "exact, for every n"),
+            ("Wilson", theory.wilson(errors, n, confidence=confidence), "approximate, right on average over risks"),
+            ("Hoeffding", theory.hoeffding(losses, confidence=confidence), "every n, any loss in [0, 1]; wide"),
+            (
+                "empirical Bernstein",
+                theory.empirical_bernstein(losses, confidence=confidence) if several else None,
+                "every n, any loss in [0, 1]; short where the variance is small",
+            ),
+            (
+                "bootstrap (BCa)",
+                theory.bootstrap(losses, confidence=confidence) if several else None,
+                "approximate, for large n",
+            ),
+        )
+        if interval is not None
+    )
+
+
+def _calibration(name: str, scores: np.ndarray, y: np.ndarray, temperature: float) -> Calibration:
+    p = theory.softmax(scores, temperature)
+    return Calibration(
+        name, temperature, theory.reliability(p, y), theory.brier_score(p, y), theory.negative_log_likelihood(p, y)
+    )
+
+
+def _bounds(
+    options: Risk, hypothesis: Hypothesis, data: Dataset, errors: int, n: int, *, held_out: bool
+) -> tuple[Bound, ...]:
+    """Upper bounds of the risk, each at δ by itself; the few-bit ones share their δ."""
+    delta, found = 1 - options.confidence, []
+    if held_out:
+        upper = theory.clopper_pearson(errors, n, confidence=1 - 2 * delta).high if delta < 0.5 else 1.0
+        found.append(Bound("test sample, one-sided exact", upper, None, "this network, on data that chose nothing"))
+        hoeffding = errors / n + np.sqrt(np.log(1 / delta) / (2 * n))
+        found.append(Bound("test sample, Hoeffding", hoeffding, None, "the same; any loss in [0, 1]"))
+    for bits in options.bits:
+        one = theory.quantised_bound(hypothesis, data.train, bits, delta=delta / len(options.bits))
+        found.append(
+            Bound(
+                f"finite class, {bits} bit{'s' if bits > 1 else ''}",
+                one.bound,
+                one.empirical_risk,
+                f"this network rounded to {bits} bits, by training data alone; ln|F| = {one.log_size:,.0f}, "
+                f"m = {one.m:,}",
+            )
+        )
+    return tuple(found)

@@ -1,0 +1,273 @@
+"""A grid of configurations, several seeds of each side by side; killed at any moment, it goes on where it was."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import shlex
+import time
+import tomllib
+import typing
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from snnlearn import __version__
+from snnlearn._errors import SnnlearnError
+from snnlearn.algorithms import GradientDescent
+from snnlearn.cli import build
+from snnlearn.cli.commands import console_of, keep_compiled_programs
+from snnlearn.cli.config import converted, read_config, write_config
+from snnlearn.cli.options import Sweep, Train
+from snnlearn.cli.run_folder import new_folder
+from snnlearn.coding import AbstractEncoder
+from snnlearn.data import Dataset, Sample
+from snnlearn.hypothesis import Hypothesis, encode, predict
+from snnlearn.model_file import write_atomically
+from snnlearn.report.measure import synaptic_operations
+from snnlearn.report.sweep import Configuration, SweepReport, print_sweep, write_sweep
+
+FORMAT = 1
+_NOT_VARIED = ("config", "resume", "out", "data", "data_folder", "validation", "test", "split_seed", "seed", "seeds")
+
+
+def sweep(options: Sweep) -> int:
+    """Begin a sweep."""
+    options.check()
+    path = new_folder(options.out, f"sweep-{Path(options.data).stem}")
+    settings = grid(options)
+    _check(options, settings)
+    path.mkdir(parents=True, exist_ok=True)
+    write_atomically(path / "config.toml", write_config(options).encode())
+    identity = {"format": FORMAT, "snnlearn": __version__, "kind": "sweep"}
+    write_atomically(path / "sweep.json", json.dumps(identity, indent=1).encode())
+    return _go_on(path, options, settings)
+
+
+def resume(path: Path) -> int:
+    """Go on with a sweep."""
+    try:
+        identity = json.loads((path / "sweep.json").read_text(encoding="utf-8"))
+        found = identity["format"], identity["snnlearn"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SnnlearnError(f"{path} is not a sweep's folder: its sweep.json is missing or damaged") from error
+    if found[0] != FORMAT:
+        raise SnnlearnError(
+            f"{path} is of format {found[0]}, written by snnlearn {found[1]}; this is {__version__}: use that version"
+        )
+    options = read_config(path / "config.toml", Sweep)
+    options.check()
+    return _go_on(path, options, grid(options))
+
+
+def grid(options: Sweep) -> list[dict[str, Any]]:
+    """The settings of each configuration: option by option, the product of their values."""
+    hints = typing.get_type_hints(Train)
+    names = [field.name for field in dataclasses.fields(Train) if field.name not in _NOT_VARIED]
+    axes: dict[str, list[Any]] = {}
+    for text in options.vary:
+        option, _, values = text.partition("=")
+        name = option.strip().removeprefix("--").replace("-", "_")
+        if name not in names or not values:
+            raise SnnlearnError(
+                f"--vary has {text!r}; give an option of train and its values, such as tau-mem=0.01,0.02"
+            )
+        if name in axes:
+            raise SnnlearnError(f"--vary has {option} twice; give all its values at once")
+        axes[name] = [_value(value.strip(), hints[name], f"--vary {option}") for value in values.split(",")]
+        if len(set(axes[name])) < len(axes[name]):
+            raise SnnlearnError(f"--vary {option} has a value twice; give each once")
+    return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+
+
+def _value(text: str, hint: Any, where: str) -> Any:
+    """A value as TOML would have it, but without the quotes of strings; hidden layers are joined by '-'."""
+    if "tuple[str" in str(hint):
+        return tuple(text.split("-"))
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    return converted(value, hint, where)
+
+
+def configured(options: Sweep, settings: dict[str, Any]) -> Train:
+    """The options of one configuration; where rules are varied, all have the loss that online rules need."""
+    values = {field.name: getattr(options, field.name) for field in dataclasses.fields(Train)} | settings
+    several_rules = any(text.startswith("rule=") for text in options.vary)
+    if several_rules and options.loss is None and "loss" not in settings and values["rule"] != "superspike":
+        values["loss"] = "stepwise-cross-entropy"
+    return Train(**values)
+
+
+def _check(options: Sweep, settings: list[dict[str, Any]]) -> None:
+    """Refuse what no configuration can be, before anything is trained."""
+    task = build.dataset(options)
+    if options.sizes and max(options.sizes) >= len(task.train.y):
+        raise SnnlearnError(
+            f"--sizes has {max(options.sizes)}, but the training sample has {len(task.train.y)}; give fewer, the whole "
+            "is trained on anyway"
+        )
+    for size in options.sizes:
+        if size < 2 * task.num_classes:
+            raise SnnlearnError(f"--sizes has {size}; give at least twice the {task.num_classes} classes")
+    for one in ({}, *settings):
+        configuration = configured(options, one)
+        configuration.check()
+        encoder = build.encoder(configuration, task)
+        build.algorithm(configuration, task, encoder.dt)
+        eqx.filter_eval_shape(lambda c=configuration, e=encoder: build.structure(c, task, e))
+
+
+def _go_on(path: Path, options: Sweep, settings: list[dict[str, Any]]) -> int:
+    keep_compiled_programs()
+    console = console_of()
+    console.print(f"Sweep: {path}", soft_wrap=True)
+    for folder in ("configurations", "sizes"):
+        (path / folder).mkdir(exist_ok=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    task = build.dataset(options)
+    try:
+        with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
+            bar = progress.add_task("Configuration", total=len(settings) + len(options.sizes) * bool(options.sizes))
+            found = []
+            for number, one in enumerate(settings):
+                found.append(_once(path / "configurations" / f"{number:03}.json", one, options, task))
+                progress.advance(bar)
+            progress.update(bar, description="Size of the sample")
+            sizes = []
+            for size in options.sizes:
+                file = path / "sizes" / f"{size:06}.json"
+                sizes.append(_read(file) or _write(file, _of_size(options, task, size)))
+                progress.advance(bar)
+            if options.sizes:
+                file = path / "sizes" / f"{len(task.train.y):06}.json"
+                sizes.append(_read(file) or _write(file, _of_size(options, task, len(task.train.y))))
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"go on with snnlearn sweep --resume {shlex.quote(str(path))}") from None
+    report = SweepReport(
+        title=f"{task.name} · {len(settings)} configurations × {options.seeds} seeds",
+        configurations=tuple(Configuration.of(one) for one in found),
+        sizes=tuple(one["size"] for one in sizes),
+        size_errors=np.array([one["test_errors"] for one in sizes]).T if sizes else np.zeros((0, 0), int),
+        test_size=len(task.test.y),
+        base=_shown({name: getattr(options, name) for name in ("layers", "num_steps", "encode", "rule")}),
+    )
+    print_sweep(report, console)
+    write_atomically(path / "summary.json", json.dumps(report.numbers(), indent=1).encode())
+    write_sweep(report, path / "report.html")
+    console.print(f"Report: {path / 'report.html'}", soft_wrap=True)
+    return 0
+
+
+def _once(file: Path, settings: dict[str, Any], options: Sweep, task: Dataset) -> dict[str, Any]:
+    """The result of a configuration, from its file if it is done."""
+    found, shown = _read(file), _shown(settings)
+    if found is not None:
+        if found["settings"] != shown:
+            raise SnnlearnError(f"{file} is of other settings, {found['settings']}; put back the sweep's config.toml")
+        return found
+    try:
+        measured = _train(configured(options, settings), task)
+    except SnnlearnError as refusal:  # such as a rule that is not defined for this network
+        measured = {"refused": str(refusal)}
+    return _write(file, {"settings": shown} | measured)
+
+
+def _shown(settings: dict[str, Any]) -> dict[str, str]:
+    """Settings as words."""
+    words = {}
+    for name, value in settings.items():
+        text = "-".join(value) if isinstance(value, tuple) else str(value).lower() if value is not None else "default"
+        words[name.replace("_", "-")] = text
+    return words
+
+
+def _read(file: Path) -> dict[str, Any] | None:
+    if not file.exists():
+        return None
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise SnnlearnError(f"{file} is damaged; remove it, and its configuration is trained again") from error
+
+
+def _write(file: Path, content: dict[str, Any]) -> dict[str, Any]:
+    write_atomically(file, json.dumps(content, indent=1).encode())
+    return content
+
+
+def _train(options: Train, task: Dataset) -> dict[str, Any]:
+    """All seeds of one configuration, side by side."""
+    start = time.perf_counter()
+    encoder = build.encoder(options, task)
+    algorithm = build.algorithm(options, task, encoder.dt)
+    keys = jax.vmap(jax.random.key)(np.arange(options.seed, options.seed + options.seeds))
+    network = build.structure(options, task, encoder)
+    hypotheses, errors = _learned(algorithm, encoder, network, task, keys)
+    inputs = encode(encoder, jnp.asarray(task.test.x[:64]), key=jax.random.key(0))
+    return {
+        **_errors(hypotheses, task),
+        "validation_errors": errors,
+        "validation_size": len(task.validation.y),
+        "parameters": sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(network, eqx.is_inexact_array))),
+        "synops": float(synaptic_operations(hypotheses[0].network, inputs)),
+        "seconds": time.perf_counter() - start,
+    }
+
+
+def _of_size(options: Sweep, task: Dataset, size: int) -> dict[str, Any]:
+    """The base configuration on a part of the training sample, another part for each seed, with as many updates."""
+    base = configured(options, {})
+    batch = min(base.batch_size, size)
+    updates = base.epochs * (len(task.train.y) // base.batch_size)
+    base = dataclasses.replace(base, batch_size=batch, epochs=max(1, round(updates / (size // batch))))
+    encoder = build.encoder(base, task)
+    algorithm = build.algorithm(base, task, encoder.dt)
+    network = build.structure(base, task, encoder)
+    found: list[dict[str, Any]] = []
+    for number in range(base.seed, base.seed + base.seeds):
+        part = dataclasses.replace(task, train=_part(task.train, size, number))
+        hypotheses, _ = _learned(algorithm, encoder, network, part, jax.random.key(number)[None])
+        found.append(_errors(hypotheses, part))
+    return {"size": size, "test_errors": [one["test_errors"][0] for one in found], "test_size": len(task.test.y)}
+
+
+def _part(sample: Sample, size: int, seed: int) -> Sample:
+    """At random, with every class in it."""
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(sample.y))
+    first = np.unique(sample.y[order], return_index=True)[1]
+    order = np.concatenate([order[first], np.delete(order, first)])[:size]
+    return Sample(sample.x[order], sample.y[order])
+
+
+def _learned(
+    algorithm: GradientDescent, encoder: AbstractEncoder, network: Any, task: Dataset, keys: jax.Array
+) -> tuple[list[Hypothesis], list[int]]:
+    """The kept networks and their validation errors."""
+    training = algorithm.start(encoder, network, task, keys=keys)
+    for epoch in range(algorithm.epochs):
+        training, metrics = algorithm.epoch(encoder, training, task)
+        if epoch == algorithm.epochs - 1 and not np.all(np.isfinite(metrics.training_loss)):
+            raise SnnlearnError("the training loss is not finite; lower --learning-rate, or set --clip-gradient")
+    return algorithm.hypotheses(encoder, training), np.asarray(training.best_errors).tolist()
+
+
+def _errors(hypotheses: list[Hypothesis], task: Dataset) -> dict[str, Any]:
+    """Of each seed. The training and the test sample go through one program."""
+    x, y = np.concatenate([task.train.x, task.test.x]), np.concatenate([task.train.y, task.test.y])
+    wrong = np.stack([predict(hypothesis, x) != y for hypothesis in hypotheses])
+    m = len(task.train.y)
+    return {
+        "test_errors": wrong[:, m:].sum(axis=1).tolist(),
+        "test_size": len(task.test.y),
+        "train_errors": wrong[:, :m].sum(axis=1).tolist(),
+        "train_size": m,
+    }

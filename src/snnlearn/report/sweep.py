@@ -1,0 +1,371 @@
+"""A sweep as a page and in the terminal: which aspect matters, which configuration is best, what more data would do."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import matplotlib
+import numpy as np
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from snnlearn.report.figures import BLUE, CYCLE, GREY, ORANGE, STYLE, new_figure
+from snnlearn.report.page import heading, inline_svg, page, panels, section, table, write_whole
+from snnlearn.report.statement import percent, quantity
+from snnlearn.risk import (
+    Comparison,
+    Interval,
+    PowerLaw,
+    compare_algorithms,
+    fit_power_law,
+    holm,
+    t_interval,
+)
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What became of one.
+
+    Args:
+        settings: Its options, as words.
+        test_errors: Wrong decisions of each seed, ``[K]``; empty if it was refused.
+        test_size: Test samples.
+        train_errors: Wrong decisions on the training sample, ``[K]``.
+        train_size: Training samples.
+        validation_errors: Of the epoch kept, ``[K]``.
+        validation_size: Validation samples.
+        parameters: Trained numbers.
+        synops: Synaptic operations of one inference.
+        seconds: That it took.
+        refused: Why it could not be trained; empty if it could.
+    """
+
+    settings: dict[str, str]
+    test_errors: np.ndarray
+    test_size: int
+    train_errors: np.ndarray
+    train_size: int
+    validation_errors: np.ndarray
+    validation_size: int
+    parameters: int
+    synops: float
+    seconds: float
+    refused: str
+
+    @classmethod
+    def of(cls, found: dict[str, Any]) -> Configuration:
+        """From its file."""
+        empty: dict[str, Any] = {name: [] for name in ("test_errors", "train_errors", "validation_errors")}
+        numbers = dict.fromkeys(("test_size", "train_size", "validation_size", "parameters", "synops", "seconds"), 0)
+        values = {**empty, **numbers, "refused": "", **found}
+        return cls(**{name: np.array(v, int) if name in empty else v for name, v in values.items()})
+
+    @property
+    def risks(self) -> np.ndarray:
+        """Test error of each seed."""
+        return self.test_errors / self.test_size
+
+    @property
+    def risk(self) -> float:
+        """Their mean."""
+        return float(self.risks.mean())
+
+    @property
+    def interval(self) -> Interval:
+        """Of the mean over seeds."""
+        return t_interval(self.risks).clip(0.0, 1.0)
+
+    @property
+    def validation_error(self) -> float:
+        """Mean over seeds, of the epochs kept: what a configuration may be chosen by."""
+        return float(self.validation_errors.mean() / self.validation_size)
+
+    @property
+    def name(self) -> str:
+        """Its settings in a line."""
+        return ", ".join(f"{name} {value}" for name, value in self.settings.items()) or "as it is"
+
+
+class Effect(NamedTuple):
+    """What changing one option does, everything else equal.
+
+    Args:
+        option: The option.
+        first: One value of it.
+        second: The other.
+        comparison: Of mean test errors in matched configurations, second less first.
+        p_value: Corrected for the number of effects (Holm).
+    """
+
+    option: str
+    first: str
+    second: str
+    comparison: Comparison
+    p_value: float
+
+
+@dataclass(frozen=True)
+class SweepReport:
+    """What `snnlearn sweep` found.
+
+    Args:
+        title: The data and how much was trained.
+        configurations: All of them, in the grid's order.
+        sizes: Of the training sample, for the base configuration; empty if not varied.
+        size_errors: Test errors there, ``[K, S]``.
+        test_size: Test samples.
+        base: The base configuration, as words.
+    """
+
+    title: str
+    configurations: tuple[Configuration, ...]
+    sizes: tuple[int, ...]
+    size_errors: np.ndarray
+    test_size: int
+    base: dict[str, str]
+
+    @property
+    def trained(self) -> list[Configuration]:
+        """Those that could be, the fewest validation errors first."""
+        done = [one for one in self.configurations if not one.refused]
+        return sorted(done, key=lambda one: (one.validation_error, one.name))
+
+    @property
+    def axes(self) -> dict[str, list[str]]:
+        """The values of each option that was varied."""
+        found: dict[str, list[str]] = {}
+        for one in self.configurations:
+            for name, value in one.settings.items():
+                if value not in found.setdefault(name, []):
+                    found[name].append(value)
+        return {name: values for name, values in found.items() if len(values) > 1}
+
+    def effects(self) -> list[Effect]:
+        """Of each pair of values of each option, where at least two configurations have both."""
+        by_settings = {tuple(one.settings.items()): one.risk for one in self.trained}
+        found = []
+        for option, values in self.axes.items():
+            for first, second in itertools.combinations(values, 2):
+                pairs = []
+                for settings, risk in by_settings.items():
+                    other = tuple((name, second if name == option else value) for name, value in settings)
+                    if dict(settings)[option] == first and other in by_settings:
+                        pairs.append((by_settings[other], risk))
+                if len(pairs) >= 2:
+                    found.append((option, first, second, compare_algorithms(*map(np.array, zip(*pairs, strict=True)))))
+        corrected = holm([one[3].p_value for one in found]) if found else []
+        return [Effect(*one, float(p)) for one, p in zip(found, corrected, strict=True)]
+
+    def power_law(self) -> PowerLaw | None:
+        """Of risk against the size of the training sample."""
+        if not self.sizes:
+            return None
+        return fit_power_law(np.array(self.sizes), (self.size_errors + 0.5) / (self.test_size + 1))
+
+    def numbers(self) -> dict[str, Any]:
+        """All of it as JSON has it."""
+        law, trained = self.power_law(), self.trained
+        return {
+            "title": self.title,
+            "configurations": [
+                {
+                    "settings": one.settings,
+                    "risk": one.risk,
+                    "risk_interval": list(one.interval[:2]),
+                    "empirical_risk": float(one.train_errors.mean() / one.train_size),
+                    "validation_error": one.validation_error,
+                    "test_errors": one.test_errors.tolist(),
+                    "test_size": one.test_size,
+                    "parameters": one.parameters,
+                    "synops": one.synops,
+                    "seconds": one.seconds,
+                }
+                for one in trained
+            ],
+            "refused": [{"settings": o.settings, "reason": o.refused} for o in self.configurations if o.refused],
+            "effects": [
+                {
+                    "option": one.option,
+                    "first": one.first,
+                    "second": one.second,
+                    "difference": one.comparison.difference,
+                    "interval": list(one.comparison.interval[:2]),
+                    "pairs": one.comparison.n,
+                    "p_value": one.comparison.p_value,
+                    "p_value_holm": one.p_value,
+                }
+                for one in self.effects()
+            ],
+            "sizes": list(self.sizes),
+            "size_errors": self.size_errors.tolist(),
+            "power_law": None
+            if law is None
+            else {"exponent": law.exponent, "scale": law.scale, "exponent_interval": list(law.interval[:2])},
+            "seconds": float(sum(one.seconds for one in trained)),
+        }
+
+    def sentence(self) -> str:
+        """What was found, in words."""
+        if not self.trained:
+            return "No configuration could be trained; the reasons stand below."
+        best = self.trained[0]
+        words = (
+            f"Fewest validation errors: {best.name}. Its test error, mean over {len(best.test_errors)} seeds, is "
+            f"{percent(best.risk, 2)} ({percent(best.interval.low, 2)} to {percent(best.interval.high, 2)})."
+        )
+        clear = [one for one in self.effects() if one.p_value < 0.05]
+        if clear:
+            most = max(clear, key=lambda one: abs(one.comparison.difference))
+            change = "more" if most.comparison.difference > 0 else "less"
+            words += (
+                f" What matters most: {most.option} {most.second} instead of {most.first} makes "
+                f"{percent(abs(most.comparison.difference), 2)} {change} errors, everything else equal."
+            )
+        return words
+
+
+CONFIGURATIONS = ("configuration", "test error (95 %)", "training", "validation", "parameters", "synops")
+EFFECTS = ("option", "from", "to", "change of test error (95 %)", "pairs", "p (Holm)")
+
+
+def _configuration(one: Configuration) -> tuple[str, ...]:
+    return (
+        one.name,
+        f"{percent(one.risk, 2)} ({100 * one.interval.low:.1f}–{100 * one.interval.high:.1f})",
+        percent(one.train_errors.mean() / one.train_size, 2),
+        percent(one.validation_error, 2),
+        f"{one.parameters:,}",
+        quantity(one.synops),
+    )
+
+
+def _effect(one: Effect) -> tuple[str, ...]:
+    low, high, _ = one.comparison.interval
+    change = f"{100 * one.comparison.difference:+.2f} % ({100 * low:+.2f} to {100 * high:+.2f})".replace("-", "−")
+    return one.option, one.first, one.second, change, str(one.comparison.n), f"{one.p_value:.2g}"
+
+
+def print_sweep(report: SweepReport, console: Console, *, most: int = 8) -> None:
+    """Print what matters, the best configurations, and the power law."""
+    console.print(report.sentence())
+    for header, rows in (
+        (EFFECTS, [_effect(one) for one in report.effects()]),
+        (CONFIGURATIONS, [_configuration(one) for one in report.trained[:most]]),
+    ):
+        shown = Table(*header, box=box.SIMPLE, pad_edge=False)
+        for row in rows:
+            shown.add_row(*map(Text, row))
+        if rows:
+            console.print(shown)
+    if (law := report.power_law()) is not None:
+        console.print(_law(law))
+    if refused := len(report.configurations) - len(report.trained):
+        console.print(f"{refused} configurations could not be trained; the report says why.")
+
+
+def _law(law: PowerLaw) -> str:
+    low, high, _ = law.interval
+    return f"Risk against training samples: m^(−{law.exponent:.2f}), exponent between {low:.2f} and {high:.2f}."
+
+
+@matplotlib.rc_context(STYLE)
+def write_sweep(report: SweepReport, path: str | os.PathLike[str]) -> Path:
+    """Write a self-contained page.
+
+    Args:
+        report: What was found.
+        path: Where it goes; an older file there is replaced whole.
+
+    Returns:
+        The path.
+    """
+    trained, effects, law = report.trained, report.effects(), report.power_law()
+    number = percent(trained[0].risk, 1) if trained else "–"
+    body = [heading("sweep", report.title, number, "test error, chosen by validation", report.sentence())]
+    if effects:
+        note = (
+            "Each panel varies one option, everything else equal: dots are configurations (mean over seeds), the line "
+            "joins their means. The table compares matched configurations: t interval, sign-flip test, corrected for "
+            "the number of comparisons. It speaks of the values tried, on this data."
+        )
+        rows = table("", EFFECTS, map(_effect, sorted(effects, key=lambda one: one.p_value)))
+        body.append(section("What matters", panels(_axes(report), width=300), rows, note=note))
+    if law is not None:
+        note = (
+            f"The base configuration ({', '.join(f'{k} {v}' for k, v in report.base.items())}) on parts of the "
+            "training sample, another part for each seed, with the same number of updates. The law holds where the "
+            "points are on the line, and promises nothing beyond."
+        )
+        body.append(section("More data", panels([_sizes(report, law)], f"<p>{_law(law)}</p>", width=480), note=note))
+    if trained:
+        note = (
+            "In the order of validation errors, by which one may choose; to choose by test errors would spoil them. "
+            "Intervals: t, over seeds."
+        )
+        drawn = panels([_ranking(trained)], width=700)
+        rows = table("", CONFIGURATIONS, map(_configuration, trained))
+        body.append(section("Configurations", drawn, rows, note=note))
+    if refused := [(one.name, one.refused) for one in report.configurations if one.refused]:
+        body.append(section("Not trained", table("", ("configuration", "why"), refused)))
+    return write_whole(page(report.title, body), path)
+
+
+def _axes(report: SweepReport) -> list[str]:
+    drawn = []
+    top = 100 * max(one.risk for one in report.trained)
+    for index, (option, values) in enumerate(report.axes.items()):
+        figure, axes = new_figure(3.2, 2.5)
+        ax = axes[0, 0]
+        means = []
+        for position, value in enumerate(values):
+            risks = np.array([100 * one.risk for one in report.trained if one.settings[option] == value])
+            spread = np.linspace(-0.12, 0.12, len(risks)) if len(risks) > 1 else np.zeros(len(risks))
+            ax.plot(position + spread, risks, ".", color=GREY, markersize=3.5, alpha=0.7)
+            means.append(risks.mean() if risks.size else np.nan)
+        ax.plot(range(len(values)), means, "o-", color=CYCLE[index % len(CYCLE)], linewidth=1.6)
+        ax.set(xticks=range(len(values)), xticklabels=values, ylim=(0, 1.05 * top), xlim=(-0.5, len(values) - 0.5))
+        ax.set_title(option)
+        ax.set_ylabel("test error (%)")
+        drawn.append(inline_svg(figure, f"Test error against {option}"))
+    return drawn
+
+
+def _sizes(report: SweepReport, law: PowerLaw) -> str:
+    figure, axes = new_figure(4.8, 3.2)
+    ax, m = axes[0, 0], np.array(report.sizes)
+    risks = 100 * report.size_errors / report.test_size
+    for one in risks:
+        ax.plot(m, one, ".", color=GREY, markersize=4)
+    ax.plot(m, risks.mean(axis=0), "o", color=BLUE, label="mean over seeds")
+    ax.plot(m, 100 * law(m), color=ORANGE, label=f"{law.scale:.2g} m^(−{law.exponent:.2f})")
+    ax.set(xscale="log", yscale="log", xlabel="training samples m", ylabel="test error (%)")
+    ax.set_xticks(m, [str(size) for size in m])
+    ax.xaxis.set_minor_locator(matplotlib.ticker.NullLocator())
+    ticks = [t for t in (0.5, 1, 2, 5, 10, 20, 50) if risks.mean(axis=0).min() / 2 <= t <= 2 * risks.max()]
+    ax.set_yticks(ticks, [f"{t:g}" for t in ticks])
+    ax.yaxis.set_minor_locator(matplotlib.ticker.NullLocator())
+    ax.legend()
+    return inline_svg(figure, "Test error against the size of the training sample")
+
+
+def _ranking(trained: list[Configuration]) -> str:
+    figure, axes = new_figure(7.0, 2.8)
+    ax, rank = axes[0, 0], np.arange(1, len(trained) + 1)
+    low, high = 100 * np.array([one.interval[:2] for one in trained]).T
+    ax.vlines(rank, low, high, color=BLUE, linewidth=1.4, alpha=0.7)
+    ax.plot(rank, [100 * one.risk for one in trained], "o", color=BLUE, markersize=3.5, label="test")
+    ax.plot(rank, [100 * one.validation_error for one in trained], "-", color=ORANGE, linewidth=1.2, label="validation")
+    ax.plot(
+        rank, [100 * one.train_errors.mean() / one.train_size for one in trained], ".", color=GREY, label="training"
+    )
+    ax.set(xlabel="configuration, by validation error", ylabel="error (%)")
+    ax.set_ylim(bottom=0)
+    ax.legend(fontsize=7.5)
+    return inline_svg(figure, "Errors of all configurations")
