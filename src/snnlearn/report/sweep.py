@@ -64,8 +64,9 @@ class Configuration:
     def of(cls, found: dict[str, Any]) -> Configuration:
         """From its file."""
         counts = ("test_errors", "train_errors", "validation_errors")
-        numbers = ("test_size", "train_size", "validation_size", "parameters", "synops", "seconds")
-        values: dict[str, Any] = {"refused": ""} | dict.fromkeys(numbers, 0) | dict.fromkeys(counts, ()) | found
+        numbers = ("test_size", "train_size", "validation_size", "parameters")
+        unknown = {"refused": "", "synops": 0.0, "seconds": 0.0} | dict.fromkeys(numbers, 0)
+        values: dict[str, Any] = unknown | dict.fromkeys(counts, ()) | found
         values |= {name: np.array(values[name], int) for name in counts}
         return cls(**values)
 
