@@ -233,6 +233,8 @@ if __name__ == "__main__":
             RESULTS.write_text(json.dumps(found, indent=1) + "\n")
     for name in CURVES:
         print(name, {w: round(100 * float(np.mean(e[1])), 1) for w, e in found[name].items()})
-    print("random labels", np.mean(found["random labels"]["train_errors"]), np.mean(found["random labels"]["test_errors"]))
+    print(
+        "random labels", np.mean(found["random labels"]["train_errors"]), np.mean(found["random labels"]["test_errors"])
+    )
     if len(sys.argv) > 1:
         draw(found, sys.argv[1])
