@@ -2,8 +2,8 @@
 
 python benchmarks/theory/excess.py
 
-On each distribution: does the Bayes-optimal function attain R*; is the excess risk of a trained spiking network at least
-0 and falling with m; and what is it made of at m = 200. Ten samples of each size; stopped, it goes on where it was.
+On each distribution: does the Bayes-optimal function attain R*; is the excess risk of a trained spiking network at
+least 0 and falling with m; what is it made of at m = 200. Ten samples of each size; stopped, it goes on where it was.
 """
 
 from __future__ import annotations
