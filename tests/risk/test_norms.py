@@ -27,10 +27,10 @@ def test_rademacher_by_fitting_is_exact_where_the_minimiser_is():
 
 def test_a_spiking_network_fits_random_signs_of_orthogonal_samples():
     x = np.eye(12, dtype=np.float32)
-    network = sl.network.feedforward((12, 32, 2), key=jax.random.key(0))
-    network = jax.tree.map(lambda leaf: 4 * leaf if eqx.is_inexact_array(leaf) else leaf, network)
-    encoder = sl.coding.Current(num_steps=6)
-    learn = risk.full_batch_descent(encoder, network, steps=150, key=jax.random.key(0))
+    network = sl.network.feedforward((12, 64, 2), key=jax.random.key(0))
+    network = jax.tree.map(lambda leaf: 3 * leaf if eqx.is_inexact_array(leaf) else leaf, network)
+    encoder = sl.coding.Rescaled(sl.coding.Current(num_steps=12), 0.0, 0.25)
+    learn = risk.full_batch_descent(encoder, network, steps=100, learning_rate=1.0, key=jax.random.key(0))
     mean, error = risk.rademacher_of_learner(learn, x, draws=6)
     constant = risk.rademacher_of_learner(risk.minimise_empirical_risk([lambda x: np.zeros(len(x), int)]), x, draws=6)
     assert 0.8 < mean <= 1 and 0 <= error < 0.1 and abs(constant[0]) < 0.5
