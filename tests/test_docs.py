@@ -90,6 +90,7 @@ ORDER = (
     "network",
     "hypothesis",  # encoder → network → decoder: what the loss judges and the algorithm returns
     "model_file",
+    "environments",
     "losses",
     "rules",
     "algorithms",

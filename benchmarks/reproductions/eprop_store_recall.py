@@ -101,7 +101,7 @@ def optimizer() -> optax.GradientTransformation:
     def but_strengths(gradient: Network, _: Network | None = None) -> Network:
         return eqx.tree_at(lambda n: n.layers[0].neuron.beta, gradient, jnp.zeros(N))
 
-    rate = optax.exponential_decay(0.01, 100, 0.3, staircase=True)
+    rate = optax.exponential_decay(0.01, 200, 0.3, staircase=True)
     return optax.chain(optax.stateless(but_strengths), optax.adam(rate))
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from snnlearn import algorithms as algorithms
     from snnlearn import coding as coding
     from snnlearn import data as data
+    from snnlearn import environments as environments
     from snnlearn import losses as losses
     from snnlearn import network as network
     from snnlearn import neurons as neurons
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_PACKAGES = ("data", "coding", "neurons", "network", "losses", "rules", "algorithms", "risk", "report")
+_PACKAGES = ("data", "coding", "neurons", "network", "losses", "rules", "algorithms", "environments", "risk", "report")
 _NAMES = {"Hypothesis": "hypothesis", "predict": "hypothesis", "fit": "algorithms"}
 
 

@@ -47,6 +47,8 @@ def test_gradients_measures_each_rule_and_says_which_refuse(tmp_path, capsys):
         (["train", "--rule", "ottt", "--neuron", "alif"], "use EProp"),
         (["train", "--loss", "van-rossum"], "--readout count"),
         (["train", "--loss", "stepwise-cross-entropy", "--readout", "max"], "--readout mean"),
+        (["train", "--rule", "xie-seung"], "EscapeNoise"),
+        (["train", "--rule", "eventprop", "--readout", "mean"], "FirstSpike"),
         (["gradients", "--rules", "ottt", "--neuron", "alif"], "no rule of --rules is defined"),
     ],
 )
@@ -54,3 +56,29 @@ def test_what_does_not_fit_is_refused(arguments, sentence, capsys, tmp_path):
     assert main([*arguments, *SMALL, "--out", str(tmp_path / "x")]) == 2
     assert sentence in capsys.readouterr().err
     assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--rule", "xie-seung", "--escape-noise", "--surrogate", "sigmoid", "--loss", "mean-squared"],
+        [
+            "--rule",
+            "eventprop",
+            "--neuron",
+            "cuba-lif",
+            "--encode",
+            "latency",
+            "--xi",
+            "0.5",
+            "--learning-rate",
+            "0.05",
+        ],
+    ],
+)
+def test_rules_without_surrogate_gradients_lower_the_loss(arguments, tmp_path):
+    assert main(["train", *SMALL, *arguments, "--out", str(tmp_path / "r")]) == 0
+    losses = [
+        json.loads(line)["training_loss"][0] for line in (tmp_path / "r" / "metrics.jsonl").read_text().splitlines()
+    ]
+    assert losses[-1] < 0.98 * losses[0]

@@ -14,7 +14,7 @@ import optax
 from snnlearn import coding, data, losses, network, neurons, rules
 from snnlearn._errors import SnnlearnError
 from snnlearn.algorithms import GradientDescent
-from snnlearn.cli.options import ONLINE, Encode, Train
+from snnlearn.cli.options import ONLINE, Encode, Readout, Train
 from snnlearn.data import Dataset
 
 
@@ -174,13 +174,14 @@ def _neuron(options: Train, shape: tuple[int, ...], dt: float) -> neurons.Abstra
     }
     match options.neuron:
         case "if":
-            return neurons.IF(**common)
+            neuron = neurons.IF(**common)
         case "lif":
-            return neurons.LIF(tau_mem=tau_mem, **common)
+            neuron = neurons.LIF(tau_mem=tau_mem, **common)
         case "cuba-lif":
-            return neurons.CubaLIF(tau_mem=tau_mem, tau_syn=options.tau_syn, **common)
+            neuron = neurons.CubaLIF(tau_mem=tau_mem, tau_syn=options.tau_syn, **common)
         case "alif":
-            return neurons.ALIF(tau_mem=tau_mem, tau_adapt=options.tau_adapt, beta=options.beta, **common)
+            neuron = neurons.ALIF(tau_mem=tau_mem, tau_adapt=options.tau_adapt, beta=options.beta, **common)
+    return neurons.EscapeNoise(neuron) if options.escape_noise else neuron  # pyright: ignore[reportCallIssue]
 
 
 def _surrogate(options: Train) -> neurons.AbstractSurrogate:
@@ -201,9 +202,19 @@ def _surrogate(options: Train) -> neurons.AbstractSurrogate:
 
 
 def _readout(options: Train, dt: float) -> neurons.AbstractNeuron:
-    if options.readout in ("count", "first-spike") or (options.readout is None and options.rule == "superspike"):
-        return neurons.LIF(tau_mem=options.tau_out, surrogate=_surrogate(options), dt=dt)
-    return neurons.LI(tau_mem=options.tau_out, dt=dt)
+    if _decides(options) not in ("count", "first-spike"):
+        return neurons.LI(tau_mem=options.tau_out, dt=dt)
+    common = {"tau_mem": options.tau_out, "surrogate": _surrogate(options), "dt": dt}
+    if options.rule == "eventprop":
+        return neurons.CubaLIF(tau_syn=options.tau_syn, **common)
+    neuron = neurons.LIF(**common)
+    return neurons.EscapeNoise(neuron) if options.escape_noise else neuron  # pyright: ignore[reportCallIssue]
+
+
+def _decides(options: Train) -> Readout:
+    """What of the readout decides."""
+    defaults: dict[str, Readout] = {"superspike": "count", "xie-seung": "count", "eventprop": "first-spike"}
+    return options.readout or defaults.get(options.rule, "mean")
 
 
 def algorithm(options: Train, task: Dataset, dt: float) -> GradientDescent:
@@ -244,6 +255,10 @@ def rule(options: Train) -> rules.AbstractRule:
             return rules.WeightPerturbation(options.sigma, options.draws)
         case "evolution-strategy":
             return rules.EvolutionStrategy(options.sigma, max(2, options.draws))
+        case "eventprop":
+            return rules.EventProp()
+        case "xie-seung":
+            return rules.XieSeung()
 
 
 def default_loss(options: Train) -> str:
@@ -254,7 +269,7 @@ def default_loss(options: Train) -> str:
 
 
 def _loss(options: Train, task: Dataset, dt: float) -> losses.AbstractLoss:
-    readout = options.readout or ("count" if options.rule == "superspike" else "mean")
+    readout = _decides(options)
     match readout:
         case "mean":
             decoder = coding.MeanMembrane()

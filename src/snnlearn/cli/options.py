@@ -26,6 +26,7 @@ Code = Literal[
     "send-on-delta",
 ]
 OnTop = Literal["rate", "poisson-rate", "regular-rate", "latency", "linear-latency"]
+Readout = Literal["mean", "max", "last", "count", "first-spike"]
 Rule = Literal[
     "bptt",
     "truncated-bptt",
@@ -38,6 +39,8 @@ Rule = Literal[
     "node-perturbation",
     "weight-perturbation",
     "evolution-strategy",
+    "eventprop",
+    "xie-seung",
 ]
 ONLINE = ("truncated-bptt", "rtrl", "eprop", "eprop-random", "ottt")
 """Rules that need a loss of each time step."""
@@ -120,15 +123,18 @@ class Train:
     """What a spike does to the membrane."""
     reset_next_step: bool = False
     """Reset in the step after the spike."""
+    escape_noise: bool = False
+    """Units draw their spikes, by the probability of which surrogate sigmoid or gaussian is the derivative; xie-seung
+    needs it."""
     surrogate: Literal["fast-sigmoid", "sigmoid", "atan", "triangle", "boxcar", "gaussian"] = "atan"
     """The spike's derivative."""
     surrogate_slope: Number = None
     """Its steepness: slope, alpha, 1/width or 1/sigma; the surrogate's own default if not given."""
     train_time_constants: bool = False
     """Train a membrane time constant for each unit of dense hidden layers."""
-    readout: Literal["mean", "max", "last", "count", "first-spike"] | None = None
+    readout: Readout | None = None
     """What decides: the mean, largest or last membrane of leaky integrators, spike counts or the first spike; by
-    default mean, count for superspike."""
+    default mean, count for superspike and xie-seung, first-spike for eventprop."""
 
     loss: Literal["cross-entropy", "mean-squared", "stepwise-cross-entropy", "van-rossum"] | None = None
     """Of the readout's scores; of its membrane in each step (stepwise); of its spikes (van-rossum, readout count). The

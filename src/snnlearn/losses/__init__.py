@@ -1,6 +1,7 @@
 """Losses: how bad one sample went."""
 
 from snnlearn.losses.activity import RateBand as RateBand
+from snnlearn.losses.actor_critic import ActorCritic as ActorCritic
 from snnlearn.losses.base import AbstractFilteredLoss as AbstractFilteredLoss
 from snnlearn.losses.base import AbstractLoss as AbstractLoss
 from snnlearn.losses.base import AbstractScoreLoss as AbstractScoreLoss

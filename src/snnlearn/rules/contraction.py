@@ -41,11 +41,19 @@ def contract(
     ends = jnp.broadcast_to(jnp.eye(size + 1, size, -1)[:, :, None, None], (size + 1, size, batch_size, units))
     by_pre, by_trace = jax.vmap(lambda signal, end: adjoint(kernel, local, signal, end))(signals, ends)
 
+    by_sample = tuple(jnp.moveaxis(each, -2, 0) for each in (by_pre[1:], by_trace[1:], by_trace[0]))
+
     def of(pre, trace):
-        gradient = jnp.einsum("kbo,kbi->oi", by_pre[0], pre) + jnp.einsum("qbo,bqoi->oi", by_trace[0], trace)
-        each = jnp.moveaxis(trace, 1, 0)
-        kept = jnp.stack([sum_of_products(derivative[..., None], each) for derivative in by_trace[1:]], axis=1)
-        return kept + jnp.einsum("qkbo,kbi->bqoi", by_pre[1:], pre), gradient
+        # Samples in turn, so that a sample's synapses are visited once, while they are in the cache.
+        def sample(gradient, each):
+            pre, trace, to_pre, to_trace, worth = each
+            kept = sum_of_products(to_trace.swapaxes(0, 1)[..., None], trace[:, None])
+            gradient = gradient + sum_of_products(worth[..., None], trace)
+            return gradient, kept + jnp.einsum("qko,ki->qoi", to_pre, pre)
+
+        gradient = by_pre[0].reshape(-1, units).T @ pre.reshape(-1, pre.shape[-1])
+        gradient, kept = jax.lax.scan(sample, gradient, (jnp.moveaxis(pre, 1, 0), trace, *by_sample))
+        return kept, gradient
 
     return [of(pre, trace) for pre, trace in zip(pres, traces, strict=True)]
 

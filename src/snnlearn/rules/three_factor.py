@@ -84,7 +84,7 @@ class AbstractThreeFactorRule(AbstractOnlineRule):
     @property
     def block_size(self) -> int:
         """See the base: enough for the products of a block to be worth their while."""
-        return 25
+        return 128
 
     def start(self, network: Network, loss: AbstractLoss, batch_size: int, *, key: PRNGKeyArray) -> Memory:
         """See the base."""
