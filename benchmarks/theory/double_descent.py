@@ -22,6 +22,7 @@ import optax
 
 import snnlearn as sl
 from snnlearn import data, risk
+from snnlearn.algorithms.gradient_descent import seed
 from snnlearn.data import Dataset, Sample
 from snnlearn.hypothesis import Hypothesis, predict
 
@@ -57,8 +58,8 @@ def spike_counts(x: np.ndarray, width: int, seed: int) -> np.ndarray:
     """Of random LIF neurons over 50 steps of constant current, tau 10 ms."""
     flat = x.reshape(len(x), -1)
     current = 2 * flat @ np.random.default_rng(seed).standard_normal((flat.shape[1], width))
-    neuron, v, counts = sl.neurons.LIF(), 0.0 * current, 0.0 * current
-    alpha = np.exp(-1e-3 / neuron.tau_mem)
+    v, counts = 0.0 * current, 0.0 * current
+    alpha = np.exp(-1e-3 / 10e-3)
     for _ in range(50):
         v = alpha * v + (1 - alpha) * current
         spikes = v > 1.0
@@ -136,7 +137,7 @@ def _spiking(width: int, train: Sample, test: Sample) -> list:
     x, y = np.concatenate([train.x, test.x]), np.concatenate([train.y, test.y])
     wrong = []
     for k in range(SEEDS):
-        last = sl.algorithms.gradient_descent.seed(training.network, k)
+        last = seed(training.network, k)
         wrong.append(predict(Hypothesis(encoder, last, sl.coding.MeanMembrane()), x) != y)
     wrong = np.array(wrong)
     return [wrong[:, : len(train.y)].mean(axis=1).tolist(), wrong[:, len(train.y) :].mean(axis=1).tolist()]

@@ -65,7 +65,7 @@ def measure(task, low, high):
     draw = task.draw(100_000, seed=10**6)
     errors = int(np.sum(task.bayes_optimal(draw.x) != draw.y))
     interval = risk.clopper_pearson(errors, len(draw.y), confidence=0.99)
-    by_size, learned = {}, None
+    by_size, learned = {}, task.bayes_optimal
     for m in SIZES:
         learn, excess = learner(task, low, high, m), []
         for seed in range(SAMPLES):

@@ -56,7 +56,6 @@ from snnlearn.risk.intervals import empirical_bernstein as empirical_bernstein
 from snnlearn.risk.intervals import hoeffding as hoeffding
 from snnlearn.risk.intervals import t_interval as t_interval
 from snnlearn.risk.intervals import wilson as wilson
-from snnlearn.risk.learners import Learn as Learn
 from snnlearn.risk.learners import from_algorithm as from_algorithm
 from snnlearn.risk.learners import from_estimator as from_estimator
 from snnlearn.risk.learners import full_batch_descent as full_batch_descent
@@ -84,6 +83,6 @@ from snnlearn.risk.quantisation import QuantisedBound as QuantisedBound
 from snnlearn.risk.quantisation import occam_bound as occam_bound
 from snnlearn.risk.quantisation import quantise as quantise
 from snnlearn.risk.quantisation import quantised_bound as quantised_bound
-from snnlearn.risk.tangent_kernel import arc_cosine_kernels as arc_cosine_kernels
-from snnlearn.risk.tangent_kernel import gradient_flow as gradient_flow
-from snnlearn.risk.tangent_kernel import tangent_kernel as tangent_kernel
+from snnlearn.risk.wide_networks import arc_cosine_kernels as arc_cosine_kernels
+from snnlearn.risk.wide_networks import gradient_flow as gradient_flow
+from snnlearn.risk.wide_networks import tangent_kernel as tangent_kernel
