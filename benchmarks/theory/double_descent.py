@@ -22,7 +22,7 @@ import optax
 
 import snnlearn as sl
 from snnlearn import data, risk
-from snnlearn.algorithms.gradient_descent import seed
+from snnlearn.algorithms.gradient_descent import seed as network_of_seed
 from snnlearn.data import Dataset, Sample
 from snnlearn.hypothesis import Hypothesis, predict
 
@@ -137,7 +137,7 @@ def _spiking(width: int, train: Sample, test: Sample) -> list:
     x, y = np.concatenate([train.x, test.x]), np.concatenate([train.y, test.y])
     wrong = []
     for k in range(SEEDS):
-        last = seed(training.network, k)
+        last = network_of_seed(training.network, k)
         wrong.append(predict(Hypothesis(encoder, last, sl.coding.MeanMembrane()), x) != y)
     wrong = np.array(wrong)
     return [wrong[:, : len(train.y)].mean(axis=1).tolist(), wrong[:, len(train.y) :].mean(axis=1).tolist()]
