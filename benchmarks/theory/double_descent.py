@@ -2,11 +2,10 @@
 
 python benchmarks/theory/double_descent.py [figure.svg]
 
-Four ways to use width: least squares of least norm on random ReLU features and on spike counts of random LIF neurons, and
-all weights trained, of ReLU and of spiking networks, without early stopping. Five seeds: features, weights and order; the
-300 training samples and their wrong labels are the same for all. Nothing is selected, and all test samples are used once.
-Then: can a spiking network fit random labels; and what does dimension cost where the Bayes risk is known. Stopped, it goes
-on where it was.
+Four ways to use width: least squares of least norm on random ReLU features and on spike counts of random LIF neurons,
+and all weights trained, of ReLU and of spiking networks, without early stopping. Five seeds of features and weights;
+the 300 training samples and their wrong labels are the same for all. Nothing is selected. Then: can a spiking network
+fit random labels; and what does dimension cost where the Bayes risk is known. Stopped, it goes on where it was.
 """
 
 from __future__ import annotations
@@ -23,6 +22,7 @@ import optax
 
 import snnlearn as sl
 from snnlearn import data, risk
+from snnlearn.algorithms.gradient_descent import seed as network_of_seed
 from snnlearn.data import Dataset, Sample
 from snnlearn.hypothesis import Hypothesis, predict
 
@@ -58,8 +58,8 @@ def spike_counts(x: np.ndarray, width: int, seed: int) -> np.ndarray:
     """Of random LIF neurons over 50 steps of constant current, tau 10 ms."""
     flat = x.reshape(len(x), -1)
     current = 2 * flat @ np.random.default_rng(seed).standard_normal((flat.shape[1], width))
-    neuron, v, counts = sl.neurons.LIF(), 0.0 * current, 0.0 * current
-    alpha = np.exp(-1e-3 / neuron.tau_mem)
+    v, counts = 0.0 * current, 0.0 * current
+    alpha = np.exp(-1e-3 / 10e-3)
     for _ in range(50):
         v = alpha * v + (1 - alpha) * current
         spikes = v > 1.0
@@ -128,8 +128,8 @@ def _spiking(width: int, train: Sample, test: Sample) -> list:
     encoder = sl.coding.Current(num_steps=10)
     network = sl.network.feedforward((64, width, 10), use_bias=True, key=jax.random.key(0))
     algorithm = sl.algorithms.GradientDescent(optimizer=optax.adam(2e-2), epochs=EPOCHS, batch_size=BATCH)
-    # The training sample stands where the validation sample belongs, so that nothing else is looked at; the last epoch's
-    # network is taken, not the best one's.
+    # The training sample stands where the validation sample belongs, so that nothing else is looked at; the network of
+    # the last epoch is taken, not the best.
     dataset = Dataset("noisy digits", train, train, test, 10, "values")
     training = algorithm.start(encoder, network, dataset, keys=jax.vmap(jax.random.key)(np.arange(SEEDS)))
     for _ in range(EPOCHS):
@@ -137,7 +137,7 @@ def _spiking(width: int, train: Sample, test: Sample) -> list:
     x, y = np.concatenate([train.x, test.x]), np.concatenate([train.y, test.y])
     wrong = []
     for k in range(SEEDS):
-        last = sl.algorithms.gradient_descent.seed(training.network, k)
+        last = network_of_seed(training.network, k)
         wrong.append(predict(Hypothesis(encoder, last, sl.coding.MeanMembrane()), x) != y)
     wrong = np.array(wrong)
     return [wrong[:, : len(train.y)].mean(axis=1).tolist(), wrong[:, len(train.y) :].mean(axis=1).tolist()]
@@ -152,31 +152,32 @@ def random_labels() -> dict:
 
 
 def dimension() -> dict:
-    """Two Gaussians at the same distance in more and more dimensions: the Bayes risk stays, the need of samples grows."""
+    """Two Gaussians at the same distance in more and more dimensions: the Bayes risk stays, the samples needed grow."""
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
     from sklearn.neighbors import KNeighborsClassifier
 
-    found = {}
+    found: dict = {}
     for d in (1, 3, 10, 30, 100):
         distribution = data.GaussianPair(1.5, d)
         encoder = sl.coding.Rescaled(sl.coding.Current(num_steps=10), -5.0, 5.0)
         network = sl.network.feedforward((d, 24, 2), use_bias=True, key=jax.random.key(0))
-        algorithm = sl.algorithms.GradientDescent(optimizer=optax.adam(2e-2), epochs=30, batch_size=20)
-        learners = {
-            "spiking": risk.from_algorithm(algorithm, encoder, network, key=jax.random.key(1)),
-            "linear discriminant": risk.from_estimator(LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")),
-            "15 neighbours": risk.from_estimator(KNeighborsClassifier(15)),
-        }
-        found[d] = {"bayes_risk": distribution.bayes_risk} | {
-            name: {
-                m: [
+        of_size: dict = {"bayes_risk": distribution.bayes_risk}
+        for m in (100, 1000):
+            # About a thousand updates.
+            algorithm = sl.algorithms.GradientDescent(
+                optimizer=optax.adam(2e-2), epochs=max(1, 25_000 // m), batch_size=20
+            )
+            learners = {
+                "spiking": risk.from_algorithm(algorithm, encoder, network, key=jax.random.key(1)),
+                "linear discriminant": risk.from_estimator(LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")),
+                "15 neighbours": risk.from_estimator(KNeighborsClassifier(15)),
+            }
+            for name, learn in learners.items():
+                of_size.setdefault(name, {})[str(m)] = [
                     risk.excess_risk(learn(distribution.draw(m, seed=s)), distribution, m=10_000, seed=10**5)[0]
                     for s in range(SEEDS)
                 ]
-                for m in (100, 1000)
-            }
-            for name, learn in learners.items()
-        }
+        found[d] = of_size
     return found
 
 
@@ -185,7 +186,7 @@ def draw(found: dict, path: str) -> None:
 
     from snnlearn.report.figures import BLUE, GREY, ORANGE, STYLE, new_figure
 
-    with matplotlib.rc_context({**STYLE, "svg.fonttype": "path"}):
+    with matplotlib.rc_context({**STYLE, "svg.fonttype": "path", "text.parse_math": True}):
         figure, axes = new_figure(10, 5.6, rows=(1, 1), columns=(1, 1, 1))
         for ax, name in zip(axes.flat, CURVES, strict=False):
             widths = [int(w) for w in found[name]]
@@ -198,7 +199,7 @@ def draw(found: dict, path: str) -> None:
                 ax.axvline(TRAIN, color=ORANGE, linewidth=1, linestyle="--")
             ax.set(xscale="log", xlabel="width", ylabel="error (%)", ylim=(-2, 95))
             ax.set_title(name)
-        axes[0, 0].legend(fontsize=7)
+        axes[0, 2].legend(fontsize=7)
         ax = axes.flat[4]
         names = ["training", "test", "chance"]
         values = [np.mean(found["random labels"]["train_errors"]), np.mean(found["random labels"]["test_errors"]), 0.9]
@@ -208,7 +209,7 @@ def draw(found: dict, path: str) -> None:
         ax = axes.flat[5]
         for color, name in ((BLUE, "spiking"), (GREY, "linear discriminant"), (ORANGE, "15 neighbours")):
             for m, style in ((100, "--"), (1000, "-")):
-                means = [100 * np.mean(one[name].get(m, one[name].get(str(m)))) for one in found["dimension"].values()]
+                means = [100 * np.mean(one[name][str(m)]) for one in found["dimension"].values()]
                 ax.plot([int(d) for d in found["dimension"]], means, style, color=color, label=f"{name}, m = {m}")
         ax.set(xscale="log", xlabel="dimension", ylabel="excess risk (%)")
         ax.set_title("dimension, Bayes risk 6.7 %")

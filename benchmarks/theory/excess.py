@@ -2,8 +2,8 @@
 
 python benchmarks/theory/excess.py
 
-On each distribution: does the Bayes-optimal function attain R*; is the excess risk of a trained spiking network at least
-0 and falling with m; and what is it made of at m = 200. Ten samples of each size; stopped, it goes on where it was.
+On each distribution: does the Bayes-optimal function attain R*; is the excess risk of a trained spiking network at
+least 0 and falling with m; what is it made of at m = 200. Ten samples of each size; stopped, it goes on where it was.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def measure(task, low, high):
     draw = task.draw(100_000, seed=10**6)
     errors = int(np.sum(task.bayes_optimal(draw.x) != draw.y))
     interval = risk.clopper_pearson(errors, len(draw.y), confidence=0.99)
-    by_size, learned = {}, None
+    by_size, learned = {}, task.bayes_optimal
     for m in SIZES:
         learn, excess = learner(task, low, high, m), []
         for seed in range(SAMPLES):

@@ -70,6 +70,13 @@ def test_the_risk_of_no_error_is_not_known_to_be_zero():
     assert perfect.interval.high == pytest.approx(1 - 0.025 ** (1 / N), rel=1e-9)
 
 
+def test_what_was_seen_has_no_risk():
+    other = Sample(X[:100], Y[:100])
+    with pytest.raises(SnnlearnError, match="100 of the 100 samples trained or selected the hypothesis"):
+        risk(CURRENT, other, seen=[Sample(1 - X, Y), SAMPLE])
+    assert risk(CURRENT, other, seen=[Sample(1 - X, Y)]).n == 100
+
+
 def test_risk_and_empirical_risk_pass_their_key_on():
     keys = jax.random.key(0), jax.random.key(5)
     values = [risk(RATE, SAMPLE, key=key).value for key in keys]

@@ -91,11 +91,14 @@ _CROSS_ENTROPIES = ("cross-entropy", "stepwise-cross-entropy")
 
 def _cut(train: Sample, options: Certify) -> tuple[Sample, Sample]:
     """The certifying part and the prior's."""
-    certifying, first = hold_out(train, validation=options.prior_share, seed=options.split_seed)
+    share = f"--prior-share is {options.prior_share}"
+    try:
+        certifying, first = hold_out(train, validation=options.prior_share, seed=options.split_seed)
+    except SnnlearnError as error:
+        raise SnnlearnError(f"{share}, which leaves one of the two parts without some class ({error})") from error
     if min(len(certifying.y), len(first.y)) < max(options.batch_size, 8):
         raise SnnlearnError(
-            f"--prior-share is {options.prior_share}: it cuts {len(train.y)} samples in {len(first.y)} and "
-            f"{len(certifying.y)}, of which both must hold a batch of {options.batch_size}; lower --batch-size or "
-            "choose another share"
+            f"{share}: it cuts {len(train.y)} samples in {len(first.y)} and {len(certifying.y)}, of which both must "
+            f"hold a batch of {options.batch_size}; lower --batch-size or choose another share"
         )
     return certifying, first

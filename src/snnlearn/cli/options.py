@@ -427,9 +427,9 @@ class Sweep(Train):
         "tau-mem=5e-3,20e-3",
         "recurrent=false,true",
         "encode=current,latency",
-        "rule=bptt,eprop",
     )
-    """What to vary: options of train with their values; the grid is their product. Hidden layers are joined by '-'."""
+    """What to vary: options of train with their values, such as rule=bptt,eprop; the grid is their product. Hidden
+    layers are joined by '-'."""
     sizes: Annotated[tuple[int, ...], tyro.conf.arg(metavar="INT...")] = (80, 160, 320, 640)
     """Sizes of the training sample, besides the whole, on which the base configuration is trained too; the number of
     updates stays the same."""

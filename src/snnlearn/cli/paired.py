@@ -49,23 +49,23 @@ def compare_runs(options: Compare) -> int:
         if (seen := seen_by(one, test)) is not None:
             raise SnnlearnError(f"--paired: {seen} of {name}; give runs that share a test sample none was trained on")
     wrong = {name: predict(load(model)[0], test.x) != test.y for name, model in zip(names, models, strict=True)}
-    sections = {SAMPLES: compare_all(wrong, risk.compare_hypotheses)}
+    sections = {"Models": (SAMPLES, compare_all(wrong, risk.compare_hypotheses))}
     seeds = {name: _seed_risks(folder) for name, folder in zip(names, folders, strict=True)}
     first_seeds = {folder.options().seed for folder in folders}
     if len({len(one) for one in seeds.values()}) == len(first_seeds) == 1 and len(seeds[names[0]]) > 1:
-        sections[SEEDS] = compare_all(seeds, risk.compare_algorithms)
+        sections["Trainings"] = (SEEDS, compare_all(seeds, risk.compare_algorithms))
     console = console_of()
     risks = {name: risk.risk_of_errors(int(one.sum()), one.size) for name, one in wrong.items()}
     for name, one in risks.items():
         console.print(f"{name}: {one}", soft_wrap=True)
-    for note, pairs in sections.items():
+    for note, pairs in sections.values():
         console.print(note)
         print_pairs(pairs, console)
     out.mkdir(parents=True, exist_ok=True)
     numbers = {
         "runs": {name: one._asdict() for name, one in risks.items()},
-        "samples": [pair.numbers() for pair in sections[SAMPLES]],
-        "seeds": [pair.numbers() for pair in sections.get(SEEDS, [])],
+        "samples": [pair.numbers() for pair in sections["Models"][1]],
+        "seeds": [pair.numbers() for pair in sections.get("Trainings", (SEEDS, []))[1]],
     }
     write_atomically(out / "paired.json", json.dumps(numbers, indent=1).encode())
     write_paired(risks, sections, out / "report.html", title=" · ".join(names))

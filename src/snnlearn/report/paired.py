@@ -84,7 +84,7 @@ def print_pairs(pairs: Sequence[Pair], console: Console) -> None:
     console.print(shown)
 
 
-def pair_section(pairs: Sequence[Pair], note: str) -> str:
+def pair_section(pairs: Sequence[Pair], note: str, *, title: str = "In pairs") -> str:
     """The differences with their intervals, and the table."""
     figure, axes = new_figure(5.6, 0.8 + 0.3 * len(pairs))
     ax = axes[0, 0]
@@ -96,19 +96,23 @@ def pair_section(pairs: Sequence[Pair], note: str) -> str:
     ax.set(yticks=range(len(pairs)), yticklabels=[f"{one.first} − {one.second}" for one in pairs])
     ax.set_xlabel("difference of test errors (%)")
     ax.invert_yaxis()
-    drawn = panels([inline_svg(figure, f"Differences: {note[:40]}")], width=560)
-    return section("In pairs", drawn, table("", HEADER, pair_rows(pairs)), note=note)
+    drawn = panels([inline_svg(figure, f"{title}: differences")], width=560)
+    return section(title, drawn, table("", HEADER, pair_rows(pairs)), note=note)
 
 
 @matplotlib.rc_context(STYLE)
 def write_paired(
-    risks: Mapping[str, Risk], sections: Mapping[str, Sequence[Pair]], path: str | os.PathLike[str], *, title: str
+    risks: Mapping[str, Risk],
+    sections: Mapping[str, tuple[str, Sequence[Pair]]],
+    path: str | os.PathLike[str],
+    *,
+    title: str,
 ) -> Path:
     """Write a self-contained page.
 
     Args:
         risks: Of each, by name.
-        sections: What was compared how: a note on each, and its pairs.
+        sections: By title, what was compared: a note on how, and the pairs; the first says which model is best.
         path: Where it goes; an older file there is replaced whole.
         title: Heading of the page.
 
@@ -116,7 +120,7 @@ def write_paired(
         The path.
     """
     best = min(risks, key=lambda name: risks[name].value)
-    clear = [one for one in next(iter(sections.values())) if one.p_value < 0.05]
+    clear = [one for one in next(iter(sections.values()))[1] if one.p_value < 0.05]
     found = (
         "; ".join(
             f"{better} errs less than {worse} (p = {p:.2g})"
@@ -134,5 +138,5 @@ def write_paired(
     alone = table("", ("run", "test error", "low", "high", "errors"), rows)
     note = "Exact 95 % intervals of each alone. Two that overlap may still differ clearly: compare in pairs."
     body = [heading("comparison in pairs", title, percent(risks[best].value, 1), f"fewest errors: {best}", f"{found}.")]
-    body += [pair_section(pairs, text) for text, pairs in sections.items()]
+    body += [pair_section(pairs, text, title=name) for name, (text, pairs) in sections.items()]
     return write_whole(page(title, [*body, section("Each alone", alone, note=note)]), path)

@@ -227,10 +227,10 @@ class SweepReport:
         clear = [one for one in self.effects() if one.p_value < 0.05]
         if clear:
             most = max(clear, key=lambda one: abs(one.comparison.difference))
-            change = "more" if most.comparison.difference > 0 else "less"
+            change = "raises" if most.comparison.difference > 0 else "lowers"
             words += (
-                f" What matters most: {most.option} {most.second} instead of {most.first} makes "
-                f"{percent(abs(most.comparison.difference), 2)} {change} errors, everything else equal."
+                f" What matters most: {most.option} {most.second} instead of {most.first} {change} the test error by "
+                f"{100 * abs(most.comparison.difference):.1f} percentage points, everything else equal."
             )
         return words
 
@@ -329,7 +329,8 @@ def _axes(report: SweepReport) -> list[str]:
         ax = axes[0, 0]
         means = []
         for position, value in enumerate(values):
-            risks = np.array([100 * one.risk for one in report.trained if one.settings[option] == value])
+            done = [one for one in report.configurations if not one.refused and one.settings[option] == value]
+            risks = np.array([100 * one.risk for one in done])
             spread = np.linspace(-0.12, 0.12, len(risks)) if len(risks) > 1 else np.zeros(len(risks))
             ax.plot(position + spread, risks, ".", color=GREY, markersize=3.5, alpha=0.7)
             means.append(risks.mean() if risks.size else np.nan)

@@ -56,12 +56,17 @@ from snnlearn.risk.intervals import empirical_bernstein as empirical_bernstein
 from snnlearn.risk.intervals import hoeffding as hoeffding
 from snnlearn.risk.intervals import t_interval as t_interval
 from snnlearn.risk.intervals import wilson as wilson
-from snnlearn.risk.learners import Learn as Learn
 from snnlearn.risk.learners import from_algorithm as from_algorithm
 from snnlearn.risk.learners import from_estimator as from_estimator
 from snnlearn.risk.learners import full_batch_descent as full_batch_descent
 from snnlearn.risk.learners import minimise_empirical_risk as minimise_empirical_risk
 from snnlearn.risk.learners import on_points as on_points
+from snnlearn.risk.norms import margin_bound as margin_bound
+from snnlearn.risk.norms import margin_error as margin_error
+from snnlearn.risk.norms import norm_complexity as norm_complexity
+from snnlearn.risk.norms import rademacher_of_learner as rademacher_of_learner
+from snnlearn.risk.norms import spectral_complexity as spectral_complexity
+from snnlearn.risk.norms import transferred_bound as transferred_bound
 from snnlearn.risk.pac_bayes import bernoulli_kl as bernoulli_kl
 from snnlearn.risk.pac_bayes import catoni_bound as catoni_bound
 from snnlearn.risk.pac_bayes import gaussian_kl as gaussian_kl
@@ -78,3 +83,6 @@ from snnlearn.risk.quantisation import QuantisedBound as QuantisedBound
 from snnlearn.risk.quantisation import occam_bound as occam_bound
 from snnlearn.risk.quantisation import quantise as quantise
 from snnlearn.risk.quantisation import quantised_bound as quantised_bound
+from snnlearn.risk.wide_networks import arc_cosine_kernels as arc_cosine_kernels
+from snnlearn.risk.wide_networks import gradient_flow as gradient_flow
+from snnlearn.risk.wide_networks import tangent_kernel as tangent_kernel

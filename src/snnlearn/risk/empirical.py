@@ -2,13 +2,15 @@ r"""Risk $R(f)=P(f(X)\ne Y)$, estimated on data that chose nothing, and empirica
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from snnlearn._errors import SnnlearnError
-from snnlearn.data import Sample
+from snnlearn.data import Sample, overlap
+from snnlearn.data.base import is_same_data
 from snnlearn.hypothesis import Hypothesis, predict
 from snnlearn.risk.intervals import Interval, clopper_pearson
 
@@ -50,15 +52,32 @@ def risk_of_errors(errors: int, n: int, *, confidence: float = 0.95) -> Risk:
     return Risk(errors / n, interval, errors, n)
 
 
-def risk(hypothesis: Hypothesis, sample: Sample, *, confidence: float = 0.95, key: PRNGKeyArray | None = None) -> Risk:
+def risk(
+    hypothesis: Hypothesis,
+    sample: Sample,
+    *,
+    seen: Sequence[Sample] = (),
+    confidence: float = 0.95,
+    key: PRNGKeyArray | None = None,
+) -> Risk:
     """Estimate the risk of a hypothesis with the 0–1 loss.
 
     Args:
         hypothesis: the hypothesis.
         sample: data that neither trained nor selected it; use it once.
+        seen: what did train or select it, such as `(data.train, data.validation)`, to have that checked.
         confidence: of the interval, in (0, 1).
         key: random key of the encoder, see `predict`.
+
+    Raises:
+        SnnlearnError: if some of the sample was seen.
     """
+    for part in seen:
+        if is_same_data(sample, part):
+            raise SnnlearnError(
+                f"risk: {overlap(sample, part)} of the {len(sample.y)} samples trained or selected the hypothesis; "
+                "errors on them are the empirical risk, use empirical_risk or give other data"
+            )
     return risk_of_errors(_errors(hypothesis, sample, key), len(sample.y), confidence=confidence)
 
 

@@ -27,7 +27,7 @@ class PowerLaw(NamedTuple):
 
     def __call__(self, m: Real | np.ndarray) -> Float[np.ndarray, "..."]:
         """The risk at m."""
-        return self.scale * np.asarray(m, float) ** -self.exponent
+        return np.asarray(self.scale * np.asarray(m, float) ** -self.exponent)
 
 
 def fit_power_law(
