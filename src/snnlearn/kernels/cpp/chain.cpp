@@ -33,8 +33,8 @@ struct Scratch {
       return taken;
     };
     auto events_of = [&](int size) {
-      auto* start = reinterpret_cast<uint32_t*>(take(4l * (steps + 2)));
-      return Events{start, reinterpret_cast<uint32_t*>(take(4l * steps * size))};
+      auto* count = reinterpret_cast<uint32_t*>(take(4l * steps));
+      return Events{count, reinterpret_cast<uint32_t*>(take(4l * steps * size)), size};
     };
     reset_before = reinterpret_cast<uint32_t*>(take(4l * units));
     const char* first = memory;
@@ -59,8 +59,11 @@ void fill(uint32_t* out, long size) {
 
 // Rows [rows, units] into rows of another length; the rest is 0. Null is 0 everywhere.
 void copy_rows(float* out, long out_stride, const float* in, long in_stride, int rows, int units) {
-  for (int r = 0; r < rows; ++r)
-    for (int n = 0; n < out_stride; ++n) out[r * out_stride + n] = in && n < units ? in[r * in_stride + n] : 0;
+  if (!in) return fill(out, out_stride * rows);
+  for (int r = 0; r < rows; ++r, out += out_stride, in += in_stride) {
+    for (int n = 0; n < units; ++n) out[n] = in[n];
+    for (int n = units; n < out_stride; ++n) out[n] = 0;
+  }
 }
 
 // What a layer gets from the layer before it: packed spikes of each sample.
@@ -166,15 +169,14 @@ struct Forward : Pass {
     const Layer& layer = chain.layers[l];
     const int size = padded(layer.units);
     const float* z = scratch.state[s] + long(kSpikes) * size;
-    uint32_t* start = scratch.own[s].start;
-    const Events last{start, scratch.own[s].unit};  // those of the last step
+    const Events& last = scratch.own[s];  // those of the last step, as if it were the first
     for (int t = 0; t < steps; ++t) {
-      start[0] = start[1] = 0;
-      if (t)
-        for (int n = 0; n < layer.units; ++n) {
-          last.unit[start[1]] = n;
-          start[1] += z[n] != 0;
-        }
+      uint32_t count = 0;
+      for (int n = 0; n < layer.units; ++n) {
+        last.unit[count] = n;
+        count += z[n] != 0;
+      }
+      last.count[0] = count;
       for (int unit = 0; unit < size; unit += kBlock) {
         const int width = width_at(unit, size);
         float* current = block({scratch.sequences[0][s], steps}, unit) + long(t) * width;
@@ -381,8 +383,7 @@ struct Backward : Pass {
         const float* error = block({errors(l, s), steps}, unit);
         SNNLEARN_BY_WIDTH(width, add_errors, block(gradient.weight, unit), input.words, input.stride, layer.inputs,
                           steps, error);
-        for (int t = 0; t < steps; ++t)
-          for (int n = 0; n < width; ++n) gradient.bias[unit + n] += error[long(t) * width + n];
+        SNNLEARN_BY_WIDTH(width, add_all_errors, gradient.bias + unit, steps, error);
         if (!layer.recurrent) continue;
         float* loop = block(gradient.loop, unit);
         SNNLEARN_BY_WIDTH(width, add_errors, loop, spikes(l, first + s), size, layer.units, steps - 1, error + width);

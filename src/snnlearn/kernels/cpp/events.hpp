@@ -23,25 +23,23 @@ SNNLEARN_INLINE float* block(const Blocked& matrix, int unit) { return matrix.da
     default: f<4 * kPad / kLanes>(__VA_ARGS__);                 \
   }
 
-// The units that spike in each step: those of step t are unit[start[t]] to unit[start[t + 1] - 1], in order.
+// The units that spike in each step, in order: those of step t are unit[t * most] to unit[t * most + count[t] - 1].
 struct Events {
-  uint32_t* start;  // [steps + 2]
-  uint32_t* unit;   // [spikes]
+  uint32_t* count;  // [steps]
+  uint32_t* unit;   // [steps, most]
+  int most;
 };
 
 static void by_step(const Events& events, const uint32_t* words, int stride, int units, int steps) {
-  const int num_words = words_of(steps);
-  uint32_t* next = events.start + 1;  // after counting, where the next spike of a step goes
-  for (int t = 0; t < steps + 2; ++t) events.start[t] = 0;
-  for (int w = 0; w < num_words; ++w)
+  for (int t = 0; t < steps; ++t) events.count[t] = 0;
+  for (int first = 0; first < steps; first += 32, words += stride) {
+    uint32_t *count = events.count + first, *unit = events.unit + long(first) * events.most;
     for (int n = 0; n < units; ++n)
-      for (uint32_t word = words[long(w) * stride + n]; word; word &= word - 1)
-        ++next[32 * w + __builtin_ctz(word) + 1];
-  for (int t = 0; t < steps; ++t) next[t + 1] += next[t];
-  for (int w = 0; w < num_words; ++w)
-    for (int n = 0; n < units; ++n)
-      for (uint32_t word = words[long(w) * stride + n]; word; word &= word - 1)
-        events.unit[next[32 * w + __builtin_ctz(word)]++] = n;
+      for (uint32_t word = words[n]; word; word &= word - 1) {
+        const int t = __builtin_ctz(word);
+        unit[long(t) * events.most + count[t]++] = n;
+      }
+  }
 }
 
 // out[t] = start + sum of the weight rows of the units that spike in step t; start is the bias, or out itself.
@@ -51,12 +49,23 @@ static void add_rows(float* out, const Events& events, int steps, const float* w
   for (int t = 0; t < steps; ++t, out += kWidth) {
     Vec sums[kVectors];
     for (int k = 0; k < kVectors; ++k) sums[k] = load((bias ? bias : out) + k * kLanes);
-    for (uint32_t e = events.start[t]; e < events.start[t + 1]; ++e) {
-      const float* row = weight + long(events.unit[e]) * kWidth;
+    const uint32_t* unit = events.unit + long(t) * events.most;
+    for (const uint32_t* end = unit + events.count[t]; unit < end; ++unit) {
+      const float* row = weight + long(*unit) * kWidth;
       for (int k = 0; k < kVectors; ++k) sums[k] += load(row + k * kLanes);
     }
     for (int k = 0; k < kVectors; ++k) store(out + k * kLanes, sums[k]);
   }
+}
+
+// sum += the errors of all steps.
+template <int kVectors>
+static void add_all_errors(float* sum, int steps, const float* error) {
+  Vec sums[kVectors];
+  for (int k = 0; k < kVectors; ++k) sums[k] = load(sum + k * kLanes);
+  for (int t = 0; t < steps; ++t, error += kVectors * kLanes)
+    for (int k = 0; k < kVectors; ++k) sums[k] += load(error + k * kLanes);
+  for (int k = 0; k < kVectors; ++k) store(sum + k * kLanes, sums[k]);
 }
 
 // gradient[n] += sum of the errors [steps, width] of the steps in which unit n spikes.
