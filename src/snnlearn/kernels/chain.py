@@ -1,8 +1,8 @@
 """A chain of dense layers over a whole sequence, driven by packed spikes, as one call forward and one backward.
 
-Three primitives: `forward`, its derivative `tangent`, which is linear, and `backward`, the transpose of that. Each works
-on a batch, and `vmap` makes the batch larger, so that a network that is written for one sample reaches the kernel with
-all of them and gets the sum of their weight gradients. Only spikes are kept between forward and backward, a bit for
+Three primitives: `forward`, its derivative `tangent`, which is linear, and `backward`, the transpose of that. Each
+works on a batch, and `vmap` makes the batch larger, so that a network that is written for one sample reaches the kernel
+with all of them and gets the sum of their weight gradients. Only spikes are kept between forward and backward, a bit for
 each neuron and step: membranes are computed again.
 """
 
@@ -163,9 +163,7 @@ def _flat(tree) -> list:
 
 
 def _forward(forms, num_steps, words, rows, weights, before):
-    flat = forward_p.bind(
-        words, *_flat(zip(rows, weights, before, strict=True)), forms=forms, num_steps=num_steps
-    )
+    flat = forward_p.bind(words, *_flat(zip(rows, weights, before, strict=True)), forms=forms, num_steps=num_steps)
     return flat[::2], tuple(flat[1::2])
 
 
@@ -174,7 +172,8 @@ def _outputs(forms, num_steps, traces) -> list[Float[Array, "B T units"]]:
 
 
 def _unpacked(words: UInt32[Array, "B W padded"], num_steps: int, units: int) -> Float[Array, "B T units"]:
-    bits = words[:, :, None, :units] >> np.arange(32, dtype=np.uint32)[:, None] & np.uint32(1)
+    place = np.arange(32, dtype=np.uint32).reshape(1, 1, 32, 1)
+    bits = words[:, :, None, :units] >> place & np.uint32(1)
     return bits.reshape(len(words), -1, units)[:, :num_steps].astype(jnp.float32)
 
 
@@ -320,9 +319,7 @@ tangent_p = _primitive(
 backward_p = _primitive(
     "snnlearn_backward",
     _call_backward,
-    lambda args, forms, num_steps: [
-        args[1 + 8 * n + which] for n in range(len(forms)) for which in (1, 2, 3, 4)
-    ],
+    lambda args, forms, num_steps: [args[1 + 8 * n + which] for n in range(len(forms)) for which in (1, 2, 3, 4)],
 )
 
 
@@ -365,7 +362,11 @@ def _batched(primitive: Primitive, shared):
             for a, b, s in zip(args, batched, share, strict=True):
                 if not s:
                     a = a if b else jnp.broadcast_to(a, (size, *a.shape))
-                    a = a.reshape(-1, *a.shape[2:]) if a.size else jnp.zeros((a.shape[0] * a.shape[1], *a.shape[2:]), a.dtype)
+                    a = (
+                        a.reshape(-1, *a.shape[2:])
+                        if a.size
+                        else jnp.zeros((a.shape[0] * a.shape[1], *a.shape[2:]), a.dtype)
+                    )
                 merged.append(a)
             results = bind(*merged)
             return [r.reshape(size, -1, *r.shape[1:]) for r in results], [0] * len(results)

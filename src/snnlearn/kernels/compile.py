@@ -51,9 +51,7 @@ def compile_library(out: Path = LIBRARY, *, extra: tuple[str, ...] = ()) -> Path
     levels = X86_LEVELS if x86 else {"baseline": []}
 
     with tempfile.TemporaryDirectory() as folder:
-        jobs = [
-            ("chain.cpp", f"{level}.o", [f"-DSNNLEARN_ISA={level}", *flags]) for level, flags in levels.items()
-        ]
+        jobs = [("chain.cpp", f"{level}.o", [f"-DSNNLEARN_ISA={level}", *flags]) for level, flags in levels.items()]
         jobs.append(("library.cpp", "library.o", [f"-isystem{include}", *(["-DSNNLEARN_X86_LEVELS"] if x86 else [])]))
 
         def run(*arguments: str) -> None:
