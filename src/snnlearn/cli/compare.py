@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from snnlearn import report
+from snnlearn import report, risk
 from snnlearn.algorithms import GradientDescent, Metrics, Training
 from snnlearn.cli import build
 from snnlearn.cli.commands import console_of, prepare
@@ -24,19 +24,24 @@ from snnlearn.cli.options import Compare, Gradients, Train
 from snnlearn.cli.run_folder import new_folder
 from snnlearn.coding import AbstractEncoder
 from snnlearn.data import Dataset
-from snnlearn.hypothesis import encode
+from snnlearn.hypothesis import encode, predict
 from snnlearn.model_file import write_atomically
 from snnlearn.report.compare import Contender, print_comparison, write_comparison
 from snnlearn.report.measure import History, summarise
+from snnlearn.report.paired import Pair, compare_all, print_pairs
 
 
 def compare(options: Compare) -> int:
     """Train with each rule and step size, choose the step size on validation data, and report side by side."""
     options.check()
+    if options.paired:
+        from snnlearn.cli.paired import compare_runs
+
+        return compare_runs(options)
     path = new_folder(options.out, f"compare-{Path(options.data).stem}")
     console = console_of()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    contenders = []
+    contenders, wrong = [], {}
     with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
         total = len(options.rules) * len(options.learning_rates) * options.epochs
         bar = progress.add_task("", total=total)
@@ -47,11 +52,19 @@ def compare(options: Compare) -> int:
                 trained.append(_train(options_of(options, rule, rate), lambda: progress.advance(bar)))
             best = min(trained, key=lambda one: one.validation_error)
             contenders.append(_contender(best, rule))
+            wrong[rule] = _wrong(best)
     print_comparison(contenders, console)
+    pairs = _in_pairs(wrong) if options.paired is not None else []
+    if pairs:
+        print_pairs(pairs, console)
     path.mkdir(parents=True, exist_ok=True)
     write_atomically(path / "config.toml", write_config(options).encode())
     write_atomically(path / "comparison.json", json.dumps([c.numbers() for c in contenders], indent=1).encode())
-    write_comparison(contenders, path / "report.html", title=f"{options.data} · {len(contenders)} learning rules")
+    if pairs:
+        content = json.dumps([pair.numbers() for pair in pairs], indent=1)
+        write_atomically(path / "paired.json", content.encode())
+    title = f"{options.data} · {len(contenders)} learning rules"
+    write_comparison(contenders, path / "report.html", title=title, pairs=pairs)
     console.print(f"Report: {path / 'report.html'}", soft_wrap=True)
     return 0
 
@@ -73,6 +86,19 @@ class _Trained:
         if np.any(kept < 0) or not np.all(np.isfinite(self.history.training_loss)):
             return np.inf
         return float(np.mean(self.history.validation_error[np.arange(len(kept)), kept]))
+
+
+def _wrong(best: _Trained) -> np.ndarray:
+    """Whether each seed's hypothesis errs on each test sample, `[K, n]`."""
+    hypotheses, test = best.algorithm.hypotheses(best.encoder, best.training), best.task.test
+    return np.stack([predict(hypothesis, test.x) != test.y for hypothesis in hypotheses])
+
+
+def _in_pairs(wrong: dict[str, np.ndarray]) -> list[Pair]:
+    """Over seeds, or with one seed over test samples."""
+    if any(len(one) == 1 for one in wrong.values()):
+        return compare_all({name: one[0] for name, one in wrong.items()}, risk.compare_hypotheses)
+    return compare_all({name: one.mean(axis=1) for name, one in wrong.items()}, risk.compare_algorithms)
 
 
 def options_of(options: Compare | Gradients, rule: Any, rate: float) -> Train:

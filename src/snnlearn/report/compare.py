@@ -16,6 +16,7 @@ from rich.table import Table
 
 from snnlearn.report.figures import CYCLE, GREY, STYLE, new_figure
 from snnlearn.report.page import inline_svg, page, panels, section, table, write_whole
+from snnlearn.report.paired import Pair, pair_section
 from snnlearn.report.statement import percent, quantity
 
 
@@ -62,6 +63,10 @@ class Contender:
         }
 
 
+_PAIRED = (
+    "Over {over}: the first's test error less the second's, with its 95 % interval and a p-value that is corrected for "
+    "the number of pairs (Holm). Blue where it is below 0.05."
+)
 HEADER = ("rule", "test error (95 %)", "training", "step", "s/epoch", "MB", "Hz", "synops")
 
 
@@ -93,13 +98,16 @@ def print_comparison(contenders: Sequence[Contender], console: Console) -> None:
 
 
 @matplotlib.rc_context(STYLE)
-def write_comparison(contenders: Sequence[Contender], path: str | os.PathLike[str], *, title: str) -> Path:
+def write_comparison(
+    contenders: Sequence[Contender], path: str | os.PathLike[str], *, title: str, pairs: Sequence[Pair] = ()
+) -> Path:
     """Write a self-contained page: risks with intervals, learning curves and what each rule costs.
 
     Args:
         contenders: The rules.
         path: Where it goes; an older file there is replaced whole.
         title: Heading of the page.
+        pairs: Comparisons of each with each; none if they were not asked for.
 
     Returns:
         The path.
@@ -141,6 +149,7 @@ def write_comparison(contenders: Sequence[Contender], path: str | os.PathLike[st
             [
                 f'<header>\n<p class="kicker">snnlearn · comparison</p>\n<h1>{title}</h1>\n</header>',
                 section("Risk", panels([risks, curves], width=480), note=note),
+                *([pair_section(pairs, _PAIRED.format(over="seeds" if seeds > 1 else "samples"))] if pairs else []),
                 section("Numbers", costs, note=explained),
             ],
         ),

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import matplotlib
 import numpy as np
+from matplotlib.ticker import NullLocator
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -62,10 +63,12 @@ class Configuration:
     @classmethod
     def of(cls, found: dict[str, Any]) -> Configuration:
         """From its file."""
-        empty: dict[str, Any] = {name: [] for name in ("test_errors", "train_errors", "validation_errors")}
-        numbers = dict.fromkeys(("test_size", "train_size", "validation_size", "parameters", "synops", "seconds"), 0)
-        values = {**empty, **numbers, "refused": "", **found}
-        return cls(**{name: np.array(v, int) if name in empty else v for name, v in values.items()})
+        counts = ("test_errors", "train_errors", "validation_errors")
+        numbers = ("test_size", "train_size", "validation_size", "parameters")
+        unknown = {"refused": "", "synops": 0.0, "seconds": 0.0} | dict.fromkeys(numbers, 0)
+        values: dict[str, Any] = unknown | dict.fromkeys(counts, ()) | found
+        values |= {name: np.array(values[name], int) for name in counts}
+        return cls(**values)
 
     @property
     def risks(self) -> np.ndarray:
@@ -159,9 +162,10 @@ class SweepReport:
                     if dict(settings)[option] == first and other in by_settings:
                         pairs.append((by_settings[other], risk))
                 if len(pairs) >= 2:
-                    found.append((option, first, second, compare_algorithms(*map(np.array, zip(*pairs, strict=True)))))
-        corrected = holm([one[3].p_value for one in found]) if found else []
-        return [Effect(*one, float(p)) for one, p in zip(found, corrected, strict=True)]
+                    seconds, firsts = np.array(pairs).T
+                    found.append(Effect(option, first, second, compare_algorithms(seconds, firsts), 1.0))
+        corrected = holm([one.comparison.p_value for one in found]) if found else []
+        return [one._replace(p_value=float(p)) for one, p in zip(found, corrected, strict=True)]
 
     def power_law(self) -> PowerLaw | None:
         """Of risk against the size of the training sample."""
@@ -347,10 +351,10 @@ def _sizes(report: SweepReport, law: PowerLaw) -> str:
     ax.plot(m, 100 * law(m), color=ORANGE, label=f"{law.scale:.2g} m^(−{law.exponent:.2f})")
     ax.set(xscale="log", yscale="log", xlabel="training samples m", ylabel="test error (%)")
     ax.set_xticks(m, [str(size) for size in m])
-    ax.xaxis.set_minor_locator(matplotlib.ticker.NullLocator())
+    ax.xaxis.set_minor_locator(NullLocator())
     ticks = [t for t in (0.5, 1, 2, 5, 10, 20, 50) if risks.mean(axis=0).min() / 2 <= t <= 2 * risks.max()]
     ax.set_yticks(ticks, [f"{t:g}" for t in ticks])
-    ax.yaxis.set_minor_locator(matplotlib.ticker.NullLocator())
+    ax.yaxis.set_minor_locator(NullLocator())
     ax.legend()
     return inline_svg(figure, "Test error against the size of the training sample")
 

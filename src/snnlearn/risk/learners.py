@@ -52,7 +52,8 @@ def from_estimator(estimator: Any) -> Learn:
         check(sample, "from_estimator: the sample")
         if np.all(sample.y == sample.y[0]):
             return lambda x: np.full(len(x), sample.y[0])
-        fitted = clone(estimator).fit(sample.x.reshape(len(sample.x), -1), sample.y)
+        fresh: Any = clone(estimator)
+        fitted = fresh.fit(sample.x.reshape(len(sample.x), -1), sample.y)
         return lambda x: np.asarray(fitted.predict(x.reshape(len(x), -1)))
 
     return learn

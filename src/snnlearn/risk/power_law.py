@@ -25,7 +25,7 @@ class PowerLaw(NamedTuple):
     scale: float
     interval: Interval
 
-    def __call__(self, m: Real | Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+    def __call__(self, m: Real | np.ndarray) -> Float[np.ndarray, "..."]:
         """The risk at m."""
         return self.scale * np.asarray(m, float) ** -self.exponent
 

@@ -1,0 +1,90 @@
+"""Finished runs compared in pairs, on the test sample that they share."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from snnlearn import risk
+from snnlearn._errors import SnnlearnError
+from snnlearn.cli import build
+from snnlearn.cli.commands import console_of, keep_compiled_programs
+from snnlearn.cli.options import Compare
+from snnlearn.cli.risk import seen_by
+from snnlearn.cli.run_folder import RunFolder, new_folder
+from snnlearn.hypothesis import predict
+from snnlearn.model_file import load, write_atomically
+from snnlearn.report.paired import compare_all, print_pairs, write_paired
+
+SAMPLES = (
+    "The saved models on the same test samples: McNemar's exact test, and a paired bootstrap of the difference. "
+    "Corrected for the number of pairs (Holm)."
+)
+SEEDS = (
+    "The trainings, seed against seed: sign-flip test and t interval over seeds, on one test sample; this says which "
+    "training is better, not which model. Corrected for the number of pairs (Holm)."
+)
+
+
+def compare_runs(options: Compare) -> int:
+    """Compare the saved models, and the trainings where all have the same seeds."""
+    assert options.paired is not None
+    folders = [RunFolder.open(path) for path in options.paired]
+    if len(folders) < 2:
+        raise SnnlearnError(f"--paired has {len(folders)} run; give two or more, or none to compare --rules")
+    out = new_folder(options.out, "paired")
+    models = [folder.model() for folder in folders]
+    keep_compiled_programs()
+    names = _names(options.paired)
+    data = [build.dataset(folder.options()) for folder in folders]
+    test = data[0].test
+    for name, one in zip(names, data, strict=True):
+        if not (np.array_equal(one.test.x, test.x) and np.array_equal(one.test.y, test.y)):
+            raise SnnlearnError(
+                f"--paired: {name} has another test sample than {names[0]}; give runs on the same data with the same "
+                "--split-seed, --test and --validation"
+            )
+        if (seen := seen_by(one, test)) is not None:
+            raise SnnlearnError(f"--paired: {seen} of {name}; give runs that share a test sample none was trained on")
+    wrong = {name: predict(load(model)[0], test.x) != test.y for name, model in zip(names, models, strict=True)}
+    sections = {SAMPLES: compare_all(wrong, risk.compare_hypotheses)}
+    seeds = {name: _seed_risks(folder) for name, folder in zip(names, folders, strict=True)}
+    first_seeds = {folder.options().seed for folder in folders}
+    if len({len(one) for one in seeds.values()}) == len(first_seeds) == 1 and len(seeds[names[0]]) > 1:
+        sections[SEEDS] = compare_all(seeds, risk.compare_algorithms)
+    console = console_of()
+    risks = {name: risk.risk_of_errors(int(one.sum()), one.size) for name, one in wrong.items()}
+    for name, one in risks.items():
+        console.print(f"{name}: {one}", soft_wrap=True)
+    for note, pairs in sections.items():
+        console.print(note)
+        print_pairs(pairs, console)
+    out.mkdir(parents=True, exist_ok=True)
+    numbers = {
+        "runs": {name: one._asdict() for name, one in risks.items()},
+        "samples": [pair.numbers() for pair in sections[SAMPLES]],
+        "seeds": [pair.numbers() for pair in sections.get(SEEDS, [])],
+    }
+    write_atomically(out / "paired.json", json.dumps(numbers, indent=1).encode())
+    write_paired(risks, sections, out / "report.html", title=" · ".join(names))
+    console.print(f"Report: {out / 'report.html'}", soft_wrap=True)
+    return 0
+
+
+def _names(paths: tuple[Path, ...]) -> list[str]:
+    """The folders' last names where these differ, else the whole paths."""
+    if len({path.resolve() for path in paths}) < len(paths):
+        raise SnnlearnError("--paired has a run twice; give each once")
+    short = [path.resolve().name for path in paths]
+    return short if len(set(short)) == len(short) else [str(path) for path in paths]
+
+
+def _seed_risks(folder: RunFolder) -> np.ndarray:
+    """Test error of each seed."""
+    try:
+        summary = json.loads((folder.path / "summary.json").read_text(encoding="utf-8"))
+        return np.array(summary["test_errors"]) / summary["test_size"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SnnlearnError(f"{folder.path}: its summary.json is missing or damaged; go on with the run") from error
