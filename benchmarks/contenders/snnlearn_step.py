@@ -1,4 +1,4 @@
-"""snnlearn: `BPTT` of a `Network`, as `GradientDescent` uses it, on data `[B, T, N]` that lie time first in memory."""
+"""snnlearn: `BPTT` of a `Network`, as `GradientDescent` uses it, on packed spikes, by the compiled kernels."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from snnlearn.coding import pack_spikes
 from snnlearn.losses import CrossEntropy
 from snnlearn.network import Dense, Network, feedforward, unroll
 from snnlearn.neurons import LI, LIF
@@ -44,16 +45,16 @@ class SnnlearnStep:
             self._set(layer, [jnp.asarray(w.T) for w in initial])
         optimizer = optax.adam(LEARNING_RATE)
         self.optimizer_state = optimizer.init(eqx.filter(self.network, eqx.is_inexact_array))  # pyright: ignore
-        self.x, self.y = jnp.asarray(x.swapaxes(0, 1)), jnp.asarray(y)
+        self.x, self.y = jax.jit(jax.vmap(pack_spikes))(x), jnp.asarray(y)
 
         @eqx.filter_jit
         def densities(network: Network, x: jax.Array) -> list[jax.Array]:
-            outputs = jax.vmap(lambda xs: unroll(network, xs)[0].outputs, in_axes=1)(x)
+            outputs = jax.vmap(lambda xs: unroll(network, xs)[0].outputs)(x)
             return [jnp.mean(spikes) for spikes in outputs[:-1]]
 
         @eqx.filter_jit
         def step(network, optimizer_state, x, y):
-            loss, gradient = BPTT()(network, CrossEntropy(), jnp.swapaxes(x, 0, 1), y, key=jax.random.key(0))
+            loss, gradient = BPTT()(network, CrossEntropy(), x, y, key=jax.random.key(0))
             updates, optimizer_state = optimizer.update(gradient, optimizer_state)  # pyright: ignore
             return eqx.apply_updates(network, updates), optimizer_state, loss  # pyright: ignore
 

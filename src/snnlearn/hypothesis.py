@@ -11,8 +11,8 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from snnlearn._errors import SnnlearnError
-from snnlearn.coding import AbstractDecoder, AbstractEncoder
-from snnlearn.network import Network
+from snnlearn.coding import AbstractDecoder, AbstractEncoder, PackedSpikes, gives_spikes, pack_spikes
+from snnlearn.network import Network, why_not_compiled
 
 
 class Hypothesis(eqx.Module):
@@ -45,8 +45,23 @@ class Hypothesis(eqx.Module):
             x: one sample, in the shape and range that the encoder takes.
             key: random key of the encoder; deterministic encoders ignore it.
         """
-        output, _ = self.network(self.encoder(x, key=key))
+        output, _ = self.network(network_input(self.encoder, self.network, x, key=key))
         return self.decoder(output)
+
+
+def why_plain(encoder: AbstractEncoder, network: Network) -> str | None:
+    """Why the compiled kernels do not run this network on what this encoder gives, in a clause; None if they do."""
+    if not gives_spikes(encoder):
+        return f"the input of {type(encoder).__name__} is not spikes"
+    return why_not_compiled(network.layers)
+
+
+def network_input(
+    encoder: AbstractEncoder, network: Network, x: Array, *, key: PRNGKeyArray
+) -> Float[Array, "T ..."] | PackedSpikes:
+    """One encoded sample, `[T, *in_shape]`, or packed if the compiled kernels run the network on it."""
+    xs = encoder(x, key=key)
+    return xs if why_plain(encoder, network) is not None else pack_spikes(xs)
 
 
 def encode(encoder: AbstractEncoder, xs: Array, *, key: PRNGKeyArray) -> Float[Array, "B T ..."]:

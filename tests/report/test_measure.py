@@ -159,7 +159,9 @@ def test_summary_of_known_decisions(task):
         best_epoch=np.array([1, 2, 2]),
         seconds=np.array([40.0, 3.0]),
     )
-    summary = summarise(hypotheses, task, errors, title="a title", config={"seeds": 3}, reproduce="again")
+    summary = summarise(
+        hypotheses, task, errors, title="a title", config={"seeds": 3}, why_plain=None, reproduce="again"
+    )
     assert (summary.selected_seed, summary.selected_epoch.tolist()) == (0, [0, 1, 1])
     assert summary.test_errors.tolist() == [2, 10, 7] and summary.test_size == 12
     assert summary.train_errors.tolist() == [1, 7, 4] and summary.train_size == 8
@@ -187,7 +189,7 @@ def test_a_single_epoch_is_its_own_throughput(task):
     one = history(**{name: values[:, :1] for name, values in history()._asdict().items() if values.ndim == 2})
     one = one._replace(best_epoch=np.array([1]), seconds=np.array([4.0]))
     one = History(*(values[:1] for values in one))
-    assert summarise([argmax_of(np.eye(2))], task, one, title="", config={}).samples_per_second == 8 / 4
+    assert summarise([argmax_of(np.eye(2))], task, one, title="", config={}, why_plain=None).samples_per_second == 8 / 4
 
 
 def test_summary_of_unhealthy_units(task):
@@ -197,7 +199,7 @@ def test_summary_of_unhealthy_units(task):
         Current(num_steps=5), Network((hidden, Layer(dense(np.ones((2, 4))), LI()))), MeanMembrane()
     )
     one = history(**{name: values[:1] for name, values in history()._asdict().items() if name != "seconds"})
-    summary = summarise([hypothesis], task, one, title="", config={})
+    summary = summarise([hypothesis], task, one, title="", config={}, why_plain=None)
     spiking, readout = summary.layers
     assert (spiking.name, spiking.units, spiking.spiking, readout.spiking) == ("1 · LIF 4", 4, True, False)
     np.testing.assert_allclose(spiking.firing_rate, [0, 0, 1000, 1000])

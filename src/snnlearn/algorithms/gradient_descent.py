@@ -16,7 +16,7 @@ from snnlearn._errors import SnnlearnError
 from snnlearn.algorithms.base import AbstractAlgorithm
 from snnlearn.coding import AbstractEncoder
 from snnlearn.data import Dataset, Sample
-from snnlearn.hypothesis import Hypothesis, encode
+from snnlearn.hypothesis import Hypothesis, encode, network_input, why_plain
 from snnlearn.losses import AbstractLoss, CrossEntropy
 from snnlearn.network import AbstractInitialisation, FluctuationDriven, Network, unroll
 from snnlearn.rules import BPTT, AbstractOnlineRule, AbstractRule
@@ -143,6 +143,17 @@ class GradientDescent(AbstractAlgorithm):
         """
         return _epoch(self, encoder, training, on_device(data.train), on_device(data.validation))
 
+    def why_plain(self, encoder: AbstractEncoder, network: Network) -> str | None:
+        """Why training runs as plain JAX, in a clause; None if the event-driven kernels do the work.
+
+        Args:
+            encoder: as at the start.
+            network: the network.
+        """
+        if not isinstance(self.rule, BPTT):
+            return f"the kernels know backpropagation through time, not {type(self.rule).__name__}"
+        return why_plain(encoder, network)
+
     def hypotheses(self, encoder: AbstractEncoder, training: Training) -> list[Hypothesis]:
         """The hypotheses chosen so far, one for each seed."""
         assert self.loss.decoder is not None
@@ -233,10 +244,14 @@ def _one_epoch(
     def update(carry, batch):
         index, key = batch
         encoder_key, rule_key = jax.random.split(key)
-        inputs = encode(encoder, train.x[index], key=encoder_key)  # pyright: ignore[reportArgumentType]
+        network = eqx.combine(carry[0], constants)
+        if algorithm.why_plain(encoder, network) is None:
+            keys = jax.random.split(encoder_key, algorithm.batch_size)
+            inputs = jax.vmap(lambda x, key: network_input(encoder, network, x, key=key))(train.x[index], keys)
+        else:
+            inputs = encode(encoder, train.x[index], key=encoder_key)  # pyright: ignore[reportArgumentType]
         if algorithm.steps_per_update is not None:
             return _update_online(algorithm, carry, constants, descend, inputs, train.y[index], rule_key)  # pyright: ignore
-        network = eqx.combine(carry[0], constants)
         loss, gradient = algorithm.rule(network, algorithm.loss, inputs, train.y[index], key=rule_key)  # pyright: ignore
         return descend(carry, gradient), loss
 
@@ -321,7 +336,7 @@ def evaluate(
 
     def one(sample):
         x, y, key = sample
-        outputs = unroll(network, encoder(x, key=key))[0].outputs
+        outputs = unroll(network, network_input(encoder, network, x, key=key))[0].outputs
         return loss(outputs, y), jnp.argmax(decoder(outputs[-1])) != y
 
     keys = jax.random.split(key, len(sample.y))

@@ -165,12 +165,14 @@ def _conclude(
 ) -> report.RunSummary:
     """Measure the hypotheses, and write the model of the selected one and the report."""
     history = folder.history(np.asarray(training.best_epoch))
+    encoder, network = hypotheses[0].encoder, hypotheses[0].network
     summary = summarise(
         hypotheses,
         task,
         history,
         title=_title(options, task),
         config=as_table(options),
+        why_plain=build.algorithm(options, task, network.dt).why_plain(encoder, network),
         reproduce=f"snnlearn train --config {shlex.quote(str(folder.path / 'config.toml'))}",
     )
     save(hypotheses[select(history)], folder.path / "model.npz", class_names=summary.class_names)

@@ -142,9 +142,9 @@ def working_memory(function: Callable, *arguments: Any) -> int:
 
 
 def _contender(best: _Trained, rule: str) -> Contender:
-    summary = summarise(
-        best.algorithm.hypotheses(best.encoder, best.training), best.task, best.history, title=rule, config={}
-    )
+    hypotheses = best.algorithm.hypotheses(best.encoder, best.training)
+    why_plain = best.algorithm.why_plain(best.encoder, hypotheses[0].network)
+    summary = summarise(hypotheses, best.task, best.history, title=rule, config={}, why_plain=why_plain)
     statement = report.state_risk(summary)
     typical = np.median(best.history.seconds[1:]) if len(best.history.seconds) > 1 else best.history.seconds[0]
     return Contender(

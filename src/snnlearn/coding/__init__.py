@@ -65,6 +65,9 @@ from snnlearn.coding.likelihood import MaximumLikelihood as MaximumLikelihood
 from snnlearn.coding.likelihood import PosteriorMean as PosteriorMean
 from snnlearn.coding.likelihood import poisson_log_likelihood as poisson_log_likelihood
 from snnlearn.coding.matching import inverse_of as inverse_of
+from snnlearn.coding.packed import PackedSpikes as PackedSpikes
+from snnlearn.coding.packed import gives_spikes as gives_spikes
+from snnlearn.coding.packed import pack_spikes as pack_spikes
 from snnlearn.coding.phase import Phase as Phase
 from snnlearn.coding.population import Population as Population
 from snnlearn.coding.population import TunedPopulation as TunedPopulation

@@ -12,6 +12,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from snnlearn._errors import SnnlearnError
+from snnlearn.coding.packed import PackedSpikes
+from snnlearn.network.compiled import run_compiled, why_not_compiled
 from snnlearn.network.layer import Layer, LayerState
 from snnlearn.network.synapses import Dense, check_fit
 from snnlearn.neurons import LI, LIF, AbstractNeuron
@@ -86,12 +88,12 @@ class Network(eqx.Module):
         return x, tuple(states)
 
     def __call__(
-        self, xs: Float[Array, "T ..."], state: tuple[LayerState, ...] | None = None
+        self, xs: Float[Array, "T ..."] | PackedSpikes, state: tuple[LayerState, ...] | None = None
     ) -> tuple[Float[Array, "T ..."], tuple[LayerState, ...]]:
         """All time steps.
 
         Args:
-            xs: input, `[T, *in_shape]`.
+            xs: input, `[T, *in_shape]`, or packed spikes.
             state: the state before the first step; None is at rest. A long sequence may be run in pieces by passing on
                 the state.
 
@@ -127,7 +129,7 @@ def nothing(state: Any) -> None:
 
 def unroll(
     network: Network,
-    xs: Float[Array, "T ..."],
+    xs: Float[Array, "T ..."] | PackedSpikes,
     state: tuple[LayerState, ...] | None = None,
     *,
     record: Record = nothing,
@@ -137,9 +139,12 @@ def unroll(
     One scan takes all layers through each step. Layer by layer, each with the whole sequence at once, computes the
     same, needs twice the memory and was measured to be no faster on CPU.
 
+    Packed spikes are run by the compiled kernels wherever these know all layers (`why_not_compiled`) and nothing but
+    the outputs is recorded.
+
     Args:
         network: the network.
-        xs: input, `[T, *in_shape]`.
+        xs: input, `[T, *in_shape]`, or packed spikes.
         state: the state before the first step; None is at rest.
         record: a function of a layer's neuron state after each step, such as `lambda state: state.v`.
 
@@ -160,7 +165,13 @@ def unroll(
             after.append(state)
         return tuple(after), Activity(tuple(outputs), tuple(record(state.neuron) for state in after))
 
-    state, activity = jax.lax.scan(step, network.initial_state() if state is None else state, xs)
+    state = network.initial_state() if state is None else state
+    if isinstance(xs, PackedSpikes):
+        if record is nothing and why_not_compiled(network.layers) is None:
+            outputs, state = run_compiled(network.layers, xs, state)
+            return Activity(outputs, (None,) * len(outputs)), state
+        xs = xs.unpack()
+    state, activity = jax.lax.scan(step, state, xs)
     return activity, state
 
 

@@ -50,6 +50,7 @@ def summarise(
     *,
     title: str,
     config: dict[str, object],
+    why_plain: str | None,
     reproduce: str = "",
 ) -> RunSummary:
     """Measure the hypotheses of one training, one for each random seed; the test sample is used here, once.
@@ -60,6 +61,7 @@ def summarise(
         history: how the training went.
         title: what the run is called.
         config: the run's options.
+        why_plain: why the training ran as plain JAX; None if it ran by the event-driven kernels.
         reproduce: a command that repeats the run.
     """
     selected = select(history)
@@ -100,6 +102,7 @@ def summarise(
         samples_per_second=float(len(hypotheses) * len(data.train.y) / max(typical, 1e-9)),
         warnings=tuple(warnings(layers)),
         config=config,
+        why_plain=why_plain,
         environment=environment(),
         reproduce=reproduce,
     )

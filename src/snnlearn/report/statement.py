@@ -139,6 +139,9 @@ def training_rows(summary: RunSummary) -> list[Row]:
     return [
         Row("Training time", duration(summary.wall_time), f"wall clock, {seeds}"),
         Row("Throughput", f"{quantity(summary.samples_per_second)} samples/s", f"training samples, {seeds}"),
+        Row("Computed by", "plain JAX", summary.why_plain)
+        if summary.why_plain
+        else Row("Computed by", "event kernels", "work only where there are spikes, compiled from C++"),
     ]
 
 

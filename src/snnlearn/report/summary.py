@@ -80,6 +80,7 @@ class RunSummary:
         warnings: One sentence each.
         config: The run's configuration, flat or nested.
         environment: Versions of what ran, by name.
+        why_plain: Why the training ran as plain JAX, in a clause; None if it ran by the event-driven kernels.
         reproduce: Command line that repeats the run; empty if there is none.
 
     Raises:
@@ -109,6 +110,7 @@ class RunSummary:
     warnings: tuple[str, ...]
     config: dict[str, object]
     environment: dict[str, str]
+    why_plain: str | None
     reproduce: str = ""
 
     def __post_init__(self):

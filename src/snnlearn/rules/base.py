@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
+from snnlearn.coding import PackedSpikes
 from snnlearn.losses import AbstractLoss
 from snnlearn.network import LayerState, Network, unroll
 
@@ -46,7 +47,7 @@ class AbstractRule(eqx.Module):
 def mean_loss(
     network: Network,
     loss: AbstractLoss,
-    inputs: Float[Array, "B T ..."],
+    inputs: Float[Array, "B T ..."] | PackedSpikes,
     targets: Shaped[Array, "B ..."],
     *,
     key: PRNGKeyArray,
@@ -57,6 +58,9 @@ def mean_loss(
         activity, _ = unroll(network, xs, state)
         return loss(activity.outputs, target)
 
+    if isinstance(inputs, PackedSpikes):
+        rest = start_state(network, len(inputs.words), key=key)
+        return jnp.mean(jax.vmap(one)(inputs, targets, rest))
     # Time first, as the scan over time wants it: otherwise every layer's sequence is copied to and fro.
     rest = start_state(network, len(inputs), key=key)
     return jnp.mean(jax.vmap(one, in_axes=(1, 0, 0))(jnp.swapaxes(inputs, 0, 1), targets, rest))

@@ -1,0 +1,67 @@
+"""Spikes as bits: a 32nd of the memory, and what the event-driven kernels take."""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, UInt32
+
+from snnlearn.coding.base import AbstractEncoder
+from snnlearn.coding.burst import Burst
+from snnlearn.coding.coins import unpack_spikes
+from snnlearn.coding.direct import Framewise, Rescaled, Spikes
+from snnlearn.coding.phase import Phase
+from snnlearn.coding.population import Population, TunedPopulation
+from snnlearn.coding.rank_order import RankOrder
+from snnlearn.coding.rate import PoissonRate, Rate, RegularRate
+from snnlearn.coding.temporal import Latency, LinearLatency
+
+
+class PackedSpikes(eqx.Module):
+    """The spikes of one sample, 32 steps to a word: step t is bit t mod 32 of word ⌊t / 32⌋.
+
+    A network takes it in place of an array `[T, *shape]`. A batch is one with a leading axis.
+
+    Args:
+        words: the words.
+        num_steps: number of steps T; W = ⌈T / 32⌉, and the bits after the last step are 0.
+
+    >>> pack_spikes(jnp.array([[1.0], [0.0], [1.0]])).words.tolist()
+    [[5]]
+    """
+
+    words: UInt32[Array, "*B W *shape"]
+    num_steps: int = eqx.field(static=True)
+
+    def unpack(self) -> Float[Array, "T *shape"]:
+        """The spikes of one sample as numbers, 0 or 1."""
+        return unpack_spikes(self.words, self.num_steps)
+
+
+def pack_spikes(spikes: Float[Array, "T *shape"]) -> PackedSpikes:
+    """The spikes of one sample, packed; whatever is not 0 is a spike. The inverse of `unpack`.
+
+    >>> pack_spikes(jnp.eye(3)).unpack().tolist()
+    [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
+    """
+    num_steps, *shape = spikes.shape
+    num_words = -(-num_steps // 32)
+    padded = jnp.pad(spikes != 0, ((0, 32 * num_words - num_steps), *((0, 0) for _ in shape)))
+    bits = padded.reshape(num_words, 32, *shape).astype(jnp.uint32)
+    place = np.arange(32, dtype=np.uint32).reshape(1, 32, *(1 for _ in shape))
+    return PackedSpikes(jnp.sum(bits << place, axis=1, dtype=jnp.uint32), num_steps)
+
+
+def gives_spikes(encoder: AbstractEncoder) -> bool:
+    """Whether an encoder is known to give nothing but 0 and 1, so that its output may be packed.
+
+    >>> from snnlearn.coding import Current, Latency, Rescaled
+    >>> [gives_spikes(code) for code in (Latency(10), Rescaled(Latency(10), 0, 255), Current(10))]
+    [True, True, False]
+    """
+    if isinstance(encoder, (Population, TunedPopulation, Framewise, Rescaled)):
+        return gives_spikes(encoder.encoder)
+    return isinstance(
+        encoder, (Rate, PoissonRate, RegularRate, Latency, LinearLatency, RankOrder, Phase, Burst, Spikes)
+    )

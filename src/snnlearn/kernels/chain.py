@@ -1,0 +1,386 @@
+"""A chain of dense layers over a whole sequence, driven by packed spikes, as one call forward and one backward.
+
+Three primitives: `forward`, its derivative `tangent`, which is linear, and `backward`, the transpose of that. Each
+works on a batch, and `vmap` makes the batch larger, so that a network that is written for one sample reaches the kernel
+with all of them and gets the sum of their weight gradients. Only spikes are kept between forward and backward, a bit for
+each neuron and step: membranes are computed again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import IntEnum
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend.core import Primitive
+from jax.interpreters import ad, batching, mlir
+from jaxtyping import Array, Float, UInt32
+
+BLOCK = 16  # units are padded to a multiple of this
+
+
+class Shape(IntEnum):
+    """The pseudo-derivatives that the kernel knows, of s = slope · |x|, times a height."""
+
+    FAST_SIGMOID = 0
+    ATAN = 1
+    TRIANGLE = 2
+    BOXCAR = 3
+    STRAIGHT_THROUGH = 4
+
+
+class Form(NamedTuple):
+    """What is fixed about a layer.
+
+    Args:
+        inputs: how many.
+        units: how many.
+        spiking: or else its output is its membrane.
+        recurrent: whether its spikes are its own input one step later.
+        late_reset: whether a spike resets in the next step.
+        reset_flows: whether a gradient passes through the spikes that reset.
+        shape: of the pseudo-derivative.
+        height: its factor.
+        slope: its steepness.
+    """
+
+    inputs: int
+    units: int
+    spiking: bool
+    recurrent: bool
+    late_reset: bool
+    reset_flows: bool
+    shape: Shape
+    height: float
+    slope: float
+
+
+class Constants(NamedTuple):
+    """A neuron's constants: with them, one equation covers LI, LIF, CubaLIF and ALIF.
+
+    `i ← current_decay i + current_gain input`, `v ← v_leak + decay (v − v_leak) + gain i`, a spike where
+    `v > v_th + beta a`, `v ← reset_keep v + reset_add` where it resets, `a ← adapt_decay a + adapt_gain spike`.
+    """
+
+    current_decay: Any = 0.0
+    current_gain: Any = 1.0
+    decay: Any = 0.0
+    gain: Any = 1.0
+    v_leak: Any = 0.0
+    v_th: Any = 0.0
+    reset_keep: Any = 1.0
+    reset_add: Any = 0.0
+    beta: Any = 0.0
+    adapt_decay: Any = 0.0
+    adapt_gain: Any = 0.0
+
+
+class State(NamedTuple):
+    """A layer's state between two steps, each `[*B, units]`."""
+
+    i: Float[Array, "*B units"]
+    v: Float[Array, "*B units"]
+    a: Float[Array, "*B units"]
+    spikes: Float[Array, "*B units"]
+
+
+class Weights(NamedTuple):
+    """What is learned of a layer: `[units, inputs]`, `[units]`, and `[units, units]`, empty without recurrence."""
+
+    weight: Float[Array, "units inputs"]
+    bias: Float[Array, " units"]
+    loop: Float[Array, "..."]
+
+
+def run(
+    forms: tuple[Form, ...],
+    num_steps: int,
+    words: UInt32[Array, "W inputs"],
+    constants: Sequence[Constants],
+    weights: Sequence[Weights],
+    states: Sequence[State],
+) -> tuple[list[Float[Array, "T units"]], list[State]]:
+    """Run a chain of layers, all but the last of which spike.
+
+    Args:
+        forms: the layers.
+        num_steps: T.
+        words: the input's spikes, step t being bit t mod 32 of word ⌊t / 32⌋.
+        constants: of each layer.
+        weights: of each layer.
+        states: of each layer before the first step.
+
+    Returns:
+        of each layer the output, and its state after the last step.
+    """
+    before = [jnp.stack(state)[None] for state in states]
+    rows = [_rows(form, c) for form, c in zip(forms, constants, strict=True)]
+    outputs, after = _chain(forms, num_steps, words[None], tuple(rows), tuple(weights), tuple(before))
+    return [output[0] for output in outputs], [State(*state[0]) for state in after]
+
+
+def _padded(units: int) -> int:
+    return -(-units // BLOCK) * BLOCK
+
+
+def _rows(form: Form, constants: Constants) -> Float[Array, "11 padded"]:
+    """The constants for each unit; padding does nothing, as all of its constants are 0."""
+    rows = jnp.stack([jnp.broadcast_to(jnp.asarray(c, jnp.float32), (form.units,)) for c in constants])
+    return jnp.pad(rows, ((0, 0), (0, _padded(form.units) - form.units)))
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+def _chain(forms, num_steps, words, rows, weights, before):
+    traces, after = _forward(forms, num_steps, words, rows, weights, before)
+    return tuple(_outputs(forms, num_steps, traces)), after
+
+
+@_chain.defjvp
+def _(forms, num_steps, primals, tangents):
+    words, rows, weights, before = primals
+    _, _, d_weights, d_before = tangents
+    traces, after = _forward(forms, num_steps, words, rows, weights, before)
+    # Spikes are not differentiated, and membranes are not needed.
+    spikes = [trace if form.spiking else jnp.zeros((len(words), 0), jnp.uint32) for form, trace in _each(forms, traces)]
+    residuals = [words, *_flat(zip(rows, weights, before, spikes, strict=True))]
+    d_outputs = tangent_p.bind(
+        *residuals, *_flat(zip(d_weights, d_before, strict=True)), forms=forms, num_steps=num_steps
+    )
+    primal = tuple(_outputs(forms, num_steps, traces)), after
+    return primal, (tuple(d_outputs[::2]), tuple(d_outputs[1::2]))
+
+
+def _each(forms, things):
+    return zip(forms, things, strict=True)
+
+
+def _flat(tree) -> list:
+    return jax.tree.leaves(list(tree))
+
+
+def _forward(forms, num_steps, words, rows, weights, before):
+    flat = forward_p.bind(words, *_flat(zip(rows, weights, before, strict=True)), forms=forms, num_steps=num_steps)
+    return flat[::2], tuple(flat[1::2])
+
+
+def _outputs(forms, num_steps, traces) -> list[Float[Array, "B T units"]]:
+    return [_unpacked(trace, num_steps, form.units) if form.spiking else trace for form, trace in _each(forms, traces)]
+
+
+def _unpacked(words: UInt32[Array, "B W padded"], num_steps: int, units: int) -> Float[Array, "B T units"]:
+    place = np.arange(32, dtype=np.uint32).reshape(1, 1, 32, 1)
+    bits = words[:, :, None, :units] >> place & np.uint32(1)
+    return bits.reshape(len(words), -1, units)[:, :num_steps].astype(jnp.float32)
+
+
+# ------------------------------------------------------------------------------------------- the primitives' shapes
+
+PER_LAYER = 5  # rows, weight, bias, loop, before
+
+
+def _sizes(forms, num_steps, words):
+    """Of each layer the avals of its trace, its output and its state."""
+    batch = words.shape[0]
+    num_words = -(-num_steps // 32)
+    for form in forms:
+        output = jax.ShapeDtypeStruct((batch, num_steps, form.units), jnp.float32)
+        packed = jax.ShapeDtypeStruct((batch, num_words, _padded(form.units)), jnp.uint32)
+        state = jax.ShapeDtypeStruct((batch, len(State._fields), form.units), jnp.float32)
+        yield (packed if form.spiking else output), output, state
+
+
+def _attributes(forms, num_steps) -> dict[str, Any]:
+    ints = [[f.inputs, f.units, f.spiking, f.recurrent, f.late_reset, f.reset_flows, f.shape] for f in forms]
+    floats = [[form.height, form.slope] for form in forms]
+    return {
+        "num_steps": np.int64(num_steps),
+        "ints": np.array(ints, np.int64).ravel(),
+        "floats": np.array(floats, np.float32).ravel(),
+    }
+
+
+def _padded_biases(forms, args, per_layer: int) -> list[Array]:
+    args = list(args)
+    for n, form in enumerate(forms):
+        at = 1 + n * per_layer + 2
+        args[at] = jnp.pad(args[at], (0, _padded(form.units) - form.units))
+    return args
+
+
+def _call_forward(*args, forms, num_steps):
+    results = [aval for trace, _, state in _sizes(forms, num_steps, args[0]) for aval in (trace, state)]
+    call = jax.ffi.ffi_call("snnlearn_forward", results)
+    return call(*_padded_biases(forms, args, PER_LAYER), **_attributes(forms, num_steps))
+
+
+def _call_backward(*args, forms, num_steps):
+    results = []
+    for n, (form, (_, _, state)) in enumerate(zip(forms, _sizes(forms, num_steps, args[0]), strict=True)):
+        loop = args[1 + n * 8 + 3].shape
+        shapes = (form.units, form.inputs), (form.units,), loop
+        results += [*(jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes), state]
+    call = jax.ffi.ffi_call("snnlearn_backward", results)
+    return call(*_padded_biases(forms, args, 8), **_attributes(forms, num_steps))
+
+
+def _tangent(*args, forms, num_steps):
+    """The derivative in forward mode, by JAX: that of the same equation, written once more."""
+    words, args = args[0], args[1:]
+    count = len(forms)
+    residuals, tangents = args[: 6 * count], args[6 * count :]
+    rows = [residuals[6 * n] for n in range(count)]
+    weights = [residuals[6 * n + 1 : 6 * n + 5] for n in range(count)]
+    d_weights = [tangents[4 * n : 4 * n + 4] for n in range(count)]
+    function = partial(_reference, forms, num_steps, words, rows)
+    _, d_outputs = jax.jvp(lambda *w: tuple(function(w)), tuple(map(tuple, weights)), tuple(map(tuple, d_weights)))
+    return list(d_outputs)
+
+
+def _reference(forms, num_steps, words, rows, weights) -> list[Array]:
+    """Output and state of each layer."""
+    results = []
+    x = _unpacked(words, num_steps, words.shape[-1])
+    for form, row, (weight, bias, loop, before) in zip(forms, rows, weights, strict=True):
+        constants = Constants(*row[:, : form.units])
+
+        def step(state, current, form=form, c=constants, loop=loop):
+            state = State(*state)
+            if form.recurrent:
+                current = current + state.spikes @ loop.T
+            i = c.current_decay * state.i + c.current_gain * current
+            v = c.v_leak + c.decay * (state.v - c.v_leak) + c.gain * i
+            if not form.spiking:
+                return (i, v, state.a, state.spikes), v
+
+            def reset(v, spikes):
+                spikes = spikes if form.reset_flows else jax.lax.stop_gradient(spikes)
+                return v + spikes * ((c.reset_keep - 1) * v + c.reset_add)
+
+            if form.late_reset:
+                v = reset(v, state.spikes)
+            spikes = _spike(form, v - c.v_th - c.beta * state.a)
+            if not form.late_reset:
+                v = reset(v, spikes)
+            return (i, v, c.adapt_decay * state.a + c.adapt_gain * spikes, spikes), spikes
+
+        with jax.numpy_rank_promotion("allow"):
+            currents = jnp.swapaxes(x @ weight.T + bias, 0, 1)
+            after, outputs = jax.lax.scan(step, tuple(jnp.swapaxes(before, 0, 1)), currents)
+        x = jnp.swapaxes(outputs, 0, 1)
+        results += [x, jnp.stack(after, axis=1)]
+    return results
+
+
+def _spike(form: Form, x: Array) -> Array:
+    s = form.slope * jnp.abs(x)
+    derivative = {
+        Shape.FAST_SIGMOID: lambda: 1 / jnp.square(1 + s),
+        Shape.ATAN: lambda: 1 / (1 + s * s),
+        Shape.TRIANGLE: lambda: jnp.maximum(1 - s, 0),
+        Shape.BOXCAR: lambda: (s <= 1).astype(x.dtype),
+        Shape.STRAIGHT_THROUGH: lambda: jnp.ones_like(x),
+    }[form.shape]()
+    smooth = form.height * jax.lax.stop_gradient(derivative) * x
+    return smooth - jax.lax.stop_gradient(smooth) + (x > 0).astype(x.dtype)
+
+
+# -------------------------------------------------------------------------------------------------- the primitives
+
+
+def _primitive(name: str, function, shapes) -> Primitive:
+    primitive = Primitive(name)
+    primitive.multiple_results = True
+    primitive.def_impl(jax.jit(function, static_argnames=("forms", "num_steps")))
+    primitive.def_abstract_eval(
+        lambda *args, forms, num_steps: [jax.core.ShapedArray(a.shape, a.dtype) for a in shapes(args, forms, num_steps)]
+    )
+    mlir.register_lowering(primitive, mlir.lower_fun(function, multiple_results=True))
+    return primitive
+
+
+forward_p = _primitive(
+    "snnlearn_forward",
+    _call_forward,
+    lambda args, forms, num_steps: [
+        aval for trace, _, state in _sizes(forms, num_steps, args[0]) for aval in (trace, state)
+    ],
+)
+tangent_p = _primitive(
+    "snnlearn_tangent",
+    _tangent,
+    lambda args, forms, num_steps: [
+        aval for _, output, state in _sizes(forms, num_steps, args[0]) for aval in (output, state)
+    ],
+)
+backward_p = _primitive(
+    "snnlearn_backward",
+    _call_backward,
+    lambda args, forms, num_steps: [args[1 + 8 * n + which] for n in range(len(forms)) for which in (1, 2, 3, 4)],
+)
+
+
+def _transpose(cotangents, *args, forms, num_steps):
+    count = len(forms)
+    words, residuals, linear = args[0], args[1 : 1 + 6 * count], args[1 + 6 * count :]
+
+    def given(cotangent):
+        return jnp.zeros((0,), jnp.float32) if isinstance(cotangent, ad.Zero) else cotangent
+
+    arguments = [words]
+    for n in range(count):
+        arguments += [*residuals[6 * n : 6 * n + 6], given(cotangents[2 * n]), given(cotangents[2 * n + 1])]
+    gradients = backward_p.bind(*arguments, forms=forms, num_steps=num_steps)
+    return [None] * len(args[: 1 + 6 * count]) + [
+        gradient if ad.is_undefined_primal(argument) else None
+        for argument, gradient in zip(linear, gradients, strict=True)
+    ]
+
+
+ad.primitive_transposes[tangent_p] = _transpose
+
+
+def _batched(primitive: Primitive, shared):
+    """The rule of `vmap`: more samples where only samples differ, one after the other where weights do, too.
+
+    Args:
+        primitive: the primitive.
+        shared: of each argument whether all samples share it.
+    """
+
+    def rule(args, dims, *, forms, num_steps):
+        size = next(a.shape[d] for a, d in zip(args, dims, strict=True) if d is not None)
+        bind = partial(primitive.bind, forms=forms, num_steps=num_steps)
+        args = [a if d is None else jnp.moveaxis(a, d, 0) for a, d in zip(args, dims, strict=True)]
+        batched = [d is not None for d in dims]
+        share = shared(len(forms)) if shared is not None else None
+        if share is not None and not any(b and s for b, s in zip(batched, share, strict=True)):
+            merged = []
+            for a, b, s in zip(args, batched, share, strict=True):
+                if not s:
+                    a = a if b else jnp.broadcast_to(a, (size, *a.shape))
+                    a = (
+                        a.reshape(-1, *a.shape[2:])
+                        if a.size
+                        else jnp.zeros((a.shape[0] * a.shape[1], *a.shape[2:]), a.dtype)
+                    )
+                merged.append(a)
+            results = bind(*merged)
+            return [r.reshape(size, -1, *r.shape[1:]) for r in results], [0] * len(results)
+
+        def one(varying):
+            varying = iter(varying)
+            return bind(*(next(varying) if b else a for a, b in zip(args, batched, strict=True)))
+
+        results = jax.lax.map(one, [a for a, b in zip(args, batched, strict=True) if b])
+        return results, [0] * len(results)
+
+    batching.primitive_batchers[primitive] = rule
+
+
+_batched(forward_p, lambda n: [False, *([True] * 4 + [False]) * n])
+_batched(tangent_p, lambda n: [False, *([True] * 4 + [False] * 2) * n, *([True] * 3 + [False]) * n])
+_batched(backward_p, None)

@@ -1,0 +1,418 @@
+// A chain of layers over time, forward and backward, for some samples of a batch. Compiled once for each instruction
+// set, which SNNLEARN_ISA names; nothing here may be shared with the others, not even a template of the standard library.
+
+#include "events.hpp"
+#include "neuron.hpp"
+#include "products.hpp"
+
+namespace snnlearn {
+namespace SNNLEARN_ISA {
+namespace {
+
+// The memory of one worker, for as many samples as share a pass over the weights.
+struct Scratch {
+  int steps, units, inputs;  // the most of any layer
+  Events events[kTogether];  // of the layer's input
+  Events own[kTogether];     // of the layer itself
+  float* sequences[4][kTogether];  // [steps, units] each
+  uint32_t* active[kTogether];     // [words, units]
+  uint32_t* reset_before;          // [units]: the spikes before the first step
+  float* state[kTogether];         // [kStates, units]
+  long apart;                      // floats from one sample's memory to the next one's
+
+  Scratch(const Chain& chain, char* memory) : steps(chain.num_steps), units(0), inputs(0) {
+    for (int l = 0; l < chain.num_layers; ++l) {
+      const Layer& layer = chain.layers[l];
+      if (padded(layer.units) > units) units = padded(layer.units);
+      if (layer.inputs > inputs) inputs = layer.inputs;
+    }
+    const long length = long(steps) * units;
+    auto take = [&memory](long bytes) {
+      char* taken = memory;
+      memory += (bytes + 63) / 64 * 64;
+      return taken;
+    };
+    auto events_of = [&](int size) {
+      auto* count = reinterpret_cast<uint32_t*>(take(4l * steps));
+      return Events{count, reinterpret_cast<uint32_t*>(take(4l * steps * size)), size};
+    };
+    reset_before = reinterpret_cast<uint32_t*>(take(4l * units));
+    const char* first = memory;
+    for (int s = 0; s < together(chain); ++s) {
+      events[s] = events_of(inputs);
+      own[s] = events_of(units);
+      for (auto& sequence : sequences) sequence[s] = reinterpret_cast<float*>(take(4l * length));
+      active[s] = reinterpret_cast<uint32_t*>(take(4l * words_of(steps) * units));
+      state[s] = reinterpret_cast<float*>(take(4l * kStates * units));
+      if (s == 0) apart = (memory - first) / 4;
+    }
+  }
+};
+
+void fill(float* out, long size) {
+  for (long n = 0; n < size; ++n) out[n] = 0;
+}
+
+void fill(uint32_t* out, long size) {
+  for (long n = 0; n < size; ++n) out[n] = 0;
+}
+
+// Rows [rows, units] into rows of another length; the rest is 0. Null is 0 everywhere.
+void copy_rows(float* out, long out_stride, const float* in, long in_stride, int rows, int units) {
+  if (!in) return fill(out, out_stride * rows);
+  for (int r = 0; r < rows; ++r, out += out_stride, in += in_stride) {
+    for (int n = 0; n < units; ++n) out[n] = in[n];
+    for (int n = units; n < out_stride; ++n) out[n] = 0;
+  }
+}
+
+// What a layer gets from the layer before it: packed spikes of each sample.
+struct Input {
+  const uint32_t* words;
+  int stride;  // units of a word's row
+
+  Input(const Chain& chain, const Trace* traces, int l, int sample) {
+    stride = l ? padded(chain.layers[l].inputs) : chain.layers[0].inputs;
+    words = (l ? traces[l - 1].spikes : chain.inputs) + long(sample) * words_of(chain.num_steps) * stride;
+  }
+};
+
+struct Pass {
+  const Chain& chain;
+  const Trace* traces;
+  Scratch scratch;
+  const int steps, words;
+
+  Pass(const Chain& chain, const Trace* traces, char* memory)
+      : chain(chain), traces(traces), scratch(chain, memory), steps(chain.num_steps), words(words_of(steps)) {}
+
+  uint32_t* spikes(int l, int sample) const {
+    return traces[l].spikes + long(sample) * words * padded(chain.layers[l].units);
+  }
+
+  const float* before(int l, int sample) const {
+    return traces[l].before + long(sample) * kStates * chain.layers[l].units;
+  }
+
+  Units units(const Layer& layer, int s, int unit, int width) const {
+    return {layer.constants + unit, scratch.state[s] + unit, padded(layer.units), width};
+  }
+
+  void listen(int l, int first, int count) {
+    for (int s = 0; s < count; ++s) {
+      const Input input(chain, traces, l, first + s);
+      by_step(scratch.events[s], input.words, input.stride, chain.layers[l].inputs, steps);
+    }
+  }
+
+  void start(int l, int first, int count) {
+    const int size = chain.layers[l].units;
+    for (int s = 0; s < count; ++s)
+      copy_rows(scratch.state[s], padded(size), before(l, first + s), size, kStates, size);
+  }
+
+  // The currents of a block of units by the layer's input, [steps, width].
+  void currents(const Layer& layer, int s, int unit, int width, float* out) {
+    SNNLEARN_BY_WIDTH(width, add_rows, out, scratch.events[s], steps, block(layer.weight, unit), layer.bias + unit);
+  }
+
+  // current [width] += what units that were active before the first step send through the loop
+  void loop_from_start(const Layer& layer, const float* z, int unit, int width, float* current) {
+    for (int n = 0; n < layer.units; ++n)
+      if (z[n] != 0)
+        for (int k = 0; k < width; ++k) current[k] += z[n] * block(layer.loop, unit)[long(n) * width + k];
+  }
+};
+
+struct Forward : Pass {
+  using Pass::Pass;
+
+  void run(int first, int count) {
+    for (int l = 0; l < chain.num_layers; ++l) {
+      const Layer& layer = chain.layers[l];
+      listen(l, first, count);
+      start(l, first, count);
+      if (layer.spiking)
+        for (int s = 0; s < count; ++s) fill(spikes(l, first + s), long(words) * padded(layer.units));
+      for (int unit = 0; unit < padded(layer.units); unit += kBlock) {
+        const int width = width_at(unit, padded(layer.units));
+        for (int s = 0; s < count; ++s) {
+          float* current = layer.recurrent ? block({scratch.sequences[0][s], steps}, unit) : scratch.sequences[0][0];
+          currents(layer, s, unit, width, current);
+          if (!layer.recurrent)
+            for (int t = 0; t < steps; ++t) advance(l, first + s, s, unit, width, t, current + long(t) * width);
+        }
+      }
+      if (layer.recurrent)
+        for (int s = 0; s < count; ++s) run_loop(l, first + s, s);
+      for (int s = 0; s < count; ++s) {
+        float* after = traces[l].after + long(first + s) * kStates * layer.units;
+        copy_rows(after, layer.units, scratch.state[s], padded(layer.units), kStates, layer.units);
+      }
+    }
+  }
+
+  void advance(int l, int sample, int s, int unit, int width, int t, const float* current) {
+    const Layer& layer = chain.layers[l];
+    const Units block_units = units(layer, s, unit, width);
+    if (layer.spiking) {
+      step(layer, block_units, current, spikes(l, sample) + long(t / 32) * padded(layer.units) + unit, t % 32);
+    } else {
+      step(layer, block_units, current, nullptr, 0);
+      float* out = traces[l].membrane + (long(sample) * steps + t) * layer.units + unit;
+      for (int n = 0; n < width && unit + n < layer.units; ++n) out[n] = block_units.state[kMembrane * padded(layer.units) + n];
+    }
+  }
+
+  // Step by step, since a layer's spikes are its own input one step later.
+  void run_loop(int l, int sample, int s) {
+    const Layer& layer = chain.layers[l];
+    const int size = padded(layer.units);
+    const float* z = scratch.state[s] + long(kSpikes) * size;
+    const Events& last = scratch.own[s];  // those of the last step, as if it were the first
+    for (int t = 0; t < steps; ++t) {
+      uint32_t count = 0;
+      for (int n = 0; n < layer.units; ++n) {
+        last.unit[count] = n;
+        count += z[n] != 0;
+      }
+      last.count[0] = count;
+      for (int unit = 0; unit < size; unit += kBlock) {
+        const int width = width_at(unit, size);
+        float* current = block({scratch.sequences[0][s], steps}, unit) + long(t) * width;
+        if (t) {
+          SNNLEARN_BY_WIDTH(width, add_rows, current, last, 1, block(layer.loop, unit), nullptr);
+        } else {
+          loop_from_start(layer, before(l, sample) + long(kSpikes) * layer.units, unit, width, current);
+        }
+      }
+      for (int unit = 0; unit < size; unit += kBlock) {
+        const int width = width_at(unit, size);
+        advance(l, sample, s, unit, width, t, block({scratch.sequences[0][s], steps}, unit) + long(t) * width);
+      }
+    }
+  }
+};
+
+struct Backward : Pass {
+  const Gradient* gradients;
+
+  Backward(const Chain& chain, const Trace* traces, const Gradient* gradients, char* memory)
+      : Pass(chain, traces, memory), gradients(gradients) {}
+
+  // The buffers of a sample that change their roles from layer to layer.
+  float* errors(int l, int s) { return scratch.sequences[l % 2][s]; }
+  float* derivatives(int s) { return scratch.sequences[2][s]; }
+  float* jumps(const Layer& layer, int s) { return layer.reset_flows ? scratch.sequences[3][s] : nullptr; }
+
+  void run(int first, int count) {
+    for (int l = chain.num_layers - 1; l >= 0; --l) {
+      const Layer& layer = chain.layers[l];
+      const int size = padded(layer.units);
+      listen(l, first, count);
+      if (layer.recurrent)
+        for (int s = 0; s < count; ++s) by_step(scratch.own[s], spikes(l, first + s), size, layer.units, steps);
+      if (layer.spiking) run_again(l, first, count);
+      for (int s = 0; s < count; ++s) receive_errors(l, first + s, s);
+      start_back(l, first, count);
+      if (layer.recurrent)
+        run_loop_back(l, first, count);
+      else
+        run_back(l, first, count);
+      learn(l, first, count);
+      for (int s = 0; s < count; ++s) {
+        float* out = gradients[l].before + long(first + s) * kStates * layer.units;
+        copy_rows(out, layer.units, scratch.state[s], size, kStates, layer.units);
+      }
+    }
+  }
+
+  // The membranes are not stored but computed again, from the spikes, which are.
+  void run_again(int l, int first, int count) {
+    const Layer& layer = chain.layers[l];
+    const int size = padded(layer.units);
+    start(l, first, count);
+    for (int s = 0; s < count; ++s) fill(scratch.active[s], long(words) * size);
+    for (int unit = 0; unit < size; unit += kBlock) {
+      const int width = width_at(unit, size);
+      for (int s = 0; s < count; ++s) {
+        float* at = block({derivatives(s), steps}, unit);
+        float* jump = jumps(layer, s) ? block({jumps(layer, s), steps}, unit) : nullptr;
+        currents(layer, s, unit, width, at);
+        if (layer.recurrent) {
+          loop_from_start(layer, before(l, first + s) + long(kSpikes) * layer.units, unit, width, at);
+          SNNLEARN_BY_WIDTH(width, add_rows, at + width, scratch.own[s], steps - 1, block(layer.loop, unit), nullptr);
+        }
+        for (int t = 0; t < steps; ++t) {
+          const long word = long(t / 32) * size + unit, row = long(t) * width;
+          step_again(layer, units(layer, s, unit, width), at + row, spikes(l, first + s) + word, t % 32,
+                     scratch.active[s] + word, jump ? jump + row : nullptr);
+        }
+      }
+    }
+  }
+
+  // The gradient by the layer's output: from outside, and from the layer above.
+  void receive_errors(int l, int sample, int s) {
+    const Layer& layer = chain.layers[l];
+    const int size = padded(layer.units);
+    const Blocked out{errors(l, s), steps};
+    const float* outside = gradients[l].output;
+    for (int unit = 0; unit < size; unit += kBlock) {
+      const int width = width_at(unit, size), real = width_at(unit, layer.units);
+      copy_rows(block(out, unit), width, outside ? outside + long(sample) * steps * layer.units + unit : nullptr,
+                layer.units, steps, real);
+    }
+    if (l == chain.num_layers - 1) return;
+    const Layer& above = chain.layers[l + 1];
+    const Blocked from{errors(l + 1, s), steps};
+    if (is_sparse(layer, s))
+      errors_below_where(scratch.active[s], out, size, from, padded(above.units), above.weight);
+    else
+      errors_below(out, size, from, padded(above.units), above.weight_back);
+  }
+
+  // Whether it pays to compute errors only where the pseudo-derivative is not zero.
+  bool is_sparse(const Layer& layer, int s) const {
+    if (layer.surrogate != Surrogate::kTriangle && layer.surrogate != Surrogate::kBoxcar) return false;
+    const long length = long(words) * padded(layer.units);
+    long active = 0;
+    for (long n = 0; n < length; ++n) active += __builtin_popcount(scratch.active[s][n]);
+    return active < long(steps) * padded(layer.units) * kSparse;
+  }
+  static constexpr float kSparse = 0.4f;
+
+  void start_back(int l, int first, int count) {
+    const int size = chain.layers[l].units;
+    for (int s = 0; s < count; ++s) {
+      const float* after = gradients[l].after;
+      copy_rows(scratch.state[s], padded(size), after ? after + long(first + s) * kStates * size : nullptr, size,
+                kStates, size);
+    }
+  }
+
+  void retreat(int l, int sample, int s, int unit, int width, int t) {
+    const Layer& layer = chain.layers[l];
+    const int size = padded(layer.units), moment = layer.late_reset ? t - 1 : t;
+    const long row = long(t) * width;
+    const uint32_t* resetting = nullptr;
+    if (layer.spiking)
+      resetting = moment < 0 ? scratch.reset_before + unit : spikes(l, sample) + long(moment / 32) * size + unit;
+    const float* jump = jumps(layer, s);
+    step_back(layer, units(layer, s, unit, width), block({errors(l, s), steps}, unit) + row,
+              block({derivatives(s), steps}, unit) + row, resetting, moment < 0 ? 0 : moment % 32,
+              jump ? block({scratch.sequences[3][s], steps}, unit) + row : nullptr);
+  }
+
+  void find_first_resets(int l, int sample) {
+    const Layer& layer = chain.layers[l];
+    fill(scratch.reset_before, padded(layer.units));
+    const float* z = before(l, sample) + long(kSpikes) * layer.units;
+    for (int n = 0; n < layer.units; ++n) scratch.reset_before[n] = z[n] > 0;
+  }
+
+  void run_back(int l, int first, int count) {
+    const int size = padded(chain.layers[l].units);
+    for (int s = 0; s < count; ++s) {
+      if (chain.layers[l].late_reset) find_first_resets(l, first + s);
+      for (int unit = 0; unit < size; unit += kBlock)
+        for (int t = steps - 1; t >= 0; --t) retreat(l, first + s, s, unit, width_at(unit, size), t);
+    }
+  }
+
+  // Step by step for all samples, so that they share what is read of the loop's weights.
+  void run_loop_back(int l, int first, int count) {
+    const Layer& layer = chain.layers[l];
+    const int size = padded(layer.units);
+    bool sparse = true;
+    for (int s = 0; s < count; ++s) sparse = sparse && is_sparse(layer, s);
+    for (int t = steps - 1; t >= 0; --t) {
+      for (int s = 0; s < count; ++s) {
+        if (t == 0 && layer.late_reset) find_first_resets(l, first + s);
+        for (int unit = 0; unit < size; unit += kBlock) retreat(l, first + s, s, unit, width_at(unit, size), t);
+      }
+      if (sparse && t)
+        for (int s = 0; s < count; ++s) loop_back_where(layer, l, s, t);
+      else
+        loop_back(layer, l, count, t);
+    }
+  }
+
+  // The gradient by the last step's spikes, through the loop.
+  void loop_back(const Layer& layer, int l, int count, int t) {
+    const int size = padded(layer.units);
+    for (int to = 0; to < size; to += kBlock)
+      for (int from = 0; from < size; from += kBlock) {
+        const int width = width_at(to, size), inner = width_at(from, size);
+        const long at = long(from) * steps + long(t) * inner;
+        add_product(scratch.state[0] + long(kSpikes) * size + to, scratch.apart, errors(l, 0) + at, scratch.apart, count,
+                    inner, block(layer.loop_back, to) + long(from) * width, width);
+      }
+  }
+
+  void loop_back_where(const Layer& layer, int l, int s, int t) {
+    const int size = padded(layer.units);
+    const Blocked from{errors(l, s), steps};
+    const uint32_t* active = scratch.active[s] + long((t - 1) / 32) * size;
+    float* out = scratch.state[s] + long(kSpikes) * size;
+    int rows[kDots], count = 0;
+    float sums[kDots];
+    for (int n = 0; n < layer.units; ++n) {
+      if (!(active[n] >> ((t - 1) % 32) & 1)) continue;
+      rows[count++] = n;
+      if (count < kDots) continue;
+      dots<kDots>(sums, from, t, layer.loop, rows, 0, size, size);
+      for (int k = 0; k < kDots; ++k) out[rows[k]] += sums[k];
+      count = 0;
+    }
+    for (int k = 0; k < count; ++k) {
+      dots<1>(sums, from, t, layer.loop, rows + k, 0, size, size);
+      out[rows[k]] += sums[0];
+    }
+  }
+
+  // The gradients of weights and biases.
+  void learn(int l, int first, int count) {
+    const Layer& layer = chain.layers[l];
+    const Gradient& gradient = gradients[l];
+    const int size = padded(layer.units);
+    for (int unit = 0; unit < size; unit += kBlock) {
+      const int width = width_at(unit, size);
+      for (int s = 0; s < count; ++s) {
+        const Input input(chain, traces, l, first + s);
+        const float* error = block({errors(l, s), steps}, unit);
+        SNNLEARN_BY_WIDTH(width, add_errors, block(gradient.weight, unit), input.words, input.stride, layer.inputs,
+                          steps, error);
+        SNNLEARN_BY_WIDTH(width, add_all_errors, gradient.bias + unit, steps, error);
+        if (!layer.recurrent) continue;
+        float* loop = block(gradient.loop, unit);
+        SNNLEARN_BY_WIDTH(width, add_errors, loop, spikes(l, first + s), size, layer.units, steps - 1, error + width);
+        const float* z = before(l, first + s) + long(kSpikes) * layer.units;
+        for (int m = 0; m < layer.units; ++m)
+          if (z[m] != 0)
+            for (int n = 0; n < width; ++n) loop[long(m) * width + n] += z[m] * error[n];
+      }
+    }
+  }
+};
+
+template <class Direction>
+void run(Direction direction, int first, int last) {
+  const int most = together(direction.chain);
+  for (; first < last; first += most) direction.run(first, last - first < most ? last - first : most);
+}
+
+}  // namespace
+
+extern const Kernels kernels;
+const Kernels kernels = {
+    [](const Chain& chain, const Trace* traces, int first, int last, char* scratch) {
+      run(Forward(chain, traces, scratch), first, last);
+    },
+    [](const Chain& chain, const Trace* traces, const Gradient* gradients, int first, int last, char* scratch) {
+      run(Backward(chain, traces, gradients, scratch), first, last);
+    },
+};
+
+}  // namespace SNNLEARN_ISA
+}  // namespace snnlearn

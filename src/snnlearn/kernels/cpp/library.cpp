@@ -1,0 +1,324 @@
+// What XLA calls: unpacks the arguments, lays out the weights, and shares the batch among the threads.
+
+#include <atomic>
+#include <condition_variable>
+#include <cstring>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "chain.hpp"
+#include "xla/ffi/api/ffi.h"
+
+namespace ffi = xla::ffi;
+
+namespace snnlearn {
+
+#define SNNLEARN_DECLARE(isa) \
+  namespace isa {             \
+  extern const Kernels kernels; \
+  }
+SNNLEARN_DECLARE(baseline)
+#ifdef SNNLEARN_X86_LEVELS
+SNNLEARN_DECLARE(avx2)
+SNNLEARN_DECLARE(avx512)
+#endif
+
+// The fastest that this processor has.
+const Kernels& kernels() {
+#ifdef SNNLEARN_X86_LEVELS
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") &&
+      __builtin_cpu_supports("avx512dq"))
+    return avx512::kernels;
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return avx2::kernels;
+#endif
+  return baseline::kernels;
+}
+
+// Samples that share a pass over the weights: as many as keep their sequences within a few megabytes.
+int together(const Chain& chain) {
+  int units = kPad;
+  for (int l = 0; l < chain.num_layers; ++l) units = std::max(units, padded(chain.layers[l].units));
+  const long most = (4l << 20) / (4l * units * std::max(chain.num_steps, 1));
+  return static_cast<int>(std::min<long>(std::max<long>(most, 1), kTogether));
+}
+
+long scratch_bytes(const Chain& chain) {
+  long units = kPad, inputs = 0, steps = chain.num_steps, alignment = 64;
+  for (int l = 0; l < chain.num_layers; ++l) {
+    units = std::max<long>(units, padded(chain.layers[l].units));
+    inputs = std::max<long>(inputs, chain.layers[l].inputs);
+  }
+  const long events = 4 * (2 * steps + steps * (inputs + units)), sequences = 4 * 4 * steps * units;
+  const long sample = events + sequences + 4 * words_of(steps) * units + 4 * kStates * units;
+  return 4 * units + alignment + together(chain) * (sample + 10 * alignment);
+}
+
+namespace {
+
+// Runs work(0) to work(count - 1), each once, on the calling thread and those of the pool that are free.
+void in_parallel(ffi::ThreadPool& pool, int count, const std::function<void(int)>& work) {
+  struct Shared {
+    std::atomic<int> next{0};
+    int done = 0;
+    std::mutex mutex;
+    std::condition_variable all_done;
+  };
+  auto shared = std::make_shared<Shared>();
+  auto take = [shared, count, &work] {
+    for (int k; (k = shared->next++) < count;) {  // a thread that comes late finds nothing, and `work` may be gone
+      work(k);
+      std::lock_guard<std::mutex> lock(shared->mutex);
+      if (++shared->done == count) shared->all_done.notify_one();
+    }
+  };
+  for (int k = 1; k < count; ++k) pool.Schedule(std::function<void()>(take));
+  take();
+  std::unique_lock<std::mutex> lock(shared->mutex);
+  shared->all_done.wait(lock, [&] { return shared->done == count; });
+}
+
+// Memory that is given out piece by piece, not initialised, and freed all at once.
+class Memory {
+ public:
+  char* bytes(long size) {
+    pieces_.emplace_back(new char[size + 64]);
+    return reinterpret_cast<char*>((reinterpret_cast<uintptr_t>(pieces_.back().get()) + 63) / 64 * 64);
+  }
+  float* floats(long size) { return reinterpret_cast<float*>(bytes(4 * size)); }
+
+ private:
+  std::vector<std::unique_ptr<char[]>> pieces_;
+};
+
+long size_of(int rows, int units) { return static_cast<long>(padded(rows)) * padded(units); }
+
+// A block of a matrix [rows, units] from its transpose, [units, rows] as JAX holds it, or back; `unit` is its first.
+void copy_block(float* out, const float* in, int rows, int units, int unit) {
+  const int width = std::min(kBlock, padded(units) - unit);
+  for (int first = 0; first < padded(rows); first += kPad)
+    for (int n = 0; n < width; ++n)
+      for (int r = first; r < first + kPad; ++r)
+        out[static_cast<long>(r) * width + n] =
+            r < rows && unit + n < units ? in[static_cast<long>(unit + n) * rows + r] : 0.0f;
+}
+
+void copy_block_back(float* out, const float* in, int rows, int units, int unit) {
+  const int width = std::min(kBlock, units - unit), stride = std::min(kBlock, padded(units) - unit);
+  for (int first = 0; first < rows; first += kPad)
+    for (int n = 0; n < width; ++n)
+      for (int r = first; r < std::min(rows, first + kPad); ++r)
+        out[static_cast<long>(unit + n) * rows + r] = in[static_cast<long>(r) * stride + n];
+}
+
+// A block of a matrix [rows, units] that lies so in JAX too.
+void copy_block_straight(float* out, const float* in, int rows, int units, int unit) {
+  const int width = std::min(kBlock, padded(units) - unit);
+  for (int r = 0; r < padded(rows); ++r)
+    for (int n = 0; n < width; ++n)
+      out[static_cast<long>(r) * width + n] =
+          r < rows && unit + n < units ? in[static_cast<long>(r) * units + unit + n] : 0.0f;
+}
+
+// Work on the blocks of several matrices, side by side.
+class Blocks {
+ public:
+  void add(int units, std::function<void(int)> work) {
+    for (int unit = 0; unit < padded(units); unit += kBlock) work_.push_back([work, unit] { work(unit); });
+  }
+  void run(ffi::ThreadPool& pool) {
+    in_parallel(pool, static_cast<int>(work_.size()), [this](int k) { work_[k](); });
+  }
+
+ private:
+  std::vector<std::function<void()>> work_;
+};
+
+using Copy = void (*)(float*, const float*, int, int, int);
+
+Blocked lay_out(Memory& memory, Blocks& blocks, Copy copy, const float* in, int rows, int units) {
+  Blocked out{memory.floats(size_of(rows, units)), padded(rows)};
+  blocks.add(units, [=](int unit) { copy(out.data + static_cast<long>(unit) * out.rows, in, rows, units, unit); });
+  return out;
+}
+
+constexpr int kLayerInts = 7, kLayerFloats = 2;
+
+struct Call {
+  Chain chain;
+  std::vector<Layer> layers;
+  std::vector<Trace> traces;
+  Memory memory;
+};
+
+template <typename T>
+const T* argument(const ffi::RemainingArgs& args, int n) {
+  auto buffer = args.get<ffi::AnyBuffer>(n);
+  return buffer->element_count() ? static_cast<const T*>(buffer->untyped_data()) : nullptr;
+}
+
+template <typename T>
+T* result(const ffi::RemainingRets& rets, int n) {
+  auto buffer = rets.get<ffi::AnyBuffer>(n);
+  return static_cast<T*>((*buffer)->untyped_data());
+}
+
+// The chain that both directions share; `per_layer` arguments belong to each layer.
+void read_chain(Call& call, ffi::ThreadPool& pool, int num_steps, ffi::Span<const int64_t> ints,
+                ffi::Span<const float> floats, const ffi::RemainingArgs& args, int per_layer, bool backward) {
+  const auto inputs = args.get<ffi::AnyBuffer>(0);
+  const int num_layers = static_cast<int>(ints.size()) / kLayerInts;
+  call.layers.resize(num_layers);
+  call.traces.resize(num_layers);
+  Blocks blocks;
+  for (int l = 0; l < num_layers; ++l) {
+    Layer& layer = call.layers[l];
+    const int64_t* facts = ints.begin() + l * kLayerInts;
+    layer.inputs = static_cast<int>(facts[0]);
+    layer.units = static_cast<int>(facts[1]);
+    layer.spiking = facts[2];
+    layer.recurrent = facts[3];
+    layer.late_reset = facts[4];
+    layer.reset_flows = facts[5];
+    layer.surrogate = static_cast<Surrogate>(facts[6]);
+    layer.height = floats.begin()[l * kLayerFloats];
+    layer.slope = floats.begin()[l * kLayerFloats + 1];
+    const int at = 1 + l * per_layer;
+    layer.constants = argument<float>(args, at);
+    const float* weight = argument<float>(args, at + 1);
+    layer.bias = argument<float>(args, at + 2);
+    const float* loop = argument<float>(args, at + 3);
+    call.traces[l].before = argument<float>(args, at + 4);
+    layer.weight = lay_out(call.memory, blocks, copy_block, weight, layer.inputs, layer.units);
+    if (layer.recurrent) layer.loop = lay_out(call.memory, blocks, copy_block, loop, layer.units, layer.units);
+    if (backward && l)
+      layer.weight_back = lay_out(call.memory, blocks, copy_block_straight, weight, layer.units, layer.inputs);
+    if (backward && layer.recurrent)
+      layer.loop_back = lay_out(call.memory, blocks, copy_block_straight, loop, layer.units, layer.units);
+  }
+  blocks.run(pool);
+  call.chain = {num_layers, num_steps, static_cast<int>(inputs->dimensions()[0]), call.layers.data(),
+                static_cast<const uint32_t*>(inputs->untyped_data())};
+}
+
+// Shares the samples among workers: always the same for the same batch and pool, so that sums round in the same way.
+template <class Work>
+int share(ffi::ThreadPool& pool, const Chain& chain, Work work) {
+  const int workers = static_cast<int>(std::max<int64_t>(1, std::min<int64_t>(pool.num_threads(), chain.batch)));
+  in_parallel(pool, workers, [&](int k) {
+    work(k, static_cast<int>(static_cast<long>(chain.batch) * k / workers),
+         static_cast<int>(static_cast<long>(chain.batch) * (k + 1) / workers));
+  });
+  return workers;
+}
+
+ffi::Error forward(ffi::ThreadPool pool, int64_t num_steps, ffi::Span<const int64_t> ints, ffi::Span<const float> floats,
+                   ffi::RemainingArgs args, ffi::RemainingRets rets) {
+  Call call;
+  read_chain(call, pool, static_cast<int>(num_steps), ints, floats, args, 5, false);
+  for (int l = 0; l < call.chain.num_layers; ++l) {
+    Trace& trace = call.traces[l];
+    if (call.layers[l].spiking)
+      trace.spikes = result<uint32_t>(rets, 2 * l);
+    else
+      trace.membrane = result<float>(rets, 2 * l);
+    trace.after = result<float>(rets, 2 * l + 1);
+  }
+  share(pool, call.chain, [&](int, int first, int last) {
+    Memory memory;
+    kernels().forward(call.chain, call.traces.data(), first, last, memory.bytes(scratch_bytes(call.chain)));
+  });
+  return ffi::Error::Success();
+}
+
+ffi::Error backward(ffi::ThreadPool pool, int64_t num_steps, ffi::Span<const int64_t> ints,
+                    ffi::Span<const float> floats, ffi::RemainingArgs args, ffi::RemainingRets rets) {
+  Call call;
+  read_chain(call, pool, static_cast<int>(num_steps), ints, floats, args, 8, true);
+  const int num_layers = call.chain.num_layers;
+  std::vector<Gradient> whole(num_layers);
+  for (int l = 0; l < num_layers; ++l) {
+    const int at = 1 + 8 * l;
+    if (call.layers[l].spiking) call.traces[l].spikes = const_cast<uint32_t*>(argument<uint32_t>(args, at + 5));
+    whole[l].output = argument<float>(args, at + 6);
+    whole[l].after = argument<float>(args, at + 7);
+    whole[l].before = result<float>(rets, 4 * l + 3);
+  }
+
+  // Each worker adds to gradients of its own; the first worker's become the sum.
+  std::vector<std::vector<Gradient>> parts(std::max<int64_t>(1, pool.num_threads()), whole);
+  std::mutex mutex;
+  const int workers = share(pool, call.chain, [&](int k, int first, int last) {
+    char* scratch;
+    {
+      std::lock_guard<std::mutex> lock(mutex);
+      scratch = call.memory.bytes(scratch_bytes(call.chain));
+      for (int l = 0; l < num_layers; ++l) {
+        const Layer& layer = call.layers[l];
+        Gradient& part = parts[k][l];
+        part.weight = {call.memory.floats(size_of(layer.inputs, layer.units)), padded(layer.inputs)};
+        part.bias = call.memory.floats(padded(layer.units));
+        if (layer.recurrent)
+          part.loop = {call.memory.floats(size_of(layer.units, layer.units)), padded(layer.units)};
+      }
+    }
+    for (int l = 0; l < num_layers; ++l) {
+      const Layer& layer = call.layers[l];
+      std::memset(parts[k][l].weight.data, 0, 4 * size_of(layer.inputs, layer.units));
+      std::memset(parts[k][l].bias, 0, 4 * padded(layer.units));
+      if (layer.recurrent) std::memset(parts[k][l].loop.data, 0, 4 * size_of(layer.units, layer.units));
+    }
+    kernels().backward(call.chain, call.traces.data(), parts[k].data(), first, last, scratch);
+  });
+
+  Blocks blocks;
+  auto gather = [&](Blocked Gradient::*which, int l, float* out, int rows, int units) {
+    blocks.add(units, [=, &parts](int unit) {
+      const int width = std::min(kBlock, padded(units) - unit);
+      float* sum = (parts[0][l].*which).data + static_cast<long>(unit) * padded(rows);
+      for (int k = 1; k < workers; ++k) {
+        const float* part = (parts[k][l].*which).data + static_cast<long>(unit) * padded(rows);
+        for (long n = 0; n < static_cast<long>(rows) * width; ++n) sum[n] += part[n];
+      }
+      copy_block_back(out, sum, rows, units, unit);
+    });
+  };
+  for (int l = 0; l < num_layers; ++l) {
+    const Layer& layer = call.layers[l];
+    gather(&Gradient::weight, l, result<float>(rets, 4 * l), layer.inputs, layer.units);
+    if (layer.recurrent) gather(&Gradient::loop, l, result<float>(rets, 4 * l + 2), layer.units, layer.units);
+    float* bias = result<float>(rets, 4 * l + 1);
+    for (int n = 0; n < layer.units; ++n) {
+      bias[n] = 0;
+      for (int k = 0; k < workers; ++k) bias[n] += parts[k][l].bias[n];
+    }
+  }
+  blocks.run(pool);
+  return ffi::Error::Success();
+}
+
+}  // namespace
+}  // namespace snnlearn
+
+#define SNNLEARN_PUBLIC extern "C" __attribute__((visibility("default")))
+SNNLEARN_PUBLIC XLA_FFI_Error* snnlearn_forward(XLA_FFI_CallFrame*);
+SNNLEARN_PUBLIC XLA_FFI_Error* snnlearn_backward(XLA_FFI_CallFrame*);
+
+XLA_FFI_DEFINE_HANDLER_SYMBOL(snnlearn_forward, snnlearn::forward,
+                              ffi::Ffi::Bind()
+                                  .Ctx<ffi::ThreadPool>()
+                                  .Attr<int64_t>("num_steps")
+                                  .Attr<ffi::Span<const int64_t>>("ints")
+                                  .Attr<ffi::Span<const float>>("floats")
+                                  .RemainingArgs()
+                                  .RemainingRets());
+
+XLA_FFI_DEFINE_HANDLER_SYMBOL(snnlearn_backward, snnlearn::backward,
+                              ffi::Ffi::Bind()
+                                  .Ctx<ffi::ThreadPool>()
+                                  .Attr<int64_t>("num_steps")
+                                  .Attr<ffi::Span<const int64_t>>("ints")
+                                  .Attr<ffi::Span<const float>>("floats")
+                                  .RemainingArgs()
+                                  .RemainingRets());

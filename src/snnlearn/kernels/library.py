@@ -1,0 +1,60 @@
+"""The compiled library: whether there is one, and whether to use it."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+from collections.abc import Iterator
+from functools import cache
+
+import jax
+
+from snnlearn.kernels.compile import LIBRARY
+
+_switched_off = os.environ.get("SNNLEARN_KERNELS", "").lower() == "plain"
+
+
+def why_plain() -> str | None:
+    """Why networks run as plain JAX, in a clause; None if the compiled kernels may be used.
+
+    The environment variable `SNNLEARN_KERNELS=plain` and `plain()` switch them off.
+    """
+    if _switched_off:
+        return "the compiled kernels are switched off"
+    if jax.default_backend() != "cpu":
+        return f"the compiled kernels are for CPU, not {jax.default_backend()}"
+    return _load()
+
+
+@contextlib.contextmanager
+def plain() -> Iterator[None]:
+    """Within it, whatever is traced runs as plain JAX. What was compiled before stays as it is.
+
+    >>> with plain():
+    ...     why_plain()
+    'the compiled kernels are switched off'
+    """
+    global _switched_off
+    before, _switched_off = _switched_off, True
+    try:
+        yield
+    finally:
+        _switched_off = before
+
+
+@cache
+def _load() -> str | None:
+    if not LIBRARY.exists():
+        return (
+            "the kernels are not compiled (install a C++ compiler, such as g++, then run "
+            "'python -m snnlearn.kernels.compile')"
+        )
+    try:
+        library = ctypes.CDLL(str(LIBRARY))
+        for direction in ("forward", "backward"):
+            handler = jax.ffi.pycapsule(getattr(library, f"snnlearn_{direction}"))
+            jax.ffi.register_ffi_target(f"snnlearn_{direction}", handler, platform="cpu")
+    except Exception as error:  # whatever is wrong with the library, there is a way without it
+        return f"the compiled kernels cannot be loaded ({error}); 'python -m snnlearn.kernels.compile' renews them"
+    return None

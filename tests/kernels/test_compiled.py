@@ -1,0 +1,269 @@
+"""The compiled kernels against the plain network: spikes, states, gradients, and under JAX's transformations."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import partial
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import Phase, assume, given, settings
+from hypothesis import strategies as st
+
+from snnlearn import kernels
+from snnlearn.coding import PackedSpikes, pack_spikes
+from snnlearn.kernels import library
+from snnlearn.losses import CrossEntropy
+from snnlearn.network import Conv2d, Layer, Network, feedforward, unroll, why_not_compiled
+from snnlearn.neurons import (
+    ALIF,
+    LI,
+    LIF,
+    Atan,
+    Boxcar,
+    CubaLIF,
+    FastSigmoid,
+    ForwardEuler,
+    NextStep,
+    NoReset,
+    Refractory,
+    Scaled,
+    Sigmoid,
+    StraightThrough,
+    Subtract,
+    ToValue,
+    Triangle,
+    ZeroOrderHold,
+)
+from snnlearn.rules import BPTT
+
+compiled = pytest.mark.skipif(kernels.why_plain() is not None, reason=str(kernels.why_plain()))
+
+NEURONS = [
+    LIF(tau_mem=8e-3, v_th=0.4, v_leak=0.1, resistance=2.0),
+    CubaLIF(tau_mem=9e-3, tau_syn=4e-3, v_th=0.7, v_leak=-0.05, resistance=1.5, synapse=ZeroOrderHold()),
+    ALIF(tau_mem=8e-3, tau_adapt=30e-3, beta=0.2, v_th=0.3, resistance=2.5, discretisation=ForwardEuler()),
+]
+RESETS = [
+    Subtract(),
+    ToValue(-0.1),
+    ToValue(0.05, block_gradient=False),
+    NoReset(),
+    NextStep(Subtract(block_gradient=False)),
+    NextStep(ToValue(0.1, block_gradient=False)),
+    NextStep(ToValue(-0.1)),
+]
+SURROGATES = [
+    Triangle(0.4, 0.25),
+    Boxcar(0.7, 0.3),
+    FastSigmoid(4.0),
+    Atan(3.0),
+    StraightThrough(),
+    Scaled(Triangle(0.5, 3.0), 0.6),
+]
+
+
+def draw_network(neuron, sizes, recurrent, use_bias, gain, seed):
+    keys = jax.random.split(jax.random.key(seed), 3)
+    network = feedforward(
+        sizes, neuron=neuron, readout=LI(tau_mem=6e-3, v_leak=0.2), recurrent=recurrent, use_bias=use_bias, key=keys[0]
+    )
+    weights, rest = eqx.partition(network, eqx.is_array)
+    leaves, structure = jax.tree.flatten(weights)
+    noise = [
+        0.1 * jax.random.normal(k, w.shape) for k, w in zip(jax.random.split(keys[1], len(leaves)), leaves, strict=True)
+    ]
+    return eqx.combine(jax.tree.unflatten(structure, [gain * w + n for w, n in zip(leaves, noise, strict=True)]), rest)
+
+
+def draw_spikes(batch, num_steps, size, density, seed):
+    return jax.random.bernoulli(jax.random.key(seed), density, (batch, num_steps, size)).astype(jnp.float32)
+
+
+def shifted(network, by):
+    """The network with all thresholds shifted, the reset as before."""
+    hidden = [dataclasses.replace(layer, neuron=_shift(layer.neuron, by)) for layer in network.layers[:-1]]
+    return Network((*hidden, network.layers[-1]))
+
+
+def _shift(neuron, by):
+    return dataclasses.replace(neuron, v_th=neuron.v_th + by)
+
+
+@eqx.filter_jit
+def outputs(network, xs):
+    activity, states = jax.vmap(lambda xs: unroll(network, xs))(xs)
+    return activity.outputs, states
+
+
+@eqx.filter_jit
+@partial(eqx.filter_value_and_grad, has_aux=True)
+def scored(network, pieces, weights):
+    """A number that depends on every output and every state, by way of the state between two pieces; all of these."""
+
+    def one(first, second):
+        activity, state = unroll(network, first)
+        later, state = unroll(network, second, state)
+        both = [jnp.concatenate(o) for o in zip(activity.outputs, later.outputs, strict=True)]
+        parts = [jnp.sum(w * jnp.sin(o + 1)) for w, o in zip(weights, both, strict=True)]
+        value = sum(parts, start=jnp.zeros(())) + sum(jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(state))
+        return value, (both, state)
+
+    values, results = jax.vmap(one)(*pieces)
+    return jnp.mean(values), results
+
+
+def close(actual, expected, relative=1e-4):
+    actual, expected = jax.tree.leaves(actual), jax.tree.leaves(expected)
+    assert len(actual) == len(expected)
+    for a, e in zip(actual, expected, strict=True):
+        np.testing.assert_allclose(a, e, rtol=0, atol=relative * float(jnp.max(jnp.abs(e))) + 1e-6)
+
+
+@compiled
+@settings(max_examples=6, deadline=None, phases=(Phase.explicit, Phase.generate))
+@given(
+    neuron=st.sampled_from(NEURONS),
+    reset=st.sampled_from(RESETS),
+    surrogate=st.sampled_from(SURROGATES),
+    hidden=st.lists(st.integers(1, 150), min_size=0, max_size=2),
+    inputs=st.integers(1, 90),
+    classes=st.integers(1, 20),
+    recurrent=st.booleans(),
+    use_bias=st.booleans(),
+    num_steps=st.integers(2, 70),
+    batch=st.integers(1, 12),
+    density=st.sampled_from([0.01, 0.1, 0.3, 0.9]),
+    gain=st.floats(0.5, 4.0),
+    seed=st.integers(0, 99),
+    data=st.data(),
+)
+def test_equal_to_the_plain_network(
+    neuron, reset, surrogate, hidden, inputs, classes, recurrent, use_bias, num_steps, batch, density, gain, seed, data
+):
+    neuron = dataclasses.replace(neuron, reset=reset, surrogate=surrogate)
+    network = draw_network(neuron, (inputs, *hidden, classes), recurrent, use_bias, gain, seed)
+    assert why_not_compiled(network.layers) is None
+    xs = draw_spikes(batch, num_steps, inputs, density, seed)
+    cut = data.draw(st.integers(1, num_steps - 1), "cut")
+    weights = [
+        jax.random.normal(jax.random.key(n), (num_steps, layer.shape[0])) for n, layer in enumerate(network.layers)
+    ]
+    pieces = xs[:, :cut], xs[:, cut:]
+    (value, (expected, states)), gradient = scored(network, pieces, weights)
+    packed = tuple(jax.vmap(pack_spikes)(piece) for piece in pieces)
+    (other_value, (actual, after)), other_gradient = scored(network, packed, weights)
+    if any(bool(jnp.any(a != e)) for a, e in zip(actual[:-1], expected[:-1], strict=True)):
+        for by in (-1e-5, 1e-5):  # where a membrane is as near to its threshold as this, rounding decides
+            others, _ = outputs(shifted(network, by), xs)
+            assume(all(bool(jnp.all(a == b)) for a, b in zip(others[:-1], expected[:-1], strict=True)))
+    for a, e in zip(actual[:-1], expected[:-1], strict=True):
+        np.testing.assert_array_equal(a, e)
+    close((other_value, actual[-1], after, other_gradient), (value, expected[-1], states, gradient))
+
+
+@pytest.fixture(scope="module")
+def case():
+    neuron = LIF(tau_mem=8e-3, v_th=0.4, surrogate=Triangle(0.5, 0.4), reset=ToValue(block_gradient=False))
+    network = draw_network(neuron, (20, 40, 24, 5), True, True, 6.0, 0)
+    xs = draw_spikes(6, 40, 20, 0.2, 1)
+    spikes = outputs(network, xs)[0][:-1]
+    assert all(0.02 < float(jnp.mean(s)) < 0.5 for s in spikes)
+    return network, xs, jax.vmap(pack_spikes)(xs), jnp.arange(6) % 5
+
+
+def bptt(network, xs, ys):
+    return BPTT()(network, CrossEntropy(), xs, ys, key=jax.random.key(0))
+
+
+@compiled
+def test_a_rule_gets_the_same_gradient(case):
+    network, xs, words, ys = case
+    expected = eqx.filter_jit(bptt)(network, xs, ys)
+    close(eqx.filter_jit(bptt)(network, words, ys), expected)
+    assert float(jnp.max(jnp.abs(expected[1].layers[0].recurrent.weight))) > 1e-4
+    with kernels.plain():
+        close(eqx.filter_jit(lambda *case: bptt(*case))(network, words, ys), expected)
+
+
+@compiled
+def test_one_call_for_a_batch(case):
+    network, _, words, ys = case
+    program = str(eqx.filter_make_jaxpr(bptt)(network, words, ys)[0])
+    assert program.count("snnlearn_backward[") == 1 and "scan" not in program
+
+
+@compiled
+def test_forward_mode(case):
+    network, xs, words, _ = case
+    weights, rest = eqx.partition(network, eqx.is_array)
+
+    def run(xs):
+        @jax.jit
+        def derivative(weights, direction):
+            return jax.jvp(lambda w: jax.vmap(lambda x: eqx.combine(w, rest)(x)[0])(xs), (weights,), (direction,))
+
+        return derivative(weights, jax.tree.map(jnp.cos, weights))
+
+    close(run(words), run(xs))
+
+
+@compiled
+def test_several_networks_and_gradients_of_single_samples(case):
+    network, xs, words, ys = case
+    weights, rest = eqx.partition(network, eqx.is_array)
+    several = jax.tree.map(lambda w: jnp.stack([w, 1.1 * w]), weights)
+
+    def loss(weights, xs, y):
+        return CrossEntropy()(unroll(eqx.combine(weights, rest), xs)[0].outputs, y)
+
+    samples = jax.vmap(jax.grad(loss), in_axes=(None, 0, 0))
+    close(jax.jit(samples)(weights, words, ys), jax.jit(samples)(weights, xs, ys))
+    networks = jax.vmap(samples, in_axes=(0, None, None))
+    close(jax.jit(networks)(several, words, ys), jax.jit(networks)(several, xs, ys))
+
+
+@compiled
+def test_the_same_bits_every_time(case):
+    network, _, words, ys = case
+    step = eqx.filter_jit(bptt)
+    first, second = step(network, words, ys), step(network, words, ys)
+    jax.tree.map(np.testing.assert_array_equal, first, second)
+
+
+def test_what_is_not_compiled_says_why(case, monkeypatch):
+    network, xs, words, _ = case
+    with kernels.plain():
+        assert "switched off" in why_not_compiled(network.layers)
+    monkeypatch.setattr(library, "LIBRARY", library.LIBRARY.with_name("absent"))
+    library._load.cache_clear()
+    try:
+        assert "install a C++ compiler" in why_not_compiled(network.layers)
+        np.testing.assert_array_equal(network(jax.tree.map(lambda w: w[0], words))[0], network(xs[0])[0])
+    finally:
+        library._load.cache_clear()
+
+
+@compiled
+@pytest.mark.parametrize(
+    ("layer", "reason"),
+    [
+        (lambda dense: Layer(dense, LIF(refractory=Refractory())), "layer 1 has a refractory period"),
+        (lambda dense: Layer(dense, LIF(surrogate=Sigmoid())), "layer 1 has the surrogate Sigmoid"),
+        (lambda dense: Layer(dense, LIF(tau_mem=jnp.full(5, 20e-3))), "layer 1 has trained neuron parameters"),
+        (lambda dense: Layer(Conv2d((1, 6, 6), 2, 3, key=jax.random.key(0)), LIF()), "layer 1 has Conv2d synapses"),
+    ],
+)
+def test_layers_that_the_kernels_do_not_know(layer, reason, case):
+    assert reason in why_not_compiled((layer(case[0].layers[-1].synapses),))
+
+
+def test_packing_is_undone_by_unpacking():
+    spikes = draw_spikes(1, 75, 7, 0.4, 3)[0]
+    packed = pack_spikes(spikes)
+    assert packed.words.shape == (3, 7) and isinstance(packed, PackedSpikes)
+    assert int(packed.words[2, 4]) == sum(int(s) << n for n, s in enumerate(spikes[64:, 4]))
+    np.testing.assert_array_equal(packed.unpack(), spikes)
