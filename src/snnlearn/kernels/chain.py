@@ -2,8 +2,8 @@
 
 Three primitives: `forward`, its derivative `tangent`, which is linear, and `backward`, the transpose of that. Each
 works on a batch, and `vmap` makes the batch larger, so that a network that is written for one sample reaches the kernel
-with all of them and gets the sum of their weight gradients. Only spikes are kept between forward and backward, a bit for
-each neuron and step: membranes are computed again.
+with all of them and gets the sum of their weight gradients. Only spikes are kept between forward and backward, a bit
+for each neuron and step: membranes are computed again.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import ShapedArray
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 from jaxtyping import Array, Float, UInt32
@@ -296,7 +297,7 @@ def _primitive(name: str, function, shapes) -> Primitive:
     primitive.multiple_results = True
     primitive.def_impl(jax.jit(function, static_argnames=("forms", "num_steps")))
     primitive.def_abstract_eval(
-        lambda *args, forms, num_steps: [jax.core.ShapedArray(a.shape, a.dtype) for a in shapes(args, forms, num_steps)]
+        lambda *args, forms, num_steps: [ShapedArray(a.shape, a.dtype) for a in shapes(args, forms, num_steps)]
     )
     mlir.register_lowering(primitive, mlir.lower_fun(function, multiple_results=True))
     return primitive

@@ -7,10 +7,12 @@ import ctypes
 import os
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 
 import jax
 
-from snnlearn.kernels.compile import LIBRARY
+LIBRARY = Path(__file__).with_name("libsnnlearn.so")
+"""Where `compile` puts it; not imported from there, so that `python -m` finds that module untouched."""
 
 _switched_off = os.environ.get("SNNLEARN_KERNELS", "").lower() == "plain"
 
