@@ -1,4 +1,4 @@
-"""Time one training step of snnlearn beside other libraries: `python benchmarks/step.py`.
+"""Time one training step, or a forward pass, of snnlearn beside other libraries: `python benchmarks/step.py`.
 
 Every contender lives in a process of its own and is asked in turn for a few steps, over and over, so that a machine
 that is slower for a while is so for all.
@@ -17,7 +17,7 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-from task import BATCH, CLASSES, HIDDEN_DENSITY, INPUT_DENSITY, INPUTS, STEPS, TASKS
+from task import TASKS
 
 HERE = Path(__file__).resolve().parent
 SUBJECT, FLOOR = "snnlearn", "matrix products"
@@ -138,9 +138,9 @@ def table(results: dict[str, dict], subject: str) -> str:
         version = next(iter(r["versions"].values()))
         densities = ", ".join(f"{100 * d:.1f} %" for d in r["densities"]) or "–"
         lines.append(
-            f"| {name} {version} | {r['median_ms']:.0f} | {r['min_ms']:.0f} – {r['max_ms']:.0f} "
+            f"| {name} {version} | {r['median_ms']:.3g} | {r['min_ms']:.3g} – {r['max_ms']:.3g} "
             f"| {r['ratio']:.2f} ({min(r['ratios']):.2f} – {max(r['ratios']):.2f}) "
-            f"| {r['processor_ms']:.0f} | {r['processor_ratio']:.2f} "
+            f"| {r['processor_ms']:.3g} | {r['processor_ratio']:.2f} "
             f"| {r['training_mb']:.0f} | {r['peak_mb']:.0f} | {densities} |"
         )
     return "\n".join(lines)
@@ -161,7 +161,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=5, help="training steps in a turn")
     parser.add_argument("--threads", type=int, default=2, help="processors that each contender may use")
     parser.add_argument("--only", nargs="+", choices=list(MODULES), default=list(MODULES), help="contenders")
-    parser.add_argument("--tasks", nargs="+", choices=list(TASKS), default=list(TASKS))
+    parser.add_argument("--tasks", nargs="+", choices=list(TASKS), default=["feedforward", "recurrent"])
     parser.add_argument(
         "--peers-python",
         type=Path,
@@ -178,13 +178,10 @@ def main() -> None:
     peers_python: Path = options.peers_python
     pythons = dict.fromkeys(names, peers_python) | {SUBJECT: Path(sys.executable)}
 
-    print(
-        f"{INPUTS} inputs at {100 * INPUT_DENSITY:.0f} %, T = {STEPS}, batch {BATCH}, Adam, {options.threads} threads"
-    )
     load_before, results = os.getloadavg(), {}
     for task, shape in TASKS.items():
         if task in options.tasks:
-            print(f"\n{task}: {INPUTS}-{'-'.join(map(str, shape.hidden))}-{CLASSES}")
+            print(f"\n{task}: {shape}, {options.threads} threads")
             results[task] = compare(task, names, pythons, options)
             print(table(results[task], names[0]))
     if options.out:
@@ -196,7 +193,7 @@ def main() -> None:
             "threads": options.threads,
             "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
             "load": [load_before, os.getloadavg()],
-            "hidden_density": HIDDEN_DENSITY,
+            "what": {name: str(TASKS[name]) for name in results},
             "tasks": results,
         }
         options.out.write_text(json.dumps(document, indent=1) + "\n")

@@ -1,4 +1,4 @@
-"""The training step that every contender does: its data, its network, and its initial weights. NumPy only."""
+"""What every contender does: its data, its network, and its initial weights. NumPy only."""
 
 from __future__ import annotations
 
@@ -8,26 +8,44 @@ from itertools import pairwise
 
 import numpy as np
 
-BATCH, STEPS, INPUTS, CLASSES = 128, 100, 700, 20
-INPUT_DENSITY = 0.02
-HIDDEN_DENSITY = 0.1
-"""Share of hidden units that spike in a step; weights are scaled so that every contender has it."""
 DECAY_STEPS = 20.0
 """Membrane time constant in time steps, of hidden units and readout."""
 LEARNING_RATE = 1e-3
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Task:
-    """A network of leaky integrate-and-fire layers and a leaky-integrator readout.
+    """A network of leaky integrate-and-fire layers and a leaky-integrator readout, and what goes into it.
 
     Args:
         hidden: units of each hidden layer.
         recurrent: whether each hidden layer is also connected to itself.
+        hidden_density: share of hidden units that spike in a step; weights are scaled so that every contender has it.
+        inputs: how many.
+        classes: how many outputs.
+        num_steps: time steps of a sample.
+        batch_size: samples at once.
+        input_density: share of inputs that spike in a step.
+        training: whether a step is one of training, or else a forward pass alone.
     """
 
     hidden: tuple[int, ...]
-    recurrent: bool
+    recurrent: bool = False
+    hidden_density: float = 0.1
+    inputs: int = 700
+    classes: int = 20
+    num_steps: int = 100
+    batch_size: int = 128
+    input_density: float = 0.02
+    training: bool = True
+
+    def __str__(self) -> str:
+        sizes = "-".join(map(str, (self.inputs, *self.hidden, self.classes)))
+        return (
+            f"{sizes}, {100 * self.input_density:g} % of the inputs and {100 * self.hidden_density:g} % of the hidden "
+            f"units spike in a step, T = {self.num_steps}, batch {self.batch_size}, "
+            f"{'training with Adam' if self.training else 'forward only'}"
+        )
 
     def weights(self) -> list[list[np.ndarray]]:
         """Of each layer `[in, out]` and, where it is recurrent, `[out, out]`: normal, variance 1 / fan-in."""
@@ -36,19 +54,24 @@ class Task:
         def draw(fan_in: int, out: int) -> np.ndarray:
             return (rng.standard_normal((fan_in, out)) / math.sqrt(fan_in)).astype(np.float32)
 
-        sizes = (INPUTS, *self.hidden)
+        sizes = (self.inputs, *self.hidden)
         hidden = [[draw(a, b), draw(b, b)] if self.recurrent else [draw(a, b)] for a, b in pairwise(sizes)]
-        return [*hidden, [draw(sizes[-1], CLASSES)]]
+        return [*hidden, [draw(sizes[-1], self.classes)]]
+
+    def batch(self) -> tuple[np.ndarray, np.ndarray]:
+        """Random spikes `[B, T, inputs]`, float32, and labels `[B]`."""
+        rng = np.random.default_rng(0)
+        x = (rng.random((self.batch_size, self.num_steps, self.inputs)) < self.input_density).astype(np.float32)
+        return x, rng.integers(0, self.classes, self.batch_size)
 
 
 TASKS = {
-    "feedforward": Task(hidden=(256, 256), recurrent=False),
+    "feedforward": Task(hidden=(256, 256)),
     "recurrent": Task(hidden=(256,), recurrent=True),
+    "wide": Task(hidden=(1024, 1024)),
+    "wide-sparse": Task(hidden=(1024, 1024), hidden_density=0.05),
+    "long": Task(hidden=(256, 256), num_steps=1000),
+    "single": Task(
+        hidden=(256,), inputs=784, classes=10, num_steps=25, batch_size=1, input_density=0.1, training=False
+    ),
 }
-
-
-def batch() -> tuple[np.ndarray, np.ndarray]:
-    """Random spikes `[BATCH, STEPS, INPUTS]`, float32, and labels `[BATCH]`."""
-    rng = np.random.default_rng(0)
-    x = (rng.random((BATCH, STEPS, INPUTS)) < INPUT_DENSITY).astype(np.float32)
-    return x, rng.integers(0, CLASSES, BATCH)

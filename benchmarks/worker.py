@@ -11,10 +11,11 @@ import os
 import resource
 import sys
 import time
+from collections.abc import Callable
 from importlib.metadata import version
 
 from contenders import Contender
-from task import HIDDEN_DENSITY, TASKS, batch
+from task import TASKS, Task
 
 
 def resident_mb() -> float:
@@ -28,7 +29,7 @@ def peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
 
 
-def calibrate(contender: Contender, layers: int) -> None:
+def calibrate(contender: Contender, task: Task, layers: int) -> None:
     """Scale each hidden layer's weights, first to last, by bisection, until it spikes as densely as asked for."""
     for layer in range(layers):
         low, high, gain = -5.0, 11.0, 0.0
@@ -36,20 +37,20 @@ def calibrate(contender: Contender, layers: int) -> None:
             middle = (low + high) / 2
             contender.scale(layer, 2.0 ** (middle - gain))
             gain = middle
-            if contender.densities()[layer] > HIDDEN_DENSITY:
+            if contender.densities()[layer] > task.hidden_density:
                 high = middle
             else:
                 low = middle
 
 
-def timed(contender: Contender) -> tuple[float, float]:
-    """Seconds of one training step: of the clock, and of all processors together."""
+def timed(step: Callable[[], object]) -> tuple[float, float]:
+    """Seconds of one step: of the clock, and of all processors together."""
     clock, processors = time.perf_counter(), time.process_time()
-    contender.step()
+    step()
     return time.perf_counter() - clock, time.process_time() - processors
 
 
-def main(module: str, task: str, threads: str) -> None:
+def main(module: str, task_name: str, threads: str) -> None:
     """Set up, then train when asked to."""
     # XLA takes as many threads as there are processors; PyTorch obeys OMP_NUM_THREADS.
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: int(threads)])
@@ -62,14 +63,16 @@ def main(module: str, task: str, threads: str) -> None:
         print(json.dumps(values), file=answers, flush=True)
 
     contender_module = importlib.import_module(f"contenders.{module}")
-    contender = contender_module.build(TASKS[task], *batch())
+    task = TASKS[task_name]
+    contender = contender_module.build(task, *task.batch())
+    step = contender.step if task.training else contender.infer
     idle = resident_mb()
     layers = len(contender.densities())
-    calibrate(contender, layers)
+    calibrate(contender, task, layers)
     densities = contender.densities()
-    first, _ = timed(contender)
+    first, _ = timed(step)
     for _ in range(2):
-        contender.step()
+        step()
     answer(
         versions={package: version(package) for package in contender_module.PACKAGES},
         densities=densities,
@@ -77,10 +80,10 @@ def main(module: str, task: str, threads: str) -> None:
     )
     for line in sys.stdin:
         answer(
-            seconds=[timed(contender) for _ in range(int(line))],
+            seconds=[timed(step) for _ in range(int(line))],
             idle_mb=idle,
             peak_mb=peak_mb(),
-            loss=contender.step(),
+            loss=contender.step() if task.training else None,
         )
 
 

@@ -22,3 +22,7 @@ class Contender(Protocol):
     def step(self) -> float:
         """One training step, finished when it returns: the loss before the update."""
         ...
+
+    def infer(self) -> object:
+        """One forward pass without gradients, finished when it returns: the readout."""
+        ...

@@ -13,7 +13,7 @@ from snnlearn.losses import CrossEntropy
 from snnlearn.network import Dense, Network, feedforward, unroll
 from snnlearn.neurons import LI, LIF
 from snnlearn.rules import BPTT
-from task import CLASSES, DECAY_STEPS, INPUTS, LEARNING_RATE, Task
+from task import DECAY_STEPS, LEARNING_RATE, Task
 
 PACKAGES = ("snnlearn", "jax", "equinox", "optax")
 
@@ -35,7 +35,7 @@ class SnnlearnStep:
     def __init__(self, task: Task, x: np.ndarray, y: np.ndarray):
         dt = 1e-3
         self.network = feedforward(
-            (INPUTS, *task.hidden, CLASSES),
+            (task.inputs, *task.hidden, task.classes),
             neuron=LIF(tau_mem=DECAY_STEPS * dt, dt=dt),
             readout=LI(tau_mem=DECAY_STEPS * dt, dt=dt),
             recurrent=task.recurrent,
@@ -59,6 +59,7 @@ class SnnlearnStep:
             return eqx.apply_updates(network, updates), optimizer_state, loss  # pyright: ignore
 
         self._densities, self._step = densities, step
+        self._infer = eqx.filter_jit(lambda network, x: jax.vmap(lambda xs: network(xs)[0])(x))
 
     def _set(self, layer: int, values: list[jax.Array]) -> None:
         self.network = eqx.tree_at(lambda network: weights(network, layer), self.network, values)
@@ -77,3 +78,7 @@ class SnnlearnStep:
             self._step(self.network, self.optimizer_state, self.x, self.y)
         )
         return float(loss)
+
+    def infer(self) -> jax.Array:
+        """See the protocol."""
+        return jax.block_until_ready(self._infer(self.network, self.x))

@@ -10,7 +10,7 @@ import spyx
 import spyx.optimize
 from flax import nnx
 
-from task import CLASSES, DECAY_STEPS, LEARNING_RATE, Task
+from task import DECAY_STEPS, LEARNING_RATE, Task
 
 PACKAGES = ("spyx", "jax", "flax", "optax")
 
@@ -28,7 +28,7 @@ class SpyxStep:
         neuron = spyx.nn.RLIF if task.recurrent else spyx.nn.LIF
         decay = float(np.exp(-1 / DECAY_STEPS))
         layers = []
-        for units, (w, *recurrent) in zip((*task.hidden, CLASSES), task.weights(), strict=True):
+        for units, (w, *recurrent) in zip((*task.hidden, task.classes), task.weights(), strict=True):
             linear = nnx.Linear(*w.shape, use_bias=False, rngs=rngs)
             linear.kernel[...] = jnp.asarray(w)
             readout = len(layers) == 2 * len(task.hidden)
@@ -52,6 +52,7 @@ class SpyxStep:
             ]
 
         self._step, self._densities = spyx.optimize.make_train_step(loss), densities
+        self._infer = nnx.jit(lambda model, x: spyx.nn.run(model, x)[0])
 
     def densities(self) -> list[float]:
         """See the protocol."""
@@ -69,3 +70,7 @@ class SpyxStep:
         loss = self._step(self.model, self.optimizer, self.x, self.y)
         jax.block_until_ready(nnx.state(self.model))
         return float(loss)
+
+    def infer(self) -> jax.Array:
+        """See the protocol."""
+        return jax.block_until_ready(self._infer(self.model, self.x))

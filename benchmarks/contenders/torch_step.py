@@ -46,6 +46,11 @@ class TorchStep:
         self.optimizer.step()
         return loss.item()
 
+    @torch.inference_mode()
+    def infer(self) -> torch.Tensor:
+        """See the protocol."""
+        return self.network(self.x)[1]
+
 
 def linear(weight: np.ndarray) -> torch.nn.Linear:
     """A linear layer without bias from weights `[in, out]`."""
