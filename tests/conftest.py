@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import jax
 import pytest
 
@@ -16,3 +18,15 @@ def x64():
     """Double precision, for derivatives and closed forms."""
     with jax.enable_x64(True):
         yield
+
+
+@pytest.fixture(autouse=True, scope="module")
+def few_programs():
+    """Forget compiled programs before there are too many: Linux maps at most 65,530 pieces of memory for a process.
+
+    Each program takes several, and XLA crashes when it gets no more.
+    """
+    yield
+    maps = Path("/proc/self/maps")
+    if maps.exists() and maps.read_bytes().count(b"\n") > 20_000:
+        jax.clear_caches()
