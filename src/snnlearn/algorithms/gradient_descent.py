@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
 from snnlearn._errors import SnnlearnError
 from snnlearn.algorithms.base import AbstractAlgorithm
+from snnlearn.algorithms.devices import ONE_DEVICE, Devices
 from snnlearn.coding import AbstractEncoder
 from snnlearn.data import Dataset, Sample
 from snnlearn.hypothesis import Hypothesis, encode, network_input, why_plain
@@ -76,6 +77,7 @@ class GradientDescent(AbstractAlgorithm):
         batch_size: samples of one gradient, from 1 to the size of the training sample.
         steps_per_update: time steps after which the weights change, *during* the sequence, by an online rule's gradient
             of these steps, ≥ 1; None to change them after the whole sequence.
+        devices: which of them share each batch; their number must divide `batch_size`.
 
     Raises:
         SnnlearnError: for a value outside its range, or a loss that does not decide.
@@ -88,11 +90,17 @@ class GradientDescent(AbstractAlgorithm):
     epochs: int = 30
     batch_size: int = 64
     steps_per_update: int | None = None
+    devices: Devices = ONE_DEVICE
 
     def __check_init__(self):
         for name in ("epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise SnnlearnError(f"GradientDescent: {name} is {getattr(self, name)}; give at least 1")
+        if self.batch_size % self.devices.count:
+            raise SnnlearnError(
+                f"GradientDescent: {self.devices.count} devices cannot share a batch_size of {self.batch_size} "
+                f"equally; give a multiple of {self.devices.count}"
+            )
         if self.steps_per_update is not None:
             if self.steps_per_update < 1:
                 raise SnnlearnError(f"GradientDescent: steps_per_update is {self.steps_per_update}; give at least 1")
@@ -127,8 +135,9 @@ class GradientDescent(AbstractAlgorithm):
             SnnlearnError: if encoder, network and data do not fit.
         """
         _check_fit(self, encoder, network, data)
+        self.devices.check_equal((data.train, data.validation), f"the data, {data.name},")
         probe = jnp.asarray(data.train.x[: min(256, len(data.train.x))])
-        return _start(self, encoder, network, probe, keys)
+        return self.devices.agreed(_start(self, encoder, network, probe, keys))
 
     def epoch(self, encoder: AbstractEncoder, training: Training, data: Dataset) -> tuple[Training, Metrics]:
         """Train for one epoch.
@@ -141,7 +150,8 @@ class GradientDescent(AbstractAlgorithm):
         Returns:
             the training after the epoch, and how it went.
         """
-        return _epoch(self, encoder, training, on_device(data.train), on_device(data.validation))
+        samples = on_device(data.train), on_device(data.validation)
+        return self.devices.get(_epoch(*self.devices.put((self, encoder, training, *samples))))
 
     def why_plain(self, encoder: AbstractEncoder, network: Network) -> str | None:
         """Why training runs as plain JAX, in a clause; None if the event-driven kernels do the work.
@@ -216,7 +226,12 @@ def _start(
 def _epoch(
     algorithm: GradientDescent, encoder: AbstractEncoder, training: Training, train: Sample, validation: Sample
 ) -> tuple[Training, Metrics]:
-    return _side_by_side(lambda one: _one_epoch(algorithm, encoder, one, train, validation), training)
+    def each(algorithm, encoder, training, train, validation):
+        after = _side_by_side(lambda one: _one_epoch(algorithm, encoder, one, train, validation), training)
+        return eqx.filter(after, eqx.is_array)
+
+    after, metrics = algorithm.devices.run(each, algorithm, encoder, training, train, validation)
+    return eqx.combine(after, training), metrics
 
 
 def _side_by_side(function: Callable, tree):
@@ -234,9 +249,11 @@ def _one_epoch(
     num_batches = len(train.y) // algorithm.batch_size
     order = jax.random.permutation(order_key, len(train.y))[: num_batches * algorithm.batch_size]
     parameters, constants = eqx.partition(training.network, eqx.is_inexact_array)
+    devices = algorithm.devices
 
     def descend(carry, gradient):
         parameters, optimizer_state = carry
+        gradient = devices.mean(gradient)
         with jax.numpy_dtype_promotion("standard"):  # Optax counts on it, whatever the caller has set
             updates, optimizer_state = algorithm.optimizer.update(gradient, optimizer_state, parameters)  # pyright: ignore
         return eqx.apply_updates(parameters, updates), optimizer_state
@@ -245,21 +262,23 @@ def _one_epoch(
         index, key = batch
         encoder_key, rule_key = jax.random.split(key)
         network = eqx.combine(carry[0], constants)
+        (index, keys), _ = devices.share((index, jax.random.split(encoder_key, algorithm.batch_size)))
+        x, y = train.x[index], train.y[index]
         if algorithm.why_plain(encoder, network) is None:
-            keys = jax.random.split(encoder_key, algorithm.batch_size)
-            inputs = jax.vmap(lambda x, key: network_input(encoder, network, x, key=key))(train.x[index], keys)
+            inputs = jax.vmap(lambda x, key: network_input(encoder, network, x, key=key))(x, keys)
         else:
-            inputs = encode(encoder, train.x[index], key=encoder_key)  # pyright: ignore[reportArgumentType]
+            inputs = jax.vmap(lambda x, key: encoder(x, key=key))(x, keys)
+        key = devices.own(rule_key)
         if algorithm.steps_per_update is not None:
-            return _update_online(algorithm, carry, constants, descend, inputs, train.y[index], rule_key)  # pyright: ignore
-        loss, gradient = algorithm.rule(network, algorithm.loss, inputs, train.y[index], key=rule_key)  # pyright: ignore
+            return _update_online(algorithm, carry, constants, descend, inputs, y, key)  # pyright: ignore
+        loss, gradient = algorithm.rule(network, algorithm.loss, inputs, y, key=key)  # pyright: ignore
         return descend(carry, gradient), loss
 
     batches = order.reshape(num_batches, algorithm.batch_size), jax.random.split(batches_key, num_batches)
     (parameters, optimizer_state), losses = jax.lax.scan(update, (parameters, training.optimizer_state), batches)
     network = eqx.combine(parameters, constants)
 
-    loss, errors = evaluate(algorithm.loss, encoder, network, validation, key=validation_key)
+    loss, errors = evaluate(algorithm.loss, encoder, network, validation, devices=devices, key=validation_key)
     epoch = training.epoch + 1
     better = (errors < training.best_errors) | ((errors == training.best_errors) & (loss < training.best_loss))
     best = jax.tree.map(
@@ -275,7 +294,7 @@ def _one_epoch(
         best_loss=jnp.where(better, loss, training.best_loss),
         best_epoch=jnp.where(better, epoch, training.best_epoch),
     )
-    return after, Metrics(jnp.mean(losses), loss, errors / len(validation.y))
+    return after, Metrics(devices.mean(jnp.mean(losses)), loss, errors / len(validation.y))
 
 
 def _update_online(
@@ -319,6 +338,7 @@ def evaluate(
     sample: Sample,
     *,
     batch_size: int = 256,
+    devices: Devices = ONE_DEVICE,
     key: PRNGKeyArray,
 ) -> tuple[Float[Array, ""], Int[Array, ""]]:
     """The mean loss on a sample and the number of wrong decisions.
@@ -329,6 +349,7 @@ def evaluate(
         network: the network.
         sample: the sample.
         batch_size: how many are computed at once.
+        devices: which share the sample; of more than one, those that run this.
         key: random key of the encoder.
     """
     assert loss.decoder is not None
@@ -339,6 +360,7 @@ def evaluate(
         outputs = unroll(network, network_input(encoder, network, x, key=key))[0].outputs
         return loss(outputs, y), jnp.argmax(decoder(outputs[-1])) != y
 
-    keys = jax.random.split(key, len(sample.y))
-    losses, wrong = jax.lax.map(one, (sample.x, sample.y, keys), batch_size=min(batch_size, len(sample.y)))
-    return jnp.mean(losses), jnp.sum(wrong)
+    size = len(sample.y)
+    share, counts = devices.share((sample.x, sample.y, jax.random.split(key, size)))
+    losses, wrong = jax.lax.map(one, share, batch_size=min(batch_size, len(counts)))
+    return devices.total((jnp.sum(jnp.where(counts, losses, 0.0)) / size, jnp.sum(wrong & counts, dtype=jnp.int32)))

@@ -19,10 +19,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         the exit status: 0, 2 for input that cannot be used, 130 after ctrl-C, 141 if nobody reads the output.
     """
+    status = _status(list(sys.argv[1:] if arguments is None else arguments))
+    if status and "jax" in sys.modules and sys.modules["jax"].distributed.is_initialized():
+        # An orderly exit would wait for the other processes, which wait for this one.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    return status
+
+
+def _status(arguments: list[str]) -> int:
     from snnlearn._errors import SnnlearnError
 
     try:
-        return _run(list(sys.argv[1:] if arguments is None else arguments))
+        return _run(arguments)
     except BrokenPipeError:
         # What is still in the buffer has nowhere to go either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -112,8 +122,8 @@ def _run(arguments: list[str]) -> int:
         case Train(resume=None):
             return commands.train(command)
         case Train(resume=run) if run is not None:
-            _check_alone(arguments)
-            return commands.resume(run)
+            _check_alone(arguments, "--distributed")
+            return commands.resume(run, distributed=command.distributed)
         case Evaluate():
             return commands.evaluate(command)
         case Predict():
@@ -123,9 +133,9 @@ def _run(arguments: list[str]) -> int:
     raise AssertionError(command)
 
 
-def _check_alone(arguments: list[str]) -> None:
-    """Refuse options beside `--resume`."""
+def _check_alone(arguments: list[str], *allowed: str) -> None:
+    """Refuse options beside `--resume`, but for some."""
     from snnlearn._errors import SnnlearnError
 
-    if others := [a for a in arguments if a.startswith("--") and not a.startswith("--resume")]:
+    if others := [a for a in arguments if a.startswith("--") and not a.startswith(("--resume", *allowed))]:
         raise SnnlearnError(f"--resume takes all options from the run; drop {' '.join(others)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shlex
@@ -18,12 +19,14 @@ from rich.table import Table
 
 from snnlearn import report, risk
 from snnlearn._errors import SnnlearnError
-from snnlearn.algorithms import GradientDescent, Training
+from snnlearn.algorithms import Devices, GradientDescent, Training
+from snnlearn.algorithms.devices import ONE_DEVICE
 from snnlearn.algorithms.gradient_descent import seed
 from snnlearn.cli import build
 from snnlearn.cli.config import as_table
 from snnlearn.cli.encode import encode as encode_one_input
 from snnlearn.cli.options import Encode, Evaluate, Predict, Train
+from snnlearn.cli.processes import join, leads
 from snnlearn.cli.run_folder import RunFolder, new_folder
 from snnlearn.coding import AbstractEncoder, Rescaled, Spikes
 from snnlearn.data import Dataset, read_values
@@ -50,33 +53,41 @@ def train(options: Train) -> int:
     """Train from the start."""
     # All that can be wrong with the options shows before the folder is made.
     options.check()
-    path = new_folder(options.out, options.data)
-    task, encoder, algorithm, training = prepare(options)
-    return _finish(RunFolder.create(path, options), options, task, encoder, algorithm, training)
+    devices = join() if options.distributed else ONE_DEVICE
+    path = new_folder(options.out, options.data) if leads() else None
+    task, encoder, algorithm, training = prepare(options, devices)
+    folder = RunFolder.create(path, options) if path is not None else None
+    return _finish(folder, options, task, encoder, algorithm, training)
 
 
-def resume(path: Path) -> int:
+def resume(path: Path, *, distributed: bool) -> int:
     """Go on with a run."""
     folder = RunFolder.open(path)
     options = folder.options()
     options.check()
-    task, encoder, algorithm, fresh = prepare(options)
-    return _finish(folder, options, task, encoder, algorithm, folder.restore(fresh))
+    devices = join() if distributed else ONE_DEVICE
+    task, encoder, algorithm, training = prepare(options, devices)
+    if leads():
+        training = folder.restore(training)
+    training = devices.agreed(training)
+    return _finish(folder if leads() else None, options, task, encoder, algorithm, training)
 
 
 def console_of() -> Console:
     """Where the commands print."""
     # What is printed holds names of files and classes, which are no markup.
-    return Console(markup=False, emoji=False, highlight=False)
+    return Console(markup=False, emoji=False, highlight=False, quiet=not leads())
 
 
-def prepare(options: Train) -> tuple[Dataset, AbstractEncoder, GradientDescent, Training]:
+def prepare(
+    options: Train, devices: Devices = ONE_DEVICE
+) -> tuple[Dataset, AbstractEncoder, GradientDescent, Training]:
     """Data, encoder, algorithm and a training before its first epoch."""
     keep_compiled_programs()
     with console_of().status("Preparing"):
         task = build.dataset(options)
         encoder = build.encoder(options, task)
-        algorithm = build.algorithm(options, task, encoder.dt)
+        algorithm = dataclasses.replace(build.algorithm(options, task, encoder.dt), devices=devices)
         network = build.structure(options, task, encoder)
         keys = jax.vmap(jax.random.key)(np.arange(options.seed, options.seed + options.seeds))
         training = algorithm.start(encoder, network, task, keys=keys)
@@ -99,14 +110,18 @@ def _check_rule(
 
 
 def _finish(
-    folder: RunFolder,
+    folder: RunFolder | None,
     options: Train,
     task: Dataset,
     encoder: AbstractEncoder,
     algorithm: GradientDescent,
     training: Training,
 ) -> int:
+    """Train and conclude; without a folder, help another process to."""
     console = console_of()
+    if folder is None:
+        _run_epochs(console, folder, task, encoder, algorithm, training)
+        return 0
     console.print(f"Run: {folder.path}", soft_wrap=True)
     try:
         training = _run_epochs(console, folder, task, encoder, algorithm, training)
@@ -121,7 +136,7 @@ def _finish(
 
 def _run_epochs(
     console: Console,
-    folder: RunFolder,
+    folder: RunFolder | None,
     task: Dataset,
     encoder: AbstractEncoder,
     algorithm: GradientDescent,
@@ -149,14 +164,20 @@ def _run_epochs(
                         f"the training loss is not finite in epoch {epoch}; lower --learning-rate, or set "
                         "--clip-gradient"
                     )
-                folder.add_metrics(epoch, metrics, time.perf_counter() - start)
+                if folder is not None:
+                    folder.add_metrics(epoch, metrics, time.perf_counter() - start)
                 training = trained
-                folder.checkpoint(training, now=epoch == algorithm.epochs)
+                if folder is not None:
+                    folder.checkpoint(training, now=epoch == algorithm.epochs)
                 loss, error = np.mean(metrics.training_loss), np.mean(metrics.validation_error)
                 progress.update(bar, advance=1, note=f"loss {loss:.3f}, validation error {error:.2%}")
-        except KeyboardInterrupt:
-            folder.checkpoint(training, now=True)
-            raise
+        except (KeyboardInterrupt, jax.errors.JaxRuntimeError) as error:
+            if folder is not None:
+                folder.checkpoint(training, now=True)
+            if isinstance(error, KeyboardInterrupt) or jax.process_count() == 1:
+                raise
+            how = f"go on with {folder.resume_command()}" if folder is not None else "process 0 says how to go on"
+            raise SnnlearnError(f"another process was lost in epoch {int(training.epoch[0]) + 1}; {how}") from error
     return training
 
 

@@ -14,7 +14,7 @@ from snnlearn.cli.options import Train
 
 _WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a string", Path: "a string"}
 # These say where a run comes from and goes to, not what it is.
-_NOT_OF_THE_RUN = ("config", "resume", "out")
+_NOT_OF_THE_RUN = ("config", "resume", "out", "distributed")
 
 
 def config_argument(arguments: list[str]) -> Path | None:

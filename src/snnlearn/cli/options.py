@@ -62,6 +62,9 @@ class Train:
     """A run folder to go on with; all options are taken from it."""
     out: Folder = None
     """The run folder to make. By default runs/DATA, with a number added if that exists."""
+    distributed: bool = False
+    """Share each batch among all devices: those of this process and, if JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and
+    JAX_PROCESS_ID say so, or Slurm or Open MPI do, of the others that run the same command. The first writes all."""
 
     data: str = "digits"
     """digits, mnist, fashion-mnist, yin-yang, randman, spike-xor, an .npz file, or an .h5 file or folder of events."""
@@ -273,6 +276,7 @@ class Compare(Train):
     stepwise-cross-entropy, if no other is given; superspike has van-rossum and a spiking readout.
     """
 
+    distributed: tyro.conf.Suppress[bool] = False
     paired: Annotated[tuple[Path, ...] | None, tyro.conf.arg(metavar="[RUN...]")] = None
     """Compare in pairs, corrected for their number: two or more finished runs on the test sample that they share; or,
     if none is named, the rules, over seeds (sign-flip test) or, with one seed, over test samples (McNemar's test)."""
@@ -299,6 +303,7 @@ class Gradients(Train):
     estimated from other draws.
     """
 
+    distributed: tyro.conf.Suppress[bool] = False
     rules: tuple[Rule, ...] = ("bptt", "eprop", "eprop-random", "ottt", "forward-gradient", "weight-perturbation")
     """The rules."""
     repeats: int = 64
@@ -374,6 +379,7 @@ class Certify(Train):
     the PAC-Bayes bound, by any rule, and certifies it. The test sample is used once, to see whether the bound holds.
     """
 
+    distributed: tyro.conf.Suppress[bool] = False
     layers: Annotated[tuple[str, ...], tyro.conf.arg(metavar="LAYER...")] = ("64",)
     """Hidden layers, see train."""
     learning_rate: float = 5e-3
@@ -421,6 +427,7 @@ class Sweep(Train):
     size is varied for the base configuration, the one of the options that --vary does not name, with a power law fit.
     """
 
+    distributed: tyro.conf.Suppress[bool] = False
     vary: Annotated[tuple[str, ...], tyro.conf.arg(metavar="OPTION=A,B,...")] = (
         "layers=32,128,64-64",
         "num-steps=10,20",

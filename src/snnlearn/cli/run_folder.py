@@ -27,6 +27,7 @@ import numpy as np
 from snnlearn import __version__
 from snnlearn._errors import SnnlearnError
 from snnlearn.algorithms import Metrics, Training
+from snnlearn.algorithms.devices import is_key
 from snnlearn.cli.config import read_config, write_config
 from snnlearn.cli.options import Train
 from snnlearn.model_file import read_arrays, write_arrays, write_atomically
@@ -186,10 +187,6 @@ def new_folder(path: Path | None, data: str) -> Path:
     return path
 
 
-def _is_key(leaf: Any) -> bool:
-    return eqx.is_array(leaf) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-
-
 def _place(path: tuple) -> str:
     return jax.tree_util.keystr(path, simple=True, separator=".")
 
@@ -197,7 +194,7 @@ def _place(path: tuple) -> str:
 def _arrays(training: Training) -> dict[str, np.ndarray]:
     """The arrays by their place in the training, random keys as their bits."""
     leaves = jax.tree_util.tree_leaves_with_path(eqx.filter(training, eqx.is_array))
-    return {_place(path): np.asarray(jax.random.key_data(leaf) if _is_key(leaf) else leaf) for path, leaf in leaves}
+    return {_place(path): np.asarray(jax.random.key_data(leaf) if is_key(leaf) else leaf) for path, leaf in leaves}
 
 
 def _with_arrays(training: Training, arrays: dict[str, np.ndarray]) -> Training:
@@ -205,7 +202,7 @@ def _with_arrays(training: Training, arrays: dict[str, np.ndarray]) -> Training:
         if not eqx.is_array(leaf):
             return leaf
         found = jnp.asarray(arrays[_place(path)])
-        return jax.random.wrap_key_data(found) if _is_key(leaf) else found
+        return jax.random.wrap_key_data(found) if is_key(leaf) else found
 
     return jax.tree_util.tree_map_with_path(put, training)
 
