@@ -15,7 +15,7 @@ from snnlearn.cli import commands, main
 from snnlearn.cli.config import read_config, write_config
 from snnlearn.cli.options import Train
 
-ELSEWHERE = ("config", "resume", "out")
+ELSEWHERE = ("config", "resume", "out", "distributed")
 
 
 def values(hint) -> st.SearchStrategy:
