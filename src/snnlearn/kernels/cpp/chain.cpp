@@ -18,6 +18,7 @@ struct Scratch {
   uint32_t* active[kTogether];     // [words, units]
   uint32_t* reset_before;          // [units]: the spikes before the first step
   float* state[kTogether];         // [kStates, units]
+  float* numbers;                  // [steps, inputs]: spikes as 0 and 1, where they are many
   long apart;                      // floats from one sample's memory to the next one's
 
   Scratch(const Chain& chain, char* memory) : steps(chain.num_steps), units(0), inputs(0) {
@@ -37,6 +38,7 @@ struct Scratch {
       return Events{count, reinterpret_cast<uint32_t*>(take(4l * steps * size)), size};
     };
     reset_before = reinterpret_cast<uint32_t*>(take(4l * units));
+    numbers = reinterpret_cast<float*>(take(4l * steps * inputs));
     const char* first = memory;
     for (int s = 0; s < together(chain); ++s) {
       events[s] = events_of(inputs);
@@ -66,15 +68,11 @@ void copy_rows(float* out, long out_stride, const float* in, long in_stride, int
   }
 }
 
-// What a layer gets from the layer before it: packed spikes of each sample.
+// What a layer gets from the layer before it: packed spikes of a sample.
 struct Input {
   const uint32_t* words;
-  int stride;  // units of a word's row
-
-  Input(const Chain& chain, const Trace* traces, int l, int sample) {
-    stride = l ? padded(chain.layers[l].inputs) : chain.layers[0].inputs;
-    words = (l ? traces[l - 1].spikes : chain.inputs) + long(sample) * words_of(chain.num_steps) * stride;
-  }
+  int stride;    // units of a word's row
+  bool is_many;  // so that their currents are had faster by a dense product than from spike to spike
 };
 
 struct Pass {
@@ -82,6 +80,7 @@ struct Pass {
   const Trace* traces;
   Scratch scratch;
   const int steps, words;
+  Input inputs[kTogether];
 
   Pass(const Chain& chain, const Trace* traces, char* memory)
       : chain(chain), traces(traces), scratch(chain, memory), steps(chain.num_steps), words(words_of(steps)) {}
@@ -99,11 +98,16 @@ struct Pass {
   }
 
   void listen(int l, int first, int count) {
+    const int size = chain.layers[l].inputs, stride = l ? padded(size) : size;
     for (int s = 0; s < count; ++s) {
-      const Input input(chain, traces, l, first + s);
-      by_step(scratch.events[s], input.words, input.stride, chain.layers[l].inputs, steps);
+      const uint32_t* spikes = (l ? traces[l - 1].spikes : chain.inputs) + long(first + s) * words * stride;
+      by_step(scratch.events[s], spikes, stride, size, steps);
+      long number = 0;
+      for (int t = 0; t < steps; ++t) number += scratch.events[s].count[t];
+      inputs[s] = {spikes, stride, number > kMany * steps * size};
     }
   }
+  static constexpr float kMany = 0.5f;  // measured by benchmarks/density.py
 
   void start(int l, int first, int count) {
     const int size = chain.layers[l].units;
@@ -113,7 +117,15 @@ struct Pass {
 
   // The currents of a block of units by the layer's input, [steps, width].
   void currents(const Layer& layer, int s, int unit, int width, float* out) {
-    SNNLEARN_BY_WIDTH(width, add_rows, out, scratch.events[s], steps, block(layer.weight, unit), layer.bias + unit);
+    const float *weight = block(layer.weight, unit), *bias = layer.bias + unit;
+    if (!inputs[s].is_many) {
+      SNNLEARN_BY_WIDTH(width, add_rows, out, scratch.events[s], steps, weight, bias);
+      return;
+    }
+    for (int t = 0; t < steps; ++t)
+      for (int n = 0; n < width; ++n) out[long(t) * width + n] = bias[n];
+    by_rows(scratch.numbers, inputs[s].words, inputs[s].stride, layer.inputs, steps);
+    add_product(out, width, scratch.numbers, layer.inputs, steps, layer.inputs, weight, width);
   }
 
   // current [width] += what units that were active before the first step send through the loop
@@ -379,10 +391,10 @@ struct Backward : Pass {
     for (int unit = 0; unit < size; unit += kBlock) {
       const int width = width_at(unit, size);
       for (int s = 0; s < count; ++s) {
-        const Input input(chain, traces, l, first + s);
+        const Input& input = inputs[s];
         const float* error = block({errors(l, s), steps}, unit);
-        SNNLEARN_BY_WIDTH(width, add_errors, block(gradient.weight, unit), input.words, input.stride, layer.inputs,
-                          steps, error);
+        float* weight = block(gradient.weight, unit);
+        SNNLEARN_BY_WIDTH(width, add_errors, weight, input.words, input.stride, layer.inputs, steps, error);
         SNNLEARN_BY_WIDTH(width, add_all_errors, gradient.bias + unit, steps, error);
         if (!layer.recurrent) continue;
         float* loop = block(gradient.loop, unit);

@@ -42,6 +42,12 @@ static void by_step(const Events& events, const uint32_t* words, int stride, int
   }
 }
 
+// Spikes as numbers, [steps, units].
+static void by_rows(float* out, const uint32_t* words, int stride, int units, int steps) {
+  for (int t = 0; t < steps; ++t, out += units)
+    for (int n = 0; n < units; ++n) out[n] = float(words[long(t / 32) * stride + n] >> t % 32 & 1);
+}
+
 // out[t] = start + sum of the weight rows of the units that spike in step t; start is the bias, or out itself.
 template <int kVectors>
 static void add_rows(float* out, const Events& events, int steps, const float* weight, const float* bias) {

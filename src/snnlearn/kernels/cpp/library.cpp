@@ -53,13 +53,14 @@ long scratch_bytes(const Chain& chain) {
   }
   const long events = 4 * (2 * steps + steps * (inputs + units)), sequences = 4 * 4 * steps * units;
   const long sample = events + sequences + 4 * words_of(steps) * units + 4 * kStates * units;
-  return 4 * units + alignment + together(chain) * (sample + 10 * alignment);
+  return 4 * units + 4 * steps * inputs + 3 * alignment + together(chain) * (sample + 10 * alignment);
 }
 
 namespace {
 
 // Runs work(0) to work(count - 1), each once, on the calling thread and those of the pool that are free.
 void in_parallel(ffi::ThreadPool& pool, int count, const std::function<void(int)>& work) {
+  if (count == 1) return work(0);
   struct Shared {
     std::atomic<int> next{0};
     int done = 0;
