@@ -102,7 +102,7 @@ def main() -> int:
     """Run, compare, and write the result."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--epochs", type=int, default=150)
+    parser.add_argument("--epochs", type=int, default=400)
     parser.add_argument("--data", default="digits")
     parser.add_argument("--seed", type=int, default=0, help="random seed of the moments")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "kill_and_resume.json")
