@@ -33,9 +33,10 @@ struct Scratch {
       memory += (bytes + 63) / 64 * 64;
       return taken;
     };
-    auto events_of = [&](int size) {
-      auto* count = reinterpret_cast<uint32_t*>(take(4l * steps));
-      return Events{count, reinterpret_cast<uint32_t*>(take(4l * steps * size)), size};
+    auto events_of = [&](long size) {
+      auto numbers = [&](long count) { return reinterpret_cast<uint32_t*>(take(4 * count)); };
+      // The lists are as long as if all units spiked in all steps; what is never written to is never in memory.
+      return Events{numbers(size + 1), numbers(size * steps), numbers(steps + 2l), numbers(size * steps)};
     };
     reset_before = reinterpret_cast<uint32_t*>(take(4l * units));
     numbers = reinterpret_cast<float*>(take(4l * steps * inputs));
@@ -101,9 +102,7 @@ struct Pass {
     const int size = chain.layers[l].inputs, stride = l ? padded(size) : size;
     for (int s = 0; s < count; ++s) {
       const uint32_t* spikes = (l ? traces[l - 1].spikes : chain.inputs) + long(first + s) * words * stride;
-      by_step(scratch.events[s], spikes, stride, size, steps);
-      long number = 0;
-      for (int t = 0; t < steps; ++t) number += scratch.events[s].count[t];
+      const uint32_t number = list_spikes(scratch.events[s], spikes, stride, size, steps);
       inputs[s] = {spikes, stride, number > kMany * steps * size};
     }
   }
@@ -188,7 +187,8 @@ struct Forward : Pass {
         last.unit[count] = n;
         count += z[n] != 0;
       }
-      last.count[0] = count;
+      last.of_step[0] = 0;
+      last.of_step[1] = count;
       for (int unit = 0; unit < size; unit += kBlock) {
         const int width = width_at(unit, size);
         float* current = block({scratch.sequences[0][s], steps}, unit) + long(t) * width;
@@ -223,7 +223,7 @@ struct Backward : Pass {
       const int size = padded(layer.units);
       listen(l, first, count);
       if (layer.recurrent)
-        for (int s = 0; s < count; ++s) by_step(scratch.own[s], spikes(l, first + s), size, layer.units, steps);
+        for (int s = 0; s < count; ++s) list_spikes(scratch.own[s], spikes(l, first + s), size, layer.units, steps - 1);
       if (layer.spiking) run_again(l, first, count);
       for (int s = 0; s < count; ++s) receive_errors(l, first + s, s);
       start_back(l, first, count);
@@ -391,14 +391,13 @@ struct Backward : Pass {
     for (int unit = 0; unit < size; unit += kBlock) {
       const int width = width_at(unit, size);
       for (int s = 0; s < count; ++s) {
-        const Input& input = inputs[s];
         const float* error = block({errors(l, s), steps}, unit);
         float* weight = block(gradient.weight, unit);
-        SNNLEARN_BY_WIDTH(width, add_errors, weight, input.words, input.stride, layer.inputs, steps, error);
+        SNNLEARN_BY_WIDTH(width, add_errors, weight, scratch.events[s], layer.inputs, error);
         SNNLEARN_BY_WIDTH(width, add_all_errors, gradient.bias + unit, steps, error);
         if (!layer.recurrent) continue;
         float* loop = block(gradient.loop, unit);
-        SNNLEARN_BY_WIDTH(width, add_errors, loop, spikes(l, first + s), size, layer.units, steps - 1, error + width);
+        SNNLEARN_BY_WIDTH(width, add_errors, loop, scratch.own[s], layer.units, error + width);
         const float* z = before(l, first + s) + long(kSpikes) * layer.units;
         for (int m = 0; m < layer.units; ++m)
           if (z[m] != 0)

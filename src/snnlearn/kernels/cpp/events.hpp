@@ -23,23 +23,37 @@ SNNLEARN_INLINE float* block(const Blocked& matrix, int unit) { return matrix.da
     default: f<4 * kPad / kLanes>(__VA_ARGS__);                 \
   }
 
-// The units that spike in each step, in order: those of step t are unit[t * most] to unit[t * most + count[t] - 1].
+// The spikes of a sample, listed twice, in order: those of unit n are in steps step[of_unit[n]] to
+// step[of_unit[n + 1] - 1], those of step t are of units unit[of_step[t]] to unit[of_step[t + 1] - 1].
 struct Events {
-  uint32_t* count;  // [steps]
-  uint32_t* unit;   // [steps, most]
-  int most;
+  uint32_t* of_unit;  // [units + 1]
+  uint32_t* step;     // [spikes]
+  uint32_t* of_step;  // [steps + 2]: one more than it says, to fill the list
+  uint32_t* unit;     // [spikes]
 };
 
-static void by_step(const Events& events, const uint32_t* words, int stride, int units, int steps) {
-  for (int t = 0; t < steps; ++t) events.count[t] = 0;
-  for (int first = 0; first < steps; first += 32, words += stride) {
-    uint32_t *count = events.count + first, *unit = events.unit + long(first) * events.most;
-    for (int n = 0; n < units; ++n)
-      for (uint32_t word = words[n]; word; word &= word - 1) {
-        const int t = __builtin_ctz(word);
-        unit[long(t) * events.most + count[t]++] = n;
+// Returns how many there are.
+static uint32_t list_spikes(const Events& events, const uint32_t* words, int stride, int units, int steps) {
+  uint32_t count = 0;
+  for (int t = 0; t < steps + 2; ++t) events.of_step[t] = 0;
+  for (int n = 0; n < units; ++n) {
+    events.of_unit[n] = count;
+    for (int first = 0; first < steps; first += 32) {
+      uint32_t word = words[long(first / 32) * stride + n];
+      if (steps - first < 32) word &= (1u << (steps - first)) - 1;
+      for (; word; word &= word - 1) {
+        const int t = first + __builtin_ctz(word);
+        events.step[count++] = t;
+        ++events.of_step[t + 2];
       }
+    }
   }
+  events.of_unit[units] = count;
+  for (int t = 0; t < steps; ++t) events.of_step[t + 2] += events.of_step[t + 1];
+  for (int n = 0; n < units; ++n)
+    for (uint32_t k = events.of_unit[n]; k < events.of_unit[n + 1]; ++k)
+      events.unit[events.of_step[events.step[k] + 1]++] = n;
+  return count;
 }
 
 // Spikes as numbers, [steps, units].
@@ -55,8 +69,8 @@ static void add_rows(float* out, const Events& events, int steps, const float* w
   for (int t = 0; t < steps; ++t, out += kWidth) {
     Vec sums[kVectors];
     for (int k = 0; k < kVectors; ++k) sums[k] = load((bias ? bias : out) + k * kLanes);
-    const uint32_t* unit = events.unit + long(t) * events.most;
-    for (const uint32_t* end = unit + events.count[t]; unit < end; ++unit) {
+    const uint32_t* unit = events.unit + events.of_step[t];
+    for (const uint32_t* end = events.unit + events.of_step[t + 1]; unit < end; ++unit) {
       const float* row = weight + long(*unit) * kWidth;
       for (int k = 0; k < kVectors; ++k) sums[k] += load(row + k * kLanes);
     }
@@ -76,21 +90,18 @@ static void add_all_errors(float* sum, int steps, const float* error) {
 
 // gradient[n] += sum of the errors [steps, width] of the steps in which unit n spikes.
 template <int kVectors>
-static void add_errors(float* gradient, const uint32_t* words, int stride, int units, int steps, const float* error) {
+static void add_errors(float* gradient, const Events& events, int units, const float* error) {
   constexpr int kWidth = kVectors * kLanes;
   for (int n = 0; n < units; ++n, gradient += kWidth) {
-    Vec sums[kVectors] = {};
-    bool any = false;
-    for (int first = 0; first < steps; first += 32) {
-      uint32_t word = words[long(first / 32) * stride + n];
-      if (steps - first < 32) word &= (1u << (steps - first)) - 1;
-      for (any |= word != 0; word; word &= word - 1) {
-        const float* row = error + long(first + __builtin_ctz(word)) * kWidth;
-        for (int k = 0; k < kVectors; ++k) sums[k] += load(row + k * kLanes);
-      }
+    const uint32_t *step = events.step + events.of_unit[n], *end = events.step + events.of_unit[n + 1];
+    if (step == end) continue;
+    Vec sums[kVectors];
+    for (int k = 0; k < kVectors; ++k) sums[k] = load(gradient + k * kLanes);
+    for (; step < end; ++step) {
+      const float* row = error + long(*step) * kWidth;
+      for (int k = 0; k < kVectors; ++k) sums[k] += load(row + k * kLanes);
     }
-    if (any)
-      for (int k = 0; k < kVectors; ++k) store(gradient + k * kLanes, load(gradient + k * kLanes) + sums[k]);
+    for (int k = 0; k < kVectors; ++k) store(gradient + k * kLanes, sums[k]);
   }
 }
 

@@ -51,9 +51,9 @@ long scratch_bytes(const Chain& chain) {
     units = std::max<long>(units, padded(chain.layers[l].units));
     inputs = std::max<long>(inputs, chain.layers[l].inputs);
   }
-  const long events = 4 * (2 * steps + steps * (inputs + units)), sequences = 4 * 4 * steps * units;
+  const long events = 4 * (2 * (steps + 2) + (1 + 2 * steps) * (inputs + units) + 2), sequences = 4 * 4 * steps * units;
   const long sample = events + sequences + 4 * words_of(steps) * units + 4 * kStates * units;
-  return 4 * units + 4 * steps * inputs + 3 * alignment + together(chain) * (sample + 10 * alignment);
+  return 4 * units + 4 * steps * inputs + 3 * alignment + together(chain) * (sample + 14 * alignment);
 }
 
 namespace {
