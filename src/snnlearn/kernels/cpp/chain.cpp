@@ -225,7 +225,7 @@ struct Backward : Pass {
       if (layer.recurrent)
         for (int s = 0; s < count; ++s) list_spikes(scratch.own[s], spikes(l, first + s), size, layer.units, steps - 1);
       if (layer.spiking) run_again(l, first, count);
-      for (int s = 0; s < count; ++s) receive_errors(l, first + s, s);
+      receive_errors(l, first, count);
       start_back(l, first, count);
       if (layer.recurrent)
         run_loop_back(l, first, count);
@@ -265,23 +265,40 @@ struct Backward : Pass {
   }
 
   // The gradient by the layer's output: from outside, and from the layer above.
-  void receive_errors(int l, int sample, int s) {
+  void receive_errors(int l, int first, int count) {
     const Layer& layer = chain.layers[l];
     const int size = padded(layer.units);
-    const Blocked out{errors(l, s), steps};
     const float* outside = gradients[l].output;
-    for (int unit = 0; unit < size; unit += kBlock) {
-      const int width = width_at(unit, size), real = width_at(unit, layer.units);
-      copy_rows(block(out, unit), width, outside ? outside + long(sample) * steps * layer.units + unit : nullptr,
-                layer.units, steps, real);
-    }
+    for (int s = 0; s < count; ++s)
+      for (int unit = 0; unit < size; unit += kBlock) {
+        const int width = width_at(unit, size), real = width_at(unit, layer.units);
+        copy_rows(block({errors(l, s), steps}, unit), width,
+                  outside ? outside + long(first + s) * steps * layer.units + unit : nullptr, layer.units, steps, real);
+      }
     if (l == chain.num_layers - 1) return;
     const Layer& above = chain.layers[l + 1];
-    const Blocked from{errors(l + 1, s), steps};
-    if (is_sparse(layer, s))
-      errors_below_where(scratch.active[s], out, size, from, padded(above.units), above.weight);
-    else
-      errors_below(out, size, from, padded(above.units), above.weight_back);
+    const int above_size = padded(above.units);
+    bool sparse[kTogether];
+    for (int s = 0; s < count; ++s) {
+      sparse[s] = is_sparse(layer, s);
+      if (!sparse[s])
+        errors_below({errors(l, s), steps}, size, {errors(l + 1, s), steps}, above_size, above.weight_back);
+    }
+    for (int unit = 0; unit < above_size;) {
+      const bool many = unit + kHeldBlocks * kBlock <= above_size;
+      const int width = many ? kBlock : width_at(unit, above_size);
+      for (int below = 0; below < size; below += kBlock)
+        for (int s = 0; s < count; ++s) {
+          if (!sparse[s]) continue;
+          const Blocked out{errors(l, s), steps}, from{errors(l + 1, s), steps};
+          if (many)
+            errors_below_where<kHeldBlocks, kBlock / kLanes>(scratch.active[s], out, below, size, from, unit,
+                                                             above.weight);
+          else
+            SNNLEARN_BY_WIDTH(width, errors_of_block, scratch.active[s], out, below, size, from, unit, above.weight);
+        }
+      unit += many ? kHeldBlocks * kBlock : width;
+    }
   }
 
   // Whether it pays to compute errors only where the pseudo-derivative is not zero.
@@ -367,20 +384,19 @@ struct Backward : Pass {
     const Blocked from{errors(l, s), steps};
     const uint32_t* active = scratch.active[s] + long((t - 1) / 32) * size;
     float* out = scratch.state[s] + long(kSpikes) * size;
-    int rows[kDots], count = 0;
-    float sums[kDots];
+    int rows[4], count = 0;
+    auto add = [&] {
+      for (int k = count; k < 4; ++k) rows[k] = rows[0];
+      const Quad found = dots(from, t, layer.loop, rows, size);
+      for (int k = 0; k < count; ++k) out[rows[k]] += found[k];
+      count = 0;
+    };
     for (int n = 0; n < layer.units; ++n) {
       if (!(active[n] >> ((t - 1) % 32) & 1)) continue;
       rows[count++] = n;
-      if (count < kDots) continue;
-      dots<kDots>(sums, from, t, layer.loop, rows, 0, size, size);
-      for (int k = 0; k < kDots; ++k) out[rows[k]] += sums[k];
-      count = 0;
+      if (count == 4) add();
     }
-    for (int k = 0; k < count; ++k) {
-      dots<1>(sums, from, t, layer.loop, rows + k, 0, size, size);
-      out[rows[k]] += sums[0];
-    }
+    if (count) add();
   }
 
   // The gradients of weights and biases.

@@ -41,26 +41,21 @@ static void add_product(float* out, long out_stride, const float* a, long a_stri
     tiles<1>(out + column, out_stride, a, a_stride, rows, inner, weight + column, width);
 }
 
-// sums[k] = row `row` of x times row rows[k] of y, over units [first, last).
-template <int kRows>
-SNNLEARN_INLINE void dots(float* sums, const Blocked& x, int row, const Blocked& y, const int* rows, int first,
-                          int last, int units) {
-  Vec parts[kRows] = {};
-  for (int unit = first; unit < last; unit += kBlock) {
+// Row `row` of x times four rows of y.
+SNNLEARN_INLINE Quad dots(const Blocked& x, int row, const Blocked& y, const int* rows, int units) {
+  Vec parts[4] = {};
+  for (int unit = 0; unit < units; unit += kBlock) {
     const int width = width_at(unit, units);
     const float* one = block(x, unit) + long(row) * width;
-    const float* other[kRows];
-    for (int k = 0; k < kRows; ++k) other[k] = block(y, unit) + long(rows[k]) * width;
+    const float* other[4];
+    for (int k = 0; k < 4; ++k) other[k] = block(y, unit) + long(rows[k]) * width;
     for (int n = 0; n < width; n += kLanes) {
       const Vec common = load(one + n);
-      for (int k = 0; k < kRows; ++k) parts[k] += common * load(other[k] + n);
+      for (int k = 0; k < 4; ++k) parts[k] += common * load(other[k] + n);
     }
   }
-  for (int k = 0; k < kRows; ++k) sums[k] = sum(parts[k]);
+  return sums(parts);
 }
-
-constexpr int kDots = 4;       // dot products at a time
-constexpr int kPanel = 256;    // units of one pass: 32 steps of their errors fit into the first-level cache
 
 // What a layer's errors [steps, units] make of each unit below, in all steps: out [steps, below] += errors weightᵀ.
 static void errors_below(const Blocked& out, int below, const Blocked& errors, int units, const Blocked& weight_back) {
@@ -74,29 +69,54 @@ static void errors_below(const Blocked& out, int below, const Blocked& errors, i
   }
 }
 
-// The same where bits of `active` [words, below] are set, and nothing elsewhere.
-static void errors_below_where(const uint32_t* active, const Blocked& out, int below, const Blocked& errors, int units,
-                               const Blocked& weight) {
-  for (int first = 0; first < units; first += kPanel) {
-    const int last = first + kPanel < units ? first + kPanel : units;
-    for (int start = 0; start < out.rows; start += 32)
-      for (int n = 0; n < below; ++n) {
-        const int b = n / kBlock * kBlock, width = width_at(b, below);
-        float* at = block(out, b) + (n - b);
-        uint32_t word = active[long(start / 32) * below + n];
-        int steps[kDots];
-        float sums[kDots];
-        while (word) {
-          int count = 0;
-          for (; word && count < kDots; word &= word - 1) steps[count++] = start + __builtin_ctz(word);
-          if (count == kDots)
-            dots<kDots>(sums, weight, n, errors, steps, first, last, units);
-          else
-            for (int k = 0; k < count; ++k) dots<1>(sums + k, weight, n, errors, steps + k, first, last, units);
-          for (int k = 0; k < count; ++k) at[long(steps[k]) * width] += sums[k];
-        }
-      }
+// Of one unit below, whose weights to kBlocks blocks of units above stay in registers, in at most 32 steps: those whose
+// bits are set in `word`. errors[b] and out point to the first step.
+template <int kBlocks, int kVectors>
+SNNLEARN_INLINE void errors_of_unit(uint32_t word, float* out, int out_width, const float* const* errors,
+                                    const float* const* weight) {
+  constexpr int kWidth = kVectors * kLanes;
+  Vec held[kBlocks][kVectors];
+  for (int b = 0; b < kBlocks; ++b)
+    for (int k = 0; k < kVectors; ++k) held[b][k] = load(weight[b] + k * kLanes);
+  while (word) {
+    int steps[4], count = 0;
+    for (; count < 4; ++count) {  // what is left of four repeats the last, and is not added
+      if (!word) break;
+      steps[count] = __builtin_ctz(word);
+      word &= word - 1;
+    }
+    for (int k = count; k < 4; ++k) steps[k] = steps[count - 1];
+    Vec parts[4] = {};
+    for (int b = 0; b < kBlocks; ++b)
+      for (int k = 0; k < kVectors; ++k)
+        for (int s = 0; s < 4; ++s) parts[s] += held[b][k] * load(errors[b] + steps[s] * kWidth + k * kLanes);
+    const Quad found = sums(parts);
+    for (int k = 0; k < count; ++k) out[steps[k] * out_width] += found[k];
   }
+}
+
+// The same where bits of `active` [words, below] are set, and nothing elsewhere, for a block of units below.
+template <int kBlocks, int kVectors>
+static void errors_below_where(const uint32_t* active, const Blocked& out, int first, int below, const Blocked& errors,
+                               int unit, const Blocked& weight) {
+  constexpr int kWidth = kVectors * kLanes;
+  const int out_width = width_at(first, below);
+  for (int start = 0; start < out.rows; start += 32) {
+    const float* at[kBlocks];
+    for (int b = 0; b < kBlocks; ++b) at[b] = block(errors, unit + b * kBlock) + long(start) * kWidth;
+    for (int n = 0; n < out_width; ++n) {
+      const float* rows[kBlocks];
+      for (int b = 0; b < kBlocks; ++b) rows[b] = block(weight, unit + b * kBlock) + long(first + n) * kWidth;
+      errors_of_unit<kBlocks, kVectors>(active[long(start / 32) * below + first + n],
+                                        block(out, first) + long(start) * out_width + n, out_width, at, rows);
+    }
+  }
+}
+
+template <int kVectors>
+static void errors_of_block(const uint32_t* active, const Blocked& out, int first, int below, const Blocked& errors,
+                            int unit, const Blocked& weight) {
+  errors_below_where<1, kVectors>(active, out, first, below, errors, unit, weight);
 }
 
 }  // namespace SNNLEARN_ISA

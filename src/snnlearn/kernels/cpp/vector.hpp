@@ -8,11 +8,11 @@ namespace snnlearn {
 namespace SNNLEARN_ISA {
 
 #if defined(__AVX512F__)
-constexpr int kLanes = 16, kTileVectors = 4, kTileRows = 6;
+constexpr int kLanes = 16, kTileVectors = 4, kTileRows = 6, kHeldBlocks = 4;
 #elif defined(__AVX__)
-constexpr int kLanes = 8, kTileVectors = 2, kTileRows = 6;
+constexpr int kLanes = 8, kTileVectors = 2, kTileRows = 6, kHeldBlocks = 1;
 #else
-constexpr int kLanes = 4, kTileVectors = 2, kTileRows = 4;
+constexpr int kLanes = 4, kTileVectors = 2, kTileRows = 4, kHeldBlocks = 1;
 #endif
 
 typedef float Vec __attribute__((vector_size(4 * kLanes), aligned(4), may_alias));
@@ -27,10 +27,23 @@ SNNLEARN_INLINE void store(uint32_t* p, Mask x) { *reinterpret_cast<Mask*>(p) = 
 SNNLEARN_INLINE Vec all(float x) { return Vec{} + x; }
 SNNLEARN_INLINE Vec abs(Vec x) { return x < 0 ? -x : x; }
 
-SNNLEARN_INLINE float sum(Vec x) {
-  float total = 0;
-  for (int n = 0; n < kLanes; ++n) total += x[n];
-  return total;
+typedef float Quad __attribute__((vector_size(16), aligned(4), may_alias));
+
+// The sums of four vectors.
+SNNLEARN_INLINE Quad sums(const Vec* x) {
+  Quad parts[4];
+  for (int k = 0; k < 4; ++k) {
+    const Quad* quads = reinterpret_cast<const Quad*>(x + k);
+    parts[k] = quads[0];
+    for (int n = 1; n < kLanes / 4; ++n) parts[k] += quads[n];
+  }
+  Quad pairs[2];
+  for (int k = 0; k < 2; ++k) {
+    const Quad p = parts[2 * k], q = parts[2 * k + 1];
+    pairs[k] = Quad{p[0], q[0], p[1], q[1]} + Quad{p[2], q[2], p[3], q[3]};
+  }
+  const Quad p = pairs[0], q = pairs[1];
+  return Quad{p[0], p[1], q[0], q[1]} + Quad{p[2], p[3], q[2], q[3]};
 }
 
 // Where bit `bit` of each word is set.
