@@ -11,7 +11,7 @@ import optax
 from snnlearn.coding import pack_spikes
 from snnlearn.losses import CrossEntropy
 from snnlearn.network import Dense, Network, feedforward, unroll
-from snnlearn.neurons import LI, LIF
+from snnlearn.neurons import LI, LIF, Boxcar
 from snnlearn.rules import BPTT
 from task import DECAY_STEPS, LEARNING_RATE, Task
 
@@ -36,7 +36,7 @@ class SnnlearnStep:
         dt = 1e-3
         self.network = feedforward(
             (task.inputs, *task.hidden, task.classes),
-            neuron=LIF(tau_mem=DECAY_STEPS * dt, dt=dt),
+            neuron=LIF(tau_mem=DECAY_STEPS * dt, dt=dt, surrogate=Boxcar()),
             readout=LI(tau_mem=DECAY_STEPS * dt, dt=dt),
             recurrent=task.recurrent,
             key=jax.random.key(0),
