@@ -5,6 +5,8 @@ It answers each number of training steps read from standard input with one line 
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import importlib
 import json
 import os
@@ -13,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable
 from importlib.metadata import version
+from pathlib import Path
 
 from contenders import Contender
 from task import TASKS, Task
@@ -24,9 +27,18 @@ def resident_mb() -> float:
         return int(statm.read().split()[1]) * resource.getpagesize() / 1e6
 
 
+def settle() -> float:
+    """Give back what setting up has left, forget its peak, and return the memory that stays."""
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
+    Path("/proc/self/clear_refs").write_text("5")
+    return resident_mb()
+
+
 def peak_mb() -> float:
-    """The most memory that this process ever had."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+    """The most memory that this process had since it settled."""
+    (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
+    return int(line.split()[1]) * 1024 / 1e6
 
 
 def calibrate(contender: Contender, task: Task, layers: int) -> None:
@@ -66,7 +78,7 @@ def main(module: str, task_name: str, threads: str) -> None:
     task = TASKS[task_name]
     contender = contender_module.build(task, *task.batch())
     step = contender.step if task.training else contender.infer
-    idle = resident_mb()
+    idle = settle()
     layers = len(contender.densities())
     calibrate(contender, task, layers)
     densities = contender.densities()

@@ -45,12 +45,13 @@ class SnnlearnStep:
             self._set(layer, [jnp.asarray(w.T) for w in initial])
         optimizer = optax.adam(LEARNING_RATE)
         self.optimizer_state = optimizer.init(eqx.filter(self.network, eqx.is_inexact_array))  # pyright: ignore
-        self.x, self.y = jax.jit(jax.vmap(pack_spikes))(x), jnp.asarray(y)
+        self.x, self.y = jax.block_until_ready((jax.jit(jax.vmap(pack_spikes))(x), jnp.asarray(y)))
 
         @eqx.filter_jit
         def densities(network: Network, x: jax.Array) -> list[jax.Array]:
-            outputs = jax.vmap(lambda xs: unroll(network, xs)[0].outputs)(x)
-            return [jnp.mean(spikes) for spikes in outputs[:-1]]
+            # A few samples at a time: spikes as numbers are not part of training, and their memory would count.
+            means = lambda xs: [jnp.mean(spikes) for spikes in unroll(network, xs)[0].outputs[:-1]]  # noqa: E731
+            return [jnp.mean(mean) for mean in jax.lax.map(means, x, batch_size=8)]
 
         @eqx.filter_jit
         def step(network, optimizer_state, x, y):

@@ -41,7 +41,7 @@ const Kernels& kernels() {
 int together(const Chain& chain) {
   int units = kPad;
   for (int l = 0; l < chain.num_layers; ++l) units = std::max(units, padded(chain.layers[l].units));
-  const long most = (4l << 20) / (4l * units * std::max(chain.num_steps, 1));
+  const long most = (3l << 20) / (4l * units * std::max(chain.num_steps, 1));
   return static_cast<int>(std::min<long>(std::max<long>(most, 1), kTogether));
 }
 
