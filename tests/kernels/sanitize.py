@@ -13,7 +13,13 @@ import tempfile
 from pathlib import Path
 
 RUNTIMES = {"address": "libasan.so", "undefined": "libubsan.so", "thread": "libtsan.so"}
-SHAPES = [(1, 1, 2, 1), (33, 17, 5, 7), (90, 150, 40, 12), (300, 64, 70, 3)]  # inputs, units, steps, batch
+SHAPES = [
+    (1, 1, 2, 1),
+    (33, 17, 5, 7),
+    (90, 150, 40, 12),
+    (300, 64, 70, 3),
+    (40, 330, 35, 9),
+]  # inputs, units, steps, batch
 
 
 def exercise(library: str) -> None:
@@ -31,7 +37,7 @@ def exercise(library: str) -> None:
     loaded.LIBRARY = Path(library)
     key = jax.random.key(0)
     neurons = (LIF(v_th=0.1), CubaLIF(v_th=0.1, reset=NextStep()), ALIF(v_th=0.1, surrogate=Triangle(0.5, 0.2)))
-    for (inputs, units, steps, batch), neuron in zip(SHAPES, (*neurons, neurons[0]), strict=True):
+    for (inputs, units, steps, batch), neuron in zip(SHAPES, (*neurons, neurons[0], neurons[2]), strict=True):
         for recurrent in (False, True):
             network = feedforward((inputs, units, units + 3, 4), neuron=neuron, recurrent=recurrent, key=key)
             assert why_not_compiled(network.layers) is None, why_not_compiled(network.layers)

@@ -190,6 +190,18 @@ def test_a_rule_gets_the_same_gradient(case):
 
 
 @compiled
+@pytest.mark.parametrize("above", [64, 330])
+def test_errors_where_they_are_needed(above):
+    """Several blocks of units at a time, then the blocks that are left, then one that is not full."""
+    neuron = LIF(tau_mem=8e-3, v_th=0.4, surrogate=Boxcar(0.7, 0.05))
+    network = draw_network(neuron, (20, 70, above, 5), False, True, 6.0, 0)
+    xs, ys = draw_spikes(6, 40, 20, 0.2, 1), jnp.arange(6) % 5
+    loss, expected = eqx.filter_jit(bptt)(network, xs, ys)
+    close(eqx.filter_jit(bptt)(network, jax.vmap(pack_spikes)(xs), ys), (loss, expected))
+    assert float(jnp.max(jnp.abs(expected.layers[0].synapses.weight))) > 1e-4
+
+
+@compiled
 def test_one_call_for_a_batch(case):
     network, _, words, ys = case
     program = str(eqx.filter_make_jaxpr(bptt)(network, words, ys)[0])
