@@ -13,7 +13,8 @@ import tempfile
 from pathlib import Path
 
 RUNTIMES = {"address": "libasan.so", "undefined": "libubsan.so", "thread": "libtsan.so"}
-SHAPES = [
+# inputs, units, steps, batch
+SHAPES = [(1, 1, 2, 1), (33, 17, 5, 7), (90, 150, 40, 12), (300, 64, 70, 3), (40, 330, 35, 9)]
     (1, 1, 2, 1),
     (33, 17, 5, 7),
     (90, 150, 40, 12),
