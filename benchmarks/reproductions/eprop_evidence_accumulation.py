@@ -6,7 +6,7 @@ et al. 2020, doi:10.1038/s41467-020-17236-y). 50 LIF and 50 adaptive units, recu
 First the five losses of a run of batch size 1, in double precision, beside those that NEST publishes.
 Then learning, 64 trials a batch, until fewer than 5 % of 512 validation trials are wrong, and a test on 2,048 fresh
 trials; and the same, shorter, with LIF units only, which forget the cues. Not the paper's: what is validated and tested
-is an average of the weights over the last fifty iterations or so, since single ones jump about. Forty minutes on two cores.
+is an average of the weights over the last fifty iterations or so, since single ones jump about. Forty minutes.
 Writes `benchmarks/results/eprop_evidence_accumulation.json` and `docs/images/eprop_evidence_accumulation.svg`.
 """
 

@@ -15,12 +15,6 @@ from pathlib import Path
 RUNTIMES = {"address": "libasan.so", "undefined": "libubsan.so", "thread": "libtsan.so"}
 # inputs, units, steps, batch
 SHAPES = [(1, 1, 2, 1), (33, 17, 5, 7), (90, 150, 40, 12), (300, 64, 70, 3), (40, 330, 35, 9)]
-    (1, 1, 2, 1),
-    (33, 17, 5, 7),
-    (90, 150, 40, 12),
-    (300, 64, 70, 3),
-    (40, 330, 35, 9),
-]  # inputs, units, steps, batch
 
 
 def exercise(library: str) -> None:
