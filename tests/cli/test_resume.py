@@ -23,7 +23,7 @@ snnlearn.cli.run_folder._SECONDS_BETWEEN_CHECKPOINTS = 0
 add_metrics = snnlearn.cli.run_folder.RunFolder.add_metrics
 def add_metrics_slowly(*arguments):
     add_metrics(*arguments)
-    time.sleep(0.1)
+    time.sleep(0.4)
 snnlearn.cli.run_folder.RunFolder.add_metrics = add_metrics_slowly
 misses = []
 jax.monitoring.register_event_listener(lambda event, **_: misses.append(event) if "cache_misses" in event else None)
