@@ -59,6 +59,11 @@ class Form(NamedTuple):
     height: float
     slope: float
 
+    @property
+    def keeps_active(self) -> bool:
+        """Whether the bits of where the pseudo-derivative is not zero, which say all of it, follow the spikes'."""
+        return self.spiking and self.shape == Shape.BOXCAR and not self.reset_flows
+
 
 class Constants(NamedTuple):
     """A neuron's constants: with them, one equation covers LI, LIF, CubaLIF and ALIF.
@@ -174,7 +179,7 @@ def _outputs(forms, num_steps, traces) -> list[Float[Array, "B T units"]]:
 
 def _unpacked(words: UInt32[Array, "B W padded"], num_steps: int, units: int) -> Float[Array, "B T units"]:
     place = np.arange(32, dtype=np.uint32).reshape(1, 1, 32, 1)
-    bits = words[:, :, None, :units] >> place & np.uint32(1)
+    bits = words[:, : -(-num_steps // 32), None, :units] >> place & np.uint32(1)
     return bits.reshape(len(words), -1, units)[:, :num_steps].astype(jnp.float32)
 
 
@@ -189,7 +194,8 @@ def _sizes(forms, num_steps, words):
     num_words = -(-num_steps // 32)
     for form in forms:
         output = jax.ShapeDtypeStruct((batch, num_steps, form.units), jnp.float32)
-        packed = jax.ShapeDtypeStruct((batch, num_words, _padded(form.units)), jnp.uint32)
+        kept = num_words * (2 if form.keeps_active else 1)
+        packed = jax.ShapeDtypeStruct((batch, kept, _padded(form.units)), jnp.uint32)
         state = jax.ShapeDtypeStruct((batch, len(State._fields), form.units), jnp.float32)
         yield (packed if form.spiking else output), output, state
 

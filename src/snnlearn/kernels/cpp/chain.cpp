@@ -15,7 +15,7 @@ struct Scratch {
   Events events[kTogether];  // of the layer's input
   Events own[kTogether];     // of the layer itself
   float* sequences[4][kTogether];  // [steps, units] each
-  uint32_t* active[kTogether];     // [words, units]
+  uint32_t* active[kTogether];     // [words, units]: where the pseudo-derivative is not zero
   uint32_t* reset_before;          // [units]: the spikes before the first step
   float* state[kTogether];         // [kStates, units]
   float* numbers;                  // [steps, inputs]: spikes as 0 and 1, where they are many
@@ -36,7 +36,7 @@ struct Scratch {
     auto events_of = [&](long size) {
       auto numbers = [&](long count) { return reinterpret_cast<uint32_t*>(take(4 * count)); };
       // The lists are as long as if all units spiked in all steps; what is never written to is never in memory.
-      return Events{numbers(size + 1), numbers(size * steps), numbers(steps + 2l), numbers(size * steps)};
+      return Events{numbers(size + 1), numbers(size * steps + kPad), numbers(steps + 1l), numbers(size * steps + kPad)};
     };
     reset_before = reinterpret_cast<uint32_t*>(take(4l * units));
     numbers = reinterpret_cast<float*>(take(4l * steps * inputs));
@@ -87,7 +87,20 @@ struct Pass {
       : chain(chain), traces(traces), scratch(chain, memory), steps(chain.num_steps), words(words_of(steps)) {}
 
   uint32_t* spikes(int l, int sample) const {
-    return traces[l].spikes + long(sample) * words * padded(chain.layers[l].units);
+    const Layer& layer = chain.layers[l];
+    return traces[l].spikes + long(sample) * words_kept(layer, steps) * padded(layer.units);
+  }
+
+  // Where the pseudo-derivative is not zero, if that is kept.
+  uint32_t* kept_active(int l, int sample) const {
+    return spikes(l, sample) + long(words) * padded(chain.layers[l].units);
+  }
+
+  // The spikes that a layer receives.
+  Input input(int l, int sample) const {
+    const int size = chain.layers[l].inputs;
+    return l ? Input{spikes(l - 1, sample), padded(size), false}
+             : Input{chain.inputs + long(sample) * words * size, size, false};
   }
 
   const float* before(int l, int sample) const {
@@ -98,12 +111,13 @@ struct Pass {
     return {layer.constants + unit, scratch.state[s] + unit, padded(layer.units), width};
   }
 
+  // For currents: which units spike in each step.
   void listen(int l, int first, int count) {
-    const int size = chain.layers[l].inputs, stride = l ? padded(size) : size;
+    const int size = chain.layers[l].inputs;
     for (int s = 0; s < count; ++s) {
-      const uint32_t* spikes = (l ? traces[l - 1].spikes : chain.inputs) + long(first + s) * words * stride;
-      const uint32_t number = list_spikes(scratch.events[s], spikes, stride, size, steps);
-      inputs[s] = {spikes, stride, number > kMany * steps * size};
+      inputs[s] = input(l, first + s);
+      const uint32_t number = list_by_step(scratch.events[s], inputs[s].words, inputs[s].stride, size, steps);
+      inputs[s].is_many = number > kMany * steps * size;
     }
   }
   static constexpr float kMany = 0.5f;  // measured by benchmarks/density.py
@@ -144,7 +158,8 @@ struct Forward : Pass {
       listen(l, first, count);
       start(l, first, count);
       if (layer.spiking)
-        for (int s = 0; s < count; ++s) fill(spikes(l, first + s), long(words) * padded(layer.units));
+        for (int s = 0; s < count; ++s)
+          fill(spikes(l, first + s), long(words_kept(layer, steps)) * padded(layer.units));
       for (int unit = 0; unit < padded(layer.units); unit += kBlock) {
         const int width = width_at(unit, padded(layer.units));
         for (int s = 0; s < count; ++s) {
@@ -167,9 +182,11 @@ struct Forward : Pass {
     const Layer& layer = chain.layers[l];
     const Units block_units = units(layer, s, unit, width);
     if (layer.spiking) {
-      step(layer, block_units, current, spikes(l, sample) + long(t / 32) * padded(layer.units) + unit, t % 32);
+      const long word = long(t / 32) * padded(layer.units) + unit;
+      step(layer, block_units, current, spikes(l, sample) + word,
+           keeps_active(layer) ? kept_active(l, sample) + word : nullptr, t % 32);
     } else {
-      step(layer, block_units, current, nullptr, 0);
+      step(layer, block_units, current, nullptr, nullptr, 0);
       float* out = traces[l].membrane + (long(sample) * steps + t) * layer.units + unit;
       for (int n = 0; n < width && unit + n < layer.units; ++n) out[n] = block_units.state[kMembrane * padded(layer.units) + n];
     }
@@ -208,6 +225,7 @@ struct Forward : Pass {
 
 struct Backward : Pass {
   const Gradient* gradients;
+  const uint32_t* active[kTogether];  // of the layer, [words, units]
 
   Backward(const Chain& chain, const Trace* traces, const Gradient* gradients, char* memory)
       : Pass(chain, traces, memory), gradients(gradients) {}
@@ -221,10 +239,7 @@ struct Backward : Pass {
     for (int l = chain.num_layers - 1; l >= 0; --l) {
       const Layer& layer = chain.layers[l];
       const int size = padded(layer.units);
-      listen(l, first, count);
-      if (layer.recurrent)
-        for (int s = 0; s < count; ++s) list_spikes(scratch.own[s], spikes(l, first + s), size, layer.units, steps - 1);
-      if (layer.spiking) run_again(l, first, count);
+      find_active(l, first, count);
       receive_errors(l, first, count);
       start_back(l, first, count);
       if (layer.recurrent)
@@ -239,12 +254,22 @@ struct Backward : Pass {
     }
   }
 
+  void find_active(int l, int first, int count) {
+    const Layer& layer = chain.layers[l];
+    for (int s = 0; s < count; ++s) active[s] = keeps_active(layer) ? kept_active(l, first + s) : scratch.active[s];
+    if (layer.spiking && !keeps_active(layer)) run_again(l, first, count);
+  }
+
   // The membranes are not stored but computed again, from the spikes, which are.
   void run_again(int l, int first, int count) {
     const Layer& layer = chain.layers[l];
     const int size = padded(layer.units);
+    listen(l, first, count);
     start(l, first, count);
-    for (int s = 0; s < count; ++s) fill(scratch.active[s], long(words) * size);
+    for (int s = 0; s < count; ++s) {
+      fill(scratch.active[s], long(words) * size);
+      if (layer.recurrent) list_by_step(scratch.own[s], spikes(l, first + s), size, layer.units, steps - 1);
+    }
     for (int unit = 0; unit < size; unit += kBlock) {
       const int width = width_at(unit, size);
       for (int s = 0; s < count; ++s) {
@@ -292,10 +317,10 @@ struct Backward : Pass {
           if (!sparse[s]) continue;
           const Blocked out{errors(l, s), steps}, from{errors(l + 1, s), steps};
           if (many)
-            errors_below_where<kHeldBlocks, kBlock / kLanes>(scratch.active[s], out, below, size, from, unit,
+            errors_below_where<kHeldBlocks, kBlock / kLanes>(active[s], out, below, size, from, unit,
                                                              above.weight);
           else
-            SNNLEARN_BY_WIDTH(width, errors_of_block, scratch.active[s], out, below, size, from, unit, above.weight);
+            SNNLEARN_BY_WIDTH(width, errors_of_block, active[s], out, below, size, from, unit, above.weight);
         }
       unit += many ? kHeldBlocks * kBlock : width;
     }
@@ -305,9 +330,9 @@ struct Backward : Pass {
   bool is_sparse(const Layer& layer, int s) const {
     if (layer.surrogate != Surrogate::kTriangle && layer.surrogate != Surrogate::kBoxcar) return false;
     const long length = long(words) * padded(layer.units);
-    long active = 0;
-    for (long n = 0; n < length; ++n) active += __builtin_popcount(scratch.active[s][n]);
-    return active < long(steps) * padded(layer.units) * kSparse;
+    long number = 0;
+    for (long n = 0; n < length; ++n) number += __builtin_popcount(active[s][n]);
+    return number < long(steps) * padded(layer.units) * kSparse;
   }
   static constexpr float kSparse = 0.4f;
 
@@ -327,10 +352,10 @@ struct Backward : Pass {
     const uint32_t* resetting = nullptr;
     if (layer.spiking)
       resetting = moment < 0 ? scratch.reset_before + unit : spikes(l, sample) + long(moment / 32) * size + unit;
-    const float* jump = jumps(layer, s);
+    const float *jump = jumps(layer, s), *derivative = block({derivatives(s), steps}, unit) + row;
     step_back(layer, units(layer, s, unit, width), block({errors(l, s), steps}, unit) + row,
-              block({derivatives(s), steps}, unit) + row, resetting, moment < 0 ? 0 : moment % 32,
-              jump ? block({scratch.sequences[3][s], steps}, unit) + row : nullptr);
+              keeps_active(layer) ? nullptr : derivative, active[s] + long(t / 32) * size + unit, t % 32, resetting,
+              moment < 0 ? 0 : moment % 32, jump ? block({scratch.sequences[3][s], steps}, unit) + row : nullptr);
   }
 
   void find_first_resets(int l, int sample) {
@@ -382,7 +407,7 @@ struct Backward : Pass {
   void loop_back_where(const Layer& layer, int l, int s, int t) {
     const int size = padded(layer.units);
     const Blocked from{errors(l, s), steps};
-    const uint32_t* active = scratch.active[s] + long((t - 1) / 32) * size;
+    const uint32_t* then = active[s] + long((t - 1) / 32) * size;
     float* out = scratch.state[s] + long(kSpikes) * size;
     int rows[4], count = 0;
     auto add = [&] {
@@ -392,7 +417,7 @@ struct Backward : Pass {
       count = 0;
     };
     for (int n = 0; n < layer.units; ++n) {
-      if (!(active[n] >> ((t - 1) % 32) & 1)) continue;
+      if (!(then[n] >> ((t - 1) % 32) & 1)) continue;
       rows[count++] = n;
       if (count == 4) add();
     }
@@ -404,6 +429,11 @@ struct Backward : Pass {
     const Layer& layer = chain.layers[l];
     const Gradient& gradient = gradients[l];
     const int size = padded(layer.units);
+    for (int s = 0; s < count; ++s) {
+      const Input from = input(l, first + s);
+      list_by_unit(scratch.events[s], from.words, from.stride, layer.inputs, steps);
+      if (layer.recurrent) list_by_unit(scratch.own[s], spikes(l, first + s), size, layer.units, steps - 1);
+    }
     for (int unit = 0; unit < size; unit += kBlock) {
       const int width = width_at(unit, size);
       for (int s = 0; s < count; ++s) {

@@ -51,6 +51,14 @@ struct Layer {
   Blocked loop_back;       // [units, units], from the unit that feels the error
 };
 
+// Whether a bit says all of a pseudo-derivative. It is kept, so that membranes need not be computed again.
+inline bool keeps_active(const Layer& layer) {
+  return layer.spiking && layer.surrogate == Surrogate::kBoxcar && !layer.reset_flows;
+}
+
+// Words of a unit that are kept: of its spikes, and behind them of where its pseudo-derivative is not zero.
+inline int words_kept(const Layer& layer, int steps) { return words_of(steps) * (keeps_active(layer) ? 2 : 1); }
+
 struct Chain {
   int num_layers, num_steps, batch;
   const Layer* layers;
@@ -61,7 +69,7 @@ struct Chain {
 struct Trace {
   const float* before;  // [batch, kStates, units]
   float* after;         // [batch, kStates, units]
-  uint32_t* spikes;     // [batch, words, padded units], of a spiking layer
+  uint32_t* spikes;     // [batch, words kept, padded units], of a spiking layer
   float* membrane;      // [batch, steps, units], of any other
 };
 

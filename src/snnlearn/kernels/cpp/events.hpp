@@ -23,37 +23,43 @@ SNNLEARN_INLINE float* block(const Blocked& matrix, int unit) { return matrix.da
     default: f<4 * kPad / kLanes>(__VA_ARGS__);                 \
   }
 
-// The spikes of a sample, listed twice, in order: those of unit n are in steps step[of_unit[n]] to
+// The spikes of a sample, in order, listed by unit or by step: those of unit n are in steps step[of_unit[n]] to
 // step[of_unit[n + 1] - 1], those of step t are of units unit[of_step[t]] to unit[of_step[t + 1] - 1].
 struct Events {
   uint32_t* of_unit;  // [units + 1]
-  uint32_t* step;     // [spikes]
-  uint32_t* of_step;  // [steps + 2]: one more than it says, to fill the list
-  uint32_t* unit;     // [spikes]
+  uint32_t* step;     // [spikes + kLanes]
+  uint32_t* of_step;  // [steps + 1]
+  uint32_t* unit;     // [spikes + kLanes]
 };
 
-// Returns how many there are.
-static uint32_t list_spikes(const Events& events, const uint32_t* words, int stride, int units, int steps) {
-  uint32_t count = 0;
-  for (int t = 0; t < steps + 2; ++t) events.of_step[t] = 0;
+static void list_by_unit(const Events& events, const uint32_t* words, int stride, int units, int steps) {
+  uint32_t* out = events.step;
   for (int n = 0; n < units; ++n) {
-    events.of_unit[n] = count;
+    events.of_unit[n] = out - events.step;
     for (int first = 0; first < steps; first += 32) {
       uint32_t word = words[long(first / 32) * stride + n];
       if (steps - first < 32) word &= (1u << (steps - first)) - 1;
-      for (; word; word &= word - 1) {
-        const int t = first + __builtin_ctz(word);
-        events.step[count++] = t;
-        ++events.of_step[t + 2];
-      }
+      out = put_places(out, word, first);
     }
   }
-  events.of_unit[units] = count;
-  for (int t = 0; t < steps; ++t) events.of_step[t + 2] += events.of_step[t + 1];
-  for (int n = 0; n < units; ++n)
-    for (uint32_t k = events.of_unit[n]; k < events.of_unit[n + 1]; ++k)
-      events.unit[events.of_step[events.step[k] + 1]++] = n;
-  return count;
+  events.of_unit[units] = out - events.step;
+}
+
+// Returns how many there are.
+static uint32_t list_by_step(const Events& events, const uint32_t* words, int stride, int units, int steps) {
+  uint32_t* out = events.unit;
+  for (int t = 0; t < steps; ++t) {
+    const uint32_t* row = words + long(t / 32) * stride;
+    events.of_step[t] = out - events.unit;
+    int n = 0;
+    for (; n + kLanes <= units; n += kLanes) out = put_places(out, bits_at(row + n, t % 32), n);
+    for (; n < units; ++n) {
+      *out = n;
+      out += row[n] >> t % 32 & 1;
+    }
+  }
+  events.of_step[steps] = out - events.unit;
+  return events.of_step[steps];
 }
 
 // Spikes as numbers, [steps, units].

@@ -51,7 +51,7 @@ long scratch_bytes(const Chain& chain) {
     units = std::max<long>(units, padded(chain.layers[l].units));
     inputs = std::max<long>(inputs, chain.layers[l].inputs);
   }
-  const long events = 4 * (2 * (steps + 2) + (1 + 2 * steps) * (inputs + units) + 2), sequences = 4 * 4 * steps * units;
+  const long events = 4 * (2 * (steps + 1) + (1 + 2 * steps) * (inputs + units) + 2 + 4 * kPad), sequences = 4 * 4 * steps * units;
   const long sample = events + sequences + 4 * words_of(steps) * units + 4 * kStates * units;
   return 4 * units + 4 * steps * inputs + 3 * alignment + together(chain) * (sample + 14 * alignment);
 }
@@ -107,10 +107,15 @@ long size_of(int rows, int units) { return static_cast<long>(padded(rows)) * pad
 void copy_block(float* out, const float* in, int rows, int units, int unit) {
   const int width = std::min(kBlock, padded(units) - unit);
   for (int first = 0; first < padded(rows); first += kPad)
-    for (int n = 0; n < width; ++n)
-      for (int r = first; r < first + kPad; ++r)
-        out[static_cast<long>(r) * width + n] =
-            r < rows && unit + n < units ? in[static_cast<long>(unit + n) * rows + r] : 0.0f;
+    for (int n = 0; n < width; ++n) {
+      float* to = out + static_cast<long>(first) * width + n;
+      const float* from = in + static_cast<long>(unit + n) * rows + first;
+      const int real = unit + n < units ? std::min(kPad, rows - first) : 0;
+      if (real == kPad)
+        for (int r = 0; r < kPad; ++r) to[static_cast<long>(r) * width] = from[r];
+      else
+        for (int r = 0; r < kPad; ++r) to[static_cast<long>(r) * width] = r < real ? from[r] : 0.0f;
+    }
 }
 
 void copy_block_back(float* out, const float* in, int rows, int units, int unit) {
@@ -199,7 +204,8 @@ void read_chain(Call& call, ffi::ThreadPool& pool, int num_steps, ffi::Span<cons
     layer.bias = argument<float>(args, at + 2);
     const float* loop = argument<float>(args, at + 3);
     call.traces[l].before = argument<float>(args, at + 4);
-    layer.weight = lay_out(call.memory, blocks, copy_block, weight, layer.inputs, layer.units);
+    if (!backward || l || !keeps_active(layer))  // or else nothing below needs it
+      layer.weight = lay_out(call.memory, blocks, copy_block, weight, layer.inputs, layer.units);
     if (layer.recurrent) layer.loop = lay_out(call.memory, blocks, copy_block, loop, layer.units, layer.units);
     if (backward && l)
       layer.weight_back = lay_out(call.memory, blocks, copy_block_straight, weight, layer.units, layer.inputs);

@@ -54,8 +54,14 @@ SNNLEARN_INLINE Vec threshold(const Units& units, int n) {
   return units.constant(v_th, n) + units.constant(beta, n) * units.get(kAdaptation, n);
 }
 
-// A step; spikes go into bit `bit` of words [width].
-static void step(const Layer& layer, const Units& units, const float* current, uint32_t* words, int bit) {
+SNNLEARN_INLINE void set_bit(uint32_t* words, int bit, Mask where) {
+  store(words, load(words) | (where & static_cast<int32_t>(1u << bit)));
+}
+
+// A step; spikes go into bit `bit` of words [width], and where the pseudo-derivative is not zero into that of `active`,
+// if that is wanted.
+static void step(const Layer& layer, const Units& units, const float* current, uint32_t* words, uint32_t* active,
+                 int bit) {
   for (int n = 0; n < units.width; n += kLanes) {
     Vec v = integrate(units, n, load(current + n));
     if (!layer.spiking) {
@@ -63,8 +69,10 @@ static void step(const Layer& layer, const Units& units, const float* current, u
       continue;
     }
     if (layer.late_reset) v = reset(units, n, units.get(kSpikes, n) > 0, v);
-    const Mask spikes = v > threshold(units, n);
-    store(words + n, load(words + n) | (spikes & static_cast<int32_t>(1u << bit)));
+    const Vec v_th = threshold(units, n);
+    const Mask spikes = v > v_th;
+    set_bit(words + n, bit, spikes);
+    if (active) set_bit(active + n, bit, pseudo_derivative(layer, v - v_th) != 0);
     finish(units, n, layer.late_reset ? v : reset(units, n, spikes, v), spikes);
   }
 }
@@ -80,23 +88,27 @@ static void step_again(const Layer& layer, const Units& units, float* current, c
     const Mask spikes = bit_of(words + n, bit);
     const Vec derivative = pseudo_derivative(layer, v - threshold(units, n));
     store(current + n, derivative);
-    store(active + n, load(active + n) | ((derivative != 0) & static_cast<int32_t>(1u << bit)));
+    set_bit(active + n, bit, derivative != 0);
     finish(units, n, layer.late_reset ? v : reset(units, n, spikes, v), spikes);
   }
 }
 
 // The step backward. The units' state holds the gradient by the state after the step and is left with that by the state
-// before; error [width] comes as the gradient by the output and is left as that by the current. `spikes` are the words
-// that hold, in bit `bit`, the spikes that reset in this step; null where none do.
+// before; error [width] comes as the gradient by the output and is left as that by the current. Pseudo-derivatives are
+// numbers or, if these are null, the bits `now` of `active`. `spikes` are the words that hold, in bit `bit`, the spikes
+// that reset in this step; null where none do.
 static void step_back(const Layer& layer, const Units& units, float* error, const float* derivative,
-                      const uint32_t* spikes, int bit, const float* jump) {
+                      const uint32_t* active, int now, const uint32_t* spikes, int bit, const float* jump) {
+  auto slope = [&](int n) {
+    return derivative ? load(derivative + n) : bit_of(active + n, now) ? all(layer.height) : Vec{};
+  };
   for (int n = 0; n < units.width; n += kLanes) {
     Vec by_v = units.get(kMembrane, n), by_spikes = load(error + n) + units.get(kSpikes, n), by_earlier_spikes = {};
     const Vec by_a = units.get(kAdaptation, n);
     by_spikes += units.constant(adapt_gain, n) * by_a;
     const Vec keep = spikes ? (bit_of(spikes + n, bit) ? units.constant(reset_keep, n) : all(1)) : all(1);
     if (jump && !layer.late_reset) by_spikes += by_v * load(jump + n);
-    const Vec by_threshold = layer.spiking ? by_spikes * load(derivative + n) : by_spikes;
+    const Vec by_threshold = layer.spiking ? by_spikes * slope(n) : by_spikes;
     if (layer.late_reset) {
       by_v += by_threshold;
       if (jump) by_earlier_spikes = by_v * load(jump + n);

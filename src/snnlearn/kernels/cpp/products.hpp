@@ -69,28 +69,35 @@ static void errors_below(const Blocked& out, int below, const Blocked& errors, i
   }
 }
 
+// In kSteps steps: errors times weights, for kBlocks blocks of units above.
+template <int kBlocks, int kVectors, int kSteps>
+SNNLEARN_INLINE Quad found_in(const int* steps, const float* const* errors, const Vec (&weight)[kBlocks][kVectors]) {
+  Vec parts[4] = {};
+  for (int b = 0; b < kBlocks; ++b)
+    for (int k = 0; k < kVectors; ++k)
+      for (int s = 0; s < kSteps; ++s)
+        parts[s] += weight[b][k] * load(errors[b] + steps[s] * kVectors * kLanes + k * kLanes);
+  return sums(parts);
+}
+
 // Of one unit below, whose weights to kBlocks blocks of units above stay in registers, in at most 32 steps: those whose
 // bits are set in `word`. errors[b] and out point to the first step.
 template <int kBlocks, int kVectors>
 SNNLEARN_INLINE void errors_of_unit(uint32_t word, float* out, int out_width, const float* const* errors,
                                     const float* const* weight) {
-  constexpr int kWidth = kVectors * kLanes;
   Vec held[kBlocks][kVectors];
   for (int b = 0; b < kBlocks; ++b)
     for (int k = 0; k < kVectors; ++k) held[b][k] = load(weight[b] + k * kLanes);
   while (word) {
     int steps[4], count = 0;
-    for (; count < 4; ++count) {  // what is left of four repeats the last, and is not added
-      if (!word) break;
-      steps[count] = __builtin_ctz(word);
-      word &= word - 1;
+    for (; count < 4 && word; word &= word - 1) steps[count++] = __builtin_ctz(word);
+    Quad found;
+    switch (count) {
+      case 1: found = found_in<kBlocks, kVectors, 1>(steps, errors, held); break;
+      case 2: found = found_in<kBlocks, kVectors, 2>(steps, errors, held); break;
+      case 3: found = found_in<kBlocks, kVectors, 3>(steps, errors, held); break;
+      default: found = found_in<kBlocks, kVectors, 4>(steps, errors, held);
     }
-    for (int k = count; k < 4; ++k) steps[k] = steps[count - 1];
-    Vec parts[4] = {};
-    for (int b = 0; b < kBlocks; ++b)
-      for (int k = 0; k < kVectors; ++k)
-        for (int s = 0; s < 4; ++s) parts[s] += held[b][k] * load(errors[b] + steps[s] * kWidth + k * kLanes);
-    const Quad found = sums(parts);
     for (int k = 0; k < count; ++k) out[steps[k] * out_width] += found[k];
   }
 }
@@ -105,10 +112,11 @@ static void errors_below_where(const uint32_t* active, const Blocked& out, int f
     const float* at[kBlocks];
     for (int b = 0; b < kBlocks; ++b) at[b] = block(errors, unit + b * kBlock) + long(start) * kWidth;
     for (int n = 0; n < out_width; ++n) {
+      const uint32_t word = active[long(start / 32) * below + first + n];
+      if (!word) continue;
       const float* rows[kBlocks];
       for (int b = 0; b < kBlocks; ++b) rows[b] = block(weight, unit + b * kBlock) + long(first + n) * kWidth;
-      errors_of_unit<kBlocks, kVectors>(active[long(start / 32) * below + first + n],
-                                        block(out, first) + long(start) * out_width + n, out_width, at, rows);
+      errors_of_unit<kBlocks, kVectors>(word, block(out, first) + long(start) * out_width + n, out_width, at, rows);
     }
   }
 }
