@@ -103,27 +103,35 @@ class Memory {
 
 long size_of(int rows, int units) { return static_cast<long>(padded(rows)) * padded(units); }
 
+// out [columns, rows] = in [rows, columns] transposed; 16 rows at a time, as many as the processor reads ahead in.
+void transpose(float* out, long out_stride, const float* in, long in_stride, int rows, int columns) {
+  typedef float Quad __attribute__((vector_size(16), aligned(4), may_alias));
+  for (int first = 0; first < rows; first += kPad)
+    for (int c = 0; c < columns; c += 4)
+      for (int r = first; r < std::min(first + kPad, rows); r += 4) {
+        const float* from = in + r * in_stride + c;
+        float* to = out + c * out_stride + r;
+        if (r + 4 <= rows && c + 4 <= columns) {
+          Quad q[4];
+          for (int k = 0; k < 4; ++k) q[k] = *reinterpret_cast<const Quad*>(from + k * in_stride);
+          for (int k = 0; k < 4; ++k) *reinterpret_cast<Quad*>(to + k * out_stride) = Quad{q[0][k], q[1][k], q[2][k], q[3][k]};
+        } else {
+          for (int k = 0; k < std::min(4, columns - c); ++k)
+            for (int n = 0; n < std::min(4, rows - r); ++n) to[k * out_stride + n] = from[n * in_stride + k];
+        }
+      }
+}
+
 // A block of a matrix [rows, units] from its transpose, [units, rows] as JAX holds it, or back; `unit` is its first.
 void copy_block(float* out, const float* in, int rows, int units, int unit) {
-  const int width = std::min(kBlock, padded(units) - unit);
-  for (int first = 0; first < padded(rows); first += kPad)
-    for (int n = 0; n < width; ++n) {
-      float* to = out + static_cast<long>(first) * width + n;
-      const float* from = in + static_cast<long>(unit + n) * rows + first;
-      const int real = unit + n < units ? std::min(kPad, rows - first) : 0;
-      if (real == kPad)
-        for (int r = 0; r < kPad; ++r) to[static_cast<long>(r) * width] = from[r];
-      else
-        for (int r = 0; r < kPad; ++r) to[static_cast<long>(r) * width] = r < real ? from[r] : 0.0f;
-    }
+  const int width = std::min(kBlock, padded(units) - unit), real = std::min(width, units - unit);
+  if (real < width || rows < padded(rows)) std::memset(out, 0, 4l * padded(rows) * width);
+  transpose(out, width, in + static_cast<long>(unit) * rows, rows, real, rows);
 }
 
 void copy_block_back(float* out, const float* in, int rows, int units, int unit) {
-  const int width = std::min(kBlock, units - unit), stride = std::min(kBlock, padded(units) - unit);
-  for (int first = 0; first < rows; first += kPad)
-    for (int n = 0; n < width; ++n)
-      for (int r = first; r < std::min(rows, first + kPad); ++r)
-        out[static_cast<long>(unit + n) * rows + r] = in[static_cast<long>(r) * stride + n];
+  const int width = std::min(kBlock, padded(units) - unit);
+  transpose(out + static_cast<long>(unit) * rows, rows, in, width, rows, std::min(width, units - unit));
 }
 
 // A block of a matrix [rows, units] that lies so in JAX too.
