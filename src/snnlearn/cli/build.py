@@ -234,7 +234,7 @@ def rule(options: Train) -> rules.AbstractRule:
     """The learning rule."""
     match options.rule:
         case "bptt":
-            return rules.BPTT()
+            return rules.BPTT(options.segment)
         case "truncated-bptt":
             return rules.TruncatedBPTT(options.truncate)
         case "rtrl":

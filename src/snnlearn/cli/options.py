@@ -148,6 +148,9 @@ class Train:
     """Weight of that penalty."""
     rule: Rule = "bptt"
     """The learning rule."""
+    segment: int | None = None
+    """BPTT: time steps between two states that are kept; those between are computed again on the way back, for the same
+    gradient in less memory. By default all are kept."""
     truncate: int = 10
     """Truncated BPTT: time steps of a block."""
     steps_per_update: int | None = None
@@ -200,7 +203,7 @@ _RANGES = (
     ("refractory rate_band_weight weight_decay", "a finite number from 0", lambda number: 0 <= number < math.inf),
     ("validation test latency_threshold", "a number between 0 and 1", lambda number: 0 < number < 1),
     (
-        "num_steps num_phases max_spikes population epochs batch_size seeds truncate draws steps_per_update",
+        "num_steps num_phases max_spikes population epochs batch_size seeds segment truncate draws steps_per_update",
         "a whole number from 1",
         lambda number: number >= 1,
     ),

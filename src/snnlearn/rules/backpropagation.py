@@ -5,6 +5,7 @@ from __future__ import annotations
 import equinox as eqx
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
+from snnlearn._errors import SnnlearnError
 from snnlearn.coding import PackedSpikes
 from snnlearn.losses import AbstractLoss
 from snnlearn.network import Network
@@ -15,7 +16,17 @@ class BPTT(AbstractRule):
     r"""Backpropagation through time with surrogate derivatives: the exact gradient of the surrogate dynamics.
 
     $\partial L/\partial W=\sum_t\delta_t x_t^\top$, $\delta_t=\psi_t g_t+J_t^\top\delta_{t+1}$ (Werbos 1990,
-    doi:10.1109/5.58337; Neftci, Mostafa & Zenke 2019, doi:10.1109/MSP.2019.2931595). Memory grows with T.
+    doi:10.1109/5.58337; Neftci, Mostafa & Zenke 2019, doi:10.1109/MSP.2019.2931595).
+
+    Memory grows with T. In segments of K steps only the state at each one's start is kept, and the way back computes
+    the steps between again: memory grows with T/K + K, least at K ≈ √T, for one more forward pass, and the gradient is
+    the same (Chen et al. 2016, arXiv:1604.06174). What the loss looks at of the outputs is kept in full.
+
+    Args:
+        segment: K, time steps of a segment, ≥ 1; of packed spikes, rounded up to a multiple of 32. None keeps all.
+
+    Raises:
+        SnnlearnError: if segment < 1.
 
     >>> import jax, jax.numpy as jnp
     >>> from snnlearn.losses import CrossEntropy
@@ -27,6 +38,12 @@ class BPTT(AbstractRule):
     (3, 4)
     """
 
+    segment: int | None = None
+
+    def __check_init__(self):
+        if self.segment is not None and self.segment < 1:
+            raise SnnlearnError(f"BPTT: segment is {self.segment}; give at least 1 step, or None to keep all")
+
     def __call__(
         self,
         network: Network,
@@ -37,4 +54,4 @@ class BPTT(AbstractRule):
         key: PRNGKeyArray,
     ) -> tuple[Float[Array, ""], Network]:
         """See the base."""
-        return eqx.filter_value_and_grad(mean_loss)(network, loss, inputs, targets, key=key)
+        return eqx.filter_value_and_grad(mean_loss)(network, loss, inputs, targets, segment=self.segment, key=key)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from functools import partial
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -11,6 +13,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
 from snnlearn.coding import PackedSpikes
 from snnlearn.losses import AbstractLoss
+from snnlearn.losses.base import Outputs
 from snnlearn.network import LayerState, Network, unroll
 
 
@@ -50,20 +53,57 @@ def mean_loss(
     inputs: Float[Array, "B T ..."] | PackedSpikes,
     targets: Shaped[Array, "B ..."],
     *,
+    segment: int | None = None,
     key: PRNGKeyArray,
 ) -> Float[Array, ""]:
-    """The mean loss over a batch."""
+    """The mean loss over a batch.
 
-    def one(xs, target, state):
-        activity, _ = unroll(network, xs, state)
-        return loss(activity.outputs, target)
+    Args:
+        network: the network.
+        loss: the loss of one sample.
+        inputs: encoded data, `[B, T, *in_shape]`, or packed.
+        targets: what the loss takes, `[B, ...]`.
+        segment: steps between two states that backpropagation keeps; None to keep all.
+        key: random key of the network's noise, if there is any.
+    """
+    rest = start_state(network, len(targets), key=key)
+    run = partial(_outputs, network) if segment is None else partial(_outputs_in_segments, network, segment)
+    return jnp.mean(jax.vmap(loss, in_axes=(1, 0))(run(inputs, rest)[0], targets))
 
-    if isinstance(inputs, PackedSpikes):
-        rest = start_state(network, len(inputs.words), key=key)
-        return jnp.mean(jax.vmap(one)(inputs, targets, rest))
+
+def _outputs(network: Network, inputs: Any, state: Any) -> tuple[Outputs, Any]:
+    """Of a batch, each layer's outputs, time first, `[T, B, *shape]`, and the states."""
     # Time first, as the scan over time wants it: otherwise every layer's sequence is copied to and fro.
-    rest = start_state(network, len(inputs), key=key)
-    return jnp.mean(jax.vmap(one, in_axes=(1, 0, 0))(jnp.swapaxes(inputs, 0, 1), targets, rest))
+    xs = jax.tree.map(lambda a: jnp.swapaxes(a, 0, 1), inputs)
+    (outputs, _), state = jax.vmap(partial(unroll, network), in_axes=(1, 0), out_axes=(1, 0))(xs, state)
+    return outputs, state
+
+
+def _outputs_in_segments(network: Network, size: int, inputs: Any, state: Any) -> tuple[Outputs, Any]:
+    """The same in segments of time: of each only the state at its start is kept, and the way back runs it again."""
+    packed = isinstance(inputs, PackedSpikes)
+    num_steps = inputs.num_steps if packed else inputs.shape[1]
+    if packed:
+        size = -(-size // 32) * 32  # a word of spikes is not cut
+    whole = (num_steps - 1) // size  # segments before the last, which is run once
+    if whole == 0:
+        return _outputs(network, inputs, state)
+
+    def piece(start, length):
+        if not packed:
+            return jax.lax.dynamic_slice_in_dim(inputs, start, length, axis=1)
+        words = jax.lax.dynamic_slice_in_dim(inputs.words, start // 32, -(-length // 32), axis=1)
+        return PackedSpikes(words, length)
+
+    # The input is cut in here, so that no piece of it is kept besides the whole.
+    @partial(jax.checkpoint, prevent_cse=False)  # in a scan there is nothing to prevent
+    def one(state, n):
+        outputs, state = _outputs(network, piece(n * size, size), state)
+        return state, outputs
+
+    state, first = jax.lax.scan(one, state, jnp.arange(whole))
+    last, state = _outputs(network, piece(whole * size, num_steps - whole * size), state)
+    return jax.tree.map(lambda a, b: jnp.concatenate([a.reshape(-1, *a.shape[2:]), b]), first, last), state
 
 
 def start_state(network: Network, batch_size: int, *, key: PRNGKeyArray) -> tuple[LayerState, ...]:
