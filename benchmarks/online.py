@@ -4,9 +4,10 @@ Memory: what a process holds at its peak above what it held before, while a rule
 steps whose input is drawn on the way; BPTT, which keeps all steps, for contrast.
 
 Time: of one step of a batch of 128 through 700 → 256 recurrent units → 20 readouts, T = 100, forward and gradient, for
-e-prop, BPTT and, where `--peers-python` names an interpreter that has it, braintrace's e-prop; and of e-prop with
-adaptive units beside the time that reading and writing one array of all its synapses' traces takes twice, once for the
-eligibility vector's slow part and once for the filtered trace: what no rule that keeps both for each synapse can avoid.
+e-prop and BPTT; and of e-prop with adaptive units beside the time that reading and writing one array of all its
+synapses' traces takes twice, once for the eligibility vector's slow part and once for the filtered trace: what no rule
+that keeps both for each synapse can avoid. Where `--peers-python` names an interpreter that has it, also of
+braintrace's e-prop, which takes some ten minutes more.
 
 Each case has a process of its own; processes are asked in turn. Writes `benchmarks/results/online.json`.
 """
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import platform
 import resource
@@ -29,7 +31,8 @@ BATCH, INPUTS, HIDDEN, CLASSES, STEPS, DENSITY = 128, 700, 256, 20, 100, 0.02
 LENGTHS = (100, 1_000, 10_000)
 MEMORY = ("EProp", "EProp, ALIF", "OTTT", "SuperSpike", "TruncatedBPTT", "RTRL", "BPTT")
 TIMES = ("BPTT", "EProp", "BPTT, ALIF", "EProp, ALIF", "floor, ALIF")
-TAU = 20e-3
+PEERS = ("braintrace EProp", "braintrace EProp, ALIF")
+TAU, TAU_ADAPT, BETA = 20e-3, 200e-3, 0.1
 
 
 def network(case: str, sizes: tuple[int, ...]):
@@ -39,7 +42,7 @@ def network(case: str, sizes: tuple[int, ...]):
     from snnlearn.network import feedforward
     from snnlearn.neurons import ALIF, LI, LIF, CubaLIF
 
-    hidden = ALIF(tau_mem=TAU, tau_adapt=200e-3, beta=0.1) if "ALIF" in case else LIF(tau_mem=TAU)
+    hidden = ALIF(tau_mem=TAU, tau_adapt=TAU_ADAPT, beta=BETA) if "ALIF" in case else LIF(tau_mem=TAU)
     if case == "SuperSpike":
         hidden = CubaLIF(tau_mem=10e-3, tau_syn=5e-3)
         return feedforward(sizes, neuron=hidden, readout=hidden, key=jax.random.key(0))
@@ -104,8 +107,8 @@ def memory(case: str, num_steps: int) -> dict:
 
 def timed(case: str):
     """A call that takes one training step's gradient."""
-    if case == "braintrace EProp":
-        return braintrace_step()
+    if case.startswith("braintrace"):
+        return braintrace_step("ALIF" in case)
     import equinox as eqx
     import jax
     import jax.numpy as jnp
@@ -125,8 +128,8 @@ def timed(case: str):
     return lambda: jax.block_until_ready(gradient(net, xs, ys))
 
 
-def braintrace_step():
-    """The same sizes by braintrace: one recurrent layer of LIF, a linear readout, filtered traces."""
+def braintrace_step(adaptive: bool):
+    """The same sizes by braintrace: one recurrent layer of LIF or ALIF, a linear readout, filtered traces."""
     import brainstate
     import braintrace
     import jax
@@ -137,7 +140,7 @@ def braintrace_step():
         return (v >= 0).astype(v.dtype)
 
     spike.defjvp(lambda v, dv: (spike(*v), dv[0] / (1 + 10 * jnp.abs(v[0])) ** 2))
-    decay = float(jnp.exp(-1e-3 / TAU))
+    decay, decay_adapt, beta = math.exp(-1e-3 / TAU), math.exp(-1e-3 / TAU_ADAPT), BETA
 
     class Recurrent(brainstate.nn.Module):
         def __init__(self):
@@ -148,12 +151,19 @@ def braintrace_step():
 
         def init_state(self, batch_size=None, **_):
             self.v = brainstate.HiddenState(jnp.zeros((batch_size, HIDDEN)))
+            if adaptive:
+                self.a = brainstate.HiddenState(jnp.zeros((batch_size, HIDDEN)))
+
+        def spikes(self):
+            return spike(self.v.value - 1.0 - beta * self.a.value if adaptive else self.v.value - 1.0)
 
         def update(self, x):
-            z = spike(self.v.value - 1.0)
+            z = self.spikes()
             current = braintrace.matmul(jnp.concatenate([x, z], axis=-1), self.w.value)
             self.v.value = decay * self.v.value + current - jax.lax.stop_gradient(z)
-            return self.out(spike(self.v.value - 1.0))
+            if adaptive:
+                self.a.value = decay_adapt * self.a.value + z
+            return self.out(self.spikes())
 
     xs = jax.random.bernoulli(jax.random.key(2), DENSITY, (STEPS, BATCH, INPUTS)).astype(jnp.float32)
     ys = jax.random.randint(jax.random.key(3), (BATCH,), 0, CLASSES)
@@ -165,6 +175,9 @@ def braintrace_step():
 
     @brainstate.transform.jit
     def gradient(xs):
+        for state in model.states(brainstate.HiddenState).values():
+            state.value = jnp.zeros_like(state.value)
+        learner.reset_state(BATCH)
         return learner.etrace_grad(xs, step_fn=loss, return_value=True)
 
     return lambda: jax.block_until_ready(gradient(xs))
@@ -179,6 +192,16 @@ def serve(case: str) -> None:
         start = time.perf_counter()
         call()
         print(time.perf_counter() - start, flush=True)
+
+
+def versions(python: str) -> dict[str, str]:
+    """Of the packages that an interpreter has."""
+    script = (
+        "import json; from importlib.metadata import distributions\n"
+        "found = {d.name: d.version for d in distributions()}\n"
+        "print(json.dumps({name: found[name] for name in ('snnlearn', 'jax', 'braintrace') if name in found}))"
+    )
+    return json.loads(subprocess.run([python, "-c", script], capture_output=True, text=True, check=True).stdout)
 
 
 def start(*arguments: object, python: str = sys.executable) -> subprocess.Popen:
@@ -210,7 +233,7 @@ def main() -> None:
 
     cases = {case: sys.executable for case in TIMES}
     if options.peers_python:
-        cases["braintrace EProp"] = options.peers_python
+        cases |= dict.fromkeys(PEERS, options.peers_python)
     workers = {case: start("--time", case, python=python) for case, python in cases.items()}
     seconds: dict[str, list[float]] = {case: [] for case in cases}
     for worker in workers.values():
@@ -239,10 +262,15 @@ def main() -> None:
     ]
     ratios = {f"{a} / {b}": ratio(a, b) for a, b in (("EProp", "BPTT"), ("EProp, ALIF", "floor, ALIF"))}
     if options.peers_python:
-        ratios["EProp / braintrace EProp"] = ratio("EProp", "braintrace EProp")
+        ratios |= {
+            f"{peer.removeprefix('braintrace ')} / {peer}": ratio(peer.removeprefix("braintrace "), peer)
+            for peer in PEERS
+        }
     print(ratios)
     machine = f"{platform.machine()}, {len(os.sched_getaffinity(0))} processors, load {os.getloadavg()[0]:.1f}"
-    document = {"machine": machine, "memory": found, "times": times, "ratios_min_median_max": ratios}
+    interpreters = [sys.executable, *filter(None, [options.peers_python])]
+    document = {"machine": machine, "versions": [versions(python) for python in interpreters]}
+    document |= {"memory": found, "times": times, "ratios_min_median_max": ratios}
     RESULT.write_text(json.dumps(document, indent=1) + "\n")
 
 
