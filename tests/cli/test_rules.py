@@ -7,6 +7,9 @@ import json
 import pytest
 
 from snnlearn.cli import main
+from snnlearn.cli.build import default_loss
+from snnlearn.cli.compare import options_of
+from snnlearn.cli.options import Compare
 
 SMALL = ["--data", "digits", "--num-steps", "6", "--layers", "16", "--epochs", "3", "--batch-size", "64"]
 
@@ -37,6 +40,26 @@ def test_gradients_measures_each_rule_and_says_which_refuse(tmp_path, capsys):
     bptt = next(line for line in out.splitlines() if line.lstrip().startswith("bptt"))
     assert "+1.000" in bptt
     assert "WeightPerturbation" in (tmp_path / "g" / "report.html").read_text()
+
+
+def test_gradients_of_a_rule_that_learns_from_chance_stand_for_the_expected_loss(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
+    noisy = ["--escape-noise", "--surrogate", "sigmoid", "--repeats", "8", "--out", str(tmp_path / "g")]
+    assert main(["gradients", *SMALL, *noisy, "--rules", "xie-seung"]) == 0
+    row = next(line for line in capsys.readouterr().out.splitlines() if line.lstrip().startswith("xie-seung"))
+    _, _, _, bias, _, by_chance, variance, *_ = row.split()
+    assert float(variance) > 0
+    assert 0.5 < float(bias) / float(by_chance) < 2  # unbiased, so that chance explains the distance
+
+
+def test_compare_gives_each_rule_a_loss_that_it_takes():
+    chosen = {rule: options_of(Compare(), rule, 0.01) for rule in ("bptt", "superspike", "xie-seung", "eventprop")}
+    assert {rule: options.loss or default_loss(options) for rule, options in chosen.items()} == {
+        "bptt": "stepwise-cross-entropy",
+        "superspike": "van-rossum",
+        "xie-seung": "cross-entropy",
+        "eventprop": "cross-entropy",
+    }
 
 
 @pytest.mark.parametrize(

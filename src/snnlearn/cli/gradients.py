@@ -15,7 +15,6 @@ from rich.table import Table
 
 from snnlearn import rules
 from snnlearn._errors import SnnlearnError
-from snnlearn.algorithms import GradientDescent
 from snnlearn.cli.commands import console_of, prepare
 from snnlearn.cli.compare import options_of, working_memory
 from snnlearn.cli.options import Gradients, Train
@@ -23,9 +22,10 @@ from snnlearn.cli.run_folder import RunFolder, new_folder
 from snnlearn.hypothesis import encode
 from snnlearn.model_file import load
 from snnlearn.network import Network
+from snnlearn.neurons import EscapeNoise
 from snnlearn.report.gradients import Alignment, Measured, write_gradients
 
-HEADER = ("rule", "cosine", "norm ratio", "bias", "variance", "ms", "MB", "MB at 4T")
+HEADER = ("rule", "cosine", "norm ratio", "bias", "variance", "µs/step", "MB", "MB at 4T")
 
 
 def gradients(options: Gradients) -> int:
@@ -44,10 +44,17 @@ def gradients(options: Gradients) -> int:
         raise SnnlearnError("no rule of --rules is defined for this network; the sentences above say which would be")
     table = Table(*HEADER, box=box.SIMPLE, pad_edge=False)
     for one in measured:
-        costs = f"{1e3 * one.seconds:.1f}", f"{one.memory / 1e6:.2f}", f"{one.memory_4t / 1e6:.2f}"
+        costs = (
+            f"{1e6 * one.seconds / one.num_steps:.3g}",
+            f"{one.memory / 1e6:.2f}",
+            f"{one.memory_4t / 1e6:.2f}",
+        )
         table.add_row(one.rule, *one.layers[0].cells()[1:], *costs)
     console.print(table)
-    console.print("Bias: |mean − reference| / |reference| ± what it would be by chance. The page has each layer.")
+    console.print(
+        "Bias: |mean − reference| / |reference| ± what it would be by chance. µs: of a time step of the batch. "
+        "The page has each layer."
+    )
     write_gradients(measured, path / "report.html", title=f"{options.data} · gradients of {len(measured)} rules")
     console.print(f"Report: {path / 'report.html'}", soft_wrap=True)
     return 0
@@ -65,15 +72,17 @@ def _measure(options: Train, asked: Gradients) -> Measured:
     rule, loss = algorithm.rule, algorithm.loss
     program = eqx.filter_jit(lambda n, x, y, k: rule(n, loss, x, y, key=k))
     key, other = jax.random.split(jax.random.key(options.seed + 1))
-    keys = jax.random.split(key, asked.repeats if _is_random(rule) else 1)
-    draws = [_by_layer(program(network, inputs, targets, k)[1]) for k in keys]
-    reference_rule = _reference(algorithm, options, asked)
-    reference = _by_layer(eqx.filter_jit(reference_rule)(network, loss, inputs, targets, key=other)[1])
+    repeats = asked.repeats if _is_random(rule, network) else 1
+    draws = [_by_layer(program(network, inputs, targets, k)[1]) for k in jax.random.split(key, repeats)]
+    reference_rule = _reference(rule, options)
+    stands_for = eqx.filter_jit(reference_rule)
+    others = jax.random.split(other, 4 * asked.repeats if _is_random(reference_rule, network) else 1)
+    reference = [_by_layer(stands_for(network, loss, inputs, targets, key=k)[1]) for k in others]
     layers = [
-        _alignment(f"layer {number}", np.stack([draw[number - 1] for draw in draws]), reference[number - 1])
-        for number in range(1, len(reference) + 1)
+        _alignment(f"layer {number}", np.stack(one), np.stack(its))
+        for number, (one, its) in enumerate(zip(zip(*draws, strict=True), zip(*reference, strict=True), strict=True), 1)
     ]
-    several = [np.stack([np.concatenate(draw) for draw in draws]), np.concatenate(reference)]
+    several = (np.stack([np.concatenate(draw) for draw in each]) for each in (draws, reference))
     memory, memory_4t = (
         working_memory(lambda n, x, y: rule(n, loss, x, y, key=key), network, xs, targets)
         for xs in (inputs, jnp.tile(inputs, (1, 4, *(1,) * (inputs.ndim - 2))))
@@ -83,25 +92,40 @@ def _measure(options: Train, asked: Gradients) -> Measured:
         reference=type(reference_rule).__name__,
         layers=(_alignment("all", *several), *layers),
         seconds=_median_seconds(lambda: program(network, inputs, targets, key)),
+        num_steps=inputs.shape[1],
         memory=memory,
         memory_4t=memory_4t,
     )
 
 
-def _is_random(rule: rules.AbstractRule) -> bool:
-    return isinstance(
-        rule, (rules.ForwardGradient, rules.NodePerturbation, rules.WeightPerturbation, rules.EvolutionStrategy)
+def _is_random(rule: rules.AbstractRule, network: Network) -> bool:
+    """Whether the rule draws, or the network does."""
+    noisy = any(map(_draws, jax.tree.leaves(network, is_leaf=_draws)))
+    return noisy or isinstance(
+        rule,
+        (
+            rules.ForwardGradient,
+            rules.NodePerturbation,
+            rules.WeightPerturbation,
+            rules.EvolutionStrategy,
+        ),
     )
 
 
-def _reference(algorithm: GradientDescent, options: Train, asked: Gradients) -> rules.AbstractRule:
-    """What a gradient stands for: a perturbation knows of no surrogates, only of the loss under its noise."""
-    many = 4 * asked.repeats * options.draws
-    match algorithm.rule:
-        case rules.NodePerturbation(sigma=sigma):
-            return rules.NodePerturbation(sigma, many)
-        case rules.WeightPerturbation(sigma=sigma) | rules.EvolutionStrategy(sigma=sigma):
-            return rules.WeightPerturbation(sigma, many)
+def _draws(node: Any) -> bool:
+    return isinstance(node, EscapeNoise)
+
+
+def _reference(rule: rules.AbstractRule, options: Train) -> rules.AbstractRule:
+    """What has the mean that a gradient stands for: of surrogates BPTT's, of chance that of the loss expected under it.
+
+    EventProp differentiates another loss, of a network in continuous time, and stands for itself.
+    """
+    match rule:
+        case rules.NodePerturbation() | rules.WeightPerturbation() | rules.XieSeung() | rules.EventProp():
+            return rule
+        case rules.EvolutionStrategy(sigma=sigma):
+            return rules.WeightPerturbation(sigma, options.draws)
     return rules.BPTT()
 
 
@@ -109,21 +133,26 @@ def _by_layer(gradient: Network) -> list[np.ndarray]:
     return [np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(layer)]) for layer in gradient.layers]
 
 
-def _alignment(name: str, draws: np.ndarray, reference: np.ndarray) -> Alignment:
-    """Compare draws `[R, d]` of an estimate with what it should be, `[d]`."""
+def _alignment(name: str, draws: np.ndarray, references: np.ndarray) -> Alignment:
+    """Compare draws `[R, d]` of an estimate with the mean of draws `[R', d]` of what it should be."""
+    reference = references.mean(axis=0)
     norm, norms = np.linalg.norm(reference), np.linalg.norm(draws, axis=1)
     if norm == 0:
         return Alignment(name, np.nan, np.nan, np.nan, np.nan, np.nan)
-    variance = np.sum(draws.var(axis=0, ddof=1)) if len(draws) > 1 else 0.0
-    mean = draws.mean(axis=0)
+    variance = _variance(draws)
+    by_chance = variance / len(draws) + _variance(references) / len(references)
     return Alignment(
         name=name,
         cosine=float(np.mean(draws @ reference / np.maximum(norms * norm, 1e-300))),
         norm_ratio=float(np.mean(norms) / norm),
-        bias=float(np.linalg.norm(mean - reference) / norm),
-        bias_error=float(np.sqrt(variance / len(draws)) / norm),
+        bias=float(np.linalg.norm(draws.mean(axis=0) - reference) / norm),
+        bias_error=float(np.sqrt(by_chance) / norm),
         variance=float(variance / norm**2),
     )
+
+
+def _variance(draws: np.ndarray) -> float:
+    return float(np.sum(draws.var(axis=0, ddof=1))) if len(draws) > 1 else 0.0
 
 
 def _median_seconds(call: Any, repeats: int = 7) -> float:

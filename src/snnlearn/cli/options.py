@@ -276,7 +276,8 @@ class Compare(Train):
     """Train the same network from the same start with several learning rules.
 
     Each rule's step size is chosen by validation errors; the test sample is used once for each rule. The loss is
-    stepwise-cross-entropy, if no other is given; superspike has van-rossum and a spiking readout.
+    stepwise-cross-entropy, if no other is given; superspike has van-rossum, xie-seung and eventprop cross-entropy, and
+    their readouts spike.
     """
 
     distributed: tyro.conf.Suppress[bool] = False
@@ -302,8 +303,8 @@ class Compare(Train):
 class Gradients(Train):
     """Measure each rule's gradient on one batch, against the gradient that it stands for.
 
-    The reference is BPTT's gradient; for perturbation rules it is the gradient of the loss smoothed by their noise,
-    estimated from other draws.
+    The reference is BPTT's gradient; for perturbation rules and xie-seung it is the gradient of the loss expected under
+    the noise, estimated from other draws. Eventprop, whose loss is of continuous time, stands for itself.
     """
 
     distributed: tyro.conf.Suppress[bool] = False

@@ -24,7 +24,7 @@ class Alignment:
         cosine: Of the angle between one draw and the reference, mean over draws.
         norm_ratio: Length of one draw over the reference's.
         bias: |mean − reference| / |reference|.
-        bias_error: What that is expected to be, from the draws' variance alone, if there is no bias.
+        bias_error: What that is expected to be, from both sides' variances alone, if there is no bias.
         variance: E|draw − mean|² / |reference|².
     """
 
@@ -52,6 +52,7 @@ class Measured:
         reference: The rule whose gradient it is compared with.
         layers: All layers together, then each.
         seconds: Of one gradient, median.
+        num_steps: Time steps T of the sequence that it is of.
         memory: Working memory, bytes.
         memory_4t: The same for four times as many time steps.
     """
@@ -60,6 +61,7 @@ class Measured:
     reference: str
     layers: tuple[Alignment, ...]
     seconds: float
+    num_steps: int
     memory: int
     memory_4t: int
 
@@ -89,16 +91,28 @@ def write_gradients(measured: Sequence[Measured], path: str | os.PathLike[str], 
     header = ("rule", "reference", "layer", "cosine", "norm ratio", "bias", "variance")
     rows = [(one.rule, one.reference, *layer.cells()) for one in measured for layer in one.layers]
     costs = [
-        (one.rule, f"{1e3 * one.seconds:.1f} ms", f"{one.memory / 1e6:.2f} MB", f"{one.memory_4t / 1e6:.2f} MB")
+        (
+            one.rule,
+            f"{1e3 * one.seconds:.1f} ms",
+            f"{1e6 * one.seconds / one.num_steps:.3g} µs",
+            f"{one.memory / 1e6:.2f} MB",
+            f"{one.memory_4t / 1e6:.2f} MB",
+        )
         for one in measured
     ]
     note = (
         "Bias: |mean of draws − reference| / |reference|, ± what it would be by chance alone. Variance: of one draw. "
     )
-    note += "Perturbation rules are compared with the gradient of the loss under their own noise, from other draws."
+    note += (
+        "Perturbation rules and Xie & Seung's are compared with the gradient of the loss expected under their noise or "
+        "the network's, estimated from four times as many other draws, whose error is part of the ±. "
+        "EventProp differentiates the loss of a network in continuous time and stands for itself: its row shows costs."
+    )
     body = [
         f'<header>\n<p class="kicker">snnlearn · gradient laboratory</p>\n<h1>{title}</h1>\n</header>',
         section("Alignment", panels(drawn, width=520), table("", header, rows), note=note),
-        section("Cost of one gradient", table("", ("rule", "time", "memory at T", "memory at 4T"), costs)),
+        section(
+            "Cost of one gradient", table("", ("rule", "time", "per time step", "memory at T", "memory at 4T"), costs)
+        ),
     ]
     return write_whole(page(title, body), path)
