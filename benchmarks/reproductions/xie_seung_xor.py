@@ -5,7 +5,12 @@ that is off is silent. The output's spikes are rewarded where exactly one group 
 else is told to the network. Poisson neurons and noisy integrate-and-fire neurons learn by the episodic rule and by the
 online one; a network without a hidden layer, which cannot compute XOR, is the control. All seeds run side by side.
 
-Writes `benchmarks/results/xie_seung_xor.json`.
+Not the paper's: Adam, bounds on the weights, the mean of the other trials as baseline, steps of 2 ms. A hidden neuron
+fires at most at 100 Hz; the rate of the output neuron is exponential in its membrane, and nothing but the time step
+bounds it, at 500 Hz, which a trained output comes near; its threshold, and so its reset, is next to nothing. The
+settings were chosen on other seeds than the reported ones.
+
+Writes `benchmarks/results/xie_seung_xor.json`; what is there is of `--seeds 5`, ten minutes on one busy core.
 """
 
 from __future__ import annotations
@@ -27,24 +32,22 @@ from scipy import stats
 
 from snnlearn.losses import AbstractStepwiseLoss
 from snnlearn.network import Network, feedforward, unroll
-from snnlearn.neurons import LIF, EscapeNoise, NoReset, Scaled, Sigmoid
+from snnlearn.neurons import LIF, AbstractReset, EscapeNoise, ExponentialEscape, NoReset, Scaled, Sigmoid, Subtract
 from snnlearn.rules import AbstractRule, OnlineXieSeung, XieSeung
 from snnlearn.rules.base import start_state
 
 OUT = Path(__file__).resolve().parents[1] / "results" / "xie_seung_xor.json"
 
-GROUP, HIDDEN, STEPS, DT, RATE = 30, 60, 500, 1e-3, 40.0
+GROUP, HIDDEN, STEPS, DT, RATE = 30, 60, 250, 2e-3, 40.0
 PATTERNS = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)
 REWARDS = np.array([-1, 1, 1, -1], np.float32)  # of each spike
 
-REPEATS, UPDATES, LEARNING_RATE = 4, 400, 0.05  # trials of each pattern in an update
-WEIGHT_SPREAD, WEIGHT_LIMIT = 2.6, 10.0
+REPEATS, UPDATES = 4, 400  # trials of each pattern in an update
+SPREADS, LIMITS, LEARNING_RATES = (2.6, 0.3), (10.0, 2.0), (0.05, 0.02)  # of the weights to hidden and output neurons
 
-ESCAPE = Scaled(Sigmoid(slope=2.5), 0.1)  # at most 100 Hz
-NEURONS = {
-    "Poisson": LIF(tau_mem=20e-3, v_th=0.5, reset=NoReset(), surrogate=ESCAPE),
-    "integrate-and-fire": LIF(tau_mem=20e-3, v_th=0.5, surrogate=ESCAPE),
-}
+THRESHOLDS = 0.5, 0.01
+ESCAPES = Scaled(Sigmoid(slope=5.0), 100 * DT), ExponentialEscape(rate=20.0, width=1.0, dt=DT)
+RESETS = {"Poisson": NoReset(), "integrate-and-fire": Subtract()}
 RULES: dict[str, AbstractRule] = {"episodic": XieSeung(), "online": OnlineXieSeung(tau_e=20e-3)}
 
 
@@ -66,11 +69,24 @@ def trials(repeats: int, *, key) -> jax.Array:
     return jax.random.bernoulli(key, p[:, None, None], (4, repeats, STEPS, 2 * GROUP)).astype(jnp.float32)
 
 
-def drawn(neuron: EscapeNoise, hidden: bool, *, key) -> Network:
+def weights_of(network: Network) -> list[jax.Array]:
+    """Of each layer."""
+    return [layer.synapses.weight for layer in network.layers]
+
+
+def drawn(reset: AbstractReset, hidden: bool, *, key) -> Network:
     """A network with weights N(0, spread²)."""
+    neuron, readout = (
+        EscapeNoise(LIF(tau_mem=20e-3, v_th=v_th, surrogate=escape, reset=reset, dt=DT))
+        for v_th, escape in zip(THRESHOLDS, ESCAPES, strict=True)
+    )
     sizes = (2 * GROUP, HIDDEN, 1) if hidden else (2 * GROUP, 1)
-    network = feedforward(sizes, neuron=neuron, readout=neuron, key=key)
-    return jax.tree.map(lambda w: WEIGHT_SPREAD * w * np.sqrt(w.shape[1] / 60) if eqx.is_array(w) else w, network)
+    network = feedforward(sizes, neuron=neuron, readout=readout, key=key)
+    weights = weights_of(network)
+    keys = jax.random.split(key, len(weights))
+    spreads = SPREADS[-len(weights) :]
+    weights = [s * jax.random.normal(k, w.shape) for s, w, k in zip(spreads, weights, keys, strict=True)]
+    return eqx.tree_at(weights_of, network, weights)
 
 
 def gradient(rule: AbstractRule, network: Network, *, key) -> tuple[jax.Array, Network]:
@@ -84,18 +100,19 @@ def gradient(rule: AbstractRule, network: Network, *, key) -> tuple[jax.Array, N
 
 def trained(rule: AbstractRule, network: Network, *, key) -> tuple[Network, jax.Array]:
     """The network after all updates, and the mean reward of each."""
-    optimizer = optax.adam(LEARNING_RATE)
-    parameters, constants = eqx.partition(network, eqx.is_inexact_array)
+    weights = weights_of(network)
+    optimizer = optax.adam(1.0)
+    learning_rates, limits = LEARNING_RATES[-len(weights) :], LIMITS[-len(weights) :]
 
     def update(carry, key):
-        parameters, state = carry
-        reward, direction = gradient(rule, eqx.combine(parameters, constants), key=key)
-        step, state = optimizer.update(direction, state, parameters)
-        bounded = lambda w: jnp.clip(w, -WEIGHT_LIMIT, WEIGHT_LIMIT)  # noqa: E731
-        return (jax.tree.map(bounded, eqx.apply_updates(parameters, step)), state), reward
+        weights, state = carry
+        reward, direction = gradient(rule, eqx.tree_at(weights_of, network, weights), key=key)
+        steps, state = optimizer.update(weights_of(direction), state)
+        stepped = zip(weights, steps, learning_rates, limits, strict=True)
+        return ([jnp.clip(w + rate * step, -limit, limit) for w, step, rate, limit in stepped], state), reward
 
-    carry, rewards = jax.lax.scan(update, (parameters, optimizer.init(parameters)), jax.random.split(key, UPDATES))
-    return eqx.combine(carry[0], constants), rewards
+    (weights, _), rewards = jax.lax.scan(update, (weights, optimizer.init(weights)), jax.random.split(key, UPDATES))
+    return eqx.tree_at(weights_of, network, weights), rewards
 
 
 def spike_counts(network: Network, repeats: int, *, key) -> jax.Array:
@@ -119,7 +136,7 @@ def interval(values: np.ndarray) -> dict:
     return {"mean": round(float(mean), 4), "low": round(float(mean - half), 4), "high": round(float(mean + half), 4)}
 
 
-def experiment(neuron: LIF, rule: AbstractRule, hidden: bool, seeds: int, repeats: int = 100) -> dict:
+def experiment(reset: AbstractReset, rule: AbstractRule, hidden: bool, seeds: int, repeats: int = 100) -> dict:
     """Train from each seed, then count output spikes of trials that were not trained on."""
     began = time.monotonic()
 
@@ -127,14 +144,14 @@ def experiment(neuron: LIF, rule: AbstractRule, hidden: bool, seeds: int, repeat
     def one_and_all(keys):
         def one(key):
             weight_key, train_key, before_key, after_key = jax.random.split(key, 4)
-            network = drawn(EscapeNoise(neuron), hidden, key=weight_key)
+            network = drawn(reset, hidden, key=weight_key)
             before = spike_counts(network, repeats, key=before_key)
             network, rewards = trained(rule, network, key=train_key)
             return before, rewards, spike_counts(network, repeats, key=after_key)
 
         return jax.vmap(one)(keys)
 
-    before, rewards, after = map(np.asarray, one_and_all(jax.random.split(jax.random.key(0), seeds)))
+    before, rewards, after = map(np.asarray, one_and_all(jax.random.split(jax.random.key(1), seeds)))
     rates = after.mean(axis=2) / (STEPS * DT)
     learnt = rates[:, REWARDS > 0].min(axis=1) > rates[:, REWARDS < 0].max(axis=1)
     return {
@@ -161,17 +178,6 @@ def main() -> None:
     options = parser.parse_args()
 
     results = {}
-    cases = [(neuron, rule, True) for neuron in NEURONS for rule in RULES] + [("Poisson", "episodic", False)]
-    for neuron, rule, hidden in cases:
-        name = f"{neuron}, {rule}" + ("" if hidden else ", no hidden layer")
-        found = results[name] = experiment(NEURONS[neuron], RULES[rule], hidden, options.seeds)
-        rates = "  ".join(f"{pattern} {rate['mean']:5.1f}" for pattern, rate in found["output_rate_Hz"].items())
-        accuracy = found["accuracy"]
-        print(
-            f"{name:40} {accuracy['mean']:6.1%} [{accuracy['low']:.1%}, {accuracy['high']:.1%}]   Hz: {rates}   "
-            f"{found['seconds']:.0f} s",
-            flush=True,
-        )
     document = {
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors",
@@ -183,12 +189,23 @@ def main() -> None:
             "input_rate_Hz": RATE,
             "trials_of_each_pattern_in_an_update": REPEATS,
             "updates": UPDATES,
-            "learning_rate": LEARNING_RATE,
+            "learning_rates": LEARNING_RATES,
         },
         "results": results,
     }
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(document, indent=1) + "\n")
+    cases = [(neuron, rule, True) for neuron in RESETS for rule in RULES] + [("Poisson", "episodic", False)]
+    for neuron, rule, hidden in cases:
+        name = f"{neuron}, {rule}" + ("" if hidden else ", no hidden layer")
+        found = results[name] = experiment(RESETS[neuron], RULES[rule], hidden, options.seeds)
+        rates = "  ".join(f"{pattern} {rate['mean']:5.1f}" for pattern, rate in found["output_rate_Hz"].items())
+        accuracy = found["accuracy"]
+        print(
+            f"{name:40} {accuracy['mean']:6.1%} [{accuracy['low']:.1%}, {accuracy['high']:.1%}]   Hz: {rates}   "
+            f"{found['seconds']:.0f} s",
+            flush=True,
+        )
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        options.out.write_text(json.dumps(document, indent=1) + "\n")
 
 
 if __name__ == "__main__":
