@@ -73,6 +73,7 @@ def test_compare_gives_each_rule_a_loss_that_it_takes():
         (["train", "--rule", "xie-seung"], "EscapeNoise"),
         (["train", "--rule", "eventprop", "--readout", "mean"], "FirstSpike"),
         (["gradients", "--rules", "ottt", "--neuron", "alif"], "no rule of --rules is defined"),
+        (["compare", "--rules", "ottt", "--neuron", "alif"], "no rule of --rules is defined"),
     ],
 )
 def test_what_does_not_fit_is_refused(arguments, sentence, capsys, tmp_path):

@@ -16,6 +16,7 @@ import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from snnlearn import report, risk
+from snnlearn._errors import SnnlearnError
 from snnlearn.algorithms import GradientDescent, Metrics, Training
 from snnlearn.cli import build
 from snnlearn.cli.commands import console_of, prepare
@@ -47,12 +48,19 @@ def compare(options: Compare) -> int:
         bar = progress.add_task("", total=total)
         for rule in options.rules:
             trained = []
-            for rate in options.learning_rates:
-                progress.update(bar, description=f"{rule}, step size {rate:g}")
-                trained.append(_train(options_of(options, rule, rate), lambda: progress.advance(bar)))
+            try:
+                for rate in options.learning_rates:
+                    progress.update(bar, description=f"{rule}, step size {rate:g}")
+                    trained.append(_train(options_of(options, rule, rate), lambda: progress.advance(bar)))
+            except SnnlearnError as refusal:
+                console.print(f"{rule}: {refusal}", soft_wrap=True)
+                progress.update(bar, total=(total := total - len(options.learning_rates) * options.epochs))
+                continue
             best = min(trained, key=lambda one: one.validation_error)
             contenders.append(_contender(best, rule))
             wrong[rule] = _wrong(best)
+    if not contenders:
+        raise SnnlearnError("no rule of --rules is defined for this network; the sentences above say which would be")
     print_comparison(contenders, console)
     pairs = _in_pairs(wrong) if options.paired is not None else []
     if pairs:

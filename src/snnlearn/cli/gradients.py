@@ -25,7 +25,8 @@ from snnlearn.network import Network
 from snnlearn.neurons import EscapeNoise
 from snnlearn.report.gradients import Alignment, Measured, write_gradients
 
-HEADER = ("rule", "cosine", "norm ratio", "bias", "variance", "µs/step", "MB", "MB at 4T")
+HEADER = ("rule", "cosine", "norm", "bias", "variance", "µs/step", "MB", "at 8T")
+TIMES = (1, 2, 4, 8)  # how many times as long a sequence memory is looked at for
 
 
 def gradients(options: Gradients) -> int:
@@ -42,17 +43,20 @@ def gradients(options: Gradients) -> int:
                 console.print(f"{name}: {refusal}", soft_wrap=True)
     if not measured:
         raise SnnlearnError("no rule of --rules is defined for this network; the sentences above say which would be")
-    table = Table(*HEADER, box=box.SIMPLE, pad_edge=False)
+    table = Table(box=box.SIMPLE, pad_edge=False, padding=(0, 1, 0, 0))
+    for name in HEADER:
+        table.add_column(name, no_wrap=True)
     for one in measured:
         costs = (
             f"{1e6 * one.seconds / one.num_steps:.3g}",
-            f"{one.memory / 1e6:.2f}",
-            f"{one.memory_4t / 1e6:.2f}",
+            f"{one.memory[0] / 1e6:.2f}",
+            f"{one.memory[-1] / 1e6:.2f}",
         )
         table.add_row(one.rule, *one.layers[0].cells()[1:], *costs)
     console.print(table)
     console.print(
-        "Bias: |mean − reference| / |reference| ± what it would be by chance. µs: of a time step of the batch. "
+        "Norm: |gradient| / |reference|. Bias: |mean − reference| / |reference| ± what it would be by chance. "
+        "µs: of a time step of the batch. "
         "The page has each layer."
     )
     write_gradients(measured, path / "report.html", title=f"{options.data} · gradients of {len(measured)} rules")
@@ -83,10 +87,9 @@ def _measure(options: Train, asked: Gradients) -> Measured:
         for number, (one, its) in enumerate(zip(zip(*draws, strict=True), zip(*reference, strict=True), strict=True), 1)
     ]
     several = (np.stack([np.concatenate(draw) for draw in each]) for each in (draws, reference))
-    memory, memory_4t = (
-        working_memory(lambda n, x, y: rule(n, loss, x, y, key=key), network, xs, targets)
-        for xs in (inputs, jnp.tile(inputs, (1, 4, *(1,) * (inputs.ndim - 2))))
-    )
+    longer = (jnp.tile(inputs, (1, times, *(1,) * (inputs.ndim - 2))) for times in TIMES)
+    at = lambda n, x, y: rule(n, loss, x, y, key=key)  # noqa: E731
+    memory = tuple(working_memory(at, network, xs, targets) for xs in longer)
     return Measured(
         rule=options.rule,
         reference=type(reference_rule).__name__,
@@ -94,7 +97,7 @@ def _measure(options: Train, asked: Gradients) -> Measured:
         seconds=_median_seconds(lambda: program(network, inputs, targets, key)),
         num_steps=inputs.shape[1],
         memory=memory,
-        memory_4t=memory_4t,
+        lengths=tuple(times * inputs.shape[1] for times in TIMES),
     )
 
 

@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 from matplotlib.ticker import MaxNLocator
@@ -53,8 +54,8 @@ class Measured:
         layers: All layers together, then each.
         seconds: Of one gradient, median.
         num_steps: Time steps T of the sequence that it is of.
-        memory: Working memory, bytes.
-        memory_4t: The same for four times as many time steps.
+        memory: Working memory, bytes, of sequences of several lengths, T first.
+        lengths: These, time steps.
     """
 
     rule: str
@@ -62,8 +63,13 @@ class Measured:
     layers: tuple[Alignment, ...]
     seconds: float
     num_steps: int
-    memory: int
-    memory_4t: int
+    memory: tuple[int, ...]
+    lengths: tuple[int, ...]
+
+
+def _look(row: int) -> dict[str, Any]:
+    """Colours come round again, dashed."""
+    return {"color": CYCLE[row % len(CYCLE)], "linestyle": ("-", "--", ":")[row // len(CYCLE) % 3], "markersize": 4}
 
 
 @matplotlib.rc_context(STYLE)
@@ -78,16 +84,28 @@ def write_gradients(measured: Sequence[Measured], path: str | os.PathLike[str], 
     Returns:
         The path.
     """
-    figure, axes = new_figure(5.4, 3.2)
+    alignment, axes = new_figure(6.6, 3.2)
     ax = axes[0, 0]
     for row, one in enumerate(measured):
         points = [layer for layer in one.layers[1:] if not math.isnan(layer.cosine)]
         layers = [int(layer.name.split()[-1]) for layer in points]
-        ax.plot(layers, [layer.cosine for layer in points], "o-", color=CYCLE[row % len(CYCLE)], label=one.rule)
-    ax.set(xlabel="layer", ylabel="cosine to the reference", ylim=(-0.1, 1.05))
+        ax.plot(layers, [layer.cosine for layer in points], marker="o", label=one.rule, **_look(row))
+    ax.set(xlabel="layer", ylabel="cosine to the reference")
+    low, _ = ax.get_ylim()
+    ax.set_ylim(min(low, -0.1), 1.05)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.legend(fontsize=7)
-    drawn = [inline_svg(figure, "Cosine between each rule's gradient and its reference, layer by layer")]
+    ax.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    growth, axes = new_figure(6.6, 3.2)
+    ax = axes[0, 0]
+    for row, one in enumerate(measured):
+        ax.loglog(one.lengths, [b / 1e6 for b in one.memory], marker="o", label=one.rule, **_look(row))
+    ax.set(xlabel="time steps", ylabel="working memory (MB)")
+    ax.set_xticks(measured[0].lengths, [str(length) for length in measured[0].lengths])
+    ax.yaxis.set_major_formatter("{x:g}")
+    ax.minorticks_off()
+    ax.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    drawn = [inline_svg(alignment, "Cosine between each rule's gradient and its reference, layer by layer")]
+    grown = [inline_svg(growth, "Working memory of each rule's gradient against the length of the sequence")]
     header = ("rule", "reference", "layer", "cosine", "norm ratio", "bias", "variance")
     rows = [(one.rule, one.reference, *layer.cells()) for one in measured for layer in one.layers]
     costs = [
@@ -95,11 +113,11 @@ def write_gradients(measured: Sequence[Measured], path: str | os.PathLike[str], 
             one.rule,
             f"{1e3 * one.seconds:.1f} ms",
             f"{1e6 * one.seconds / one.num_steps:.3g} µs",
-            f"{one.memory / 1e6:.2f} MB",
-            f"{one.memory_4t / 1e6:.2f} MB",
+            *(f"{memory / 1e6:.2f} MB" for memory in one.memory),
         )
         for one in measured
     ]
+    cost_header = ("rule", "time", "per time step", *(f"memory, T = {length}" for length in measured[0].lengths))
     note = (
         "Bias: |mean of draws − reference| / |reference|, ± what it would be by chance alone. Variance: of one draw. "
     )
@@ -110,9 +128,13 @@ def write_gradients(measured: Sequence[Measured], path: str | os.PathLike[str], 
     )
     body = [
         f'<header>\n<p class="kicker">snnlearn · gradient laboratory</p>\n<h1>{title}</h1>\n</header>',
-        section("Alignment", panels(drawn, width=520), table("", header, rows), note=note),
+        section("Alignment", panels(drawn, width=640), table("", header, rows), note=note),
         section(
-            "Cost of one gradient", table("", ("rule", "time", "per time step", "memory at T", "memory at 4T"), costs)
+            "Cost of one gradient",
+            panels(grown, width=640),
+            table("", cost_header, costs),
+            note="Memory as the compiler plans it, with copies of the input. Online rules take blocks of up to 128 "
+            "steps: until then theirs grows.",
         ),
     ]
     return write_whole(page(title, body), path)
