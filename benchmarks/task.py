@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
+from typing import Self
 
 import numpy as np
 
 DECAY_STEPS = 20.0
 """Membrane time constant in time steps, of hidden units and readout."""
-LEARNING_RATE = 1e-3
+LEARNING_RATE = 1e-6
+"""So small that hidden units go on spiking as densely as they were made to, however many steps are timed."""
+TRAINING, INFERENCE = "training", "inference"
+"""What is timed: a step of training with Adam, or a forward pass alone."""
+CALIBRATION_SAMPLES = 8
+"""Densities are of the first samples of the batch: scaling the weights is no part of what is timed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +32,8 @@ class Task:
         num_steps: time steps of a sample.
         batch_size: samples at once.
         input_density: share of inputs that spike in a step.
-        training: whether a step is one of training, or else a forward pass alone.
+        excitation: mean of a weight before scaling, times the fan-in. Without any, half the units of a network that
+            spikes densely are silent and the others far above threshold.
     """
 
     hidden: tuple[int, ...]
@@ -37,22 +44,31 @@ class Task:
     num_steps: int = 100
     batch_size: int = 128
     input_density: float = 0.02
-    training: bool = True
+    excitation: float = 0.0
+
+    @classmethod
+    def from_json(cls, values: dict) -> Self:
+        """A task from what `to_json` gave."""
+        return cls(**values | {"hidden": tuple(values["hidden"])})
+
+    def to_json(self) -> dict:
+        """Its fields, as JSON can hold them."""
+        return asdict(self) | {"hidden": list(self.hidden)}
 
     def __str__(self) -> str:
         sizes = "-".join(map(str, (self.inputs, *self.hidden, self.classes)))
         return (
             f"{sizes}, {100 * self.input_density:g} % of the inputs and {100 * self.hidden_density:g} % of the hidden "
-            f"units spike in a step, T = {self.num_steps}, batch {self.batch_size}, "
-            f"{'training with Adam' if self.training else 'forward only'}"
+            f"units spike in a step, T = {self.num_steps}, batch {self.batch_size}"
         )
 
     def weights(self) -> list[list[np.ndarray]]:
-        """Of each layer `[in, out]` and, where it is recurrent, `[out, out]`: normal, variance 1 / fan-in."""
+        """Of each layer `[in, out]` and, where it is recurrent, `[out, out]`: normal, of variance 1 / fan-in."""
         rng = np.random.default_rng(1)
 
         def draw(fan_in: int, out: int) -> np.ndarray:
-            return (rng.standard_normal((fan_in, out)) / math.sqrt(fan_in)).astype(np.float32)
+            normal = rng.standard_normal((fan_in, out)) / math.sqrt(fan_in)
+            return (normal + self.excitation / fan_in).astype(np.float32)
 
         sizes = (self.inputs, *self.hidden)
         hidden = [[draw(a, b), draw(b, b)] if self.recurrent else [draw(a, b)] for a, b in pairwise(sizes)]
@@ -71,7 +87,23 @@ TASKS = {
     "wide": Task(hidden=(1024, 1024)),
     "wide-sparse": Task(hidden=(1024, 1024), hidden_density=0.05),
     "long": Task(hidden=(256, 256), num_steps=1000),
-    "single": Task(
-        hidden=(256,), inputs=784, classes=10, num_steps=25, batch_size=1, input_density=0.1, training=False
-    ),
+    "single": Task(hidden=(256,), inputs=784, classes=10, num_steps=25, batch_size=1, input_density=0.1),
 }
+
+BASE = Task(
+    hidden=(256, 256),
+    hidden_density=0.05,
+    inputs=700,
+    classes=20,
+    num_steps=100,
+    batch_size=32,
+    input_density=0.05,
+    excitation=1.0,
+)
+SWEEPS: dict[str, dict[float, Task]] = {
+    "width": {n: replace(BASE, hidden=(n, n)) for n in (128, 256, 512, 1024, 2048, 4096)},
+    "density": {d: replace(BASE, input_density=d, hidden_density=d) for d in (0.005, 0.02, 0.05, 0.1, 0.2, 0.5)},
+    "time steps": {t: replace(BASE, num_steps=t) for t in (50, 100, 300, 1000, 2000)},
+    "batch": {b: replace(BASE, batch_size=b) for b in (1, 8, 32, 128, 512)},
+}
+"""Of each axis the values and their tasks. On that of density inputs and hidden units have the same."""

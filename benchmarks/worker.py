@@ -1,6 +1,8 @@
-"""One contender in a process of its own: `python worker.py MODULE TASK THREADS`, run by `step.py`.
+"""One contender in a process of its own, run by `contest.py`: `python worker.py MODULE THREADS TASK DIRECTION...`.
 
-It answers each number of training steps read from standard input with one line of JSON.
+The task is JSON. Set up, it answers with one line of JSON; after that it answers each line
+`{"direction": …, "steps": …, "seconds": …}` on standard input with the times of as many steps, and more if they took
+less than so many seconds.
 """
 
 from __future__ import annotations
@@ -18,7 +20,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 from contenders import Contender
-from task import TASKS, Task
+from task import INFERENCE, TRAINING, Task
+
+CLOSE_ENOUGH = 0.02
+"""A density may differ from that asked for by this share of it."""
 
 
 def resident_mb() -> float:
@@ -49,7 +54,10 @@ def calibrate(contender: Contender, task: Task, layers: int) -> None:
             middle = (low + high) / 2
             contender.scale(layer, 2.0 ** (middle - gain))
             gain = middle
-            if contender.densities()[layer] > task.hidden_density:
+            excess = contender.densities()[layer] / task.hidden_density - 1
+            if abs(excess) < CLOSE_ENOUGH:
+                break
+            if excess > 0:
                 high = middle
             else:
                 low = middle
@@ -62,10 +70,35 @@ def timed(step: Callable[[], object]) -> tuple[float, float]:
     return time.perf_counter() - clock, time.process_time() - processors
 
 
-def main(module: str, task_name: str, threads: str) -> None:
-    """Set up, then train when asked to."""
+def warm_up(steps: dict[str, Callable[[], object]]) -> dict[str, dict[str, float]]:
+    """Of each direction the time of the first step, which compiles, and the most memory of the process in the third."""
+    warm = {}
+    for direction, step in steps.items():
+        first, _ = timed(step)
+        step()
+        settle()
+        step()
+        warm[direction] = {"first_step_s": first, "peak_mb": peak_mb()}
+    # After training a library may compile its forward pass anew, once.
+    for step in steps.values():
+        step()
+    return warm
+
+
+def turn(step: Callable[[], object], steps: int, seconds: float) -> list[tuple[float, float]]:
+    """Times of so many steps, and of more while they took less than so many seconds."""
+    times = []
+    while len(times) < steps or sum(clock for clock, _ in times) < seconds:
+        times.append(timed(step))
+    return times
+
+
+def main(module: str, threads: str, task_json: str, *directions: str) -> None:
+    """Set up, then train or infer when asked to."""
     # XLA takes as many threads as there are processors; PyTorch obeys OMP_NUM_THREADS.
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: int(threads)])
+    # Where memory runs out, the system is to end this process and not the one that asked for it.
+    Path("/proc/self/oom_score_adj").write_text("1000")
 
     # What a library prints must not get between the answers.
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
@@ -75,27 +108,25 @@ def main(module: str, task_name: str, threads: str) -> None:
         print(json.dumps(values), file=answers, flush=True)
 
     contender_module = importlib.import_module(f"contenders.{module}")
-    task = TASKS[task_name]
+    task = Task.from_json(json.loads(task_json))
     contender = contender_module.build(task, *task.batch())
-    step = contender.step if task.training else contender.infer
     idle = settle()
     layers = len(contender.densities())
     calibrate(contender, task, layers)
     densities = contender.densities()
-    first, _ = timed(step)
-    for _ in range(2):
-        step()
+    losses = [None]
+    steps = {INFERENCE: contender.infer, TRAINING: lambda: losses.append(contender.step())}
     answer(
         versions={package: version(package) for package in contender_module.PACKAGES},
         densities=densities,
-        first_step_s=first,
+        idle_mb=idle,
+        **warm_up({direction: steps[direction] for direction in directions}),
     )
     for line in sys.stdin:
+        request = json.loads(line)
         answer(
-            seconds=[timed(step) for _ in range(int(line))],
-            idle_mb=idle,
-            peak_mb=peak_mb(),
-            loss=contender.step() if task.training else None,
+            seconds=turn(steps[request["direction"]], request["steps"], request["seconds"]),
+            loss=losses[-1],
         )
 
 

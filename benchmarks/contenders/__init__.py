@@ -12,7 +12,7 @@ class Contender(Protocol):
     """A network ready to be trained."""
 
     def densities(self) -> list[float]:
-        """Of each hidden layer the share of units that spike in a step."""
+        """Of each hidden layer the share of units that spike in a step, in the first few samples."""
         ...
 
     def scale(self, layer: int, factor: float) -> None:

@@ -13,7 +13,7 @@ from snnlearn.losses import CrossEntropy
 from snnlearn.network import Dense, Network, feedforward, unroll
 from snnlearn.neurons import LI, LIF, Boxcar
 from snnlearn.rules import BPTT
-from task import DECAY_STEPS, LEARNING_RATE, Task
+from task import CALIBRATION_SAMPLES, DECAY_STEPS, LEARNING_RATE, Task
 
 PACKAGES = ("snnlearn", "jax", "equinox", "optax")
 
@@ -49,9 +49,7 @@ class SnnlearnStep:
 
         @eqx.filter_jit
         def densities(network: Network, x: jax.Array) -> list[jax.Array]:
-            # A few samples at a time: spikes as numbers are not part of training, and their memory would count.
-            means = lambda xs: [jnp.mean(spikes) for spikes in unroll(network, xs)[0].outputs[:-1]]  # noqa: E731
-            return [jnp.mean(mean) for mean in jax.lax.map(means, x, batch_size=8)]
+            return [jnp.mean(spikes) for spikes in jax.vmap(lambda xs: unroll(network, xs)[0])(x).outputs[:-1]]
 
         @eqx.filter_jit
         def step(network, optimizer_state, x, y):
@@ -67,7 +65,8 @@ class SnnlearnStep:
 
     def densities(self) -> list[float]:
         """See the protocol."""
-        return [float(d) for d in self._densities(self.network, self.x)]
+        few = jax.tree.map(lambda leaf: leaf[:CALIBRATION_SAMPLES], self.x)
+        return [float(d) for d in self._densities(self.network, few)]
 
     def scale(self, layer: int, factor: float) -> None:
         """See the protocol."""

@@ -10,7 +10,7 @@ import spyx
 import spyx.optimize
 from flax import nnx
 
-from task import DECAY_STEPS, LEARNING_RATE, Task
+from task import CALIBRATION_SAMPLES, DECAY_STEPS, LEARNING_RATE, Task
 
 PACKAGES = ("spyx", "jax", "flax", "optax")
 
@@ -56,7 +56,7 @@ class SpyxStep:
 
     def densities(self) -> list[float]:
         """See the protocol."""
-        return [float(d) for d in self._densities(self.model, self.x)]
+        return [float(d) for d in self._densities(self.model, self.x[:, :CALIBRATION_SAMPLES])]
 
     def scale(self, layer: int, factor: float) -> None:
         """See the protocol."""
