@@ -63,6 +63,7 @@ TRAIN = {
     "dt above tau_out": ("--dt 0.02 --tau-mem 1 --tau-out 0.01", "dt = 0.02 s is longer than tau_mem"),
     "negative refractory period": ("--refractory -1", "--refractory is -1.0"),
     "no steps": ("--num-steps 0", "--num-steps is 0; give a whole number from 1"),
+    "segments of no steps": ("--segment 0", "--segment is 0; give a whole number from 1"),
     "latency window of 0": ("--encode latency --num-steps 0", "--num-steps is 0"),
     "latency window before the first spike": ("--encode latency --num-steps 1", "before the first possible spike"),
     "rate above one spike a step": ("--encode rate --max-rate 2000", "more than one spike per step"),

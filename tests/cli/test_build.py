@@ -11,9 +11,9 @@ import numpy as np
 import optax
 import pytest
 
-from snnlearn import coding, losses, network, neurons
+from snnlearn import coding, losses, network, neurons, rules
 from snnlearn._errors import SnnlearnError
-from snnlearn.cli import build
+from snnlearn.cli import build, commands, main
 from snnlearn.cli.options import Code, OnTop, Train
 from snnlearn.data import Dataset, Sample
 from snnlearn.hypothesis import Hypothesis, encode
@@ -264,6 +264,14 @@ def test_the_step_size_falls_to_0_over_all_updates():
         np.testing.assert_allclose(
             (-np.array(updates) / np.cumsum(0.9 ** np.arange(7)))[[0, 3, 6]], expected, atol=1e-6
         )
+
+
+def test_segments_arrive_from_the_command_line(monkeypatch):
+    taken = []
+    monkeypatch.setattr(commands, "train", lambda options: taken.append(options) or 0)
+    for line, rule in (("--segment 8", rules.BPTT(segment=8)), ("", rules.BPTT())):
+        assert main(["train", *line.split()]) == 0
+        assert build.algorithm(taken.pop(), TASK, 1e-3).rule == rule
 
 
 def test_algorithm_options_arrive():

@@ -10,8 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from snnlearn import kernels
 from snnlearn._errors import SnnlearnError
-from snnlearn.coding import FirstSpike, MaxMembrane, SpikeCount
+from snnlearn.coding import FirstSpike, MaxMembrane, PackedSpikes, SpikeCount, pack_spikes
 from snnlearn.losses import (
     AlphaVanRossum,
     ClassMeanSquaredError,
@@ -20,7 +21,7 @@ from snnlearn.losses import (
     RateBand,
     StepwiseCrossEntropy,
 )
-from snnlearn.network import AveragePool2d, Chain, Conv2d, Dense, Layer, Network, feedforward, unroll
+from snnlearn.network import AveragePool2d, Chain, Conv2d, Dense, Layer, Network, feedforward, unroll, why_not_compiled
 from snnlearn.neurons import (
     ALIF,
     IF,
@@ -107,6 +108,24 @@ def strong(*sizes, key):
     return jax.tree.map(lambda w: 30 * w, Dense(*sizes, use_bias=True, key=key))
 
 
+@pytest.mark.parametrize("packed", [False, True], ids=["dense", "packed"])
+def test_bptt_obeys_the_laws_as_plain_jax_and_by_the_kernels(packed):
+    """Each neuron that the compiled kernels know, feed-forward and recurrent, on the same spikes."""
+    first, *others = (strong(n, 8, key=key) for n, key in zip((20, 8, 8, 8), KEYS, strict=False))
+    network = Network(
+        (
+            Layer(first, LIF()),
+            Layer(others[0], CubaLIF(), others[1]),
+            Layer(others[2], ALIF(), others[1]),
+            Layer(strong(8, 3, key=KEYS[4]), LI()),
+        )
+    )
+    assert why_not_compiled(network.layers) == kernels.why_plain()  # None, unless none are compiled at all
+    inputs = jax.random.bernoulli(KEYS[4], 0.3, (B, T, 20)).astype(jnp.float32)
+    inputs = jax.vmap(pack_spikes)(inputs) if packed else inputs
+    check_rule(BPTT(), network, CrossEntropy(), inputs, LABELS, key=KEYS[3])
+
+
 # Every rule, every neuron, feed-forward and recurrent: it conforms, or refuses in one sentence that names a rule that
 # serves.
 
@@ -188,7 +207,7 @@ class _Faulty(AbstractRule):
 
     def __call__(self, network, loss, inputs, targets, *, key) -> Any:
         losses = jax.vmap(lambda xs, target: loss(unroll(network, xs)[0].outputs, target))(inputs, targets)
-        slope = jnp.mean(inputs)
+        slope = jnp.mean(jax.vmap(lambda xs: xs.unpack())(inputs) if isinstance(inputs, PackedSpikes) else inputs)
         match self.fault:
             case "loss":
                 losses = 2 * losses
@@ -224,6 +243,13 @@ def test_the_faultless_rule_conforms():
 def test_a_faulty_rule_is_found(fault, sentence):
     with pytest.raises(AssertionError, match=sentence):
         check_rule(_Faulty(fault), *case("feed-forward"), key=KEYS[3])
+
+
+def test_a_faulty_rule_is_found_on_packed_spikes():
+    inputs = jax.vmap(pack_spikes)(jax.random.bernoulli(KEYS[4], 0.5, (B, T, 4)).astype(jnp.float32))
+    network = jax.tree.map(lambda w: 20 * w, CASES["feed-forward"][0])
+    with pytest.raises(AssertionError, match="not the mean of the samples' gradients"):
+        check_rule(_Faulty("not a mean"), network, CrossEntropy(), inputs, LABELS, key=KEYS[3])
 
 
 def test_a_random_rule_may_be_random():

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
+from snnlearn.coding import PackedSpikes
 from snnlearn.losses import AbstractLoss
 from snnlearn.network import Network, unroll
 from snnlearn.neurons import AbstractSpikingNeuron, core
@@ -28,7 +29,7 @@ def check_rule(
     rule: AbstractRule,
     network: Network,
     loss: AbstractLoss,
-    inputs: Float[Array, "B T ..."],
+    inputs: Float[Array, "B T ..."] | PackedSpikes,
     targets: Shaped[Array, "B ..."],
     *,
     deterministic: bool = True,
@@ -46,7 +47,7 @@ def check_rule(
         rule: the rule.
         network: a network that spikes on the inputs: on a silent one most laws hold of themselves.
         loss: a loss that the rule accepts.
-        inputs: encoded data, `[B, T, *in_shape]`, B ≥ 2.
+        inputs: encoded data, `[B, T, *in_shape]`, B ≥ 2; or packed, for a rule that takes it.
         targets: what the loss takes, `[B, ...]`.
         deterministic: whether rule and network draw nothing at random.
         stepped: whether the rule's loss is that of the stepped network; in continuous time it is another, and is
@@ -62,7 +63,7 @@ def check_rule(
         spiking = isinstance(core(layer.neuron), AbstractSpikingNeuron)
         _demand(not spiking or bool(output.any()), f"layer {number} is silent, so that nothing is checked")
 
-    compiled = eqx.filter_jit(rule)
+    compiled: Any = eqx.filter_jit(rule)
     value, gradient = compiled(network, loss, inputs, targets, key=key)
     if stepped:
         _same(value, losses.mean(), f"{name} gave a loss that is not the mean of the samples' losses")
@@ -78,9 +79,10 @@ def check_rule(
     other = compiled(network, loss, inputs, targets, key=jax.random.fold_in(key, 1))
     _same(other, (value, gradient), f"{name} depends on its key; is it deterministic?")
     singles = []
-    for b in range(len(inputs)):
-        copies = jnp.full(len(inputs), b)  # of one sample, so that the compiled program serves
-        singles.append(compiled(network, loss, inputs[copies], targets[copies], key=key))
+    for b in range(len(targets)):
+        copies = jnp.full(len(targets), b)  # of one sample, so that the compiled program serves
+        batch = jax.tree.map(lambda leaf: leaf[copies], (inputs, targets))  # noqa: B023, called at once
+        singles.append(compiled(network, loss, *batch, key=key))
     mean_value, mean = jax.tree.map(lambda *leaves: sum(leaves) / len(leaves), *singles)
     _same(value, mean_value, f"{name} gave a loss that is not the mean of the samples' losses")
     _same(gradient, mean, f"{name} gave a gradient of the batch that is not the mean of the samples' gradients")
@@ -88,9 +90,9 @@ def check_rule(
 
 @eqx.filter_jit
 def _evaluate(
-    network: Network, loss: AbstractLoss, inputs: Array, targets: Array, key: PRNGKeyArray
+    network: Network, loss: AbstractLoss, inputs: Array | PackedSpikes, targets: Array, key: PRNGKeyArray
 ) -> tuple[Any, Array]:
-    rest = start_state(network, len(inputs), key=key)
+    rest = start_state(network, len(targets), key=key)
     outputs = jax.vmap(lambda xs, state: unroll(network, xs, state)[0].outputs)(inputs, rest)
     return outputs, jax.vmap(loss)(outputs, targets)
 
