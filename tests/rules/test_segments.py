@@ -14,51 +14,18 @@ from snnlearn import kernels
 from snnlearn._errors import SnnlearnError
 from snnlearn.coding import pack_spikes
 from snnlearn.losses import CrossEntropy, RateBand, StepwiseCrossEntropy
-from snnlearn.network import AveragePool2d, Chain, Conv2d, Dense, Layer, Network, feedforward, unroll
-from snnlearn.neurons import ALIF, LI, LIF, CubaLIF, Delayed, EscapeNoise, NextStep, Refractory, Sigmoid, Subtract
+from snnlearn.network import feedforward, unroll
+from snnlearn.neurons import ALIF, LIF, EscapeNoise, Sigmoid
 from snnlearn.rules import BPTT, TruncatedBPTT
 
 B, T = 3, 13
 KEYS = jax.random.split(jax.random.key(0), 4)
 
 
-def everything_trained():
-    neuron = ALIF(tau_mem=np.full(6, 9e-3), beta=np.full(6, 0.3), v_th=np.full(6, 0.2), refractory=Refractory())
-    return feedforward((4, 6, 3), neuron=neuron, recurrent=True, use_bias=True, key=KEYS[0])
-
-
-def convolutional():
-    conv = Conv2d((1, 5, 5), 2, 2, use_bias=True, key=KEYS[0])
-    return Network(
-        (
-            Layer(conv, LIF(v_th=0.2, reset=NextStep(Subtract(block_gradient=False)))),
-            Layer(Chain(AveragePool2d((2, 4, 4), 2), Dense(8, 3, key=KEYS[1])), LI()),
-        )
-    )
-
-
-CASES = {
-    "all trained, loss of hidden units": (
-        everything_trained,
-        StepwiseCrossEntropy() + 1e-4 * RateBand(5.0, 20.0),
-        (4,),
-        5,
-        T,
-    ),
-    "convolutional": (convolutional, CrossEntropy(), (5, 5), 1),
-    "delayed": (
-        lambda: feedforward((4, 6, 3), neuron=Delayed(CubaLIF(v_th=0.2), 3), recurrent=True, key=KEYS[0]),
-        CrossEntropy(),
-        (4,),
-        6,
-    ),
-    "noise": (
-        lambda: feedforward((4, 6, 3), neuron=EscapeNoise(LIF(surrogate=Sigmoid())), recurrent=True, key=KEYS[0]),
-        StepwiseCrossEntropy(),
-        (4,),
-        4,
-    ),
-}
+def noisy():
+    """All is trained, and each spike is drawn."""
+    neuron = ALIF(tau_mem=np.full(6, 9e-3), beta=np.full(6, 0.3), v_th=np.full(6, 0.2), surrogate=Sigmoid())
+    return feedforward((4, 6, 3), neuron=EscapeNoise(neuron), recurrent=True, use_bias=True, key=KEYS[0])
 
 
 @eqx.filter_jit
@@ -67,26 +34,21 @@ def gradient(rule, network, loss, inputs, targets):
 
 
 @pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("name", CASES)
-def test_the_gradient_is_that_of_keeping_all(name):
-    make, loss, shape, *segments = CASES[name]
-    network = make()
-    inputs, targets = 8 * jax.random.normal(KEYS[2], (B, T, *shape)), jnp.array([2, 0, 1])
-    assert bool(unroll(network, inputs[0])[0].outputs[0].any())
-    expected = gradient(BPTT(), network, loss, inputs, targets)
+def test_the_gradient_is_that_of_keeping_all():
+    inputs, targets = 8 * jax.random.normal(KEYS[2], (B, T, 4)), jnp.array([2, 0, 1])
+    arguments = noisy(), StepwiseCrossEntropy(), inputs, targets
+    assert bool(unroll(arguments[0], inputs[0])[0].outputs[0].any())
+    expected, found, cut = (gradient(rule, *arguments) for rule in (BPTT(), BPTT(5), TruncatedBPTT(5)))
     assert all(leaf.dtype == jnp.float64 for leaf in jax.tree.leaves(expected))
-    for segment in segments:
-        found = gradient(BPTT(segment), network, loss, inputs, targets)
-        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14), found, expected)
-    if name == "noise":  # the negative control: blocks that the gradient does not cross
-        cut = gradient(TruncatedBPTT(5), network, loss, inputs, targets)[1]
-        a, b = cut.layers[0].synapses.weight, expected[1].layers[0].synapses.weight
-        assert np.abs(a - b).max() > 1e-3 * np.abs(b).max()
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14), found, expected)
+    # The negative control: blocks that the gradient does not cross.
+    a, b = (one.layers[0].synapses.weight for _, one in (cut, expected))
+    assert np.abs(a - b).max() > 1e-3 * np.abs(b).max()
 
 
 def working_memory(rule, inputs):
     """Bytes, of a program that is optimised, unlike those of other tests."""
-    network, targets = feedforward((8, 64, 64, 2), key=KEYS[0]), jnp.zeros(len(inputs), int)
+    network, targets = feedforward((8, 128, 2), key=KEYS[0]), jnp.zeros(len(inputs), int)
     program: Any = gradient
     lowered = program.lower(rule, network, CrossEntropy(), inputs, targets)
     options = {"xla_backend_optimization_level": 3, "xla_llvm_disable_expensive_passes": False}
@@ -101,18 +63,25 @@ def test_memory_grows_with_segments_and_not_with_steps():
 
 
 @pytest.mark.skipif(kernels.why_plain() is not None, reason=str(kernels.why_plain()))
-@pytest.mark.parametrize("segment", [10, 64])
-def test_packed_spikes_are_cut_between_words(segment):
-    network = jax.tree.map(
-        lambda w: 6 * w, feedforward((20, 40, 24, 5), neuron=LIF(v_th=0.4), recurrent=True, key=KEYS[0])
-    )
+def test_packed_spikes_are_cut_between_words():
+    """Segments of 10 steps become those of a word, 32; of 75 steps the last has 11."""
+    network = jax.tree.map(lambda w: 6 * w, feedforward((20, 24, 3), neuron=LIF(v_th=0.4), recurrent=True, key=KEYS[0]))
     spikes = jax.random.bernoulli(KEYS[1], 0.2, (B, 75, 20)).astype(jnp.float32)
     assert all(bool(layer.any()) for layer in unroll(network, spikes[0])[0].outputs)
     batch = jax.vmap(pack_spikes)(spikes), jnp.array([2, 0, 1])
     loss = CrossEntropy() + 1e-4 * RateBand(5.0, 20.0)
-    expected, found = (gradient(rule, network, loss, *batch) for rule in (BPTT(), BPTT(segment)))
+    expected, found = (gradient(rule, network, loss, *batch) for rule in (BPTT(), BPTT(10)))
     for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-5 * float(jnp.max(jnp.abs(b))))
+
+
+def test_a_segment_of_all_steps_is_no_segment():
+    """The same program, so that none is compiled."""
+    batch = jnp.zeros((B, T, 4)), jnp.zeros(B, int)
+    network, loss = noisy(), CrossEntropy()
+    gradients = [eqx.filter_make_jaxpr(BPTT(k))(network, loss, *batch, key=KEYS[3])[0] for k in (None, T, T - 1)]
+    programs = [str(each) for each in gradients]
+    assert programs[0] == programs[1] != programs[2]
 
 
 def test_a_segment_has_a_step():
