@@ -10,11 +10,12 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from snnlearn.report.figures import CYCLE, GREY, STYLE, new_figure
+from snnlearn.report.figures import CYCLE, GREY, STYLE, new_figure, scale_by_factors
 from snnlearn.report.page import inline_svg, page, panels, section, table, write_whole
 from snnlearn.report.paired import Pair, pair_section
 from snnlearn.report.statement import percent, quantity
@@ -67,14 +68,14 @@ _PAIRED = (
     "Over {over}: the first's test error less the second's, with its 95 % interval and a p-value that is corrected for "
     "the number of pairs (Holm). Blue where it is below 0.05."
 )
-HEADER = ("rule", "test error (95 %)", "training", "step", "s/epoch", "MB", "Hz", "synops")
+HEADER = ("rule", "test error, %", "training", "step", "s/epoch", "MB", "Hz", "synops")
 
 
 def _row(one: Contender) -> tuple[str, ...]:
     low, high = one.interval
     return (
         one.rule,
-        f"{percent(one.risk)} ({100 * max(low, 0.0):.1f}–{100 * high:.1f})",
+        f"{100 * one.risk:.1f} ({100 * max(low, 0.0):.1f}–{100 * high:.1f})",
         percent(one.empirical_risk),
         f"{one.learning_rate:g}",
         f"{one.seconds_per_epoch:.2f}",
@@ -91,7 +92,9 @@ def print_comparison(contenders: Sequence[Contender], console: Console) -> None:
         contenders: The rules.
         console: Where to print.
     """
-    shown = Table(*HEADER, box=box.SIMPLE, pad_edge=False)
+    shown = Table(box=box.SIMPLE, pad_edge=False, padding=(0, 1, 0, 0))
+    for name in HEADER:
+        shown.add_column(name, no_wrap=True)
     for one in sorted(contenders, key=lambda one: one.risk):
         shown.add_row(*_row(one))
     console.print(shown)
@@ -125,14 +128,16 @@ def write_comparison(
     ax.invert_yaxis()
     ax.set_xlim(left=0)
     risks = inline_svg(figure, "Test error of each rule")
-    figure, axes = new_figure(5.2, 3.4)
+    figure, axes = new_figure(6.6, 3.4)
     ax = axes[0, 0]
     for row, one in enumerate(order):
         style = "-" if row < len(CYCLE) else "--"
         epochs = np.arange(1, one.curves.shape[1] + 1)
         ax.plot(epochs, 100 * one.curves.mean(axis=0), style, color=CYCLE[row % len(CYCLE)], label=one.rule)
-    ax.set(xlabel="epoch", ylabel="validation error (%)", yscale="log")
-    ax.legend(fontsize=7, ncols=2)
+    ax.set(xlabel="epoch", ylabel="validation error (%)")
+    scale_by_factors(ax)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5))
     curves = inline_svg(figure, "Validation error after each epoch")
     note = f"{seeds} random seeds, test sample of {size:,}. "
     note += "Dots: seeds. Bars: 95 % interval of the mean. " if seeds > 1 else "Bars: exact 95 % interval. "

@@ -52,6 +52,14 @@ STYLE: dict[Any, Any] = {
 }
 
 
+def scale_by_factors(ax) -> None:
+    """Make the vertical axis logarithmic, with plain numbers."""
+    ax.set_yscale("log")
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.yaxis.set_minor_formatter(NullFormatter())
+
+
 def new_figure(width: float, height: float, rows: Sequence[float] = (1.0,), columns: Sequence[float] = (1.0,)):
     """Make a figure with a grid of axes.
 
@@ -155,10 +163,7 @@ def draw_curves(ax: Axes, curves: dict[str, np.ndarray], selected: int | None = 
     ax.margins(x=0.02)
     low, high = np.nanmin(list(curves.values())), np.nanmax(list(curves.values()))
     if 0 < 10 * low < high:  # on a linear axis the first epochs would hide all that comes after
-        ax.set_yscale("log")
-        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        ax.yaxis.set_minor_formatter(NullFormatter())
+        scale_by_factors(ax)
     elif low >= 0:
         ax.set_ylim(bottom=0)
     ax.legend(loc="best")

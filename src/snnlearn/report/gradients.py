@@ -12,7 +12,7 @@ from typing import Any
 import matplotlib
 from matplotlib.ticker import MaxNLocator
 
-from snnlearn.report.figures import CYCLE, STYLE, new_figure
+from snnlearn.report.figures import CYCLE, STYLE, new_figure, scale_by_factors
 from snnlearn.report.page import inline_svg, page, panels, section, table, write_whole
 
 
@@ -98,11 +98,11 @@ def write_gradients(measured: Sequence[Measured], path: str | os.PathLike[str], 
     growth, axes = new_figure(6.6, 3.2)
     ax = axes[0, 0]
     for row, one in enumerate(measured):
-        ax.loglog(one.lengths, [b / 1e6 for b in one.memory], marker="o", label=one.rule, **_look(row))
+        ax.semilogx(one.lengths, [b / 1e6 for b in one.memory], marker="o", label=one.rule, **_look(row))
     ax.set(xlabel="time steps", ylabel="working memory (MB)")
     ax.set_xticks(measured[0].lengths, [str(length) for length in measured[0].lengths])
-    ax.yaxis.set_major_formatter("{x:g}")
     ax.minorticks_off()
+    scale_by_factors(ax)
     ax.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5))
     drawn = [inline_svg(alignment, "Cosine between each rule's gradient and its reference, layer by layer")]
     grown = [inline_svg(growth, "Working memory of each rule's gradient against the length of the sequence")]
