@@ -68,7 +68,7 @@ _PAIRED = (
     "Over {over}: the first's test error less the second's, with its 95 % interval and a p-value that is corrected for "
     "the number of pairs (Holm). Blue where it is below 0.05."
 )
-HEADER = ("rule", "test error, %", "training", "step", "s/epoch", "MB", "Hz", "synops")
+HEADER = ("rule", "test error, %", "train", "step", "s/epoch", "MB", "Hz", "synops")
 
 
 def _row(one: Contender) -> tuple[str, ...]:
@@ -76,7 +76,7 @@ def _row(one: Contender) -> tuple[str, ...]:
     return (
         one.rule,
         f"{100 * one.risk:.1f} ({100 * max(low, 0.0):.1f}–{100 * high:.1f})",
-        percent(one.empirical_risk),
+        f"{100 * one.empirical_risk:.1f}",
         f"{one.learning_rate:g}",
         f"{one.seconds_per_epoch:.2f}",
         f"{one.memory / 1e6:.1f}",
