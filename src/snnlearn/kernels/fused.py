@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, UInt32
 
 from snnlearn.kernels import fused_kernels
-from snnlearn.kernels.chain import PER_LAYER, Constants, Form, State, _padded, _unpacked, reference_layer
+from snnlearn.kernels.chain import PER_LAYER, Constants, Form, State, _padded, _sizes, _unpacked, reference_layer
 from snnlearn.kernels.fused_kernels import Tile
 
 MOST_LOOPED = 512
@@ -33,10 +33,11 @@ def forward(*args: Array, forms: tuple[Form, ...], num_steps: int, interpret: bo
         interpret: whether Pallas's interpreter stands in for a GPU.
     """
     words, results = args[0], []
-    for n, form in enumerate(forms):
+    for n, (form, (kept, _, _)) in enumerate(zip(forms, _sizes(forms, num_steps, words), strict=True)):
         layer = _Layer(form, num_steps, words, *args[1 + PER_LAYER * n : 1 + PER_LAYER * (n + 1)])
-        results += _forward_plain(layer) if _is_too_wide(form) else _forward(layer, interpret)
-        words = results[-2]
+        words, after = _forward_plain(layer) if _is_too_wide(form) else _forward(layer, interpret)
+        # The other bits that a trace may have are zero here: `backward` computes pseudo-derivatives from membranes.
+        results += [_filled(words, *kept.shape), after]
     return results
 
 
