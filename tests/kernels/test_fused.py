@@ -16,7 +16,7 @@ import pytest
 
 from snnlearn import kernels
 from snnlearn.coding import pack_spikes
-from snnlearn.kernels import chain, fused
+from snnlearn.kernels import chain, fused, library
 from snnlearn.kernels.chain import Constants, Form, Shape
 from snnlearn.losses import CrossEntropy
 from snnlearn.network import compiled, feedforward
@@ -220,3 +220,29 @@ def test_one_triton_call_for_a_layer_on_a_gpu(recurrent):
         for platform, calls in (("cuda", len(forms)), ("cpu", 0)):
             program = jax.jit(run).trace(*inputs).lower(lowering_platforms=(platform,)).as_text()
             assert program.count("__gpu$xla.gpu.triton") == calls
+
+
+@pytest.mark.parametrize("gpu", ["gpu", "cuda", "rocm"])
+def test_on_a_gpu_they_have_to_be_asked_for(gpu, monkeypatch):
+    def no_library() -> str:
+        raise AssertionError("a GPU does not need the C++ library")
+
+    monkeypatch.setattr(library, "_load", no_library)
+    monkeypatch.setattr(library, "_switched_off", False)
+    monkeypatch.setattr(jax, "default_backend", lambda: gpu)
+    for asked, sentence in (("", "SNNLEARN_KERNELS=fused in the environment switches them on"), ("fused", None)):
+        monkeypatch.setattr(library, "_asked_for", asked)
+        reason = kernels.why_plain()
+        assert reason is None if sentence is None else sentence in str(reason)
+        with kernels.plain():
+            assert "switched off" in str(kernels.why_plain())
+
+
+@pytest.mark.parametrize("asked", ["", "fused"])
+def test_elsewhere_nothing_changes(asked, monkeypatch):
+    monkeypatch.setattr(library, "_asked_for", asked)
+    monkeypatch.setattr(library, "_switched_off", False)
+    monkeypatch.setattr(library, "_load", lambda: "no library")
+    assert kernels.why_plain() == "no library"
+    monkeypatch.setattr(jax, "default_backend", lambda: "tpu")
+    assert kernels.why_plain() == "the compiled kernels are for CPU, not tpu"
