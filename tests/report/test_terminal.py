@@ -28,6 +28,17 @@ def test_summary_says_every_headline_number():
     assert text.index("true risk lies between") < text.index("Parameters")
 
 
+@pytest.mark.parametrize(
+    ("why_plain", "on_gpu", "by"),
+    [("a reason", True, "plain JAX"), (None, True, "fused Pallas kernels"), (None, False, "event kernels")],
+)
+def test_summary_says_what_computed(why_plain, on_gpu, by):
+    (line,) = [
+        line for line in printed(fake_run(why_plain=why_plain, on_gpu=on_gpu)).splitlines() if "Computed" in line
+    ]
+    assert by in line
+
+
 def test_summary_prints_brackets_as_they_are_and_fits_a_narrow_terminal():
     text = printed(fake_run(title="[bold]digits[/bold]", warnings=("[red]x",), seeds=1), width=60)
     assert "[bold]digits[/bold]" in text and "[red]x" in text

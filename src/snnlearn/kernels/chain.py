@@ -3,7 +3,8 @@
 Three primitives: `forward`, its derivative `tangent`, which is linear, and `backward`, the transpose of that. Each
 works on a batch, and `vmap` makes the batch larger, so that a network that is written for one sample reaches the kernel
 with all of them and gets the sum of their weight gradients. Only spikes are kept between forward and backward, a bit
-for each neuron and step: membranes are computed again.
+for each neuron and step: membranes are computed again. On a CPU the library of `library` runs them, on a GPU
+the kernels of `fused`.
 """
 
 from __future__ import annotations
@@ -234,6 +235,18 @@ def _call_backward(*args, forms, num_steps):
     return call(*_padded_biases(forms, args, 8), **_attributes(forms, num_steps))
 
 
+def _forward_on_gpu(*args, forms, num_steps):
+    from snnlearn.kernels import fused  # brings in Pallas, which nobody else needs
+
+    return fused.forward(*args, forms=forms, num_steps=num_steps)
+
+
+def _backward_on_gpu(*args, forms, num_steps):
+    from snnlearn.kernels import fused
+
+    return fused.backward(*args, forms=forms, num_steps=num_steps)
+
+
 def _tangent(*args, forms, num_steps):
     """The derivative in forward mode, by JAX: that of the same equation, written once more."""
     words, args = args[0], args[1:]
@@ -251,61 +264,79 @@ def _reference(forms, num_steps, words, rows, weights) -> list[Array]:
     """Output and state of each layer."""
     results = []
     x = _unpacked(words, num_steps, words.shape[-1])
-    for form, row, (weight, bias, loop, before) in zip(forms, rows, weights, strict=True):
-        constants = Constants(*row[:, : form.units])
-
-        def step(state, current, form=form, c=constants, loop=loop):
-            state = State(*state)
-            if form.recurrent:
-                current = current + state.spikes @ loop.T
-            i = c.current_decay * state.i + c.current_gain * current
-            v = c.v_leak + c.decay * (state.v - c.v_leak) + c.gain * i
-            if not form.spiking:
-                return (i, v, state.a, state.spikes), v
-
-            def reset(v, spikes):
-                spikes = spikes if form.reset_flows else jax.lax.stop_gradient(spikes)
-                return v + spikes * ((c.reset_keep - 1) * v + c.reset_add)
-
-            if form.late_reset:
-                v = reset(v, state.spikes)
-            spikes = _spike(form, v - c.v_th - c.beta * state.a)
-            if not form.late_reset:
-                v = reset(v, spikes)
-            return (i, v, c.adapt_decay * state.a + c.adapt_gain * spikes, spikes), spikes
-
-        with jax.numpy_rank_promotion("allow"):
-            currents = jnp.swapaxes(x @ weight.T + bias, 0, 1)
-            after, outputs = jax.lax.scan(step, tuple(jnp.swapaxes(before, 0, 1)), currents)
-        x = jnp.swapaxes(outputs, 0, 1)
-        results += [x, jnp.stack(after, axis=1)]
+    for form, row, layer in zip(forms, rows, weights, strict=True):
+        x, after = reference_layer(form, row, x, *layer)
+        results += [x, after]
     return results
 
 
+def reference_layer(form, row, x, weight, bias, loop, before) -> tuple[Array, Array]:
+    """Output and state of a layer, from its input as numbers, `[B, T, inputs]`."""
+    c = Constants(*row[:, : form.units])
+
+    def step(state, current):
+        state = State(*state)
+        if form.recurrent:
+            current = current + state.spikes @ loop.T
+        i = c.current_decay * state.i + c.current_gain * current
+        v = c.v_leak + c.decay * (state.v - c.v_leak) + c.gain * i
+        if not form.spiking:
+            return (i, v, state.a, state.spikes), v
+
+        def reset(v, spikes):
+            spikes = spikes if form.reset_flows else jax.lax.stop_gradient(spikes)
+            return v + spikes * ((c.reset_keep - 1) * v + c.reset_add)
+
+        if form.late_reset:
+            v = reset(v, state.spikes)
+        spikes = _spike(form, v - c.v_th - c.beta * state.a)
+        if not form.late_reset:
+            v = reset(v, spikes)
+        return (i, v, c.adapt_decay * state.a + c.adapt_gain * spikes, spikes), spikes
+
+    with jax.numpy_rank_promotion("allow"):
+        currents = jnp.swapaxes(x @ weight.T + bias, 0, 1)
+        after, outputs = jax.lax.scan(step, tuple(jnp.swapaxes(before, 0, 1)), currents)
+    return jnp.swapaxes(outputs, 0, 1), jnp.stack(after, axis=1)
+
+
 def _spike(form: Form, x: Array) -> Array:
+    smooth = jax.lax.stop_gradient(pseudo_derivative(form, x)) * x
+    return smooth - jax.lax.stop_gradient(smooth) + (x > 0).astype(x.dtype)
+
+
+def pseudo_derivative(form: Form, x: Array) -> Array:
+    """What stands for the derivative of a spike by the membrane's distance x from the threshold."""
     s = form.slope * jnp.abs(x)
-    derivative = {
+    shape = {
         Shape.FAST_SIGMOID: lambda: 1 / jnp.square(1 + s),
         Shape.ATAN: lambda: 1 / (1 + s * s),
         Shape.TRIANGLE: lambda: jnp.maximum(1 - s, 0),
         Shape.BOXCAR: lambda: (s <= 1).astype(x.dtype),
         Shape.STRAIGHT_THROUGH: lambda: jnp.ones_like(x),
     }[form.shape]()
-    smooth = form.height * jax.lax.stop_gradient(derivative) * x
-    return smooth - jax.lax.stop_gradient(smooth) + (x > 0).astype(x.dtype)
+    return form.height * shape
 
 
 # -------------------------------------------------------------------------------------------------- the primitives
 
 
-def _primitive(name: str, function, shapes) -> Primitive:
+def _primitive(name: str, function, shapes, on_gpu=None) -> Primitive:
     primitive = Primitive(name)
     primitive.multiple_results = True
-    primitive.def_impl(jax.jit(function, static_argnames=("forms", "num_steps")))
+
+    @partial(jax.jit, static_argnames=("forms", "num_steps"))
+    def compiled(*args, forms, num_steps):
+        return primitive.bind(*args, forms=forms, num_steps=num_steps)
+
+    primitive.def_impl(compiled)
     primitive.def_abstract_eval(
         lambda *args, forms, num_steps: [ShapedArray(a.shape, a.dtype) for a in shapes(args, forms, num_steps)]
     )
     mlir.register_lowering(primitive, mlir.lower_fun(function, multiple_results=True))
+    if on_gpu is not None:
+        for platform in ("cuda", "rocm"):
+            mlir.register_lowering(primitive, mlir.lower_fun(on_gpu, multiple_results=True), platform=platform)
     return primitive
 
 
@@ -315,6 +346,7 @@ forward_p = _primitive(
     lambda args, forms, num_steps: [
         aval for trace, _, state in _sizes(forms, num_steps, args[0]) for aval in (trace, state)
     ],
+    _forward_on_gpu,
 )
 tangent_p = _primitive(
     "snnlearn_tangent",
@@ -327,6 +359,7 @@ backward_p = _primitive(
     "snnlearn_backward",
     _call_backward,
     lambda args, forms, num_steps: [args[1 + 8 * n + which] for n in range(len(forms)) for which in (1, 2, 3, 4)],
+    _backward_on_gpu,
 )
 
 

@@ -1,4 +1,4 @@
-"""The compiled library: whether there is one, and whether to use it."""
+"""The kernels: whether there are any for this machine, and whether to use them."""
 
 from __future__ import annotations
 
@@ -14,19 +14,37 @@ import jax
 LIBRARY = Path(__file__).with_name("libsnnlearn.so")
 """Where `compile` puts it; not imported from there, so that `python -m` finds that module untouched."""
 
-_switched_off = os.environ.get("SNNLEARN_KERNELS", "").lower() == "plain"
+GPUS = ("gpu", "cuda", "rocm")
+"""What JAX calls a GPU."""
+
+_asked_for = os.environ.get("SNNLEARN_KERNELS", "").lower()
+_switched_off = _asked_for == "plain"
 
 
 def why_plain() -> str | None:
-    """Why networks run as plain JAX, in a clause; None if the compiled kernels may be used.
+    """Why networks run as plain JAX, in a clause; None if kernels may be used.
 
-    The environment variable `SNNLEARN_KERNELS=plain` and `plain()` switch them off.
+    On CPU these are the compiled ones. On a GPU they are the fused ones, which are tested in Pallas's interpreter only
+    and have never run on a GPU; therefore they are used only where the environment variable `SNNLEARN_KERNELS=fused`
+    asks for them. `SNNLEARN_KERNELS=plain` and `plain()` switch all kernels off.
     """
     if _switched_off:
         return "the compiled kernels are switched off"
+    if on_gpu():
+        if _asked_for == "fused":
+            return None
+        return (
+            "the fused kernels for GPUs have never run on one, they are tested in Pallas's interpreter only "
+            "(SNNLEARN_KERNELS=fused in the environment switches them on)"
+        )
     if jax.default_backend() != "cpu":
         return f"the compiled kernels are for CPU, not {jax.default_backend()}"
     return _load()
+
+
+def on_gpu() -> bool:
+    """Whether JAX computes on a GPU."""
+    return jax.default_backend() in GPUS
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ from jaxtyping import Array, Float
 
 from snnlearn.data import Dataset
 from snnlearn.hypothesis import Hypothesis, encode, predict
+from snnlearn.kernels.library import on_gpu
 from snnlearn.network import Diagnosis, Layer, Network, diagnose, unroll
 from snnlearn.neurons import AbstractSpikingNeuron, core
 from snnlearn.report.summary import Example, LayerSummary, RunSummary
@@ -61,7 +62,7 @@ def summarise(
         history: how the training went.
         title: what the run is called.
         config: the run's options.
-        why_plain: why the training ran as plain JAX; None if it ran by the event-driven kernels.
+        why_plain: why the training ran as plain JAX; None if it ran by kernels.
         reproduce: a command that repeats the run.
     """
     selected = select(history)
@@ -105,6 +106,7 @@ def summarise(
         why_plain=why_plain,
         environment=environment(),
         reproduce=reproduce,
+        on_gpu=on_gpu(),
     )
 
 

@@ -139,10 +139,16 @@ def training_rows(summary: RunSummary) -> list[Row]:
     return [
         Row("Training time", duration(summary.wall_time), f"wall clock, {seeds}"),
         Row("Throughput", f"{quantity(summary.samples_per_second)} samples/s", f"training samples, {seeds}"),
-        Row("Computed by", "plain JAX", summary.why_plain)
-        if summary.why_plain
-        else Row("Computed by", "event kernels", "work only where there are spikes, compiled from C++"),
+        _computed_by(summary),
     ]
+
+
+def _computed_by(summary: RunSummary) -> Row:
+    if summary.why_plain:
+        return Row("Computed by", "plain JAX", summary.why_plain)
+    if summary.on_gpu:
+        return Row("Computed by", "fused Pallas kernels", "all time steps of a layer at once, on a GPU")
+    return Row("Computed by", "event kernels", "work only where there are spikes, compiled from C++")
 
 
 def activity(layer: LayerSummary) -> str:

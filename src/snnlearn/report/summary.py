@@ -80,8 +80,9 @@ class RunSummary:
         warnings: One sentence each.
         config: The run's configuration, flat or nested.
         environment: Versions of what ran, by name.
-        why_plain: Why the training ran as plain JAX, in a clause; None if it ran by the event-driven kernels.
+        why_plain: Why the training ran as plain JAX, in a clause; None if it ran by kernels.
         reproduce: Command line that repeats the run; empty if there is none.
+        on_gpu: Whether it ran on a GPU.
 
     Raises:
         SnnlearnError: If the numbers contradict each other, so that no report can be true.
@@ -112,6 +113,7 @@ class RunSummary:
     environment: dict[str, str]
     why_plain: str | None
     reproduce: str = ""
+    on_gpu: bool = False
 
     def __post_init__(self):
         seeds, classes = len(self.test_errors), len(self.class_names)
