@@ -4,10 +4,11 @@ Memory: what a process holds at its peak above what it held before, while a rule
 steps whose input is drawn on the way; BPTT, which keeps all steps, for contrast.
 
 Time: of one step of a batch of 128 through 700 → 256 recurrent units → 20 readouts, T = 100, forward and gradient, for
-e-prop and BPTT; and of e-prop with adaptive units beside the time that reading and writing one array of all its
-synapses' traces takes twice, once for the eligibility vector's slow part and once for the filtered trace: what a
-rule that visits both of each synapse in each step cannot avoid; e-prop here visits them once a block. Where
-`--peers-python` names an interpreter that has it, also of braintrace's e-prop, which takes some ten minutes more.
+e-prop, and BPTT as plain JAX and by the kernels; e-prop and the kernels get packed spikes. And of e-prop with adaptive
+units beside the time that reading and writing one array of all its synapses' traces takes twice, once for the
+eligibility vector's slow part and once for the filtered trace: what a rule that visits both of each synapse in each step
+cannot avoid; e-prop here visits them once a block. Where `--peers-python` names an interpreter that has it, also of
+braintrace's e-prop, which takes some ten minutes more.
 
 Each case has a process of its own; processes are asked in turn. Writes `benchmarks/results/online.json`.
 """
@@ -30,7 +31,7 @@ RESULT = Path(__file__).parent / "results" / "online.json"
 BATCH, INPUTS, HIDDEN, CLASSES, STEPS, DENSITY = 128, 700, 256, 20, 100, 0.02
 LENGTHS = (100, 1_000, 10_000)
 MEMORY = ("EProp", "EProp, ALIF", "OTTT", "SuperSpike", "TruncatedBPTT", "RTRL", "BPTT")
-TIMES = ("BPTT", "EProp", "BPTT, ALIF", "EProp, ALIF", "floor, ALIF")
+TIMES = ("BPTT", "BPTT, kernels", "EProp", "BPTT, ALIF", "EProp, ALIF", "floor, ALIF")
 PEERS = ("braintrace EProp", "braintrace EProp, ALIF")
 TAU, TAU_ADAPT, BETA = 20e-3, 200e-3, 0.1
 
@@ -121,9 +122,13 @@ def timed(case: str):
             return jax.lax.fori_loop(0, STEPS, lambda _, a: jax.tree.map(lambda x: 0.9 * x + 0.1, a), traces)
 
         return lambda: jax.block_until_ready(touch(traces))
+    from snnlearn.coding import pack_spikes
+
     net, (chosen, loss) = network(case, (INPUTS, HIDDEN, CLASSES)), rule(case)
     xs = jax.random.bernoulli(jax.random.key(2), DENSITY, (BATCH, STEPS, INPUTS)).astype(jnp.float32)
     ys = jax.random.randint(jax.random.key(3), (BATCH,), 0, CLASSES)
+    if case == "BPTT, kernels" or case.startswith("EProp"):  # as GradientDescent gives it
+        xs = jax.vmap(pack_spikes)(xs)
     gradient = eqx.filter_jit(lambda net, xs, ys: chosen(net, loss, xs, ys, key=jax.random.key(4)))
     return lambda: jax.block_until_ready(gradient(net, xs, ys))
 
@@ -260,7 +265,10 @@ def main() -> None:
     ratio = lambda a, b: [  # noqa: E731
         round(f(x / y for x, y in zip(seconds[a], seconds[b], strict=True)), 3) for f in (min, statistics.median, max)
     ]
-    ratios = {f"{a} / {b}": ratio(a, b) for a, b in (("EProp", "BPTT"), ("EProp, ALIF", "floor, ALIF"))}
+    ratios = {
+        f"{a} / {b}": ratio(a, b)
+        for a, b in (("EProp", "BPTT"), ("EProp", "BPTT, kernels"), ("EProp, ALIF", "floor, ALIF"))
+    }
     if options.peers_python:
         ratios |= {
             f"{peer.removeprefix('braintrace ')} / {peer}": ratio(peer.removeprefix("braintrace "), peer)

@@ -24,10 +24,10 @@ def exercise(library: str) -> None:
 
     from snnlearn.coding import pack_spikes
     from snnlearn.kernels import library as loaded
-    from snnlearn.losses import CrossEntropy
+    from snnlearn.losses import CrossEntropy, StepwiseCrossEntropy
     from snnlearn.network import feedforward, why_not_compiled
     from snnlearn.neurons import ALIF, LIF, CubaLIF, NextStep, Triangle
-    from snnlearn.rules import BPTT
+    from snnlearn.rules import BPTT, EProp
 
     loaded.LIBRARY = Path(library)
     key = jax.random.key(0)
@@ -37,10 +37,9 @@ def exercise(library: str) -> None:
             network = feedforward((inputs, units, units + 3, 4), neuron=neuron, recurrent=recurrent, key=key)
             assert why_not_compiled(network.layers) is None, why_not_compiled(network.layers)
             xs = jax.random.bernoulli(key, 0.2, (batch, steps, inputs)).astype("float32")
-            step = eqx.filter_jit(BPTT())
-            jax.block_until_ready(
-                step(network, CrossEntropy(), jax.vmap(pack_spikes)(xs), jax.numpy.zeros(batch, int), key=key)
-            )
+            packed, classes = jax.vmap(pack_spikes)(xs), jax.numpy.zeros(batch, int)
+            for rule, loss in ((BPTT(), CrossEntropy()), (EProp(), StepwiseCrossEntropy())):
+                jax.block_until_ready(eqx.filter_jit(rule)(network, loss, packed, classes, key=key))
             print(f"{type(neuron).__name__} {inputs}-{units}, recurrent {recurrent}: done", flush=True)
 
 

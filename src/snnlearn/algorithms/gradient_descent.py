@@ -15,13 +15,14 @@ from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 from snnlearn._errors import SnnlearnError
 from snnlearn.algorithms.base import AbstractAlgorithm
 from snnlearn.algorithms.devices import ONE_DEVICE, Devices
-from snnlearn.coding import AbstractEncoder
+from snnlearn.coding import AbstractEncoder, PackedSpikes, gives_spikes, pack_spikes
 from snnlearn.data import Dataset, Sample
 from snnlearn.hypothesis import Hypothesis, encode, network_input, why_plain
 from snnlearn.losses import AbstractLoss, CrossEntropy
 from snnlearn.network import AbstractInitialisation, FluctuationDriven, Network, unroll
 from snnlearn.rules import BPTT, AbstractOnlineRule, AbstractRule
-from snnlearn.rules.online import parts, time_first
+from snnlearn.rules.online import in_blocks, parts, steps_of, time_first
+from snnlearn.rules.three_factor import AbstractThreeFactorRule, why_no_events
 
 
 class Training(eqx.Module):
@@ -160,9 +161,15 @@ class GradientDescent(AbstractAlgorithm):
             encoder: as at the start.
             network: the network.
         """
-        if not isinstance(self.rule, BPTT):
-            return f"the kernels know backpropagation through time, not {type(self.rule).__name__}"
-        return why_plain(encoder, network)
+        if isinstance(self.rule, BPTT):
+            return why_plain(encoder, network)
+        if not isinstance(self.rule, AbstractThreeFactorRule):
+            return (
+                f"the kernels know backpropagation through time and three-factor rules, not {type(self.rule).__name__}"
+            )
+        if not gives_spikes(encoder):
+            return f"the input of {type(encoder).__name__} is not spikes"
+        return why_no_events(network)
 
     def hypotheses(self, encoder: AbstractEncoder, training: Training) -> list[Hypothesis]:
         """The hypotheses chosen so far, one for each seed."""
@@ -265,7 +272,7 @@ def _one_epoch(
         (index, keys), _ = devices.share((index, jax.random.split(encoder_key, algorithm.batch_size)))
         x, y = train.x[index], train.y[index]
         if algorithm.why_plain(encoder, network) is None:
-            inputs = jax.vmap(lambda x, key: network_input(encoder, network, x, key=key))(x, keys)
+            inputs = jax.vmap(lambda x, key: pack_spikes(encoder(x, key=key)))(x, keys)
         else:
             inputs = jax.vmap(lambda x, key: encoder(x, key=key))(x, keys)
         key = devices.own(rule_key)
@@ -302,28 +309,27 @@ def _update_online(
     carry: Any,
     constants: Any,
     descend: Callable,
-    inputs: Array,
+    inputs: Array | PackedSpikes,
     targets: Array,
     key: PRNGKeyArray,
 ) -> tuple[Any, Float[Array, ""]]:
     """Go through the sequence once; after every few steps the weights change, and the traces go on."""
     rule, loss, size = algorithm.rule, algorithm.loss, algorithm.steps_per_update
     assert isinstance(rule, AbstractOnlineRule) and size is not None
-    steps = time_first(rule, loss, inputs, targets)
-    num_steps = inputs.shape[1]
-    whole = num_steps // size * size
+    num_steps = steps_of(inputs)
+    blocks, rest = in_blocks(time_first(rule, loss, inputs, targets), size, num_steps)
 
     def advance(carry, block):
         weights, memory, value = carry
         memory, part, gradient = rule.advance(eqx.combine(weights[0], constants), loss, memory, *block)
         return (descend(weights, gradient), memory, value + part), None
 
-    memory = rule.start(eqx.combine(carry[0], constants), loss, len(inputs), key=key)
+    memory = rule.start(eqx.combine(carry[0], constants), loss, len(targets), key=key)
     carry = carry, memory, jnp.zeros(())
-    blocks = jax.tree.map(lambda a: a[:whole].reshape(-1, size, *a.shape[1:]), steps)
-    carry, _ = jax.lax.scan(advance, carry, blocks)
-    if whole < num_steps:
-        carry, _ = advance(carry, jax.tree.map(lambda a: a[whole:], steps))
+    if blocks is not None:
+        carry, _ = jax.lax.scan(advance, carry, blocks)
+    if rest is not None:
+        carry, _ = advance(carry, rest)
     weights, memory, value = carry
     if parts(rule, loss).rates:  # which are known only now
         part, gradient = rule.finish(eqx.combine(weights[0], constants), loss, memory, num_steps)

@@ -31,7 +31,7 @@ class CannotCompile(Exception):
 
 
 def compile_library(out: Path = LIBRARY, *, extra: tuple[str, ...] = ()) -> Path:
-    """Compile the shared library, the chain of layers once for each instruction set.
+    """Compile the shared library, what computes once for each instruction set.
 
     Args:
         out: where the library goes.
@@ -51,8 +51,14 @@ def compile_library(out: Path = LIBRARY, *, extra: tuple[str, ...] = ()) -> Path
     levels = X86_LEVELS if x86 else {"baseline": []}
 
     with tempfile.TemporaryDirectory() as folder:
-        jobs = [("chain.cpp", f"{level}.o", [f"-DSNNLEARN_ISA={level}", *flags]) for level, flags in levels.items()]
-        jobs.append(("library.cpp", "library.o", [f"-isystem{include}", *(["-DSNNLEARN_X86_LEVELS"] if x86 else [])]))
+        jobs = [
+            (f"{name}.cpp", f"{name}_{level}.o", [f"-DSNNLEARN_ISA={level}", *flags])
+            for name in ("chain", "spikes")
+            for level, flags in levels.items()
+        ]
+        for name in ("library", "spikes_library"):
+            flags = [f"-isystem{include}", *(["-DSNNLEARN_X86_LEVELS"] if x86 else [])]
+            jobs.append((f"{name}.cpp", f"{name}.o", flags))
 
         def run(*arguments: str) -> None:
             done = subprocess.run([*compiler.split(), *arguments], capture_output=True, text=True)

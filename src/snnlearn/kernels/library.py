@@ -72,9 +72,9 @@ def _load() -> str | None:
         )
     try:
         library = ctypes.CDLL(str(LIBRARY))
-        for direction in ("forward", "backward"):
-            handler = jax.ffi.pycapsule(getattr(library, f"snnlearn_{direction}"))
-            jax.ffi.register_ffi_target(f"snnlearn_{direction}", handler, platform="cpu")
+        for name in ("forward", "backward", "currents", "outer"):
+            handler = jax.ffi.pycapsule(getattr(library, f"snnlearn_{name}"))
+            jax.ffi.register_ffi_target(f"snnlearn_{name}", handler, platform="cpu")
     except Exception as error:  # whatever is wrong with the library, there is a way without it
         return f"the compiled kernels cannot be loaded ({error}); 'python -m snnlearn.kernels.compile' renews them"
     return None

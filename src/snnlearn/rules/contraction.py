@@ -8,11 +8,17 @@ step.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from snnlearn.kernels.products import Activity, outer
 from snnlearn.losses import Kernel
+from snnlearn.neurons import AbstractNeuron
+from snnlearn.rules.eligibility import membrane_adjoint
 from snnlearn.rules.local import Local, sum_of_products
 
 
@@ -20,42 +26,63 @@ def contract(
     kernel: Kernel,
     local: Local,
     signal: Float[Array, "K B out"],
-    pres: tuple[Float[Array, "K B _"], ...],
-    traces: tuple[Float[Array, "B Q out _"], ...],
-) -> list[tuple[Float[Array, "B Q out in"], Float[Array, "out in"]]]:
+    neuron: AbstractNeuron | None,
+    pres: Sequence[tuple[Activity, Any]],
+    traces: Sequence[Float[Array, "B Q _ out"]],
+) -> list[tuple[Float[Array, "B Q in out"], Float[Array, "in out"]]]:
     r"""A block's part of $\sum_tL^t_j\,(h*e_{ji})^t$, and the traces after it, for several weights onto the same units.
 
     Args:
         kernel: the filter $h$, of F exponentials.
         local: the units' derivatives in each step, with a leading axis K; S numbers of their state matter.
         signal: the learning signal $L$.
-        pres: the presynaptic activity of each weight matrix.
+        neuron: whose linear membrane filters the presynaptic activity before the units' derivatives apply, or None.
+        pres: for each weight matrix the presynaptic activity, and the trace of that membrane before the block.
         traces: theirs before the block, of each synapse Q = S + F numbers: $\epsilon$, then the filtered $e$.
 
     Returns:
         for each weight matrix, its traces after the block and its gradient.
     """
     size, (batch_size, units) = traces[0].shape[1], signal.shape[1:]
-    # The learning signals first, then each of the Q numbers after the block.
-    signals = jnp.concatenate([signal[None], jnp.zeros((size, *signal.shape))])
-    ends = jnp.broadcast_to(jnp.eye(size + 1, size, -1)[:, :, None, None], (size + 1, size, batch_size, units))
-    by_pre, by_trace = jax.vmap(lambda signal, end: adjoint(kernel, local, signal, end))(signals, ends)
+    none = jnp.zeros((size, batch_size, units))
+    # Apart, since nobody may want to know the traces after the last block.
+    to_loss = _adjoint(kernel, local, neuron, signal, none)
+    ends = jnp.broadcast_to(jnp.eye(size)[:, :, None, None], (size, *none.shape))
+    to_end = jax.vmap(lambda end: _adjoint(kernel, local, neuron, jnp.zeros_like(signal), end))(ends)
 
-    by_sample = tuple(jnp.moveaxis(each, -2, 0) for each in (by_pre[1:], by_trace[1:], by_trace[0]))
+    def of(pre: Activity, membrane: Any, trace: Array) -> tuple[Array, Array]:
+        of_inputs, of_membrane, of_trace = to_loss
+        gradient = outer(pre, of_inputs)
+        for error, value in zip(jax.tree.leaves(of_membrane), jax.tree.leaves(membrane), strict=True):
+            gradient = gradient + value.T @ error
 
-    def of(pre, trace):
         # Samples in turn, so that a sample's synapses are visited once, while they are in the cache.
         def sample(gradient, each):
-            pre, trace, to_pre, to_trace, worth = each
-            kept = sum_of_products(to_trace.swapaxes(0, 1)[..., None], trace[:, None])
-            gradient = gradient + sum_of_products(worth[..., None], trace)
-            return gradient, kept + jnp.einsum("qko,ki->qoi", to_pre, pre)
+            x, membrane, trace, worth, (to_pre, to_membrane, to_trace) = each
+            gradient = gradient + sum_of_products(worth[:, None], trace)
+            kept = sum_of_products(to_trace.swapaxes(0, 1)[:, :, None], trace[:, None])
+            one = jax.tree.map(lambda a: a[:, None], x)
+            kept = kept + jnp.stack([outer(one, errors[:, None]) for errors in to_pre])
+            for error, value in zip(jax.tree.leaves(to_membrane), jax.tree.leaves(membrane), strict=True):
+                kept = kept + value[None, :, None] * error[:, None]
+            return gradient, kept
 
-        gradient = by_pre[0].reshape(-1, units).T @ pre.reshape(-1, pre.shape[-1])
-        gradient, kept = jax.lax.scan(sample, gradient, (jnp.moveaxis(pre, 1, 0), trace, *by_sample))
+        by_sample = jax.tree.map(lambda a: jnp.moveaxis(a, -2, 0), (of_trace, to_end))
+        samples = jax.tree.map(lambda a: jnp.moveaxis(a, 1, 0), pre)
+        gradient, kept = jax.lax.scan(sample, gradient, (samples, membrane, trace, *by_sample))
         return kept, gradient
 
-    return [of(pre, trace) for pre, trace in zip(pres, traces, strict=True)]
+    return [of(*pre, trace) for pre, trace in zip(pres, traces, strict=True)]
+
+
+def _adjoint(
+    kernel: Kernel, local: Local, neuron: AbstractNeuron | None, signal: Float[Array, "K B out"], end: Array
+) -> tuple[Float[Array, "K B out"], Any, Float[Array, "Q B out"]]:
+    """What each step's input is worth, what the membrane before the block, and what the traces before it."""
+    of_inputs, of_trace = adjoint(kernel, local, signal, end)
+    if neuron is None:
+        return of_inputs, None, of_trace
+    return *membrane_adjoint(neuron, of_inputs), of_trace
 
 
 def adjoint(

@@ -94,6 +94,28 @@ def membrane_response(
     return v, gain, trace
 
 
+def membrane_sequence(neuron: AbstractNeuron, xs: Float[Array, "K *n"], trace: Any) -> tuple[Float[Array, "K *n"], Any]:
+    """The linear membrane that inputs drive, in each step, and its trace after them."""
+
+    def step(trace, x):
+        v, _, trace = membrane_response(neuron, x, trace)
+        return trace, v
+
+    trace, vs = jax.lax.scan(step, trace, xs)
+    return vs, trace
+
+
+def membrane_adjoint(neuron: AbstractNeuron, worth: Float[Array, "K *n"]) -> tuple[Float[Array, "K *n"], Any]:
+    """What each step's input, and the trace before, are worth if the membrane is worth this much in each step.
+
+    The membrane of a synapse is linear and the same for all, so that it may be taken on either side of the synapse: on
+    the postsynaptic side, backwards, it leaves the presynaptic activity as it is, which is spikes.
+    """
+    rest = rest_response(neuron, worth.shape[1:])
+    _, pull = jax.vjp(lambda xs, trace: membrane_sequence(neuron, xs, trace)[0], jnp.zeros_like(worth), rest)
+    return pull(worth)
+
+
 def rest_response(neuron: AbstractNeuron, shape: tuple[int, ...]) -> Any:
     """The trace of a membrane that nothing has driven yet."""
     state = neuron.free().initial_state(shape)

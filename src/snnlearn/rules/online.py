@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
 from snnlearn._errors import SnnlearnError
+from snnlearn.coding import PackedSpikes, pack_spikes
 from snnlearn.losses import AbstractFilteredLoss, AbstractLoss, AbstractStepwiseLoss, RateBand, StepwiseSum, Sum
 from snnlearn.network import Layer, Network
 from snnlearn.rules.base import AbstractRule
@@ -45,7 +46,12 @@ class AbstractOnlineRule(AbstractRule):
 
     @abstractmethod
     def advance(
-        self, network: Network, loss: AbstractLoss, memory: Any, xs: Float[Array, "K B ..."], moments: Any
+        self,
+        network: Network,
+        loss: AbstractLoss,
+        memory: Any,
+        xs: Float[Array, "K B ..."] | PackedSpikes,
+        moments: Any,
     ) -> tuple[Any, Float[Array, ""], Network]:
         """Go through the next K steps.
 
@@ -53,7 +59,7 @@ class AbstractOnlineRule(AbstractRule):
             network: the network.
             loss: the loss of one sample.
             memory: as `start` or an earlier block left it.
-            xs: the block's inputs, time first.
+            xs: the block's inputs, time first, or packed spikes with words `[W, B, ...]`.
             moments: what the loss compares each step with, `[K, B, ...]`.
 
         Returns:
@@ -70,14 +76,14 @@ class AbstractOnlineRule(AbstractRule):
         self,
         network: Network,
         loss: AbstractLoss,
-        inputs: Float[Array, "B T ..."],
+        inputs: Float[Array, "B T ..."] | PackedSpikes,
         targets: Shaped[Array, "B ..."],
         *,
         key: PRNGKeyArray,
     ) -> tuple[Float[Array, ""], Network]:
         """See the base."""
-        num_steps, size = inputs.shape[1], self.block_size
-        xs, moments = time_first(self, loss, inputs, targets)
+        num_steps = steps_of(inputs)
+        blocks, rest = in_blocks(time_first(self, loss, inputs, targets), self.block_size, num_steps)
         nothing = no_gradient(network)
 
         def advance(carry, block):
@@ -85,11 +91,11 @@ class AbstractOnlineRule(AbstractRule):
             memory, *part = self.advance(network, loss, memory, *block)
             return (memory, jax.tree.map(jnp.add, total, tuple(part))), None
 
-        whole = num_steps // size * size
-        blocks = jax.tree.map(lambda a: a[:whole].reshape(-1, size, *a.shape[1:]), (xs, moments))
-        carry, _ = jax.lax.scan(advance, (self.start(network, loss, len(inputs), key=key), nothing), blocks)
-        if whole < num_steps:
-            carry, _ = advance(carry, jax.tree.map(lambda a: a[whole:], (xs, moments)))
+        carry = self.start(network, loss, len(targets), key=key), nothing
+        if blocks is not None:
+            carry, _ = jax.lax.scan(advance, carry, blocks)
+        if rest is not None:
+            carry, _ = advance(carry, rest)
         memory, total = carry
         return jax.tree.map(jnp.add, total, self.finish(network, loss, memory, num_steps))
 
@@ -149,9 +155,42 @@ def of_layers(network: Network, gradients: Iterable[Layer]) -> Network:
     return eqx.tree_at(lambda n: n.layers, zero, tuple(gradients))
 
 
+def steps_of(inputs: Float[Array, "B T ..."] | PackedSpikes) -> int:
+    """The number of time steps of a batch."""
+    return inputs.num_steps if isinstance(inputs, PackedSpikes) else inputs.shape[1]
+
+
 def time_first(
-    rule: AbstractRule, loss: AbstractLoss, inputs: Float[Array, "B T ..."], targets: Shaped[Array, "B ..."]
-) -> tuple[Float[Array, "T B ..."], Any]:
+    rule: AbstractRule,
+    loss: AbstractLoss,
+    inputs: Float[Array, "B T ..."] | PackedSpikes,
+    targets: Shaped[Array, "B ..."],
+) -> tuple[Float[Array, "T B ..."] | PackedSpikes, Any]:
     """Inputs, and what the loss compares each step with, with the axes `[T, B, ...]` that `advance` takes."""
-    moments = partial(parts(rule, loss).steps.moments, num_steps=inputs.shape[1])
-    return jnp.swapaxes(inputs, 0, 1), jax.vmap(lambda target: moments(target), out_axes=1)(targets)
+    moments = partial(parts(rule, loss).steps.moments, num_steps=steps_of(inputs))
+    xs = jax.tree.map(lambda a: jnp.swapaxes(a, 0, 1), inputs)
+    return xs, jax.vmap(lambda target: moments(target), out_axes=1)(targets)
+
+
+def in_blocks(steps: tuple[Float[Array, "T B ..."] | PackedSpikes, Any], size: int, num_steps: int) -> tuple[Any, Any]:
+    """What `time_first` gave as N blocks of some steps side by side, `[N, size, B, ...]`, and the steps that are left.
+
+    Either is None where there are none. Packed spikes remain so.
+    """
+    xs, moments = steps
+    number, left = divmod(num_steps, size)
+
+    def cut(a):
+        return a[: number * size].reshape(number, size, *a.shape[1:]), a[number * size :]
+
+    if not isinstance(xs, PackedSpikes):
+        blocks, rest = cut(xs)
+    elif size % 32:
+        blocks, rest = cut(xs.unpack())
+        blocks, rest = PackedSpikes(jax.vmap(pack_spikes)(blocks).words, size), pack_spikes(rest)
+    else:
+        words, at = xs.words, number * size // 32
+        blocks = PackedSpikes(words[:at].reshape(number, size // 32, *words.shape[1:]), size)
+        rest = PackedSpikes(words[at:], left)
+    first, second = (jax.tree.map(lambda a, k=k: cut(a)[k], moments) for k in (0, 1))
+    return (blocks, first) if number else None, (rest, second) if left else None

@@ -18,6 +18,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
 from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import check_positive
+from snnlearn.coding import PackedSpikes
 from snnlearn.losses import AbstractLoss, Kernel
 from snnlearn.network import Network
 from snnlearn.neurons import AbstractNeuron, EscapeNoise, EscapeNoiseState
@@ -25,7 +26,7 @@ from snnlearn.rules import traces as tr
 from snnlearn.rules.base import AbstractRule, start_state
 from snnlearn.rules.eligibility import has_presynaptic_traces
 from snnlearn.rules.online import AbstractOnlineRule, no_gradient, of_layers, stepwise
-from snnlearn.rules.three_factor import linearised_step
+from snnlearn.rules.three_factor import arrived, currents_of, linearised_step
 
 Baseline = Callable[[Float[Array, " B"]], Float[Array, " B"]]
 """What is subtracted from the losses of a batch, `[B]`: of each sample, a number that does not depend on its spikes."""
@@ -134,7 +135,12 @@ class OnlineXieSeung(AbstractOnlineRule):
         return _start(self, self._kernel(network), network, batch_size, key)
 
     def advance(
-        self, network: Network, loss: AbstractLoss, memory: Memory, xs: Float[Array, "K B ..."], moments: Any
+        self,
+        network: Network,
+        loss: AbstractLoss,
+        memory: Memory,
+        xs: Float[Array, "K B ..."] | PackedSpikes,
+        moments: Any,
     ) -> tuple[Memory, Float[Array, ""], Network]:
         """See the base."""
         at_step = stepwise(self, loss).at_step
@@ -214,7 +220,12 @@ def _plan(kernel: Kernel, neuron: AbstractNeuron) -> tr.LayerPlan:
 
 
 def _advance(
-    kernel: Kernel, network: Network, memory: Memory, xs: Float[Array, "K B ..."], moments: Any, reward: Callable
+    kernel: Kernel,
+    network: Network,
+    memory: Memory,
+    xs: Float[Array, "K B ..."] | PackedSpikes,
+    moments: Any,
+    reward: Callable,
 ) -> tuple[Memory, tuple[Float[Array, "K B ..."], ...], Float[Array, "K B"], Network]:
     """The next K steps: memory, what each layer gave, losses and gradient.
 
@@ -224,19 +235,20 @@ def _advance(
     plans = [_plan(kernel, layer.neuron) for layer in network.layers]
     scored = jax.tree.map(lambda node: _Scored(node) if _draws(node) else node, network, is_leaf=_draws)  # pyright: ignore
 
+    before, bring = memory.state, currents_of(network, xs)
+
     def step(memory, now):
-        x, moment = now
-        states, inputs, local, outputs = linearised_step(scored, memory.state, x)
+        current, moment = now
+        states, local, outputs = linearised_step(scored, bring, memory.state, current)
         losses, surprise = reward(outputs[-1], moment)
         signals = [_of_units(surprise, layer.shape) for layer in network.layers]
-        stepped = [
-            tr.step(*each) for each in zip(plans, network.layers, memory.traces, local, inputs, signals, strict=True)
-        ]
+        stepped = [tr.step(*each) for each in zip(plans, network.layers, memory.traces, local, signals, strict=True)]
         memory = Memory(states, tuple(traces for traces, _ in stepped))
         return memory, (outputs, losses, [factors for _, factors in stepped])
 
-    memory, (outputs, losses, factors) = jax.lax.scan(step, memory, (xs, moments))
-    closed = [tr.close(*each) for each in zip(plans, network.layers, memory.traces, factors, strict=True)]
+    memory, (outputs, losses, factors) = jax.lax.scan(step, memory, (bring[0].synapses(xs), moments))
+    pres = arrived(network, before, xs, outputs)
+    closed = [tr.close(*each) for each in zip(plans, network.layers, memory.traces, factors, pres, strict=True)]
     memory = memory._replace(traces=tuple(traces for traces, _ in closed))
     return memory, outputs, losses, of_layers(network, (gradient for _, gradient in closed))
 

@@ -10,6 +10,8 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from snnlearn.coding import PackedSpikes
+from snnlearn.kernels.products import numbers
 from snnlearn.losses import AbstractLoss
 from snnlearn.network import Network
 from snnlearn.rules.base import start_state
@@ -52,7 +54,7 @@ class RTRL(AbstractOnlineRule):
         network: Network,
         loss: AbstractLoss,
         memory: tuple[Any, Float[Array, "B S P"]],
-        xs: Float[Array, "K B ..."],
+        xs: Float[Array, "K B ..."] | PackedSpikes,
         moments: Any,
     ) -> tuple[Any, Float[Array, ""], Network]:
         """See the base."""
@@ -83,7 +85,7 @@ class RTRL(AbstractOnlineRule):
             return ((state, influence), value + jnp.mean(values), gradient + jnp.mean(gradients, axis=0)), None
 
         carry = memory, jnp.zeros(()), jnp.zeros_like(theta)
-        (memory, value, gradient), _ = jax.lax.scan(over_batch, carry, (xs, moments))
+        (memory, value, gradient), _ = jax.lax.scan(over_batch, carry, (numbers(xs), moments))
         return memory, value, parameters_of(gradient)
 
     def finish(

@@ -2,6 +2,7 @@
 
 # No "from __future__ import annotations": Equinox reads AbstractVar from the annotations themselves.
 from abc import abstractmethod
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -9,14 +10,19 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from snnlearn.coding import PackedSpikes
+from snnlearn.kernels.products import currents, known_spikes, numbers, why_no_products
 from snnlearn.losses import AbstractFilteredLoss, AbstractLoss, Kernel
-from snnlearn.network import Network
+from snnlearn.network import Dense, Network
+from snnlearn.network.synapses import AbstractSynapses
+from snnlearn.neurons import AbstractNeuron, AbstractSpikingNeuron, Delayed, EscapeNoise, Filtered
 from snnlearn.rules import traces as tr
 from snnlearn.rules.base import start_state
 from snnlearn.rules.eligibility import carrier
 from snnlearn.rules.feedback import AbstractFeedback, StoredFeedback
 from snnlearn.rules.local import Local, linearise
 from snnlearn.rules.online import AbstractOnlineRule, no_gradient, of_layers, parts
+from snnlearn.rules.traces import Arrived
 
 BATCH = Local(2, 1, 2, 1, 0, 1)  # pyright: ignore[reportArgumentType]
 """Where the batch goes in the derivatives of a step: just before the units."""
@@ -38,25 +44,92 @@ class Memory(NamedTuple):
     counts: tuple[Float[Array, "B ..."], ...]
 
 
-Inputs = tuple[Float[Array, "B ..."], Float[Array, "B ..."] | None]
-"""Of a layer's input synapses, and of its recurrent ones."""
+Current = Callable[[Any], Float[Array, "K B ..."]]
+"""From what arrives at synapses in K steps of a batch to currents."""
+
+
+def current_of(synapses: AbstractSynapses, *, spikes: bool) -> Current:
+    """The currents that synapses make, by the event-driven kernels where nothing but spikes arrives."""
+    if spikes and isinstance(synapses, Dense):
+        by_weight, bias = currents(synapses.weight), synapses.bias
+
+        def of(xs):
+            x = xs if isinstance(xs, PackedSpikes) else xs.reshape(*xs.shape[:2], -1)
+            return by_weight(x) if bias is None else by_weight(x) + bias[None, None]
+
+        return of
+    return lambda xs: jax.vmap(jax.vmap(synapses))(numbers(xs))
+
+
+def why_no_events(network: Network) -> str | None:
+    """Why a layer's products with input spikes are plain JAX, in a clause; None if they are event-driven."""
+    first = network.layers[0].synapses
+    if not isinstance(first, Dense):
+        return f"layer 1 has {type(first).__name__} synapses, not Dense"
+    return why_no_products()
+
+
+class Currents(NamedTuple):
+    """Of a layer's input synapses, and of its recurrent ones."""
+
+    synapses: Current
+    recurrent: Current | None
+
+
+def currents_of(network: Network, xs: Arrived) -> tuple[Currents, ...]:
+    """What brings currents to each layer, made before the first step of a block with input `xs`."""
+    gives = [isinstance(xs, PackedSpikes), *(spikes_of(layer.neuron) for layer in network.layers)]
+    return tuple(
+        Currents(
+            current_of(layer.synapses, spikes=before),
+            None if layer.recurrent is None else current_of(layer.recurrent, spikes=own),
+        )
+        for layer, before, own in zip(network.layers, gives, gives[1:], strict=False)
+    )
+
+
+def spikes_of(neuron: AbstractNeuron) -> bool:
+    """Whether its output is known to be 0 or 1."""
+    if isinstance(neuron, (EscapeNoise, Delayed, Filtered)):
+        return spikes_of(neuron.neuron)
+    return isinstance(neuron, AbstractSpikingNeuron)
 
 
 def linearised_step(
-    network: Network, states: Any, x: Float[Array, "B ..."]
-) -> tuple[Any, tuple[Inputs, ...], tuple[Local, ...], tuple[Float[Array, "B ..."], ...]]:
-    """One step of a batch: states, and each layer's inputs, derivatives and output."""
-    after, inputs, local, outputs = [], [], [], []
-    for layer, state in zip(network.layers, states, strict=True):
-        inputs.append((x, state.output))
-        current = jax.vmap(layer.current)(x, state)
+    network: Network, currents: tuple[Currents, ...], states: Any, current: Float[Array, "B ..."]
+) -> tuple[Any, tuple[Local, ...], tuple[Float[Array, "B ..."], ...]]:
+    """One step of a batch: states, and each layer's derivatives and output.
+
+    `current` is what the input alone brings to the first layer.
+    """
+    after, local, outputs = [], [], []
+    for number, (layer, brings, state) in enumerate(zip(network.layers, currents, states, strict=True)):
+        if number:
+            current = brings.synapses(outputs[-1][None])[0]
+        if brings.recurrent is not None:
+            current = current + brings.recurrent(state.output[None])[0].reshape(current.shape)
         x, neuron, derivatives = jax.vmap(
             lambda current, state, neuron=layer.neuron: linearise(neuron, current, state), out_axes=(0, 0, BATCH)
         )(current, state.neuron)
         after.append(state._replace(neuron=neuron, output=None if layer.recurrent is None else x))
         local.append(derivatives)
         outputs.append(x)
-    return tuple(after), tuple(inputs), tuple(local), tuple(outputs)
+    return tuple(after), tuple(local), tuple(outputs)
+
+
+def arrived(
+    network: Network, before: Any, xs: Arrived, outputs: Sequence[Float[Array, "K B ..."]]
+) -> list[tuple[Arrived, ...]]:
+    """What reached each layer's synapses in a block: its input and, one step late, its own output."""
+    found = []
+    for layer, state, output in zip(network.layers, before, outputs, strict=True):
+        if layer.recurrent is None:
+            found.append((xs,))
+        else:
+            late = jnp.concatenate([state.output[None], output[:-1]])
+            found.append((xs, known_spikes(late) if spikes_of(layer.neuron) else late))
+        xs = known_spikes(output) if spikes_of(layer.neuron) else output
+    return found
 
 
 class AbstractThreeFactorRule(AbstractOnlineRule):
@@ -99,31 +172,33 @@ class AbstractThreeFactorRule(AbstractOnlineRule):
         )
 
     def advance(
-        self, network: Network, loss: AbstractLoss, memory: Memory, xs: Float[Array, "K B ..."], moments: Any
+        self, network: Network, loss: AbstractLoss, memory: Memory, xs: Arrived, moments: Any
     ) -> tuple[Memory, Float[Array, ""], Network]:
         """See the base."""
         plans, per_step = _plans(self, network, loss), parts(self, loss).steps
-        output_kernel, batch_size = _output_kernel(per_step), xs.shape[1]
-        layers = network.layers
+        output_kernel = _output_kernel(per_step)
+        layers, before, bring = network.layers, memory.state, currents_of(network, xs)
+        batch_size = jax.tree.leaves(xs)[0].shape[1]
 
         def step(carry, now):
             memory, value = carry
-            x, moment = now
-            states, inputs, local, outputs = linearised_step(network, memory.state, x)
+            current, moment = now
+            states, local, outputs = linearised_step(network, bring, memory.state, current)
             seen, filtered = output_kernel.step(outputs[-1], memory.output)
             values, errors = jax.vmap(jax.value_and_grad(per_step.at_step))(seen, moment)
             errors = errors / batch_size
             signals = jax.vmap(self.feedback, in_axes=(None, 0, 0))(network, errors, self.responses(local))
             stepped = [
-                tr.step(*each)
-                for each in zip(plans, layers, memory.traces, local, inputs, (*signals, errors), strict=True)
+                tr.step(*each) for each in zip(plans, layers, memory.traces, local, (*signals, errors), strict=True)
             ]
             counts = tuple(n + z for n, z in zip(memory.counts, outputs, strict=False))
             memory = Memory(states, tuple(traces for traces, _ in stepped), filtered, counts)
-            return (memory, value + jnp.mean(values)), [block for _, block in stepped]
+            return (memory, value + jnp.mean(values)), ([block for _, block in stepped], outputs)
 
-        (memory, value), blocks = jax.lax.scan(step, (memory, jnp.zeros(())), (xs, moments))
-        closed = [tr.close(*each) for each in zip(plans, layers, memory.traces, blocks, strict=True)]
+        start = memory, jnp.zeros(())
+        (memory, value), (blocks, outputs) = jax.lax.scan(step, start, (bring[0].synapses(xs), moments))
+        pres = arrived(network, before, xs, outputs)
+        closed = [tr.close(*each) for each in zip(plans, layers, memory.traces, blocks, pres, strict=True)]
         memory = memory._replace(traces=tuple(traces for traces, _ in closed))
         gradient = of_layers(network, (gradient for _, gradient in closed))
         return memory, value, _with_learnt_feedback(self.feedback, gradient)

@@ -6,6 +6,7 @@ eligibility is a product of a pre- and a postsynaptic factor, for each input, an
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -14,12 +15,25 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from snnlearn._errors import SnnlearnError
+from snnlearn.coding import PackedSpikes
+from snnlearn.kernels.products import Activity, numbers, outer
 from snnlearn.losses import Kernel
 from snnlearn.network import Dense, Layer
 from snnlearn.network.synapses import AbstractSynapses
 from snnlearn.rules.contraction import contract
-from snnlearn.rules.eligibility import carrier, membrane_response, presynaptic, rest_response, step_trace
+from snnlearn.rules.eligibility import (
+    carrier,
+    membrane_adjoint,
+    membrane_response,
+    membrane_sequence,
+    presynaptic,
+    rest_response,
+    step_trace,
+)
 from snnlearn.rules.local import Local
+
+Arrived = Float[Array, "K B ..."] | PackedSpikes
+"""What reached synapses in each step of a block, for a batch; packed where it is known to be spikes."""
 
 
 class LayerPlan(NamedTuple):
@@ -58,7 +72,7 @@ class WeightTraces(NamedTuple):
     """
 
     membrane: Any
-    synaptic: Float[Array, "B Q out in"] | None
+    synaptic: Float[Array, "B Q in out"] | None
 
 
 class LayerTraces(NamedTuple):
@@ -73,15 +87,12 @@ class Block(NamedTuple):
     """What each step leaves for its weights' traces until the block is closed, then with an axis K before all others.
 
     Args:
-        local: how the traces follow the presynaptic activity.
+        local: how the traces follow the presynaptic activity or, in a factored plan, the membrane that it causes.
         signal: the learning signal, `[B, *units]`.
-        pres: the presynaptic activity `[B, *in]` of the input and, if there are any, the recurrent synapses. In a
-            factored plan, the membrane that it alone would cause.
     """
 
     local: Local
     signal: Float[Array, "B *units"]
-    pres: tuple[Float[Array, "B ..."], ...]
 
 
 def check_synapses(rule: str, plan: LayerPlan, layer: Layer) -> None:
@@ -109,7 +120,7 @@ def at_rest(plan: LayerPlan, layer: Layer, batch_size: int) -> LayerTraces:
         numbers = filters if plan.factored else state_size + filters
         if not numbers:
             return WeightTraces(rest_response(layer.neuron, (batch_size, *synapses.in_shape)), None)
-        weight = getattr(carrier(synapses), "weight", jnp.zeros((*layer.shape, 0)))
+        weight = getattr(carrier(synapses), "weight", jnp.zeros((*layer.shape, 0))).T
         pre = (batch_size, *carrier(synapses).in_shape)
         membrane = rest_response(layer.neuron, pre) if plan.factored else None
         return WeightTraces(membrane, jnp.zeros((batch_size, numbers, *weight.shape)))
@@ -128,7 +139,6 @@ def step(
     layer: Layer,
     traces: LayerTraces,
     local: Local,
-    inputs: tuple[Float[Array, "B ..."], Float[Array, "B ..."] | None],
     signal: Float[Array, "B *units"],
 ) -> tuple[LayerTraces, Block]:
     """One step.
@@ -138,44 +148,72 @@ def step(
         layer: the layer.
         traces: the traces after the last step.
         local: the neurons' derivatives in this step.
-        inputs: of the input and of the recurrent synapses.
         signal: the learning signal.
     """
     units = _step_units(plan.kernel, traces.units, local, len(_biases(layer)), signal)
-    weights, pres, dynamics = _weights(traces), [], local
-    arrived = [x for x in inputs if x is not None]
-    for index, (synapses, x) in enumerate(zip(_synapses(layer), arrived, strict=True)):
-        if weights[index].synaptic is None:
-            x = jnp.reshape(x, (len(x), *synapses.in_shape))
-        else:
-            x = jax.vmap(lambda x, synapses=synapses: presynaptic(synapses, x))(x)
-        if plan.factored:
-            x, gain, membrane = membrane_response(layer.neuron, x, weights[index].membrane)
-            weights[index] = weights[index]._replace(membrane=membrane)
-            dynamics = _of_membrane(local, gain.ravel()[0])
-        pres.append(x)
-    return _with_weights(traces, weights, units), Block(dynamics, signal, tuple(pres))
+    if plan.factored:
+        one = jnp.ones((1,) * signal.ndim)
+        _, gain, _ = membrane_response(layer.neuron, one, rest_response(layer.neuron, one.shape))
+        local = _of_membrane(local, gain.ravel()[0])
+    return traces._replace(units=units), Block(local, signal)
 
 
-def close(plan: LayerPlan, layer: Layer, traces: LayerTraces, block: Block) -> tuple[LayerTraces, Layer]:
-    """The gradient of a block's steps, and the traces for the next block."""
+def close(
+    plan: LayerPlan, layer: Layer, traces: LayerTraces, block: Block, pres: Sequence[Arrived]
+) -> tuple[LayerTraces, Layer]:
+    """The gradient of a block's steps, and the traces for the next block.
+
+    Args:
+        plan: how the layer is treated.
+        layer: the layer.
+        traces: the weights' traces before the block, the units' after it.
+        block: what its steps left.
+        pres: what reached the input and, if there are any, the recurrent synapses.
+    """
     weights = _weights(traces)
-    synaptic = tuple(each.synaptic for each in weights if each.synaptic is not None)
-    if synaptic:
-        closed = contract(plan.kernel, block.local, block.signal, block.pres, synaptic)
+    filtering = layer.neuron if plan.factored else None
+    if weights[0].synaptic is not None:
+        activity = [_before_weights(*each) for each in zip(_synapses(layer), pres, strict=True)]
+        carried = [(x, each.membrane) for x, each in zip(activity, weights, strict=True)]
+        synaptic = [each.synaptic for each in weights if each.synaptic is not None]
+        closed = contract(plan.kernel, block.local, block.signal, filtering, carried, synaptic)
         weights = [each._replace(synaptic=new) for each, (new, _) in zip(weights, closed, strict=True)]
-        parts = [with_weight(s, gradient) for s, (_, gradient) in zip(_synapses(layer), closed, strict=True)]
+        parts = [with_weight(s, gradient.T) for s, (_, gradient) in zip(_synapses(layer), closed, strict=True)]
     else:
+        activity = [_in_shape(numbers(x), s.in_shape) for s, x in zip(_synapses(layer), pres, strict=True)]
         worth = plan.kernel.direct * block.signal * block.local.output_current
-        parts = [_product(s, worth, pre) for s, pre in zip(_synapses(layer), block.pres, strict=True)]
+        of_inputs, of_membrane = membrane_adjoint(layer.neuron, worth)
+        parts = []
+        for s, pre, each in zip(_synapses(layer), pres, weights, strict=True):
+            earlier = [
+                _product(s, w[None], m[None])
+                for w, m in zip(*map(jax.tree.leaves, (of_membrane, each.membrane)), strict=True)
+            ]
+            parts.append(jax.tree.map(lambda *g: sum(g[1:], g[0]), _product(s, of_inputs, pre), *earlier))
+    if plan.factored:
+        after = [
+            membrane_sequence(layer.neuron, numbers(x), w.membrane)[1] for x, w in zip(activity, weights, strict=True)
+        ]
+        weights = [each._replace(membrane=trace) for each, trace in zip(weights, after, strict=True)]
     units = traces.units._replace(gradient=jnp.zeros_like(traces.units.gradient))
     return _with_weights(traces, weights, units), _layer(layer, parts, traces.units.gradient)
+
+
+def _in_shape(x: Float[Array, "K B ..."], shape: tuple[int, ...]) -> Float[Array, "K B ..."]:
+    return x.reshape(*x.shape[:2], *shape)
+
+
+def _before_weights(synapses: AbstractSynapses, xs: Arrived) -> Activity:
+    """What reaches the synapses that hold the weights, flat; spikes stay packed where nothing stands before these."""
+    if isinstance(synapses, Dense) and isinstance(xs, PackedSpikes):
+        return PackedSpikes(xs.words.reshape(*xs.words.shape[:2], -1), xs.num_steps)
+    return jax.vmap(jax.vmap(lambda x: presynaptic(synapses, x)))(numbers(xs))
 
 
 def accumulated(layer: Layer, traces: LayerTraces, signal: Float[Array, "B *units"]) -> Layer:
     """The gradient for a signal that is the same at all times, from the last filter, if that forgets nothing."""
     sums = [each.synaptic[:, -1] for each in _weights(traces) if each.synaptic is not None]
-    gradients = [jnp.einsum("bo,boi->oi", signal, each) for each in sums]
+    gradients = [jnp.einsum("bo,bio->oi", signal, each) for each in sums]
     parts = [with_weight(*each) for each in zip(_synapses(layer), gradients, strict=True)]
     return _layer(layer, parts, jnp.sum(signal[None] * traces.units.filtered[:, -1], axis=1))
 
@@ -220,10 +258,13 @@ def _of_membrane(local: Local, gain: Float[Array, ""]) -> Local:
     )
 
 
-def _product(synapses: AbstractSynapses, worth: Float[Array, "K B *units"], pre: Array) -> AbstractSynapses:
+def _product(synapses: AbstractSynapses, worth: Float[Array, "K B *units"], pre: Arrived) -> AbstractSynapses:
     """The gradient without a filter, for any synapses: they are linear, so each is asked what its weights had to do."""
+    if isinstance(synapses, Dense) and isinstance(pre, PackedSpikes):
+        return with_weight(synapses, outer(_before_weights(synapses, pre), worth).T)
     weights, constants = eqx.partition(synapses, eqx.is_inexact_array)
-    _, pull = jax.vjp(lambda weights: jax.vmap(jax.vmap(eqx.combine(weights, constants)))(pre), weights)
+    xs = _in_shape(numbers(pre), synapses.in_shape)
+    _, pull = jax.vjp(lambda weights: jax.vmap(jax.vmap(eqx.combine(weights, constants)))(xs), weights)
     return pull(worth)[0]
 
 

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from snnlearn._errors import SnnlearnError
+from snnlearn.coding import PackedSpikes
 from snnlearn.losses import AbstractLoss
 from snnlearn.network import Network, unroll
 from snnlearn.rules.base import start_state
@@ -54,7 +55,12 @@ class TruncatedBPTT(AbstractOnlineRule):
         return start_state(network, batch_size, key=key)
 
     def advance(
-        self, network: Network, loss: AbstractLoss, memory: Any, xs: Float[Array, "K B ..."], moments: Any
+        self,
+        network: Network,
+        loss: AbstractLoss,
+        memory: Any,
+        xs: Float[Array, "K B ..."] | PackedSpikes,
+        moments: Any,
     ) -> tuple[Any, Float[Array, ""], Network]:
         """See the base."""
         at_step = stepwise(self, loss).at_step

@@ -1,18 +1,12 @@
 // What XLA calls: unpacks the arguments, lays out the weights, and shares the batch among the threads.
 
-#include <atomic>
-#include <condition_variable>
 #include <cstring>
 #include <functional>
-#include <memory>
 #include <mutex>
-#include <thread>
 #include <vector>
 
 #include "chain.hpp"
-#include "xla/ffi/api/ffi.h"
-
-namespace ffi = xla::ffi;
+#include "parallel.hpp"
 
 namespace snnlearn {
 
@@ -26,15 +20,12 @@ SNNLEARN_DECLARE(avx2)
 SNNLEARN_DECLARE(avx512)
 #endif
 
-// The fastest that this processor has.
 const Kernels& kernels() {
 #ifdef SNNLEARN_X86_LEVELS
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") &&
-      __builtin_cpu_supports("avx512dq"))
-    return avx512::kernels;
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return avx2::kernels;
-#endif
+  return fastest(baseline::kernels, avx2::kernels, avx512::kernels);
+#else
   return baseline::kernels;
+#endif
 }
 
 // Samples that share a pass over the weights: as many as keep their sequences within a few megabytes.
@@ -57,49 +48,6 @@ long scratch_bytes(const Chain& chain) {
 }
 
 namespace {
-
-// Runs work(0) to work(count - 1), each once, on the calling thread and those of the pool that are free.
-void in_parallel(ffi::ThreadPool& pool, int count, const std::function<void(int)>& work) {
-  if (count == 1) return work(0);
-  struct Shared {
-    std::atomic<int> next{0};
-    int done = 0;
-    std::mutex mutex;
-    std::condition_variable all_done;
-  };
-  auto shared = std::make_shared<Shared>();
-  auto take = [shared, count, &work] {
-    for (int k; (k = shared->next++) < count;) {  // a thread that comes late finds nothing, and `work` may be gone
-      work(k);
-      std::lock_guard<std::mutex> lock(shared->mutex);
-      if (++shared->done == count) shared->all_done.notify_one();
-    }
-  };
-#ifdef __SANITIZE_THREAD__  // which does not see how XLA's pool hands work over: threads that it does see stand in
-  std::vector<std::thread> threads;
-  for (int k = 1; k < count && k < 4; ++k) threads.emplace_back(take);
-  take();
-  for (std::thread& thread : threads) thread.join();
-#else
-  for (int k = 1; k < count; ++k) pool.Schedule(std::function<void()>(take));
-  take();
-#endif
-  std::unique_lock<std::mutex> lock(shared->mutex);
-  shared->all_done.wait(lock, [&] { return shared->done == count; });
-}
-
-// Memory that is given out piece by piece, not initialised, and freed all at once.
-class Memory {
- public:
-  char* bytes(long size) {
-    pieces_.emplace_back(new char[size + 64]);
-    return reinterpret_cast<char*>((reinterpret_cast<uintptr_t>(pieces_.back().get()) + 63) / 64 * 64);
-  }
-  float* floats(long size) { return reinterpret_cast<float*>(bytes(4 * size)); }
-
- private:
-  std::vector<std::unique_ptr<char[]>> pieces_;
-};
 
 long size_of(int rows, int units) { return static_cast<long>(padded(rows)) * padded(units); }
 

@@ -1,0 +1,80 @@
+"""Products of spikes with matrices, for rules that go through time step by step: what did not spike costs nothing.
+
+Arrays over time are `[K, B, …]`, steps first and then samples. Packed spikes have words `[W, B, in]`. Each product is
+defined by a line of JAX, which stands in wherever the compiled kernels do not serve: in double precision, on other
+devices, or where they are switched off. What the kernels compute has no derivative.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from snnlearn.coding.packed import PackedSpikes, pack_spikes
+from snnlearn.kernels.library import on_gpu, why_plain
+
+BLOCK, PAD = 64, 16  # as in cpp/chain.hpp
+
+Activity = Float[Array, "K B _"] | PackedSpikes
+"""Whatever numbers, or spikes, on which the kernels are used."""
+
+
+def known_spikes(xs: Float[Array, "K B ..."]) -> Float[Array, "K B ..."] | PackedSpikes:
+    """Numbers that are known to be 0 or 1: packed, if the kernels serve."""
+    return pack_spikes(xs) if _serves(xs) else xs
+
+
+def currents(weight: Float[Array, "units in"]) -> Callable[[Activity], Float[Array, "K B units"]]:
+    r"""The map of spikes to currents, $i^k_b=Wx^k_b$, to be given spikes alone, as numbers or packed.
+
+    Given the weights first, so that they are laid out once for many steps.
+    """
+    if not _serves(weight):
+        return lambda xs: numbers(xs) @ weight.T
+    units, width = len(weight), _width(len(weight))
+    rows = jnp.pad(weight.T, ((0, 0), (0, -units % width)))
+    blocks = jnp.swapaxes(rows.reshape(len(rows), -1, width), 0, 1)
+
+    def of(xs: Activity) -> Float[Array, "K B units"]:
+        x, num_steps = (xs.words, xs.num_steps) if isinstance(xs, PackedSpikes) else (xs, len(xs))
+        out = jax.ShapeDtypeStruct((num_steps, x.shape[1], rows.shape[1]), jnp.float32)
+        call = jax.ffi.ffi_call("snnlearn_currents", out, vmap_method="sequential")
+        return call(x, blocks, num_steps=np.int64(num_steps))[..., :units]
+
+    return of
+
+
+def outer(xs: Activity, errors: Float[Array, "K B units"]) -> Float[Array, "in units"]:
+    r"""The transpose: what errors make of the weights, $\sum_{k,b}x^k_b(\delta^k_b)^\top$."""
+    if not (isinstance(xs, PackedSpikes) and _serves(errors)):
+        x = numbers(xs)
+        return x.reshape(-1, x.shape[-1]).T @ errors.reshape(-1, errors.shape[-1])
+    inputs, units = xs.words.shape[-1], errors.shape[-1]
+    width = _width(units)
+    errors = jnp.pad(errors, ((0, 0), (0, 0), (0, -units % width)))
+    out = jax.ShapeDtypeStruct((errors.shape[-1] // width, inputs, width), jnp.float32)
+    call = jax.ffi.ffi_call("snnlearn_outer", out, vmap_method="sequential")
+    found = call(xs.words, errors, num_steps=np.int64(xs.num_steps))
+    return jnp.swapaxes(found, 0, 1).reshape(inputs, -1)[:, :units]
+
+
+def numbers(xs: Float[Array, "K B ..."] | PackedSpikes) -> Float[Array, "K B ..."]:
+    """Spikes as numbers, 0 or 1."""
+    return xs.unpack() if isinstance(xs, PackedSpikes) else xs
+
+
+def why_no_products() -> str | None:
+    """Why the products are plain JAX, in a clause; None if they are event-driven. There are none for GPUs."""
+    return "the kernels of three-factor rules are for CPU, not GPUs" if on_gpu() else why_plain()
+
+
+def _serves(array: Array) -> bool:
+    return array.dtype == jnp.float32 and array.size > 0 and why_no_products() is None
+
+
+def _width(units: int) -> int:
+    return min(BLOCK, units + -units % PAD)

@@ -1,0 +1,97 @@
+"""Event-driven products and the three-factor rules that use them, against plain JAX."""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from snnlearn import kernels
+from snnlearn.coding import pack_spikes
+from snnlearn.kernels.products import currents, known_spikes, outer
+from snnlearn.losses import StepwiseCrossEntropy
+from snnlearn.network import feedforward, unroll
+from snnlearn.neurons import ALIF, LI, LIF, CubaLIF
+from snnlearn.rules import OTTT, EProp, RandomFeedback
+from snnlearn.rules.online import in_blocks
+
+pytestmark = pytest.mark.skipif(kernels.why_plain() is not None, reason=str(kernels.why_plain()))
+KEY = jax.random.key(0)
+
+
+def close(actual, expected, relative):
+    for a, e in zip(jax.tree.leaves(actual), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(a, e, rtol=0, atol=relative * float(jnp.max(jnp.abs(e))) + 1e-9)
+
+
+@settings(max_examples=4, deadline=None, phases=(Phase.explicit, Phase.generate))
+@given(
+    steps=st.integers(1, 70),
+    batch=st.integers(1, 9),
+    inputs=st.integers(1, 90),
+    units=st.integers(1, 150),
+    density=st.sampled_from([0.0, 0.02, 0.3, 1.0]),
+)
+def test_products_are_those_of_matrices(steps, batch, inputs, units, density):
+    keys = jax.random.split(KEY, 3)
+    spikes = jax.random.bernoulli(keys[0], density, (steps, batch, inputs)).astype(jnp.float32)
+    weight, errors = jax.random.normal(keys[1], (units, inputs)), jax.random.normal(keys[2], (steps, batch, units))
+    packed = known_spikes(spikes)
+    assert not eqx.is_array(packed)
+    expected = np.einsum("kbi,ui->kbu", spikes, weight)
+    for xs in (spikes, packed):
+        close(jax.jit(lambda xs: currents(weight)(xs))(xs), expected, 1e-5)
+    close(jax.jit(outer)(packed, errors), np.einsum("kbi,kbu->iu", spikes, errors), 1e-5)
+    several = jax.jit(jax.vmap(lambda w, e: (currents(w)(packed), outer(packed, e))))
+    found = several(jnp.stack([weight, -weight]), jnp.stack([errors, 2 * errors]))
+    close(found[0][1], -found[0][0], 1e-6)
+    close(found[1][1], 2 * found[1][0], 1e-6)
+
+
+@pytest.mark.parametrize(
+    ("rule", "neuron", "recurrent", "hidden", "num_steps"),
+    [
+        (EProp(), LIF(v_th=0.1), True, (50,), 300),
+        (EProp(RandomFeedback(KEY)), CubaLIF(v_th=0.6), False, (50, 30), 75),
+        (EProp(), ALIF(v_th=0.1, beta=0.05), True, (50,), 140),
+        (OTTT(), LIF(v_th=0.1), False, (50,), 140),
+    ],
+    ids=["LIF", "CubaLIF, random feedback", "ALIF", "OTTT"],
+)
+def test_three_factor_rules_are_the_plain_ones(rule, neuron, recurrent, hidden, num_steps):
+    """Over one block, and over several with traces between them; steps that do not fill a word."""
+    network = feedforward(
+        (33, *hidden, 5), neuron=neuron, readout=LI(9e-3), recurrent=recurrent, use_bias=True, key=KEY
+    )
+    network = jax.tree.map(lambda leaf: 3 * leaf if eqx.is_inexact_array(leaf) else leaf, network)
+    xs = jax.random.bernoulli(jax.random.key(1), 0.1, (6, num_steps, 33)).astype(jnp.float32)
+    targets = jnp.arange(6) % 5
+    spikes = eqx.filter_jit(lambda xs: jax.vmap(lambda x: unroll(network, x)[0].outputs[:-1])(xs))(xs)
+    rates = [float(jnp.mean(z)) for z in spikes]
+    assert all(0.01 < rate < 0.6 for rate in rates), rates
+
+    def run():
+        return eqx.filter_jit(lambda xs: rule(network, StepwiseCrossEntropy(), xs, targets, key=KEY))
+
+    packed, events = jax.vmap(pack_spikes)(xs), run()
+    with kernels.plain():
+        expected = run()(packed)
+    close(events(packed), expected, 1e-4)
+    # The negative control: the spikes of one step.
+    other = jax.vmap(pack_spikes)(xs.at[0, 20].set(1 - xs[0, 20]))
+    weights = [g.layers[0].synapses.weight for _, g in (events(other), expected)]
+    assert float(jnp.max(jnp.abs(weights[0] - weights[1]))) > 1e-3 * float(jnp.max(jnp.abs(weights[1])))
+
+
+def test_blocks_of_any_size_stay_packed():
+    xs = jax.random.bernoulli(KEY, 0.3, (75, 2, 3)).astype(jnp.float32)
+    packed = pack_spikes(xs)
+    for size in (10, 32, 100):
+        blocks, rest = in_blocks((packed, jnp.arange(75)), size, 75)
+        each = [] if blocks is None else [jax.tree.map(lambda a, n=n: a[n], blocks[0]) for n in range(75 // size)]
+        parts = [block.unpack() for block in each]
+        np.testing.assert_array_equal(jnp.concatenate([*parts, rest[0].unpack()]), xs)
