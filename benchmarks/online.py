@@ -7,8 +7,8 @@ Time: of one step of a batch of 128 through 700 → 256 recurrent units → 20 r
 e-prop, and BPTT as plain JAX and by the kernels; e-prop and the kernels get packed spikes. And of e-prop with adaptive
 units beside the time that reading and writing one array of all its synapses' traces takes twice, once for the
 eligibility vector's slow part and once for the filtered trace: what a rule that visits both of each synapse in each
-step cannot avoid; e-prop here visits them once a block. Where `--peers-python` names an interpreter that has it, also of
-braintrace's e-prop, which takes some ten minutes more.
+step cannot avoid; e-prop here visits them once a block. Where `--peers-python` names an interpreter that has it, also
+of braintrace's e-prop, which takes some ten minutes more.
 
 Each case has a process of its own; processes are asked in turn. Writes `benchmarks/results/online.json`.
 """
