@@ -171,6 +171,20 @@ class GradientDescent(AbstractAlgorithm):
             return f"the input of {type(encoder).__name__} is not spikes"
         return why_no_events(network)
 
+    def inputs(
+        self, encoder: AbstractEncoder, network: Network, xs: Array, *, keys: Key[Array, " B"]
+    ) -> Float[Array, "B T ..."] | PackedSpikes:
+        """A batch as the rule gets it: encoded, and packed where the kernels do the work.
+
+        Args:
+            encoder: as at the start.
+            network: the network.
+            xs: the batch, `[B, *shape]`.
+            keys: a random key for each sample.
+        """
+        encoded = jax.vmap(lambda x, key: encoder(x, key=key))(xs, keys)
+        return encoded if self.why_plain(encoder, network) is not None else jax.vmap(pack_spikes)(encoded)
+
     def hypotheses(self, encoder: AbstractEncoder, training: Training) -> list[Hypothesis]:
         """The hypotheses chosen so far, one for each seed."""
         assert self.loss.decoder is not None
@@ -271,10 +285,7 @@ def _one_epoch(
         network = eqx.combine(carry[0], constants)
         (index, keys), _ = devices.share((index, jax.random.split(encoder_key, algorithm.batch_size)))
         x, y = train.x[index], train.y[index]
-        if algorithm.why_plain(encoder, network) is None:
-            inputs = jax.vmap(lambda x, key: pack_spikes(encoder(x, key=key)))(x, keys)
-        else:
-            inputs = jax.vmap(lambda x, key: encoder(x, key=key))(x, keys)
+        inputs = algorithm.inputs(encoder, network, x, keys=keys)
         key = devices.own(rule_key)
         if algorithm.steps_per_update is not None:
             return _update_online(algorithm, carry, constants, descend, inputs, y, key)  # pyright: ignore

@@ -25,7 +25,7 @@ from snnlearn.cli.options import Compare, Gradients, Train
 from snnlearn.cli.run_folder import new_folder
 from snnlearn.coding import AbstractEncoder
 from snnlearn.data import Dataset
-from snnlearn.hypothesis import encode, network_input, predict
+from snnlearn.hypothesis import predict
 from snnlearn.model_file import write_atomically
 from snnlearn.report.compare import Contender, print_comparison, write_comparison
 from snnlearn.report.measure import History, summarise
@@ -138,11 +138,8 @@ def gradient_memory(
 ) -> int:
     """Bytes of working memory of one batch's gradient, as the compiler has planned it."""
     network = jax.tree.map(lambda leaf: leaf[0] if eqx.is_array(leaf) else leaf, training.network)
-    x = jnp.asarray(task.train.x[: options.batch_size])
-    if algorithm.why_plain(encoder, network) is None:
-        x = jax.vmap(lambda x: network_input(encoder, network, x, key=jax.random.key(0)))(x)
-    else:
-        x = encode(encoder, x, key=jax.random.key(0))
+    keys = jax.random.split(jax.random.key(0), options.batch_size)
+    x = algorithm.inputs(encoder, network, jnp.asarray(task.train.x[: options.batch_size]), keys=keys)
     y = jnp.asarray(task.train.y[: options.batch_size])
     return working_memory(lambda n, x, y: algorithm.rule(n, algorithm.loss, x, y, key=jax.random.key(0)), network, x, y)
 

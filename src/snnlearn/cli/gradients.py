@@ -56,8 +56,7 @@ def gradients(options: Gradients) -> int:
     console.print(table)
     console.print(
         "Norm: |gradient| / |reference|. Bias: |mean − reference| / |reference| ± what it would be by chance. "
-        "µs: of a time step of the batch. "
-        "The page has each layer."
+        "µs: of a time step of the batch. The page has each layer."
     )
     write_gradients(measured, path / "report.html", title=f"{options.data} · gradients of {len(measured)} rules")
     console.print(f"Report: {path / 'report.html'}", soft_wrap=True)
@@ -88,8 +87,7 @@ def _measure(options: Train, asked: Gradients) -> Measured:
     ]
     several = (np.stack([np.concatenate(draw) for draw in each]) for each in (draws, reference))
     longer = (jnp.tile(inputs, (1, times, *(1,) * (inputs.ndim - 2))) for times in TIMES)
-    at = lambda n, x, y: rule(n, loss, x, y, key=key)  # noqa: E731
-    memory = tuple(working_memory(at, network, xs, targets) for xs in longer)
+    memory = tuple(working_memory(lambda n, x, y: rule(n, loss, x, y, key=key), network, xs, targets) for xs in longer)
     return Measured(
         rule=options.rule,
         reference=type(reference_rule).__name__,
