@@ -284,7 +284,7 @@ def _one_epoch(
         encoder_key, rule_key = jax.random.split(key)
         network = eqx.combine(carry[0], constants)
         (index, keys), _ = devices.share((index, jax.random.split(encoder_key, algorithm.batch_size)))
-        x, y = train.x[index], train.y[index]
+        x, y = jnp.asarray(train.x)[index], train.y[index]
         inputs = algorithm.inputs(encoder, network, x, keys=keys)
         key = devices.own(rule_key)
         if algorithm.steps_per_update is not None:
