@@ -74,10 +74,13 @@ def test_compare_gives_each_rule_a_loss_that_it_takes():
         (["train", "--rule", "eventprop", "--readout", "mean"], "FirstSpike"),
         (["gradients", "--rules", "ottt", "--neuron", "alif"], "no rule of --rules is defined"),
         (["compare", "--rules", "ottt", "--neuron", "alif"], "no rule of --rules is defined"),
+        (["compare", "--data", "missing.npz"], "missing.npz cannot be read"),
+        (["gradients", "--data", "missing.npz"], "missing.npz cannot be read"),
     ],
 )
 def test_what_does_not_fit_is_refused(arguments, sentence, capsys, tmp_path):
-    assert main([*arguments, *SMALL, "--out", str(tmp_path / "x")]) == 2
+    command, *rest = arguments
+    assert main([command, *SMALL, *rest, "--out", str(tmp_path / "x")]) == 2
     assert sentence in capsys.readouterr().err
     assert not (tmp_path / "x").exists()
 

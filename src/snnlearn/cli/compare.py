@@ -39,6 +39,7 @@ def compare(options: Compare) -> int:
         from snnlearn.cli.paired import compare_runs
 
         return compare_runs(options)
+    build.dataset(options)  # what is wrong with the data is no rule's refusal
     path = new_folder(options.out, f"compare-{Path(options.data).stem}")
     console = console_of()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())

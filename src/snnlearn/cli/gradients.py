@@ -15,6 +15,7 @@ from rich.table import Table
 
 from snnlearn import rules
 from snnlearn._errors import SnnlearnError
+from snnlearn.cli import build
 from snnlearn.cli.commands import console_of, prepare
 from snnlearn.cli.compare import options_of, working_memory
 from snnlearn.cli.options import Gradients, Train
@@ -32,6 +33,7 @@ TIMES = (1, 2, 4, 8)  # how many times as long a sequence memory is looked at fo
 def gradients(options: Gradients) -> int:
     """Measure, print and write a page."""
     options.check()
+    build.dataset(options)  # what is wrong with the data is no rule's refusal
     path = new_folder(options.out, f"gradients-{Path(options.data).stem}")
     console = console_of()
     measured = []
