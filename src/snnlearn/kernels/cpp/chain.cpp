@@ -36,7 +36,8 @@ struct Scratch {
     auto events_of = [&](long size) {
       auto numbers = [&](long count) { return reinterpret_cast<uint32_t*>(take(4 * count)); };
       // The lists are as long as if all units spiked in all steps; what is never written to is never in memory.
-      return Events{numbers(size + 1), numbers(size * steps + kPad), numbers(steps + 1l), numbers(size * steps + kPad)};
+      return Events{numbers(size + 1),  numbers(size * steps + kPad), numbers(steps + 1l), numbers(size * steps + kPad),
+                    numbers(size), 0};
     };
     reset_before = reinterpret_cast<uint32_t*>(take(4l * units));
     numbers = reinterpret_cast<float*>(take(4l * steps * inputs));
@@ -94,6 +95,10 @@ struct Pass {
   // Where the pseudo-derivative is not zero, if that is kept.
   uint32_t* kept_active(int l, int sample) const {
     return spikes(l, sample) + long(words) * padded(chain.layers[l].units);
+  }
+
+  Words words_at(int l, int unit, uint32_t* words) const {
+    return {words ? words + unit : nullptr, padded(chain.layers[l].units)};
   }
 
   // The spikes that a layer receives.
@@ -165,8 +170,7 @@ struct Forward : Pass {
         for (int s = 0; s < count; ++s) {
           float* current = layer.recurrent ? block({scratch.sequences[0][s], steps}, unit) : scratch.sequences[0][0];
           currents(layer, s, unit, width, current);
-          if (!layer.recurrent)
-            for (int t = 0; t < steps; ++t) advance(l, first + s, s, unit, width, t, current + long(t) * width);
+          if (!layer.recurrent) advance(l, first + s, s, unit, width, 0, steps, current);
         }
       }
       if (layer.recurrent)
@@ -178,17 +182,18 @@ struct Forward : Pass {
     }
   }
 
-  void advance(int l, int sample, int s, int unit, int width, int t, const float* current) {
+  // Steps [begin, end) of a block of units, whose currents are [end - begin, width].
+  void advance(int l, int sample, int s, int unit, int width, int begin, int end, float* current) {
     const Layer& layer = chain.layers[l];
-    const Units block_units = units(layer, s, unit, width);
     if (layer.spiking) {
-      const long word = long(t / 32) * padded(layer.units) + unit;
-      step(layer, block_units, current, spikes(l, sample) + word,
-           keeps_active(layer) ? kept_active(l, sample) + word : nullptr, t % 32);
+      SNNLEARN_ISA::advance(layer, units(layer, s, unit, width), current, begin, end,
+                            words_at(l, unit, spikes(l, sample)),
+                            words_at(l, unit, keeps_active(layer) ? kept_active(l, sample) : nullptr));
     } else {
-      step(layer, block_units, current, nullptr, nullptr, 0);
-      float* out = traces[l].membrane + (long(sample) * steps + t) * layer.units + unit;
-      for (int n = 0; n < width && unit + n < layer.units; ++n) out[n] = block_units.state[kMembrane * padded(layer.units) + n];
+      integrate(units(layer, s, unit, width), current, end - begin);
+      float* out = traces[l].membrane + (long(sample) * steps + begin) * layer.units + unit;
+      for (int t = begin; t < end; ++t, out += layer.units, current += width)
+        for (int n = 0; n < width && unit + n < layer.units; ++n) out[n] = current[n];
     }
   }
 
@@ -217,7 +222,7 @@ struct Forward : Pass {
       }
       for (int unit = 0; unit < size; unit += kBlock) {
         const int width = width_at(unit, size);
-        advance(l, sample, s, unit, width, t, block({scratch.sequences[0][s], steps}, unit) + long(t) * width);
+        advance(l, sample, s, unit, width, t, t + 1, block({scratch.sequences[0][s], steps}, unit) + long(t) * width);
       }
     }
   }
@@ -225,7 +230,7 @@ struct Forward : Pass {
 
 struct Backward : Pass {
   const Gradient* gradients;
-  const uint32_t* active[kTogether];  // of the layer, [words, units]
+  uint32_t* active[kTogether];  // of the layer, [words, units]
 
   Backward(const Chain& chain, const Trace* traces, const Gradient* gradients, char* memory)
       : Pass(chain, traces, memory), gradients(gradients) {}
@@ -280,11 +285,8 @@ struct Backward : Pass {
           loop_from_start(layer, before(l, first + s) + long(kSpikes) * layer.units, unit, width, at);
           SNNLEARN_BY_WIDTH(width, add_rows, at + width, scratch.own[s], steps - 1, block(layer.loop, unit), nullptr);
         }
-        for (int t = 0; t < steps; ++t) {
-          const long word = long(t / 32) * size + unit, row = long(t) * width;
-          step_again(layer, units(layer, s, unit, width), at + row, spikes(l, first + s) + word, t % 32,
-                     scratch.active[s] + word, jump ? jump + row : nullptr);
-        }
+        advance_again(layer, units(layer, s, unit, width), at, steps, words_at(l, unit, spikes(l, first + s)),
+                      words_at(l, unit, scratch.active[s]), jump);
       }
     }
   }
@@ -305,9 +307,9 @@ struct Backward : Pass {
     const int above_size = padded(above.units);
     bool sparse[kTogether];
     for (int s = 0; s < count; ++s) {
-      sparse[s] = is_sparse(layer, s);
+      sparse[s] = is_sparse(layer, s, above.units);
       if (!sparse[s])
-        errors_below({errors(l, s), steps}, size, {errors(l + 1, s), steps}, above_size, above.weight_back);
+        errors_below({errors(l, s), steps}, size, {errors(l + 1, s), steps}, above.units, above.weight_back);
     }
     for (int unit = 0; unit < above_size;) {
       const bool many = unit + kHeldBlocks * kBlock <= above_size;
@@ -326,15 +328,15 @@ struct Backward : Pass {
     }
   }
 
-  // Whether it pays to compute errors only where the pseudo-derivative is not zero.
-  bool is_sparse(const Layer& layer, int s) const {
+  // Whether it pays to compute errors, from `above` units, only where the pseudo-derivative is not zero.
+  bool is_sparse(const Layer& layer, int s, int above) const {
     if (layer.surrogate != Surrogate::kTriangle && layer.surrogate != Surrogate::kBoxcar) return false;
     const long length = long(words) * padded(layer.units);
     long number = 0;
     for (long n = 0; n < length; ++n) number += __builtin_popcount(active[s][n]);
-    return number < long(steps) * padded(layer.units) * kSparse;
+    return number * (above + kFew) < long(steps) * padded(layer.units) * kSparse * above;
   }
-  static constexpr float kSparse = 0.4f;
+  static constexpr float kSparse = 0.4f, kFew = 60;
 
   void start_back(int l, int first, int count) {
     const int size = chain.layers[l].units;
@@ -345,17 +347,16 @@ struct Backward : Pass {
     }
   }
 
-  void retreat(int l, int sample, int s, int unit, int width, int t) {
+  // Steps [begin, end) of a block of units.
+  void retreat(int l, int sample, int s, int unit, int begin, int end) {
     const Layer& layer = chain.layers[l];
-    const int size = padded(layer.units), moment = layer.late_reset ? t - 1 : t;
-    const long row = long(t) * width;
-    const uint32_t* resetting = nullptr;
-    if (layer.spiking)
-      resetting = moment < 0 ? scratch.reset_before + unit : spikes(l, sample) + long(moment / 32) * size + unit;
-    const float *jump = jumps(layer, s), *derivative = block({derivatives(s), steps}, unit) + row;
-    step_back(layer, units(layer, s, unit, width), block({errors(l, s), steps}, unit) + row,
-              keeps_active(layer) ? nullptr : derivative, active[s] + long(t / 32) * size + unit, t % 32, resetting,
-              moment < 0 ? 0 : moment % 32, jump ? block({scratch.sequences[3][s], steps}, unit) + row : nullptr);
+    const int width = width_at(unit, padded(layer.units));
+    const long row = long(begin) * width;
+    auto rows = [&](float* sequence) { return block({sequence, steps}, unit) + row; };
+    SNNLEARN_ISA::retreat(layer, units(layer, s, unit, width), rows(errors(l, s)), begin, end,
+                          layer.spiking && !keeps_active(layer) ? rows(derivatives(s)) : nullptr,
+                          words_at(l, unit, active[s]), words_at(l, unit, layer.spiking ? spikes(l, sample) : nullptr),
+                          scratch.reset_before + unit, layer.reset_flows ? rows(jumps(layer, s)) : nullptr);
   }
 
   void find_first_resets(int l, int sample) {
@@ -369,8 +370,7 @@ struct Backward : Pass {
     const int size = padded(chain.layers[l].units);
     for (int s = 0; s < count; ++s) {
       if (chain.layers[l].late_reset) find_first_resets(l, first + s);
-      for (int unit = 0; unit < size; unit += kBlock)
-        for (int t = steps - 1; t >= 0; --t) retreat(l, first + s, s, unit, width_at(unit, size), t);
+      for (int unit = 0; unit < size; unit += kBlock) retreat(l, first + s, s, unit, 0, steps);
     }
   }
 
@@ -379,11 +379,11 @@ struct Backward : Pass {
     const Layer& layer = chain.layers[l];
     const int size = padded(layer.units);
     bool sparse = true;
-    for (int s = 0; s < count; ++s) sparse = sparse && is_sparse(layer, s);
+    for (int s = 0; s < count; ++s) sparse = sparse && is_sparse(layer, s, layer.units);
     for (int t = steps - 1; t >= 0; --t) {
       for (int s = 0; s < count; ++s) {
         if (t == 0 && layer.late_reset) find_first_resets(l, first + s);
-        for (int unit = 0; unit < size; unit += kBlock) retreat(l, first + s, s, unit, width_at(unit, size), t);
+        for (int unit = 0; unit < size; unit += kBlock) retreat(l, first + s, s, unit, t, t + 1);
       }
       if (sparse && t)
         for (int s = 0; s < count; ++s) loop_back_where(layer, l, s, t);
@@ -439,11 +439,11 @@ struct Backward : Pass {
       for (int s = 0; s < count; ++s) {
         const float* error = block({errors(l, s), steps}, unit);
         float* weight = block(gradient.weight, unit);
-        SNNLEARN_BY_WIDTH(width, add_errors, weight, scratch.events[s], layer.inputs, error);
+        SNNLEARN_BY_WIDTH(width, add_errors, weight, scratch.events[s], error);
         SNNLEARN_BY_WIDTH(width, add_all_errors, gradient.bias + unit, steps, error);
         if (!layer.recurrent) continue;
         float* loop = block(gradient.loop, unit);
-        SNNLEARN_BY_WIDTH(width, add_errors, loop, scratch.own[s], layer.units, error + width);
+        SNNLEARN_BY_WIDTH(width, add_errors, loop, scratch.own[s], error + width);
         const float* z = before(l, first + s) + long(kSpikes) * layer.units;
         for (int m = 0; m < layer.units; ++m)
           if (z[m] != 0)

@@ -42,9 +42,9 @@ long scratch_bytes(const Chain& chain) {
     units = std::max<long>(units, padded(chain.layers[l].units));
     inputs = std::max<long>(inputs, chain.layers[l].inputs);
   }
-  const long events = 4 * (2 * (steps + 1) + (1 + 2 * steps) * (inputs + units) + 2 + 4 * kPad), sequences = 4 * 4 * steps * units;
+  const long events = 4 * (2 * (steps + 1) + 2 * (1 + steps) * (inputs + units) + 2 + 4 * kPad), sequences = 4 * 4 * steps * units;
   const long sample = events + sequences + 4 * words_of(steps) * units + 4 * kStates * units;
-  return 4 * units + 4 * steps * inputs + 3 * alignment + together(chain) * (sample + 14 * alignment);
+  return 4 * units + 4 * steps * inputs + 3 * alignment + together(chain) * (sample + 16 * alignment);
 }
 
 namespace {

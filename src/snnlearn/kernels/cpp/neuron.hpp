@@ -1,4 +1,4 @@
-// One step of a row of neurons, forward, forward again for the pseudo-derivatives, and backward.
+// Neurons over time, forward, forward again for the pseudo-derivatives, and backward.
 
 #pragma once
 
@@ -13,10 +13,18 @@ struct Units {
   const float* constants;
   float* state;
   int stride, width;
+};
 
-  Vec constant(Constant which, int n) const { return load(constants + long(which) * stride + n); }
-  Vec get(State which, int n) const { return load(state + long(which) * stride + n); }
-  void set(State which, int n, Vec x) const { store(state + long(which) * stride + n, x); }
+// Packed spikes: a row of words for each 32 steps.
+struct Words {
+  uint32_t* data;
+  int stride;
+
+  SNNLEARN_INLINE Mask get(int t, int n) const { return bit_of(data + long(t / 32) * stride + n, t % 32); }
+  SNNLEARN_INLINE void set(int t, int n, Mask where) const {
+    uint32_t* words = data + long(t / 32) * stride + n;
+    store(words, load(words) | (where & static_cast<int32_t>(1u << t % 32)));
+  }
 };
 
 SNNLEARN_INLINE Vec pseudo_derivative(const Layer& layer, Vec x) {
@@ -30,99 +38,140 @@ SNNLEARN_INLINE Vec pseudo_derivative(const Layer& layer, Vec x) {
   }
 }
 
-SNNLEARN_INLINE Vec reset(const Units& units, int n, Mask spikes, Vec v) {
-  return spikes ? units.constant(reset_keep, n) * v + units.constant(reset_add, n) : v;
-}
+// A vector of units, from unit n of a slice on: their constants, and their state as it is now.
+struct Neurons {
+  Vec constant[kConstants], state[kStates];
 
-// Decay and input; v before the spike, and before a reset by this step's spikes.
-SNNLEARN_INLINE Vec integrate(const Units& units, int n, Vec current) {
-  const Vec i = units.constant(current_decay, n) * units.get(kCurrent, n) + units.constant(current_gain, n) * current;
-  const Vec leak = units.constant(v_leak, n);
-  units.set(kCurrent, n, i);
-  return leak + units.constant(decay, n) * (units.get(kMembrane, n) - leak) + units.constant(gain, n) * i;
-}
+  SNNLEARN_INLINE void enter(const Units& units, int n) {
+    for (int k = 0; k < kConstants; ++k) constant[k] = load(units.constants + long(k) * units.stride + n);
+    for (int k = 0; k < kStates; ++k) state[k] = load(units.state + long(k) * units.stride + n);
+  }
+  SNNLEARN_INLINE void leave(const Units& units, int n) const {
+    for (int k = 0; k < kStates; ++k) store(units.state + long(k) * units.stride + n, state[k]);
+  }
 
-SNNLEARN_INLINE void finish(const Units& units, int n, Vec v, Mask spikes) {
-  const Vec z = spikes ? all(1) : Vec{};
-  units.set(kMembrane, n, v);
-  units.set(kSpikes, n, z);
-  units.set(kAdaptation, n,
-            units.constant(adapt_decay, n) * units.get(kAdaptation, n) + units.constant(adapt_gain, n) * z);
-}
+  // Decay and input; v before the spike, and before a reset by this step's spikes.
+  SNNLEARN_INLINE Vec integrate(Vec current) {
+    state[kCurrent] = constant[current_decay] * state[kCurrent] + constant[current_gain] * current;
+    return constant[v_leak] + constant[decay] * (state[kMembrane] - constant[v_leak]) +
+           constant[gain] * state[kCurrent];
+  }
+  SNNLEARN_INLINE Vec threshold() const { return constant[v_th] + constant[beta] * state[kAdaptation]; }
+  SNNLEARN_INLINE Vec reset(Mask spikes, Vec v) const {
+    return spikes ? constant[reset_keep] * v + constant[reset_add] : v;
+  }
+  SNNLEARN_INLINE Vec reset_by_last(const Layer& layer, Vec v) const {
+    return layer.late_reset ? reset(state[kSpikes] > 0, v) : v;
+  }
+  SNNLEARN_INLINE void finish(const Layer& layer, Vec v, Mask spikes) {
+    const Vec z = spikes ? all(1) : Vec{};
+    state[kMembrane] = layer.late_reset ? v : reset(spikes, v);
+    state[kSpikes] = z;
+    state[kAdaptation] = constant[adapt_decay] * state[kAdaptation] + constant[adapt_gain] * z;
+  }
+};
 
-SNNLEARN_INLINE Vec threshold(const Units& units, int n) {
-  return units.constant(v_th, n) + units.constant(beta, n) * units.get(kAdaptation, n);
-}
-
-SNNLEARN_INLINE void set_bit(uint32_t* words, int bit, Mask where) {
-  store(words, load(words) | (where & static_cast<int32_t>(1u << bit)));
-}
-
-// A step; spikes go into bit `bit` of words [width], and where the pseudo-derivative is not zero into that of `active`,
-// if that is wanted.
-static void step(const Layer& layer, const Units& units, const float* current, uint32_t* words, uint32_t* active,
-                 int bit) {
-  for (int n = 0; n < units.width; n += kLanes) {
-    Vec v = integrate(units, n, load(current + n));
-    if (!layer.spiking) {
-      units.set(kMembrane, n, v);
-      continue;
+// Calls body(neurons, n, k) for every vector of units and k from 0 to count - 1. Two vectors go through time together:
+// the next step of one waits for its last, and meanwhile the processor has the other's to do.
+template <class Body>
+SNNLEARN_INLINE void through_time(const Units& units, int count, Body body) {
+  int n = 0;
+  for (; n + 2 * kLanes <= units.width; n += 2 * kLanes) {
+    Neurons some, others;
+    some.enter(units, n);
+    others.enter(units, n + kLanes);
+    for (int k = 0; k < count; ++k) {
+      body(some, n, k);
+      body(others, n + kLanes, k);
     }
-    if (layer.late_reset) v = reset(units, n, units.get(kSpikes, n) > 0, v);
-    const Vec v_th = threshold(units, n);
-    const Mask spikes = v > v_th;
-    set_bit(words + n, bit, spikes);
-    if (active) set_bit(active + n, bit, pseudo_derivative(layer, v - v_th) != 0);
-    finish(units, n, layer.late_reset ? v : reset(units, n, spikes, v), spikes);
+    some.leave(units, n);
+    others.leave(units, n + kLanes);
+  }
+  for (; n < units.width; n += kLanes) {
+    Neurons some;
+    some.enter(units, n);
+    for (int k = 0; k < count; ++k) body(some, n, k);
+    some.leave(units, n);
   }
 }
 
-// The step again, with spikes that are known: the pseudo-derivatives in place of the currents, in which units they are
+// Neurons that do not spike: their membranes in place of the currents [steps, width].
+static void integrate(const Units& units, float* current, int steps) {
+  through_time(units, steps, [&](Neurons& neurons, int n, int t) __attribute__((always_inline)) {
+    float* at = current + long(t) * units.width + n;
+    neurons.state[kMembrane] = neurons.integrate(load(at));
+    store(at, neurons.state[kMembrane]);
+  });
+}
+
+// Steps [first, last), whose currents are [last - first, width]. Bits are set in `spikes`, and, if that is wanted, in
+// `active` where the pseudo-derivative is not zero.
+static void advance(const Layer& layer, const Units& units, const float* current, int first, int last, Words spikes,
+                    Words active) {
+  through_time(units, last - first, [&](Neurons& neurons, int n, int k) __attribute__((always_inline)) {
+    const Vec v = neurons.reset_by_last(layer, neurons.integrate(load(current + long(k) * units.width + n)));
+    const Vec v_th = neurons.threshold();
+    const Mask fire = v > v_th;
+    spikes.set(first + k, n, fire);
+    if (active.data) active.set(first + k, n, pseudo_derivative(layer, v - v_th) != 0);
+    neurons.finish(layer, v, fire);
+  });
+}
+
+// All steps again, with spikes that are known: the pseudo-derivatives in place of the currents, in which steps they are
 // not zero, and by how much a reset by one spike more would have moved the membrane.
-static void step_again(const Layer& layer, const Units& units, float* current, const uint32_t* words, int bit,
-                       uint32_t* active, float* jump) {
-  for (int n = 0; n < units.width; n += kLanes) {
-    Vec v = integrate(units, n, load(current + n));
-    if (jump) store(jump + n, units.constant(reset_keep, n) * v + units.constant(reset_add, n) - v);
-    if (layer.late_reset) v = reset(units, n, units.get(kSpikes, n) > 0, v);
-    const Mask spikes = bit_of(words + n, bit);
-    const Vec derivative = pseudo_derivative(layer, v - threshold(units, n));
-    store(current + n, derivative);
-    set_bit(active + n, bit, derivative != 0);
-    finish(units, n, layer.late_reset ? v : reset(units, n, spikes, v), spikes);
-  }
+static void advance_again(const Layer& layer, const Units& units, float* current, int steps, Words spikes, Words active,
+                          float* jump) {
+  through_time(units, steps, [&](Neurons& neurons, int n, int t) __attribute__((always_inline)) {
+    const long at = long(t) * units.width + n;
+    const Vec before_reset = neurons.integrate(load(current + at));
+    if (jump) store(jump + at, neurons.constant[reset_keep] * before_reset + neurons.constant[reset_add] - before_reset);
+    const Vec v = neurons.reset_by_last(layer, before_reset);
+    const Vec derivative = pseudo_derivative(layer, v - neurons.threshold());
+    store(current + at, derivative);
+    active.set(t, n, derivative != 0);
+    neurons.finish(layer, v, spikes.get(t, n));
+  });
 }
 
-// The step backward. The units' state holds the gradient by the state after the step and is left with that by the state
-// before; error [width] comes as the gradient by the output and is left as that by the current. Pseudo-derivatives are
-// numbers or, if these are null, the bits `now` of `active`. `spikes` are the words that hold, in bit `bit`, the spikes
-// that reset in this step; null where none do.
-static void step_back(const Layer& layer, const Units& units, float* error, const float* derivative,
-                      const uint32_t* active, int now, const uint32_t* spikes, int bit, const float* jump) {
-  auto slope = [&](int n) {
-    return derivative ? load(derivative + n) : bit_of(active + n, now) ? all(layer.height) : Vec{};
-  };
-  for (int n = 0; n < units.width; n += kLanes) {
-    Vec by_v = units.get(kMembrane, n), by_spikes = load(error + n) + units.get(kSpikes, n), by_earlier_spikes = {};
-    const Vec by_a = units.get(kAdaptation, n);
-    by_spikes += units.constant(adapt_gain, n) * by_a;
-    const Vec keep = spikes ? (bit_of(spikes + n, bit) ? units.constant(reset_keep, n) : all(1)) : all(1);
-    if (jump && !layer.late_reset) by_spikes += by_v * load(jump + n);
-    const Vec by_threshold = layer.spiking ? by_spikes * slope(n) : by_spikes;
+// Steps [first, last) backward. The units' state holds the gradient by the state after them and is left with that by the
+// state before; errors [last - first, width] come as the gradient by the output and are left as that by the current.
+// Pseudo-derivatives are numbers or, if these are null, the bits of `active`. Spikes reset in their own step or, late,
+// in the next; `before` holds, in bit 0, those before step 0.
+static void retreat(const Layer& layer, const Units& units, float* errors, int first, int last, const float* derivative,
+                    Words active, Words spikes, const uint32_t* before, const float* jump) {
+  through_time(units, last - first, [&](Neurons& by, int n, int k) __attribute__((always_inline)) {
+    const int t = last - 1 - k, spiked = layer.late_reset ? t - 1 : t;
+    const long at = long(t - first) * units.width + n;
+    Vec by_v = by.state[kMembrane], by_spikes = load(errors + at) + by.state[kSpikes], by_earlier_spikes = {};
+    const Vec by_a = by.state[kAdaptation];
+    by_spikes += by.constant[adapt_gain] * by_a;
+    Vec keep = all(1);
+    if (layer.spiking) {
+      const Mask resets = spiked < 0 ? bit_of(before + n, 0) : spikes.get(spiked, n);
+      keep = resets ? by.constant[reset_keep] : keep;
+    }
+    if (jump && !layer.late_reset) by_spikes += by_v * load(jump + at);
+    Vec by_threshold = by_spikes;
+    if (derivative) {
+      by_threshold *= load(derivative + at);
+    } else if (layer.spiking) {
+      by_threshold = active.get(t, n) ? layer.height * by_spikes : Vec{};
+    }
     if (layer.late_reset) {
       by_v += by_threshold;
-      if (jump) by_earlier_spikes = by_v * load(jump + n);
+      if (jump) by_earlier_spikes = by_v * load(jump + at);
       by_v *= keep;
     } else {
       by_v = by_v * keep + by_threshold;
     }
-    const Vec by_i = units.get(kCurrent, n) + units.constant(gain, n) * by_v;
-    store(error + n, units.constant(current_gain, n) * by_i);
-    units.set(kCurrent, n, units.constant(current_decay, n) * by_i);
-    units.set(kMembrane, n, units.constant(decay, n) * by_v);
-    units.set(kAdaptation, n, units.constant(adapt_decay, n) * by_a - units.constant(beta, n) * by_threshold);
-    units.set(kSpikes, n, by_earlier_spikes);
-  }
+    const Vec by_i = by.state[kCurrent] + by.constant[gain] * by_v;
+    store(errors + at, by.constant[current_gain] * by_i);
+    by.state[kCurrent] = by.constant[current_decay] * by_i;
+    by.state[kMembrane] = by.constant[decay] * by_v;
+    by.state[kAdaptation] = by.constant[adapt_decay] * by_a - by.constant[beta] * by_threshold;
+    by.state[kSpikes] = by_earlier_spikes;
+  });
 }
 
 }  // namespace SNNLEARN_ISA

@@ -61,11 +61,9 @@ SNNLEARN_INLINE Quad dots(const Blocked& x, int row, const Blocked& y, const int
 static void errors_below(const Blocked& out, int below, const Blocked& errors, int units, const Blocked& weight_back) {
   for (int b = 0; b < below; b += kBlock) {
     const int out_width = width_at(b, below);
-    for (int u = 0; u < units; u += kBlock) {
-      const int width = width_at(u, units);
-      add_product(block(out, b), out_width, block(errors, u), width, out.rows, width,
+    for (int u = 0; u < units; u += kBlock)
+      add_product(block(out, b), out_width, block(errors, u), width_at(u, padded(units)), out.rows, width_at(u, units),
                   block(weight_back, b) + long(u) * out_width, out_width);
-    }
   }
 }
 
@@ -111,9 +109,11 @@ static void errors_below_where(const uint32_t* active, const Blocked& out, int f
   for (int start = 0; start < out.rows; start += 32) {
     const float* at[kBlocks];
     for (int b = 0; b < kBlocks; ++b) at[b] = block(errors, unit + b * kBlock) + long(start) * kWidth;
-    for (int n = 0; n < out_width; ++n) {
-      const uint32_t word = active[long(start / 32) * below + first + n];
-      if (!word) continue;
+    const uint32_t* words = active + long(start / 32) * below + first;
+    uint32_t order[kBlock];
+    const int some = in_order_of([words](int n) { return __builtin_popcount(words[n]); }, out_width, order);
+    for (int k = 0; k < some; ++k) {
+      const uint32_t n = order[k], word = words[n];
       const float* rows[kBlocks];
       for (int b = 0; b < kBlocks; ++b) rows[b] = block(weight, unit + b * kBlock) + long(first + n) * kWidth;
       errors_of_unit<kBlocks, kVectors>(word, block(out, first) + long(start) * out_width + n, out_width, at, rows);

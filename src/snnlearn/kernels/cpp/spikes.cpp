@@ -24,6 +24,7 @@ struct Work {
     auto numbers = [&](long size) { return reinterpret_cast<uint32_t*>(take(size)); };
     const long steps = spikes.steps, inputs = spikes.inputs;
     events.of_unit = numbers(inputs + 1);
+    events.order = numbers(inputs);
     events.of_step = numbers(steps + 1);
     events.step = events.unit = numbers(inputs * steps + kPad);
     zeros = reinterpret_cast<float*>(take(kBlock));
@@ -55,7 +56,7 @@ struct Work {
     by_step(sample);
     for (int b = 0; b < sizes.blocks; ++b, weight += long(spikes.inputs) * sizes.width)
       for (int t = 0; t < spikes.steps; ++t) {
-        const Events now{nullptr, nullptr, events.of_step + t, events.unit};
+        const Events now{nullptr, nullptr, events.of_step + t, events.unit, nullptr, 0};
         float* at = out + (row(t, sample) * sizes.blocks + b) * sizes.width;
         SNNLEARN_BY_WIDTH(sizes.width, add_rows, at, now, 1, weight, zeros);
       }
@@ -70,7 +71,7 @@ struct Work {
         const float* from = errors + (row(t, sample) * sizes.blocks + b) * sizes.width;
         for (int n = 0; n < sizes.width; ++n) rows[long(t) * sizes.width + n] = from[n];
       }
-      SNNLEARN_BY_WIDTH(sizes.width, add_errors, sum, events, spikes.inputs, rows);
+      SNNLEARN_BY_WIDTH(sizes.width, add_errors, sum, events, rows);
     }
   }
 };

@@ -31,8 +31,8 @@ struct SpikeProducts {
 
 inline long spike_scratch_bytes(const Spikes& spikes) {
   const long steps = spikes.steps, inputs = spikes.inputs;
-  const long lists = (inputs + 1) + (steps + 1) + (inputs * steps + 16);
-  return 4 * (lists + 64 + steps * 64) + 5 * 64;
+  const long lists = (2 * inputs + 1) + (steps + 1) + (inputs * steps + 16);
+  return 4 * (lists + 64 + steps * 64) + 6 * 64;
 }
 
 }  // namespace snnlearn

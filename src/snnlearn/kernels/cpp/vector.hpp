@@ -22,7 +22,7 @@ constexpr int kLanes = 4, kTileVectors = 2, kTileRows = 4, kHeldBlocks = 1;
 typedef float Vec __attribute__((vector_size(4 * kLanes), aligned(4), may_alias));
 typedef int32_t Mask __attribute__((vector_size(4 * kLanes), aligned(4), may_alias));
 
-#define SNNLEARN_INLINE static inline __attribute__((always_inline))
+#define SNNLEARN_INLINE inline __attribute__((always_inline))
 
 SNNLEARN_INLINE Vec load(const float* p) { return *reinterpret_cast<const Vec*>(p); }
 SNNLEARN_INLINE void store(float* p, Vec x) { *reinterpret_cast<Vec*>(p) = x; }
@@ -60,15 +60,16 @@ SNNLEARN_INLINE Quad sums(const Vec* x) {
 // Where bit `bit` of each word is set.
 SNNLEARN_INLINE Mask bit_of(const uint32_t* words, int bit) { return (load(words) & static_cast<int32_t>(1u << bit)) != 0; }
 
-// Writes the places of the bits that are set, the first of which is `first`, and returns the end of what is written;
-// kLanes numbers behind it may be overwritten.
+// Writes the places of those of kBits bits that are set, the first of which is `first`, and returns the end of what is
+// written; kLanes numbers behind it may be overwritten.
+template <int kBits>
 SNNLEARN_INLINE uint32_t* put_places(uint32_t* out, uint32_t bits, uint32_t first) {
 #if defined(__AVX512F__)
   const __m512i place = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-  for (; bits; bits >>= 16, first += 16) {
-    const __mmask16 half = bits & 0xffff;
-    _mm512_storeu_si512(out, _mm512_maskz_compress_epi32(half, _mm512_add_epi32(place, _mm512_set1_epi32(first))));
-    out += __builtin_popcount(half);
+  for (int k = 0; k < kBits; k += 16) {  // also where no bit is set: a branch is foreseen badly
+    const __mmask16 some = bits >> k & 0xffff;
+    _mm512_storeu_si512(out, _mm512_maskz_compress_epi32(some, _mm512_add_epi32(place, _mm512_set1_epi32(first + k))));
+    out += __builtin_popcount(some);
   }
 #else
   for (; bits; bits &= bits - 1) *out++ = first + __builtin_ctz(bits);
