@@ -49,12 +49,13 @@ def main() -> None:
     """Run every task and write the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="turns of each contender")
-    parser.add_argument("--steps", type=int, default=5, help="training steps in a turn")
+    parser.add_argument("--steps", type=int, default=5, help="steps in a turn, at least")
+    parser.add_argument("--seconds", type=float, default=0.3, help="how long a turn lasts, at least")
     parser.add_argument("--tasks", nargs="+", choices=list(TASKS), default=["feedforward", "recurrent"])
     parser.add_argument("--out", type=Path, help="JSON file to write")
     add_arguments(parser)
     options = parser.parse_args()
-    rules = Rules(threads=options.threads, rounds=options.rounds, steps=options.steps)
+    rules = Rules(threads=options.threads, rounds=options.rounds, steps=options.steps, seconds=options.seconds)
     pythons = interpreters(options)
 
     what = {

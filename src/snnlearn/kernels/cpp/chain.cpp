@@ -231,6 +231,7 @@ struct Forward : Pass {
 struct Backward : Pass {
   const Gradient* gradients;
   uint32_t* active[kTogether];  // of the layer, [words, units]
+  bool has_gradients = false;   // or else the first samples' are written over what is there
 
   Backward(const Chain& chain, const Trace* traces, const Gradient* gradients, char* memory)
       : Pass(chain, traces, memory), gradients(gradients) {}
@@ -257,6 +258,7 @@ struct Backward : Pass {
         copy_rows(out, layer.units, scratch.state[s], size, kStates, layer.units);
       }
     }
+    has_gradients = true;
   }
 
   void find_active(int l, int first, int count) {
@@ -436,6 +438,11 @@ struct Backward : Pass {
     }
     for (int unit = 0; unit < size; unit += kBlock) {
       const int width = width_at(unit, size);
+      if (!has_gradients) {  // here and not all at once, so that the block is still in the cache
+        fill(block(gradient.weight, unit), long(gradient.weight.rows) * width);
+        fill(gradient.bias + unit, width);
+        if (layer.recurrent) fill(block(gradient.loop, unit), long(gradient.loop.rows) * width);
+      }
       for (int s = 0; s < count; ++s) {
         const float* error = block({errors(l, s), steps}, unit);
         float* weight = block(gradient.weight, unit);
@@ -456,7 +463,10 @@ struct Backward : Pass {
 template <class Direction>
 void run(Direction direction, int first, int last) {
   const int most = together(direction.chain);
-  for (; first < last; first += most) direction.run(first, last - first < most ? last - first : most);
+  do {  // also for no samples, whose gradients are 0
+    direction.run(first, last - first < most ? last - first : most);
+    first += most;
+  } while (first < last);
 }
 
 }  // namespace

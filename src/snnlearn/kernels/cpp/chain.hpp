@@ -78,9 +78,9 @@ struct Gradient {
   const float* output;  // [batch, steps, units], or null where the output has no error
   const float* after;   // [batch, kStates, units], or null
   float* before;        // [batch, kStates, units]
-  Blocked weight;       // [inputs, units], added to
-  Blocked loop;         // [units, units], added to
-  float* bias;          // [padded units], added to
+  Blocked weight;       // [inputs, units]
+  Blocked loop;         // [units, units]
+  float* bias;          // [padded units]
 };
 
 // The same code, compiled for several instruction sets. Samples [first, last) of the batch; scratch is memory of

@@ -217,7 +217,7 @@ ffi::Error backward(ffi::ThreadPool pool, int64_t num_steps, ffi::Span<const int
     whole[l].before = result<float>(rets, 4 * l + 3);
   }
 
-  // Each worker adds to gradients of its own; the first worker's become the sum.
+  // Each worker has gradients of its own; the first worker's become the sum.
   std::vector<std::vector<Gradient>> parts(std::max<int64_t>(1, pool.num_threads()), whole);
   std::mutex mutex;
   const int workers = share(pool, call.chain, [&](int k, int first, int last) {
@@ -233,12 +233,6 @@ ffi::Error backward(ffi::ThreadPool pool, int64_t num_steps, ffi::Span<const int
         if (layer.recurrent)
           part.loop = {call.memory.floats(size_of(layer.units, layer.units)), padded(layer.units)};
       }
-    }
-    for (int l = 0; l < num_layers; ++l) {
-      const Layer& layer = call.layers[l];
-      std::memset(parts[k][l].weight.data, 0, 4 * size_of(layer.inputs, layer.units));
-      std::memset(parts[k][l].bias, 0, 4 * padded(layer.units));
-      if (layer.recurrent) std::memset(parts[k][l].loop.data, 0, 4 * size_of(layer.units, layer.units));
     }
     kernels().backward(call.chain, call.traces.data(), parts[k].data(), first, last, scratch);
   });

@@ -110,10 +110,9 @@ static void errors_below_where(const uint32_t* active, const Blocked& out, int f
     const float* at[kBlocks];
     for (int b = 0; b < kBlocks; ++b) at[b] = block(errors, unit + b * kBlock) + long(start) * kWidth;
     const uint32_t* words = active + long(start / 32) * below + first;
-    uint32_t order[kBlock];
-    const int some = in_order_of([words](int n) { return __builtin_popcount(words[n]); }, out_width, order);
-    for (int k = 0; k < some; ++k) {
-      const uint32_t n = order[k], word = words[n];
+    for (int n = 0; n < out_width; ++n) {
+      const uint32_t word = words[n];
+      if (!word) continue;
       const float* rows[kBlocks];
       for (int b = 0; b < kBlocks; ++b) rows[b] = block(weight, unit + b * kBlock) + long(first + n) * kWidth;
       errors_of_unit<kBlocks, kVectors>(word, block(out, first) + long(start) * out_width + n, out_width, at, rows);
