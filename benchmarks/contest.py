@@ -28,6 +28,7 @@ MODULES = {
     "SpikingJelly": "spikingjelly_step",
     "snnTorch": "snntorch_step",
     "Norse": "norse_step",
+    "Sinabs": "sinabs_step",
     FLOOR: "torch_step",
 }
 

@@ -212,9 +212,9 @@ def text(document: dict, step: dict | None, images: dict[str, str]) -> str:
     measured = f"on {days[0]}" if len(days) == 1 else f"from {days[0]} to {days[-1]}"
     parts = [
         "# Benchmarks",
-        "What a training step and a forward pass of snnlearn take, beside SpikingJelly, snnTorch, Norse and Spyx, and "
-        "beside the floor: the products with the same weights alone, without neurons, in PyTorch, which no dense "
-        "implementation can leave out. This page is written by `benchmarks/page.py`; all numbers are in "
+        "What a training step and a forward pass of snnlearn take, beside SpikingJelly, snnTorch, Norse, Sinabs and "
+        "Spyx, and beside the floor: the products with the same weights alone, without neurons, in PyTorch, which no "
+        "dense implementation can leave out. This page is written by `benchmarks/page.py`; all numbers are in "
         "`benchmarks/results/suite.json`.",
         f"The base task is {BASE}. From it width, density, time steps and batch are varied, each by itself. A training "
         "step is the cross entropy of the readout membrane's mean over time, forward, backward through all steps, and "
