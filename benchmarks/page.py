@@ -15,7 +15,8 @@ from snnlearn.report.figures import CYCLE, GREY, STYLE, new_figure
 from task import BASE, INFERENCE, SWEEPS, TRAINING, Task
 
 DOCS = HERE.parent / "docs"
-COLORS = dict(zip((name for name in MODULES if name != FLOOR), CYCLE, strict=True)) | {FLOOR: GREY}
+BROWN = "#8c6d46"
+COLORS = dict(zip((name for name in MODULES if name != FLOOR), (*CYCLE, BROWN), strict=True)) | {FLOOR: GREY}
 LABELS = {
     "width": "hidden units in each of the two layers",
     "density": "spiking in a step (%)",

@@ -27,7 +27,7 @@ class OverTime(torch.nn.Module):
 
     def forward(self, currents: torch.Tensor) -> torch.Tensor:
         """Outputs from currents, both `[T, B, units]`."""
-        self.neuron.reset_states()
+        self.neuron.init_state_with_shape(currents.shape[1:])
         outputs: list[torch.Tensor] = []
         for current in currents:
             if self.loop and outputs:
