@@ -131,7 +131,7 @@ def close(actual, expected, relative=1e-4):
     surrogate=st.sampled_from(SURROGATES),
     hidden=st.lists(st.integers(1, 150), min_size=0, max_size=2),
     inputs=st.integers(1, 90),
-    classes=st.integers(1, 20),
+    classes=st.integers(1, 100),
     recurrent=st.booleans(),
     use_bias=st.booleans(),
     num_steps=st.integers(2, 70),
