@@ -74,7 +74,7 @@ def figure(points: dict[float, Point], axis: str) -> Figure:
         ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         ax.yaxis.set_minor_locator(NullLocator())
         ax.yaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
-    drawn.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=len(COLORS))
+    drawn.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=-(-len(COLORS) // 2))
     return drawn
 
 
@@ -227,7 +227,7 @@ def text(document: dict, step: dict | None, images: dict[str, str]) -> str:
         "lines are medians over all steps. Memory is the peak of a step, everything compiled, less what the process "
         "held with libraries, data, network and optimiser in place, before anything ran. snnlearn takes packed spikes; "
         "its surrogate is `Boxcar`. More is in `benchmarks/README.md`.",
-        "In the tables `best peer` is the fastest, or leanest, of the four libraries, and how many times what snnlearn "
+        "In the tables `best peer` is the fastest, or leanest, of the five libraries, and how many times what snnlearn "
         "takes it takes; `floor` is the same of the products. Less than 1 is where snnlearn takes more.",
     ]
     for axis, image in images.items():
