@@ -209,6 +209,16 @@ def test_one_call_for_a_batch(case):
 
 
 @compiled
+def test_no_samples(case):
+    network, _, words, _ = case
+    none = jax.tree.map(lambda leaf: leaf[:0], words)
+    value, gradient = eqx.filter_jit(
+        eqx.filter_value_and_grad(lambda network: jnp.sum(jax.vmap(lambda xs: network(xs)[0])(none)))
+    )(network)
+    assert all(bool(jnp.all(leaf == 0)) for leaf in jax.tree.leaves((value, gradient)))
+
+
+@compiled
 def test_forward_mode(case):
     network, xs, words, _ = case
     weights, rest = eqx.partition(network, eqx.is_array)

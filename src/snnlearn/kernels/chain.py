@@ -402,14 +402,10 @@ def _batched(primitive: Primitive, shared):
             for a, b, s in zip(args, batched, share, strict=True):
                 if not s:
                     a = a if b else jnp.broadcast_to(a, (size, *a.shape))
-                    a = (
-                        a.reshape(-1, *a.shape[2:])
-                        if a.size
-                        else jnp.zeros((a.shape[0] * a.shape[1], *a.shape[2:]), a.dtype)
-                    )
+                    a = a.reshape(a.shape[0] * a.shape[1], *a.shape[2:])
                 merged.append(a)
-            results = bind(*merged)
-            return [r.reshape(size, -1, *r.shape[1:]) for r in results], [0] * len(results)
+            results, samples = bind(*merged), args[0].shape[1 if batched[0] else 0]
+            return [r.reshape(size, samples, *r.shape[1:]) for r in results], [0] * len(results)
 
         def one(varying):
             varying = iter(varying)
