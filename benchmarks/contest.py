@@ -226,9 +226,16 @@ def machine(threads: int) -> dict:
     }
 
 
+def count(text: str) -> int:
+    """A whole number from 1, of the command line."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number from 1")
+    return int(text)
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of every contest."""
-    parser.add_argument("--threads", type=int, default=2, help="processors that each contender may use")
+    parser.add_argument("--threads", type=count, default=2, help="processors that each contender may use")
     parser.add_argument("--only", nargs="+", choices=list(MODULES), default=list(MODULES), help="contenders")
     parser.add_argument(
         "--peers-python",

@@ -8,7 +8,7 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
-from contest import Failure, Rules, add_arguments, contest, interpreters, machine, summary
+from contest import Failure, Rules, add_arguments, contest, count, interpreters, machine, summary
 from task import INFERENCE, TASKS, TRAINING
 
 DIRECTIONS = dict.fromkeys(TASKS, TRAINING) | {"single": INFERENCE}
@@ -48,8 +48,8 @@ def table(results: dict[str, dict], subject: str) -> str:
 def main() -> None:
     """Run every task and write the results."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5, help="turns of each contender")
-    parser.add_argument("--steps", type=int, default=5, help="steps in a turn, at least")
+    parser.add_argument("--rounds", type=count, default=5, help="turns of each contender")
+    parser.add_argument("--steps", type=count, default=5, help="steps in a turn, at least")
     parser.add_argument("--seconds", type=float, default=0.3, help="how long a turn lasts, at least")
     parser.add_argument("--tasks", nargs="+", choices=list(TASKS), default=["feedforward", "recurrent"])
     parser.add_argument("--out", type=Path, help="JSON file to write")

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import page
-from contest import HERE, SUBJECT, Rules, add_arguments, contest, interpreters, machine, summary
+from contest import HERE, SUBJECT, Rules, add_arguments, contest, count, interpreters, machine, summary
 from task import INFERENCE, SWEEPS, TRAINING, Task
 
 RESULTS = HERE / "results" / "suite.json"
@@ -72,7 +72,7 @@ def main() -> None:
     """Measure what is not measured yet, and draw the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--axes", nargs="+", choices=list(SWEEPS), default=list(SWEEPS))
-    parser.add_argument("--rounds", type=int, default=3, help="turns of each contender")
+    parser.add_argument("--rounds", type=count, default=3, help="turns of each contender")
     parser.add_argument("--seconds", type=float, default=0.5, help="of a turn, at least; a step is the least")
     parser.add_argument("--limit", type=float, default=180.0, help="seconds that a contender may take for a task")
     parser.add_argument("--fresh", action="store_true", help="measure again what is measured already")

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -81,7 +82,7 @@ def check_rule(
     singles = []
     for b in range(len(targets)):
         copies = jnp.full(len(targets), b)  # of one sample, so that the compiled program serves
-        batch = jax.tree.map(lambda leaf: leaf[copies], (inputs, targets))  # noqa: B023, called at once
+        batch = jax.tree.map(partial(jnp.take, indices=copies, axis=0), (inputs, targets))
         singles.append(compiled(network, loss, *batch, key=key))
     mean_value, mean = jax.tree.map(lambda *leaves: sum(leaves) / len(leaves), *singles)
     _same(value, mean_value, f"{name} gave a loss that is not the mean of the samples' losses")

@@ -117,8 +117,8 @@ static void add_all_errors(float* sum, int steps, const float* error) {
 template <int kVectors>
 static void add_errors(float* gradient, const Events& events, const float* error) {
   constexpr int kWidth = kVectors * kLanes;
-  for (int k = 0; k < events.num_active; ++k) {
-    const uint32_t n = events.order[k], *step = events.step + events.of_unit[n];
+  for (int place = 0; place < events.num_active; ++place) {
+    const uint32_t n = events.order[place], *step = events.step + events.of_unit[n];
     float* out = gradient + long(n) * kWidth;
     Vec sums[kVectors];
     for (int k = 0; k < kVectors; ++k) sums[k] = load(out + k * kLanes);

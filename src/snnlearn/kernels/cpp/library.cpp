@@ -263,6 +263,17 @@ ffi::Error backward(ffi::ThreadPool pool, int64_t num_steps, ffi::Span<const int
   return ffi::Error::Success();
 }
 
+// Of both directions.
+auto arguments() {
+  return ffi::Ffi::Bind()
+      .Ctx<ffi::ThreadPool>()
+      .Attr<int64_t>("num_steps")
+      .Attr<ffi::Span<const int64_t>>("ints")
+      .Attr<ffi::Span<const float>>("floats")
+      .RemainingArgs()
+      .RemainingRets();
+}
+
 }  // namespace
 }  // namespace snnlearn
 
@@ -270,20 +281,5 @@ ffi::Error backward(ffi::ThreadPool pool, int64_t num_steps, ffi::Span<const int
 SNNLEARN_PUBLIC XLA_FFI_Error* snnlearn_forward(XLA_FFI_CallFrame*);
 SNNLEARN_PUBLIC XLA_FFI_Error* snnlearn_backward(XLA_FFI_CallFrame*);
 
-XLA_FFI_DEFINE_HANDLER_SYMBOL(snnlearn_forward, snnlearn::forward,
-                              ffi::Ffi::Bind()
-                                  .Ctx<ffi::ThreadPool>()
-                                  .Attr<int64_t>("num_steps")
-                                  .Attr<ffi::Span<const int64_t>>("ints")
-                                  .Attr<ffi::Span<const float>>("floats")
-                                  .RemainingArgs()
-                                  .RemainingRets());
-
-XLA_FFI_DEFINE_HANDLER_SYMBOL(snnlearn_backward, snnlearn::backward,
-                              ffi::Ffi::Bind()
-                                  .Ctx<ffi::ThreadPool>()
-                                  .Attr<int64_t>("num_steps")
-                                  .Attr<ffi::Span<const int64_t>>("ints")
-                                  .Attr<ffi::Span<const float>>("floats")
-                                  .RemainingArgs()
-                                  .RemainingRets());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(snnlearn_forward, snnlearn::forward, snnlearn::arguments());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(snnlearn_backward, snnlearn::backward, snnlearn::arguments());

@@ -86,6 +86,16 @@ ffi::Error outer(ffi::ThreadPool pool, int64_t num_steps, ffi::AnyBuffer x, ffi:
   return ffi::Error::Success();
 }
 
+// Of both calls.
+auto arguments() {
+  return ffi::Ffi::Bind()
+      .Ctx<ffi::ThreadPool>()
+      .Attr<int64_t>("num_steps")
+      .Arg<ffi::AnyBuffer>()
+      .Arg<ffi::Buffer<ffi::F32>>()
+      .Ret<ffi::Buffer<ffi::F32>>();
+}
+
 }  // namespace
 }  // namespace snnlearn
 
@@ -93,18 +103,5 @@ ffi::Error outer(ffi::ThreadPool pool, int64_t num_steps, ffi::AnyBuffer x, ffi:
 SNNLEARN_PUBLIC XLA_FFI_Error* snnlearn_currents(XLA_FFI_CallFrame*);
 SNNLEARN_PUBLIC XLA_FFI_Error* snnlearn_outer(XLA_FFI_CallFrame*);
 
-XLA_FFI_DEFINE_HANDLER_SYMBOL(snnlearn_currents, snnlearn::currents,
-                              ffi::Ffi::Bind()
-                                  .Ctx<ffi::ThreadPool>()
-                                  .Attr<int64_t>("num_steps")
-                                  .Arg<ffi::AnyBuffer>()
-                                  .Arg<ffi::Buffer<ffi::F32>>()
-                                  .Ret<ffi::Buffer<ffi::F32>>());
-
-XLA_FFI_DEFINE_HANDLER_SYMBOL(snnlearn_outer, snnlearn::outer,
-                              ffi::Ffi::Bind()
-                                  .Ctx<ffi::ThreadPool>()
-                                  .Attr<int64_t>("num_steps")
-                                  .Arg<ffi::AnyBuffer>()
-                                  .Arg<ffi::Buffer<ffi::F32>>()
-                                  .Ret<ffi::Buffer<ffi::F32>>());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(snnlearn_currents, snnlearn::currents, snnlearn::arguments());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(snnlearn_outer, snnlearn::outer, snnlearn::arguments());
