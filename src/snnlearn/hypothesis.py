@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from snnlearn._errors import SnnlearnError
-from snnlearn.coding import AbstractDecoder, AbstractEncoder, PackedSpikes, gives_spikes, pack_spikes
+from snnlearn.coding import AbstractDecoder, AbstractEncoder, PackedSpikes, pack_spikes
 from snnlearn.network import Network, why_not_compiled
 
 
@@ -51,7 +51,7 @@ class Hypothesis(eqx.Module):
 
 def why_plain(encoder: AbstractEncoder, network: Network) -> str | None:
     """Why the compiled kernels do not run this network on what this encoder gives, in a clause; None if they do."""
-    if not gives_spikes(encoder):
+    if not encoder.gives_spikes:
         return f"the input of {type(encoder).__name__} is not spikes"
     return why_not_compiled(network.layers)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import equinox as eqx
@@ -11,12 +10,20 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from snnlearn.coding import Current, MeanMembrane
+from snnlearn.coding import Current, Framewise, MeanMembrane, Rate, Spikes
 from snnlearn.data import Dataset, Sample
 from snnlearn.hypothesis import Hypothesis
 from snnlearn.network import AveragePool2d, Chain, Conv2d, Dense, Layer, Network
 from snnlearn.neurons import LI, LIF
-from snnlearn.report.measure import History, multiply_accumulates, select, summarise, synaptic_operations, warnings
+from snnlearn.report.measure import (
+    History,
+    dense_network,
+    multiply_accumulates,
+    operations,
+    select,
+    summarise,
+    warnings,
+)
 from snnlearn.report.summary import LayerSummary
 
 
@@ -51,44 +58,59 @@ def count_convolution(weight, x, padding: int) -> int:
     return total
 
 
-def test_synaptic_operations_of_dense_layers():
-    """With recurrence, zeros among weights and inputs, and biases, which cost none."""
-    rng = np.random.default_rng(0)
+@pytest.mark.parametrize("encoder", [Spikes(9), Current(9), Framewise(Current(3), 3), Framewise(Rate(3), 3)])
+def test_operations_of_dense_layers(encoder):
+    """With recurrence, zeros among weights and inputs, and biases, which cost none; currents are counted densely."""
+    rng = np.random.default_rng(2)
     forward, loop, out = 3 * sparse(rng, 5, 4), sparse(rng, 5, 5), sparse(rng, 2, 5)
     first = Layer(dense(forward, use_bias=True), LIF(tau_mem=3e-3), dense(loop))
     network = Network((first, Layer(dense(out), LI())))
-    inputs = 3 * sparse(rng, 3, 9, 4)
-    total = recurrent = 0
+    shape = {Spikes: (9, 4), Current: (4,), Framewise: (3, 4)}[type(encoder)]
+    inputs = jnp.stack([encoder(jnp.round(rng.random(shape)), key=jax.random.key(k)) for k in range(3)])
+    arriving = recurrent = hidden = 0
     for sample in inputs:
         state, spikes = first.initial_state(), np.zeros(5)
         for x in sample:
             recurrent += count_dense(loop, spikes)
+            arriving += count_dense(forward, x)
             spikes, state = first.step(jnp.asarray(x), state)
-            total += count_dense(forward, x) + count_dense(out, spikes)
-    assert recurrent > 0, "units must spike before the last step"
-    assert float(synaptic_operations(network, jnp.asarray(inputs))) == pytest.approx((total + recurrent) / 3)
+            hidden += count_dense(out, spikes)
+    assert min(arriving, recurrent, hidden) > 0, "units must spike before the last step"
+    found = operations(network, encoder, inputs)
+    synops = recurrent + hidden + (arriving if encoder.gives_spikes else 0)
+    assert float(found.synops) == pytest.approx(synops / 3)
+    # Of a current, 4 · 5 products each time that it changes.
+    assert float(found.macs) == (0 if encoder.gives_spikes else 9 / encoder.held_steps * 20)
+    assert dense_network(network) == "4-5-2"
 
 
-def test_synaptic_operations_of_convolutions():
-    """Pooling costs none; what it gives, costs where it meets a weight."""
+def test_what_a_readout_feeds_back_is_no_spike():
+    """And what a layer of neurons that do not spike gives to the next: products, whatever the input."""
+    rng = np.random.default_rng(0)
+    layers = (Layer(dense(rng.random((3, 2))), LI(), dense(rng.random((3, 3)))), Layer(dense(rng.random((4, 3))), LI()))
+    found = operations(Network(layers), Spikes(5), jnp.ones((1, 5, 2)))
+    assert (float(found.synops), float(found.macs)) == (5 * 6, 4 * 9 + 5 * 12)
+
+
+def test_operations_of_convolutions():
+    """Pooling costs none; the means that it gives of spikes are no spikes, and cost where they meet a weight."""
     rng = np.random.default_rng(1)
     convolution = Conv2d((2, 3, 3), 3, 2, padding=1, key=jax.random.key(0))
-    convolution = eqx.tree_at(lambda s: s.weight, convolution, jnp.asarray(sparse(rng, 3, 2, 2, 2)))
+    convolution = eqx.tree_at(lambda s: s.weight, convolution, jnp.asarray(4 * sparse(rng, 3, 2, 2, 2)))
     readout = dense(sparse(rng, 2, 48))
     layers = (Layer(Chain(AveragePool2d((2, 6, 6), 2), convolution), LIF(tau_mem=2e-3)), Layer(readout, LI()))
-    inputs = 4 * sparse(rng, 2, 4, 2, 6, 6) * (rng.random((2, 4, 2, 6, 6)) < 0.2)
-    total = spikes = 0
+    inputs = 1.0 * (rng.random((2, 4, 2, 6, 6)) < 0.2)
+    macs = synops = 0
     for sample in inputs:
         state: Any = layers[0].initial_state()
         for x in sample:
             pooled = x.reshape(2, 3, 2, 3, 2).mean(axis=(2, 4))
-            total += count_convolution(convolution.weight, pooled, padding=1)
+            macs += count_convolution(convolution.weight, pooled, padding=1)
             out, state = layers[0].step(jnp.asarray(x, jnp.float32), state)
-            total += count_dense(readout.weight, out)
-            spikes += int(out.sum())
-    assert spikes > 0
-    found = synaptic_operations(Network(layers), jnp.asarray(inputs, jnp.float32))
-    assert float(found) == pytest.approx(total / 2)
+            synops += count_dense(readout.weight, out)
+    assert synops > 0
+    found = operations(Network(layers), Spikes(4), jnp.asarray(inputs, jnp.float32))
+    assert (float(found.synops), float(found.macs)) == pytest.approx((synops / 2, macs / 2))
     # 3 · 4 · 4 outputs of 2 · 2 · 2 products each, and a dense readout of 48 inputs.
     assert multiply_accumulates(Network(layers)) == 3 * 4 * 4 * 8 + 48 * 2
 
@@ -169,8 +191,8 @@ def test_summary_of_known_decisions(task):
     # Among the first 8 labels each class has 4; of two that are as frequent, the guess is 0, which 7 of 12 are not.
     assert summary.chance == 7 / 12
     assert summary.parameters == 4 and summary.dt == 1e-3
-    assert (summary.macs_ann, summary.macs) == (4, 20)
-    assert summary.synops == 10, "5 steps, 2 pixels that are not 0, and one weight each that is not"
+    assert (summary.dense, summary.dense_macs, summary.num_steps) == ("2-2", 4, 5)
+    assert (summary.synops, summary.macs) == (0, 4), "pixels are no spikes, and held for 5 steps"
     assert summary.wall_time == 43 and summary.samples_per_second == 3 * 8 / 3, "the first epoch also compiles"
     np.testing.assert_array_equal(summary.curves["training loss"], errors.training_loss)
     assert (summary.title, summary.config, summary.reproduce) == ("a title", {"seeds": 3}, "again")
@@ -210,4 +232,4 @@ def test_summary_of_unhealthy_units(task):
     assert summary.test_errors.tolist() == [int(np.sum(task.test.y != 0))]
     names = [(name, is_spikes) for name, _, is_spikes in summary.examples[0].layers]
     assert names == [("input", False), ("1 · LIF 4", True), ("2 · LI 2", False)]
-    assert math.isclose(summary.synops, 5 * (2 * 2 + 2 * 2))
+    assert (summary.synops, summary.macs) == (5 * 2 * 2, 2 * 4)

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 from snnlearn._errors import SnnlearnError
 from snnlearn.algorithms.base import AbstractAlgorithm
 from snnlearn.algorithms.devices import ONE_DEVICE, Devices
-from snnlearn.coding import AbstractEncoder, PackedSpikes, gives_spikes, pack_spikes
+from snnlearn.coding import AbstractEncoder, PackedSpikes, pack_spikes
 from snnlearn.data import Dataset, Sample
 from snnlearn.hypothesis import Hypothesis, encode, network_input, why_plain
 from snnlearn.losses import AbstractLoss, CrossEntropy
@@ -167,7 +167,7 @@ class GradientDescent(AbstractAlgorithm):
             return (
                 f"the kernels know backpropagation through time and three-factor rules, not {type(self.rule).__name__}"
             )
-        if not gives_spikes(encoder):
+        if not encoder.gives_spikes:
             return f"the input of {type(encoder).__name__} is not spikes"
         return why_no_events(network)
 

@@ -171,5 +171,6 @@ def _contender(best: _Trained, rule: str) -> Contender:
         memory=best.memory,
         firing_rate=float(np.mean([np.mean(layer.firing_rate) for layer in summary.layers[:-1] if layer.spiking])),
         synops=summary.synops,
+        macs=summary.macs,
         silent=float(np.mean([layer.silent for layer in summary.layers[:-1] if layer.spiking])),
     )

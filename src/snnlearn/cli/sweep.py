@@ -30,7 +30,7 @@ from snnlearn.coding import AbstractEncoder
 from snnlearn.data import Dataset, Sample
 from snnlearn.hypothesis import Hypothesis, encode, predict
 from snnlearn.model_file import write_atomically
-from snnlearn.report.measure import synaptic_operations
+from snnlearn.report.measure import operations
 from snnlearn.report.sweep import Configuration, SweepReport, print_sweep, write_sweep
 
 FORMAT = 1
@@ -212,12 +212,14 @@ def _train(options: Train, task: Dataset) -> dict[str, Any]:
     network = build.structure(options, task, encoder)
     hypotheses, errors = _learned(algorithm, encoder, network, task, keys)
     inputs = encode(encoder, jnp.asarray(task.test.x[:64]), key=jax.random.key(0))
+    counted = operations(hypotheses[0].network, encoder, inputs)
     return {
         **_errors(hypotheses, task),
         "validation_errors": errors,
         "validation_size": len(task.validation.y),
         "parameters": sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(network, eqx.is_inexact_array))),
-        "synops": float(synaptic_operations(hypotheses[0].network, inputs)),
+        "synops": float(counted.synops),
+        "macs": float(counted.macs),
         "seconds": time.perf_counter() - start,
     }
 

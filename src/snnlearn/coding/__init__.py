@@ -6,6 +6,8 @@ any encoder works with any network and any decoder. `snnlearn.coding.conformance
 
 from snnlearn.coding.base import AbstractDecoder as AbstractDecoder
 from snnlearn.coding.base import AbstractEncoder as AbstractEncoder
+from snnlearn.coding.base import AbstractOuterEncoder as AbstractOuterEncoder
+from snnlearn.coding.base import AbstractSpikeEncoder as AbstractSpikeEncoder
 from snnlearn.coding.bits import bits_per_value as bits_per_value
 from snnlearn.coding.burst import Burst as Burst
 from snnlearn.coding.coins import bernoulli_spikes as bernoulli_spikes
@@ -66,7 +68,6 @@ from snnlearn.coding.likelihood import PosteriorMean as PosteriorMean
 from snnlearn.coding.likelihood import poisson_log_likelihood as poisson_log_likelihood
 from snnlearn.coding.matching import inverse_of as inverse_of
 from snnlearn.coding.packed import PackedSpikes as PackedSpikes
-from snnlearn.coding.packed import gives_spikes as gives_spikes
 from snnlearn.coding.packed import pack_spikes as pack_spikes
 from snnlearn.coding.phase import Phase as Phase
 from snnlearn.coding.population import Population as Population

@@ -45,6 +45,51 @@ class AbstractEncoder(eqx.Module):
     def out_shape(self, in_shape: tuple[int, ...]) -> tuple[int, ...]:
         """The shape of one step of the output for a sample of shape `in_shape`."""
 
+    @property
+    def gives_spikes(self) -> bool:
+        """Whether it gives nothing but 0 and 1, so that its output may be packed and costs additions only."""
+        return False
+
+    @property
+    def held_steps(self) -> int:
+        """For how many steps in a row each value is held: a constant current need be multiplied once."""
+        return 1
+
+
+class AbstractSpikeEncoder(AbstractEncoder):
+    """An encoder that gives nothing but 0 and 1 (and NaN for NaN)."""
+
+    @property
+    def gives_spikes(self) -> bool:
+        """True."""
+        return True
+
+
+class AbstractOuterEncoder(AbstractEncoder):
+    """An encoder that prepares the sample for another one."""
+
+    encoder: eqx.AbstractVar[AbstractEncoder]
+
+    @property
+    def num_steps(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Steps of the inner encoder."""
+        return self.encoder.num_steps
+
+    @property
+    def dt(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Time step of the inner encoder, s."""
+        return self.encoder.dt
+
+    @property
+    def gives_spikes(self) -> bool:
+        """Whether the inner encoder does."""
+        return self.encoder.gives_spikes
+
+    @property
+    def held_steps(self) -> int:
+        """As long as the inner encoder does."""
+        return self.encoder.held_steps
+
 
 class AbstractDecoder(eqx.Module):
     """Turn a network's output over time into one score per class; the decision is their argmax."""

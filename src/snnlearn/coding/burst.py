@@ -7,10 +7,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
 from snnlearn._errors import SnnlearnError
-from snnlearn.coding.base import AbstractEncoder, check_whole, check_window, keep_nan, unit_interval
+from snnlearn.coding.base import AbstractSpikeEncoder, check_whole, check_window, keep_nan, unit_interval
 
 
-class Burst(AbstractEncoder):
+class Burst(AbstractSpikeEncoder):
     """Burst code: `⌈N x⌉` spikes, `⌈t_max − x (t_max − t_min)⌉` steps apart, the first one in the first step.
 
     0 is silent. What falls out of the window is lost: at the default `max_interval` that is the later spikes of weak

@@ -21,20 +21,19 @@ def check_encoder(
     encoder: AbstractEncoder,
     in_shape: tuple[int, ...],
     *,
-    spiking: bool = True,
     sample: Callable[[PRNGKeyArray, tuple[int, ...]], Array] = jax.random.uniform,
     silent_at: float | None = 0.0,
     key: PRNGKeyArray,
 ) -> None:
     """Check an encoder's laws on random samples.
 
-    Shape, dtype and range; the same key gives the same spikes; under `jit` and `vmap` a batch is what a plain loop
-    gives; the least value gives no output; NaN gives NaN, and the gradient is finite, where samples are floats.
+    Shape, dtype and range; spikes, and values held, where it says so; the same key gives the same spikes; under `jit`
+    and `vmap` a batch is what a plain loop gives; the least value gives no output; NaN gives NaN, and the gradient is
+    finite, where samples are floats.
 
     Args:
         encoder: the encoder.
         in_shape: shape of one sample.
-        spiking: whether the output must be spikes, 0 or 1; False for currents.
         sample: draws a sample that the encoder accepts, from a key and a shape.
         silent_at: the value whose output is 0 everywhere; None if there is none.
         key: randomness of the samples and of the code.
@@ -56,7 +55,9 @@ def check_encoder(
     )
     _demand(first.dtype == np.float32, f"{name} returned {first.dtype}, not float32")
     _demand(bool(np.isfinite(loop).all()), f"{name} returned values that are not finite")
-    if spiking:
+    held = np.repeat(loop[:, :: encoder.held_steps], encoder.held_steps, axis=1)
+    _demand(np.array_equal(held, loop), f"{name} does not hold its values for {encoder.held_steps} steps")
+    if encoder.gives_spikes:
         _demand(bool(np.isin(loop, (0, 1)).all()), f"{name} returned values other than 0 and 1")
 
     _same(encoder(xs[0], key=keys[0]), first, f"{name} gave two outputs for one sample and one key")

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
 from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import check_positive
-from snnlearn.coding.base import AbstractEncoder, check_window
+from snnlearn.coding.base import AbstractSpikeEncoder, check_window
 
 
 def delta_events(x: Float[Array, "T *n"], threshold: float, initial: float | None = 0.0) -> Float[Array, "T *n"]:
@@ -58,7 +58,7 @@ def send_on_delta_events(
     return jax.lax.scan(step, _before(x, initial), x)[1]
 
 
-class Delta(AbstractEncoder):
+class Delta(AbstractSpikeEncoder):
     """Delta modulation of a signal `[T, *n]`, as ON and OFF spikes `[T, *n, 2]`; see `delta_events`.
 
     Any real signal will do, so nothing is clipped. No derivative: it is 0.
@@ -94,7 +94,7 @@ class Delta(AbstractEncoder):
         return (*_without_time(self, in_shape), 2)
 
 
-class SendOnDelta(AbstractEncoder):
+class SendOnDelta(AbstractSpikeEncoder):
     """Send-on-delta of a signal `[T, *n]`, as ON and OFF spikes `[T, *n, 2]`; see `send_on_delta_events`.
 
     Any real signal will do, so nothing is clipped. No derivative: it is 0.

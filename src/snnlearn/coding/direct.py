@@ -11,7 +11,14 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
 from snnlearn._errors import SnnlearnError
-from snnlearn.coding.base import AbstractEncoder, check_range, check_whole, check_window
+from snnlearn.coding.base import (
+    AbstractEncoder,
+    AbstractOuterEncoder,
+    AbstractSpikeEncoder,
+    check_range,
+    check_whole,
+    check_window,
+)
 
 
 class Current(AbstractEncoder):
@@ -35,6 +42,11 @@ class Current(AbstractEncoder):
     gain: float = eqx.field(converter=float, default=1.0)
     dt: float = eqx.field(converter=float, default=1e-3)
 
+    @property
+    def held_steps(self) -> int:
+        """All."""
+        return self.num_steps
+
     def __check_init__(self):
         check_window(self, self.num_steps, self.dt)
         if not math.isfinite(self.gain):
@@ -49,7 +61,7 @@ class Current(AbstractEncoder):
         return in_shape
 
 
-class Spikes(AbstractEncoder):
+class Spikes(AbstractSpikeEncoder):
     """Data that are spikes already, `[T, N]`, passed on as float32.
 
     Args:
@@ -84,7 +96,7 @@ class Spikes(AbstractEncoder):
         return in_shape[1:]
 
 
-class Framewise(AbstractEncoder):
+class Framewise(AbstractOuterEncoder):
     """A signal over time, each frame of which another encoder turns into its own few steps, one after the other.
 
     A signal `[num_frames, *n]` becomes `[num_frames · encoder.num_steps, *out]`. With `Rate(num_steps=1)` it is a
@@ -118,11 +130,6 @@ class Framewise(AbstractEncoder):
         """Steps of all frames."""
         return self.num_frames * self.encoder.num_steps
 
-    @property
-    def dt(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]  # the inner encoder's
-        """Time step of the inner encoder, s."""
-        return self.encoder.dt
-
     def __call__(self, x: Shaped[Array, "F *n"], *, key: PRNGKeyArray) -> Float[Array, "T *out"]:
         """See the base; each frame has a key of its own."""
         out = self.out_shape(x.shape)
@@ -139,7 +146,7 @@ class Framewise(AbstractEncoder):
         return self.encoder.out_shape(in_shape[1:])
 
 
-class Rescaled(AbstractEncoder):
+class Rescaled(AbstractOuterEncoder):
     """Another encoder on values mapped linearly from [low, high] to [0, 1], `x ← (x − low) / (high − low)`.
 
     A range per feature is two arrays, whose axes are the sample's last ones; `learn_range` learns it on the training
@@ -187,16 +194,6 @@ class Rescaled(AbstractEncoder):
         span = np.asarray(self.high) - np.asarray(self.low)
         if not (np.isfinite(span).all() and (span >= 0).all()):
             raise SnnlearnError("Rescaled: give finite low ≤ high for each feature; learn_range learns them")
-
-    @property
-    def num_steps(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]  # the inner encoder's
-        """Steps of the inner encoder."""
-        return self.encoder.num_steps
-
-    @property
-    def dt(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Time step of the inner encoder, s."""
-        return self.encoder.dt
 
     def __call__(self, x: Shaped[Array, "*shape"], *, key: PRNGKeyArray) -> Float[Array, "T *out"]:
         """See the base; the key goes to the inner encoder."""

@@ -7,15 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, UInt32
 
-from snnlearn.coding.base import AbstractEncoder
-from snnlearn.coding.burst import Burst
 from snnlearn.coding.coins import unpack_spikes
-from snnlearn.coding.direct import Framewise, Rescaled, Spikes
-from snnlearn.coding.phase import Phase
-from snnlearn.coding.population import Population, TunedPopulation
-from snnlearn.coding.rank_order import RankOrder
-from snnlearn.coding.rate import PoissonRate, Rate, RegularRate
-from snnlearn.coding.temporal import Latency, LinearLatency
 
 
 class PackedSpikes(eqx.Module):
@@ -51,17 +43,3 @@ def pack_spikes(spikes: Float[Array, "T *shape"]) -> PackedSpikes:
     bits = padded.reshape(num_words, 32, *shape).astype(jnp.uint32)
     place = np.arange(32, dtype=np.uint32).reshape(1, 32, *(1 for _ in shape))
     return PackedSpikes(jnp.sum(bits << place, axis=1, dtype=jnp.uint32), num_steps)
-
-
-def gives_spikes(encoder: AbstractEncoder) -> bool:
-    """Whether an encoder is known to give nothing but 0 and 1, so that its output may be packed.
-
-    >>> from snnlearn.coding import Current, Latency, Rescaled
-    >>> [gives_spikes(code) for code in (Latency(10), Rescaled(Latency(10), 0, 255), Current(10))]
-    [True, True, False]
-    """
-    if isinstance(encoder, (Population, TunedPopulation, Framewise, Rescaled)):
-        return gives_spikes(encoder.encoder)
-    return isinstance(
-        encoder, (Rate, PoissonRate, RegularRate, Latency, LinearLatency, RankOrder, Phase, Burst, Spikes)
-    )

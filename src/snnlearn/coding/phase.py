@@ -7,10 +7,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
 from snnlearn._errors import SnnlearnError
-from snnlearn.coding.base import AbstractEncoder, check_whole, check_window, unit_interval
+from snnlearn.coding.base import AbstractSpikeEncoder, check_whole, check_window, unit_interval
 
 
-class Phase(AbstractEncoder):
+class Phase(AbstractSpikeEncoder):
     """Phase code: the binary digits of x, the half first, one per step, cycle after cycle.
 
     A spike in step t has the weight `2^{−(1 + t mod K)}`, and `Σ_t weight_t S_t` over one cycle of K steps is

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
 from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import check_positive
-from snnlearn.coding.base import AbstractEncoder, check_range, check_whole
+from snnlearn.coding.base import AbstractEncoder, AbstractOuterEncoder, check_range, check_whole
 from snnlearn.coding.tuning import AbstractTuning
 
 
@@ -31,7 +31,7 @@ def gaussian_activations(
     return jnp.exp(-0.5 * (distance / sigma) ** 2)
 
 
-class Population(AbstractEncoder):
+class Population(AbstractOuterEncoder):
     """Gaussian receptive fields, whose activations in [0, 1] another encoder turns into spikes.
 
     Neuron i = 1 … n has its centre at `low + (2i − 3)/2 · (high − low)/(n − 2)` and the width
@@ -82,16 +82,6 @@ class Population(AbstractEncoder):
         check_positive(self, beta=self.beta)
 
     @property
-    def num_steps(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]  # the inner encoder's
-        """Steps of the inner encoder."""
-        return self.encoder.num_steps
-
-    @property
-    def dt(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Time step of the inner encoder, s."""
-        return self.encoder.dt
-
-    @property
     def spacing(self) -> float:
         """Distance between neighbouring centres, (high − low)/(n − 2)."""
         return (self.high - self.low) / (self.num_neurons - 2)
@@ -122,7 +112,7 @@ class Population(AbstractEncoder):
         return self.encoder.out_shape((*in_shape, self.num_neurons))
 
 
-class TunedPopulation(AbstractEncoder):
+class TunedPopulation(AbstractOuterEncoder):
     """Neurons with any tuning curves f_i, whose activations `f_i(s) / max_rate` another encoder turns into spikes.
 
     With `Rate(max_rate=tuning.max_rate)` on top, neuron i fires at f_i(s) Hz; with a latency code, the best tuned fire
@@ -159,16 +149,6 @@ class TunedPopulation(AbstractEncoder):
                 f"TunedPopulation: the encoder's max_rate is {max_rate} Hz and the tuning's {self.tuning.max_rate} Hz; "
                 "give both the same"
             )
-
-    @property
-    def num_steps(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]  # the inner encoder's
-        """Steps of the inner encoder."""
-        return self.encoder.num_steps
-
-    @property
-    def dt(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Time step of the inner encoder, s."""
-        return self.encoder.dt
 
     def __call__(self, x: Shaped[Array, "*shape"], *, key: PRNGKeyArray) -> Float[Array, "T *out"]:
         """See the base; the key goes to the inner encoder, and the neurons are the last axis."""

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
 from snnlearn._errors import SnnlearnError
-from snnlearn.coding.base import AbstractEncoder, check_window, keep_nan, unit_interval
+from snnlearn.coding.base import AbstractSpikeEncoder, check_window, keep_nan, unit_interval
 from snnlearn.coding.temporal import spike_at
 
 
@@ -21,7 +21,7 @@ def ranks(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     return jnp.argsort(order).astype(jnp.float32).reshape(x.shape)
 
 
-class RankOrder(AbstractEncoder):
+class RankOrder(AbstractSpikeEncoder):
     """Rank order code: the unit with the k-th largest value, k = 0, 1, …, spikes once, in step k.
 
     Any increasing map of the values (contrast, brightness) leaves the code as it is. A reader weights a spike in step k

@@ -9,11 +9,11 @@ from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
 from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import check_positive
-from snnlearn.coding.base import AbstractEncoder, check_window, unit_interval
+from snnlearn.coding.base import AbstractSpikeEncoder, check_window, unit_interval
 from snnlearn.coding.coins import bernoulli_spikes
 
 
-class Rate(AbstractEncoder):
+class Rate(AbstractSpikeEncoder):
     """Rate code: every step is an independent coin, `S_t ~ Bernoulli(x · max_rate · dt)`.
 
     A count over T steps has mean T·p and variance T·p·(1 − p), with p the probability of the coin. The derivative is
@@ -56,7 +56,7 @@ class Rate(AbstractEncoder):
         return in_shape
 
 
-class PoissonRate(AbstractEncoder):
+class PoissonRate(AbstractSpikeEncoder):
     """Poisson process of the rate `r = x · max_rate`, seen through steps: `S_t ~ Bernoulli(1 − exp(−r · dt))`.
 
     A step spikes if the process has at least one event in it. `Rate` has the probability r·dt instead: equal to first
@@ -100,7 +100,7 @@ class PoissonRate(AbstractEncoder):
         return in_shape
 
 
-class RegularRate(AbstractEncoder):
+class RegularRate(AbstractSpikeEncoder):
     """Evenly spaced spikes: one whenever the accumulated rate `φ + Σ_s r · dt` passes a whole number.
 
     `S_t = ⌊φ + (t + 1) p⌋ − ⌊φ + t p⌋`, with `p = x · max_rate · dt`, so the count is exactly `⌊φ + T p⌋`: rounded to

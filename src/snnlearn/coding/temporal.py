@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
 from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import check_time_constants
-from snnlearn.coding.base import AbstractEncoder, check_window, unit_interval
+from snnlearn.coding.base import AbstractSpikeEncoder, check_window, unit_interval
 
 
 def latency(x: Float[Array, "*shape"], tau: float, threshold: float) -> Float[Array, "*shape"]:
@@ -73,7 +73,7 @@ def spike_at(times: Float[Array, "*shape"], num_steps: int, dt: float) -> Float[
     return nearest + (shared - jax.lax.stop_gradient(shared))
 
 
-class Latency(AbstractEncoder):
+class Latency(AbstractSpikeEncoder):
     """Logarithmic latency code: at most one spike, at `t = τ ln(x / (x − θ))`; see `latency`.
 
     A value x ≤ θ never spikes, nor does one whose spike would fall out of the window.
@@ -119,7 +119,7 @@ class Latency(AbstractEncoder):
         return in_shape
 
 
-class LinearLatency(AbstractEncoder):
+class LinearLatency(AbstractSpikeEncoder):
     """Linear latency code: at most one spike, at `t = (1 − x) (T − 1) dt`; 1 spikes in the first step.
 
     On top of `Population`, with `threshold=0.1`, it is the temporal code of Bohte et al. (2002).

@@ -32,7 +32,14 @@ class AbstractSynapses(eqx.Module):
 
     @abstractmethod
     def operations(self, x: Float[Array, "..."]) -> Float[Array, ""]:
-        """Synaptic operations: how many non-zero inputs meet a non-zero weight (NeuroBench's definition)."""
+        """How many non-zero inputs meet a non-zero weight (NeuroBench's definition)."""
+
+    def direct_operations(self, x: Float[Array, "..."]) -> Float[Array, ""]:
+        """Those of the `operations` that an input itself takes part in, not a value made of it on the way.
+
+        If the inputs are spikes these are additions, synaptic operations; the others are multiplications still.
+        """
+        return self.operations(x)
 
     @abstractmethod
     def multiply_accumulates(self) -> int:
@@ -261,6 +268,10 @@ class Chain(AbstractSynapses):
         for stage in self.stages:
             total, x = total + stage.operations(x), stage(x)
         return total
+
+    def direct_operations(self, x: Float[Array, "..."]) -> Float[Array, ""]:
+        """The first stage's: what it gives is no spike, be it the mean of some."""
+        return self.stages[0].direct_operations(x)
 
     def multiply_accumulates(self) -> int:
         """See the base."""

@@ -39,6 +39,7 @@ class Contender:
         memory: Working memory of one batch's gradient, bytes.
         firing_rate: Mean of the hidden units, Hz.
         synops: Synaptic operations of one inference.
+        macs: Its multiply-accumulates, where what arrives at a synapse is no spike.
         silent: Share of hidden units that never spike.
     """
 
@@ -55,6 +56,7 @@ class Contender:
     memory: int
     firing_rate: float
     synops: float
+    macs: float
     silent: float
 
     def numbers(self) -> dict[str, Any]:
@@ -68,7 +70,7 @@ _PAIRED = (
     "Over {over}: the first's test error less the second's, with its 95 % interval and a p-value that is corrected for "
     "the number of pairs (Holm). Blue where it is below 0.05."
 )
-HEADER = ("rule", "test error, %", "train", "step", "s/epoch", "MB", "Hz", "synops")
+HEADER = ("rule", "test error, %", "train", "step", "s/epoch", "MB", "Hz", "synops", "MACs")
 
 
 def _row(one: Contender) -> tuple[str, ...]:
@@ -82,6 +84,7 @@ def _row(one: Contender) -> tuple[str, ...]:
         f"{one.memory / 1e6:.1f}",
         f"{one.firing_rate:.3g}",
         quantity(one.synops),
+        quantity(one.macs),
     )
 
 
@@ -145,8 +148,9 @@ def write_comparison(
     costs = table("", (*HEADER, "loss", "silent units"), [(*_row(o), o.loss, percent(o.silent)) for o in order])
     explained = (
         "s/epoch: all seeds side by side. MB: working memory of one batch's gradient, as compiled. Hz: mean rate of "
-        "hidden units. Synops: synaptic operations of one inference. Step: the step size chosen. All rules start "
-        "from the same weights and see the same data in the same order, where their network is the same."
+        "hidden units. Synops: additions of one inference, one for each synapse that a spike reaches; MACs: its "
+        "products with what is no spike. Step: the step size chosen. All rules start from the same weights and see the "
+        "same data in the same order, where their network is the same."
     )
     return write_whole(
         page(

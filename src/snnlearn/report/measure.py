@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -13,10 +14,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from snnlearn.coding import AbstractEncoder
 from snnlearn.data import Dataset
 from snnlearn.hypothesis import Hypothesis, encode, predict
 from snnlearn.kernels.library import on_gpu
-from snnlearn.network import Diagnosis, Layer, Network, diagnose, unroll
+from snnlearn.network import AbstractSynapses, Diagnosis, Layer, Network, diagnose, unroll
 from snnlearn.neurons import AbstractSpikingNeuron, core
 from snnlearn.report.summary import Example, LayerSummary, RunSummary
 from snnlearn.risk import chance_level
@@ -72,6 +74,7 @@ def summarise(
     confusion = np.zeros((data.num_classes, data.num_classes), dtype=int)
     np.add.at(confusion, (data.test.y, decisions), 1)
     inputs = encode(chosen.encoder, jnp.asarray(data.test.x[:_PROBE]), key=jax.random.key(0))
+    counted = operations(chosen.network, chosen.encoder, inputs)
     layers = tuple(_layers(chosen.network, diagnosed(chosen.network, inputs)))
     names = data.class_names or tuple(map(str, range(data.num_classes)))
     # The first epoch also compiles, and so does the first after a run was gone on with.
@@ -96,9 +99,11 @@ def summarise(
         examples=tuple(_examples(chosen, data, names, decisions)),
         dt=chosen.network.dt,
         parameters=sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(chosen.network, eqx.is_inexact_array))),
-        synops=float(synaptic_operations(chosen.network, inputs)),
-        macs=float(multiply_accumulates(chosen.network) * inputs.shape[1]),
-        macs_ann=float(multiply_accumulates(chosen.network)),
+        synops=float(counted.synops),
+        macs=float(counted.macs),
+        dense=dense_network(chosen.network),
+        dense_macs=float(multiply_accumulates(chosen.network)),
+        num_steps=inputs.shape[1],
         wall_time=float(np.sum(history.seconds)),
         samples_per_second=float(len(hypotheses) * len(data.train.y) / max(typical, 1e-9)),
         warnings=tuple(warnings(layers)),
@@ -122,26 +127,58 @@ def diagnosed(network: Network, inputs: Float[Array, "B T ..."]) -> tuple[Diagno
     return diagnose(network, inputs)
 
 
+class Operations(NamedTuple):
+    """What one inference costs at the synapses, the mean over a batch; neurons' own updates are not counted.
+
+    Args:
+        synops: synaptic operations: additions of a weight, one for each spike and each synapse it reaches.
+        macs: multiply-accumulates, where what arrives at a synapse is no spike: a current, a mean of pooled spikes.
+    """
+
+    synops: Float[Array, ""]
+    macs: Float[Array, ""]
+
+
 @eqx.filter_jit
-def synaptic_operations(network: Network, inputs: Float[Array, "B T ..."]) -> Float[Array, ""]:
-    """Synaptic operations of one inference, the mean over a batch: non-zero inputs times their non-zero synapses.
+def operations(network: Network, encoder: AbstractEncoder, inputs: Float[Array, "B T ..."]) -> Operations:
+    """Count the operations of one inference.
+
+    A synapse that a spike does not reach costs nothing. Currents come in all steps, zeros among them, so their products
+    are counted densely, as those of an artificial network are; but a current that is held is multiplied once.
 
     Args:
         network: the network.
+        encoder: what the inputs are from.
         inputs: encoded data, `[B, T, *in_shape]`.
     """
 
-    def one(xs):
-        outputs = unroll(network, xs)[0].outputs
-        total = jnp.zeros(())
-        for layer, arriving, own in zip(network.layers, (xs, *outputs[:-1]), outputs, strict=True):
-            total = total + jnp.sum(jax.vmap(layer.synapses.operations)(arriving))
-            if layer.recurrent is not None:
-                # The spikes of the last step arrive after the end.
-                total = total + jnp.sum(jax.vmap(layer.recurrent.operations)(own[:-1]))
-        return total
+    def of(synapses: AbstractSynapses, xs: Array, spikes: bool) -> Operations:
+        if not spikes:
+            return Operations(jnp.zeros(()), jnp.asarray(float(len(xs) * synapses.multiply_accumulates())))
+        direct, all_of_them = (jnp.sum(jax.vmap(f)(xs)) for f in (synapses.direct_operations, synapses.operations))
+        return Operations(direct, all_of_them - direct)
 
-    return jnp.mean(jax.vmap(one)(inputs))
+    def one(xs):
+        outputs, found = unroll(network, xs)[0].outputs, []
+        arriving, spikes = xs[:: encoder.held_steps], encoder.gives_spikes
+        for layer, own in zip(network.layers, outputs, strict=True):
+            found.append(of(layer.synapses, arriving, spikes))
+            arriving, spikes = own, _spikes(layer)
+            if layer.recurrent is not None:
+                # What the last step sends arrives after the end.
+                found.append(of(layer.recurrent, own[:-1], spikes))
+        return jax.tree.map(lambda *counts: sum(counts), *found)
+
+    return jax.tree.map(jnp.mean, jax.vmap(one)(inputs))
+
+
+def dense_network(network: Network) -> str:
+    """What an artificial network of the same layers is called, by its numbers of units, such as ``"64-256-10"``."""
+    return "-".join(str(math.prod(shape)) for shape in (network.in_shape, *(layer.shape for layer in network.layers)))
+
+
+def _spikes(layer: Layer) -> bool:
+    return isinstance(core(layer.neuron), AbstractSpikingNeuron)
 
 
 def multiply_accumulates(network: Network) -> int:
@@ -222,12 +259,12 @@ def _examples(hypothesis: Hypothesis, data: Dataset, names: tuple[str, ...], dec
         x = jnp.asarray(data.test.x[index])
         xs = hypothesis.encoder(x, key=jax.random.key(0))
         activity = _activity(hypothesis.network, xs)
-        layers = [("input", _few(xs), bool(np.all(np.isin(xs, (0, 1)))))]
+        layers = [("input", _few(xs), hypothesis.encoder.gives_spikes)]
         membranes = []
         for number, (layer, output, v) in enumerate(
             zip(hypothesis.network.layers, activity.outputs, activity.records, strict=True), start=1
         ):
-            spiking = isinstance(core(layer.neuron), AbstractSpikingNeuron)
+            spiking = _spikes(layer)
             layers.append((_name(number, layer), _few(output), spiking))
             if spiking:
                 membranes.append((_name(number, layer), _few(v)[:, :5]))

@@ -124,12 +124,18 @@ def network_rows(summary: RunSummary) -> list[Row]:
         if layer.spiking:
             rate = f"{np.mean(layer.firing_rate):.3g} Hz"
             rows.append(Row(f"Firing rate, {layer.name}", rate, f"mean over {layer.units:,} units; {activity(layer)}"))
-    once = f"{_ratio(summary.synops, summary.macs_ann)} the MACs of the same dense network run once"
-    rows.append(Row("SynOps", quantity(summary.synops), f"per inference; {once}"))
+    dense = f"the dense network {summary.dense}"
     rows.append(
-        Row("MACs, dense, run once", quantity(summary.macs_ann), "a MAC multiplies and adds, a SynOp only adds")
+        Row("SynOps", quantity(summary.synops), "per inference: an addition for each synapse that a spike reaches")
     )
-    rows.append(Row("MACs, dense, every step", quantity(summary.macs), "the same network run once per time step"))
+    if summary.macs:
+        note = "per inference: products with what is no spike; a current that is held is multiplied once"
+        rows.append(Row("MACs", quantity(summary.macs), note))
+    total = summary.synops + summary.macs
+    ratio = f"{_ratio(total, summary.dense_macs)} the {quantity(summary.dense_macs)} MACs of {dense}, run once"
+    rows.append(Row("Operations", quantity(total), ratio))
+    every_step = quantity(summary.dense_macs * summary.num_steps)
+    rows.append(Row("MACs, dense, every step", every_step, f"{dense}, run in each of {summary.num_steps} steps"))
     return rows
 
 

@@ -73,8 +73,10 @@ class RunSummary:
         dt: Time step in s.
         parameters: Number of trained parameters of one network.
         synops: Synaptic operations per inference: one addition for each spike and each synapse it reaches.
-        macs: Multiply-accumulates per inference of a dense network of the same shape run once per time step.
-        macs_ann: The same for one single run.
+        macs: Multiply-accumulates per inference, where what arrives at a synapse is no spike.
+        dense: An artificial network of the same layers, such as ``"64-256-10"``.
+        dense_macs: Multiply-accumulates of that network, run once.
+        num_steps: Time steps of an inference.
         wall_time: Training time in s, all seeds.
         samples_per_second: Training samples processed per second, all seeds together.
         warnings: One sentence each.
@@ -105,7 +107,9 @@ class RunSummary:
     parameters: int
     synops: float
     macs: float
-    macs_ann: float
+    dense: str
+    dense_macs: float
+    num_steps: int
     wall_time: float
     samples_per_second: float
     warnings: tuple[str, ...]

@@ -44,6 +44,7 @@ class Configuration:
         validation_size: Validation samples.
         parameters: Trained numbers.
         synops: Synaptic operations of one inference.
+        macs: Its multiply-accumulates, where what arrives at a synapse is no spike.
         seconds: That it took.
         refused: Why it could not be trained; empty if it could.
     """
@@ -57,6 +58,7 @@ class Configuration:
     validation_size: int
     parameters: int
     synops: float
+    macs: float
     seconds: float
     refused: str
 
@@ -65,7 +67,7 @@ class Configuration:
         """From its file."""
         counts = ("test_errors", "train_errors", "validation_errors")
         numbers = ("test_size", "train_size", "validation_size", "parameters")
-        unknown = {"refused": "", "synops": 0.0, "seconds": 0.0} | dict.fromkeys(numbers, 0)
+        unknown = {"refused": "", "synops": 0.0, "macs": 0.0, "seconds": 0.0} | dict.fromkeys(numbers, 0)
         values: dict[str, Any] = unknown | dict.fromkeys(counts, ()) | found
         values |= {name: np.array(values[name], int) for name in counts}
         return cls(**values)
@@ -189,6 +191,7 @@ class SweepReport:
                     "test_size": one.test_size,
                     "parameters": one.parameters,
                     "synops": one.synops,
+                    "macs": one.macs,
                     "seconds": one.seconds,
                 }
                 for one in trained
@@ -235,7 +238,7 @@ class SweepReport:
         return words
 
 
-CONFIGURATIONS = ("configuration", "test error (95 %)", "training", "validation", "parameters", "synops")
+CONFIGURATIONS = ("configuration", "test error (95 %)", "training", "validation", "parameters", "synops", "MACs")
 EFFECTS = ("option", "from", "to", "change of test error (95 %)", "pairs", "p (Holm)")
 
 
@@ -247,6 +250,7 @@ def _configuration(one: Configuration) -> tuple[str, ...]:
         percent(one.validation_error, 2),
         f"{one.parameters:,}",
         quantity(one.synops),
+        quantity(one.macs),
     )
 
 
