@@ -57,7 +57,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
     return losses(run)
 
 
-@pytest.mark.parametrize(("processes", "devices"), [(1, 2), (2, 1), (4, 1)])
+@pytest.mark.parametrize(("processes", "devices"), [(1, 2), (2, 2)])
 def test_many_devices_do_what_one_does(processes, devices, alone, tmp_path):
     run = tmp_path / "run"
     started = start(*OPTIONS, "--epochs", "3", "--distributed", "--out", str(run), processes=processes, devices=devices)
