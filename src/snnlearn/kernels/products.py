@@ -1,12 +1,14 @@
 """Products of spikes with matrices, for rules that go through time step by step: what did not spike costs nothing.
 
-Arrays over time are `[K, B, …]`, steps first and then samples. Packed spikes have words `[W, B, in]`. Each product is
+Arrays over time are `[K, B, …]`, steps first and then samples; packed spikes have words `[W, B, …]`. The units of a
+step may have any shape, such as that of an image: here they become the one axis that a matrix takes. Each product is
 defined by a line of JAX, which stands in wherever the compiled kernels do not serve: in double precision, on other
 devices, or where they are switched off. What the kernels compute has no derivative.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import jax
@@ -14,12 +16,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from snnlearn._errors import SnnlearnError
 from snnlearn.coding.packed import PackedSpikes, pack_spikes
 from snnlearn.kernels.library import on_gpu, why_plain
 
 BLOCK, PAD = 64, 16  # as in cpp/chain.hpp
 
-Activity = Float[Array, "K B _"] | PackedSpikes
+Activity = Float[Array, "K B ..."] | PackedSpikes
 """Whatever numbers, or spikes, on which the kernels are used."""
 
 
@@ -32,14 +35,19 @@ def currents(weight: Float[Array, "units in"]) -> Callable[[Activity], Float[Arr
     r"""The map of spikes to currents, $i^k_b=Wx^k_b$, to be given spikes alone, as numbers or packed.
 
     Given the weights first, so that they are laid out once for many steps.
+
+    Raises:
+        SnnlearnError: from the map, if a step of its spikes has another size than the weights take.
     """
+    units, inputs = weight.shape
     if not _serves(weight):
-        return lambda xs: numbers(xs) @ weight.T
-    units, width = len(weight), _width(len(weight))
+        return lambda xs: numbers(_flat(xs, inputs)) @ weight.T
+    width = _width(units)
     rows = jnp.pad(weight.T, ((0, 0), (0, -units % width)))
     blocks = jnp.swapaxes(rows.reshape(len(rows), -1, width), 0, 1)
 
     def of(xs: Activity) -> Float[Array, "K B units"]:
+        xs = _flat(xs, inputs)
         x, num_steps = (xs.words, xs.num_steps) if isinstance(xs, PackedSpikes) else (xs, len(xs))
         out = jax.ShapeDtypeStruct((num_steps, x.shape[1], rows.shape[1]), jnp.float32)
         call = jax.ffi.ffi_call("snnlearn_currents", out, vmap_method="sequential")
@@ -50,6 +58,7 @@ def currents(weight: Float[Array, "units in"]) -> Callable[[Activity], Float[Arr
 
 def outer(xs: Activity, errors: Float[Array, "K B units"]) -> Float[Array, "in units"]:
     r"""The transpose: what errors make of the weights, $\sum_{k,b}x^k_b(\delta^k_b)^\top$."""
+    xs = _flat(xs)
     if not (isinstance(xs, PackedSpikes) and _serves(errors)):
         x = numbers(xs)
         return x.reshape(-1, x.shape[-1]).T @ errors.reshape(-1, errors.shape[-1])
@@ -60,6 +69,18 @@ def outer(xs: Activity, errors: Float[Array, "K B units"]) -> Float[Array, "in u
     call = jax.ffi.ffi_call("snnlearn_outer", out, vmap_method="sequential")
     found = call(xs.words, errors, num_steps=np.int64(xs.num_steps))
     return jnp.swapaxes(found, 0, 1).reshape(inputs, -1)[:, :units]
+
+
+def _flat(xs: Activity, size: int | None = None) -> Activity:
+    """The same with the units of a step in one axis, of this size if it is given."""
+
+    def flat(a: Array) -> Array:
+        a = a.reshape(*a.shape[:2], math.prod(a.shape[2:]))
+        if size not in (None, a.shape[2]):
+            raise SnnlearnError(f"the weights take {size} inputs and got {a.shape[2]} in a step; give {size}")
+        return a
+
+    return jax.tree.map(flat, xs)
 
 
 def numbers(xs: Float[Array, "K B ..."] | PackedSpikes) -> Float[Array, "K B ..."]:

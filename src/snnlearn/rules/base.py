@@ -28,7 +28,7 @@ class AbstractRule(eqx.Module):
         self,
         network: Network,
         loss: AbstractLoss,
-        inputs: Float[Array, "B T ..."],
+        inputs: Float[Array, "B T ..."] | PackedSpikes,
         targets: Shaped[Array, "B ..."],
         *,
         key: PRNGKeyArray,
@@ -38,7 +38,7 @@ class AbstractRule(eqx.Module):
         Args:
             network: the network.
             loss: the loss of one sample.
-            inputs: encoded data, `[B, T, *in_shape]`.
+            inputs: encoded data, `[B, T, *in_shape]`, in any shape of that size; or packed spikes, `[B, W, *in_shape]`.
             targets: what the loss takes, `[B, ...]`.
             key: random key of the rule's draws and of the network's noise, if there are any.
 
@@ -74,7 +74,7 @@ def mean_loss(
 def _outputs(network: Network, inputs: Any, state: Any) -> tuple[Outputs, Any]:
     """Of a batch, each layer's outputs, time first, `[T, B, *shape]`, and the states."""
     # Time first, as the scan over time wants it: otherwise every layer's sequence is copied to and fro.
-    xs = jax.tree.map(lambda a: jnp.swapaxes(a, 0, 1), inputs)
+    xs = by_step(inputs)
     (outputs, _), state = jax.vmap(partial(unroll, network), in_axes=(1, 0), out_axes=(1, 0))(xs, state)
     return outputs, state
 
@@ -104,6 +104,11 @@ def _outputs_in_segments(network: Network, size: int, inputs: Any, state: Any) -
     state, first = jax.lax.scan(one, state, jnp.arange(whole))
     last, state = _outputs(network, piece(whole * size, num_steps - whole * size), state)
     return jax.tree.map(lambda a, b: jnp.concatenate([a.reshape(-1, *a.shape[2:]), b]), first, last), state
+
+
+def by_step(inputs: Float[Array, "B T ..."] | PackedSpikes) -> Float[Array, "T B ..."] | PackedSpikes:
+    """A batch's inputs with the axis of time, or of words, before that of samples."""
+    return jax.tree.map(lambda a: jnp.swapaxes(a, 0, 1), inputs)
 
 
 def start_state(network: Network, batch_size: int, *, key: PRNGKeyArray) -> tuple[LayerState, ...]:

@@ -8,10 +8,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
 from snnlearn._errors import SnnlearnError
-from snnlearn.coding import FirstSpike
+from snnlearn.coding import FirstSpike, PackedSpikes
+from snnlearn.kernels.products import numbers
 from snnlearn.losses import AbstractLoss, AbstractScoreLoss, Sum
 from snnlearn.network import Network, spike_times
-from snnlearn.rules.base import AbstractRule
+from snnlearn.rules.base import AbstractRule, by_step
 
 
 class EventProp(AbstractRule):
@@ -38,7 +39,9 @@ class EventProp(AbstractRule):
     Args:
         max_spikes: how often each unit spikes at most, ≥ 1; 1 is a network of first spikes. See `spike_times`.
 
-    >>> from snnlearn.losses import CrossEntropy
+    >>> from snnlearn.coding import PackedSpikes
+    from snnlearn.kernels.products import numbers
+    from snnlearn.losses import CrossEntropy
     >>> from snnlearn.network import feedforward
     >>> from snnlearn.neurons import CubaLIF
     >>> network = feedforward((4, 3), readout=CubaLIF(v_th=0.05), key=jax.random.key(0))
@@ -54,7 +57,7 @@ class EventProp(AbstractRule):
         self,
         network: Network,
         loss: AbstractLoss,
-        inputs: Float[Array, "B T ..."],
+        inputs: Float[Array, "B T ..."] | PackedSpikes,
         targets: Shaped[Array, "B ..."],
         *,
         key: PRNGKeyArray,
@@ -69,7 +72,7 @@ class EventProp(AbstractRule):
                 parts = [w * term.of_scores(decoder.of_times(output[0], len(xs)), target) for w, term, decoder in terms]
                 return sum(parts, start=jnp.zeros(()))
 
-            return jnp.mean(jax.vmap(one)(inputs, targets))
+            return jnp.mean(jax.vmap(one, in_axes=(1, 0))(numbers(by_step(inputs)), targets))
 
         return mean_loss(network)
 

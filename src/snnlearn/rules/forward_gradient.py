@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
 from snnlearn._errors import SnnlearnError
+from snnlearn.coding import PackedSpikes
 from snnlearn.losses import AbstractLoss
 from snnlearn.network import Network
 from snnlearn.rules.base import AbstractRule, mean_loss
@@ -50,7 +51,7 @@ class ForwardGradient(AbstractRule):
         self,
         network: Network,
         loss: AbstractLoss,
-        inputs: Float[Array, "B T ..."],
+        inputs: Float[Array, "B T ..."] | PackedSpikes,
         targets: Shaped[Array, "B ..."],
         *,
         key: PRNGKeyArray,

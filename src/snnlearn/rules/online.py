@@ -15,7 +15,7 @@ from snnlearn._errors import SnnlearnError
 from snnlearn.coding import PackedSpikes, pack_spikes
 from snnlearn.losses import AbstractFilteredLoss, AbstractLoss, AbstractStepwiseLoss, RateBand, StepwiseSum, Sum
 from snnlearn.network import Layer, Network
-from snnlearn.rules.base import AbstractRule
+from snnlearn.rules.base import AbstractRule, by_step
 
 
 class AbstractOnlineRule(AbstractRule):
@@ -168,8 +168,7 @@ def time_first(
 ) -> tuple[Float[Array, "T B ..."] | PackedSpikes, Any]:
     """Inputs, and what the loss compares each step with, with the axes `[T, B, ...]` that `advance` takes."""
     moments = partial(parts(rule, loss).steps.moments, num_steps=steps_of(inputs))
-    xs = jax.tree.map(lambda a: jnp.swapaxes(a, 0, 1), inputs)
-    return xs, jax.vmap(lambda target: moments(target), out_axes=1)(targets)
+    return by_step(inputs), jax.vmap(lambda target: moments(target), out_axes=1)(targets)
 
 
 def in_blocks(steps: tuple[Float[Array, "T B ..."] | PackedSpikes, Any], size: int, num_steps: int) -> tuple[Any, Any]:

@@ -11,9 +11,11 @@ from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
 from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import check_positive
+from snnlearn.coding import PackedSpikes
+from snnlearn.kernels.products import numbers
 from snnlearn.losses import AbstractLoss
 from snnlearn.network import Layer, Network
-from snnlearn.rules.base import AbstractRule, mean_loss, start_state
+from snnlearn.rules.base import AbstractRule, by_step, mean_loss, start_state
 from snnlearn.rules.forward_gradient import drawn_like
 from snnlearn.rules.online import of_layers
 
@@ -43,7 +45,7 @@ class WeightPerturbation(AbstractRule):
         self,
         network: Network,
         loss: AbstractLoss,
-        inputs: Float[Array, "B T ..."],
+        inputs: Float[Array, "B T ..."] | PackedSpikes,
         targets: Shaped[Array, "B ..."],
         *,
         key: PRNGKeyArray,
@@ -84,7 +86,7 @@ class EvolutionStrategy(AbstractRule):
         self,
         network: Network,
         loss: AbstractLoss,
-        inputs: Float[Array, "B T ..."],
+        inputs: Float[Array, "B T ..."] | PackedSpikes,
         targets: Shaped[Array, "B ..."],
         *,
         key: PRNGKeyArray,
@@ -136,7 +138,7 @@ class NodePerturbation(AbstractRule):
         self,
         network: Network,
         loss: AbstractLoss,
-        inputs: Float[Array, "B T ..."],
+        inputs: Float[Array, "B T ..."] | PackedSpikes,
         targets: Shaped[Array, "B ..."],
         *,
         key: PRNGKeyArray,
@@ -148,13 +150,13 @@ class NodePerturbation(AbstractRule):
                     f"NodePerturbation disturbs currents and gives no credit to a neuron's own arrays, which layer "
                     f"{number} has; make them constants, or use WeightPerturbation or BPTT"
                 )
-        xs = jnp.swapaxes(inputs, 0, 1)
-        rest = start_state(network, len(inputs), key=key)
+        xs = numbers(by_step(inputs))
+        rest = start_state(network, len(targets), key=key)
         undisturbed = jax.vmap(loss)(_disturbed(network, rest, xs, 0.0, key), targets)
 
         def estimate(key):
             change = jax.vmap(loss)(_disturbed(network, rest, xs, self.sigma, key), targets) - undisturbed
-            return _correlated(network, rest, xs, self.sigma, change / (self.sigma**2 * len(inputs)), key)
+            return _correlated(network, rest, xs, self.sigma, change / (self.sigma**2 * len(targets)), key)
 
         estimates = jax.lax.map(estimate, jax.random.split(key, self.num_samples))
         return jnp.mean(undisturbed), jax.tree.map(lambda g: jnp.mean(g, axis=0), estimates)
@@ -231,7 +233,7 @@ def _noise(network: Network, sigma: float, key: PRNGKeyArray) -> Network:
 
 
 def _opposite_pair(
-    network: Network, loss: AbstractLoss, inputs: Array, targets: Array, sigma: float, key: PRNGKeyArray
+    network: Network, loss: AbstractLoss, inputs: Array | PackedSpikes, targets: Array, sigma: float, key: PRNGKeyArray
 ) -> tuple[Network, Array, Array]:
     """A disturbance of the parameters, and the mean loss with it and with its opposite."""
     noise = _noise(network, sigma, key)

@@ -23,7 +23,7 @@ from snnlearn.losses import AbstractLoss, Kernel
 from snnlearn.network import Network
 from snnlearn.neurons import AbstractNeuron, EscapeNoise, EscapeNoiseState
 from snnlearn.rules import traces as tr
-from snnlearn.rules.base import AbstractRule, start_state
+from snnlearn.rules.base import AbstractRule, by_step, start_state
 from snnlearn.rules.eligibility import has_presynaptic_traces
 from snnlearn.rules.online import AbstractOnlineRule, no_gradient, of_layers, stepwise
 from snnlearn.rules.three_factor import arrived, currents_of, linearised_step
@@ -81,17 +81,17 @@ class XieSeung(AbstractRule):
         self,
         network: Network,
         loss: AbstractLoss,
-        inputs: Float[Array, "B T ..."],
+        inputs: Float[Array, "B T ..."] | PackedSpikes,
         targets: Shaped[Array, "B ..."],
         *,
         key: PRNGKeyArray,
     ) -> tuple[Float[Array, ""], Network]:
         """See the base."""
-        batch_size = len(inputs)
+        batch_size = len(targets)
         total = Kernel(0.0, jnp.zeros(1), jnp.ones(1))
         memory = _start(self, total, network, batch_size, key)
         unrewarded = jnp.zeros(batch_size)
-        xs = jnp.swapaxes(inputs, 0, 1)
+        xs = by_step(inputs)
         memory, outputs, _, _ = _advance(total, network, memory, xs, None, lambda *_: (unrewarded, unrewarded))
         losses = jax.vmap(loss, in_axes=(1, 0))(outputs, targets)
         surprise = (losses - self.baseline(losses)) / batch_size

@@ -53,11 +53,7 @@ def current_of(synapses: AbstractSynapses, *, spikes: bool) -> Current:
     if spikes and isinstance(synapses, Dense):
         by_weight, bias = currents(synapses.weight), synapses.bias
 
-        def of(xs):
-            x = xs if isinstance(xs, PackedSpikes) else xs.reshape(*xs.shape[:2], -1)
-            return by_weight(x) if bias is None else by_weight(x) + bias[None, None]
-
-        return of
+        return by_weight if bias is None else lambda xs: by_weight(xs) + bias[None, None]
     return lambda xs: jax.vmap(jax.vmap(synapses))(numbers(xs))
 
 

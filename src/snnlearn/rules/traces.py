@@ -199,14 +199,15 @@ def close(
     return _with_weights(traces, weights, units), _layer(layer, parts, traces.units.gradient)
 
 
-def _in_shape(x: Float[Array, "K B ..."], shape: tuple[int, ...]) -> Float[Array, "K B ..."]:
-    return x.reshape(*x.shape[:2], *shape)
+def _in_shape(xs: Any, shape: tuple[int, ...]) -> Any:
+    """What arrives in the shape that synapses take, packed or not."""
+    return jax.tree.map(lambda a: a.reshape(*a.shape[:2], *shape), xs)
 
 
 def _before_weights(synapses: AbstractSynapses, xs: Arrived) -> Activity:
-    """What reaches the synapses that hold the weights, flat; spikes stay packed where nothing stands before these."""
+    """What reaches the synapses that hold the weights; spikes stay packed where nothing stands before these."""
     if isinstance(synapses, Dense) and isinstance(xs, PackedSpikes):
-        return PackedSpikes(xs.words.reshape(*xs.words.shape[:2], -1), xs.num_steps)
+        return _in_shape(xs, synapses.in_shape)
     return jax.vmap(jax.vmap(lambda x: presynaptic(synapses, x)))(numbers(xs))
 
 
