@@ -294,7 +294,7 @@ def spoilt_array(draw: st.DrawFn, array: np.ndarray) -> np.ndarray:
     how = draw(st.sampled_from(["number", "number", "all", "type", "shape", "empty", "sign"]))
     if how in ("number", "all") and array.size:
         value = draw(st.sampled_from([np.nan, np.inf, -np.inf, 1e30, -1, 1e300, 2**31 - 1, 1e-40]))
-        new = array.astype(np.float64 if not np.isfinite(value) or array.dtype.kind == "f" else np.int64)
+        new = array.astype(np.int64 if isinstance(value, int) and array.dtype.kind != "f" else np.float64)
         flat = new.reshape(-1)
         flat[slice(None) if how == "all" else draw(st.integers(0, flat.size - 1))] = value
         with np.errstate(all="ignore"):
@@ -593,6 +593,8 @@ def surrounding_cases(draw: st.DrawFn) -> Case:
     return Case(f"surroundings {how}", arguments, may_change=_RISK, may_stop_midway=True, **changes)
 
 
-def cases(good: Path) -> st.SearchStrategy[Case]:
-    """All kinds: of ten, four of options, five of files, one of surroundings."""
-    return st.one_of(*4 * [option_cases()], *5 * [file_cases(good)], surrounding_cases())
+@st.composite
+def cases(draw: st.DrawFn, good: Path) -> Case:
+    """All kinds: of twenty, eight of options, ten of files, two of surroundings."""
+    which = draw(st.integers(0, 19))
+    return draw(option_cases() if which < 8 else file_cases(good) if which < 18 else surrounding_cases())

@@ -45,4 +45,7 @@ def test_what_the_machine_refuses_is_one_sentence(monkeypatch, capsys):
 
     monkeypatch.setattr(commands, "train", train)
     assert main(["train"]) == 2
-    assert capsys.readouterr().err == "error: [Errno 28] No space left on device: 'runs/digits/metrics.jsonl'\n"
+    assert (
+        capsys.readouterr().err
+        == "error: runs/digits/metrics.jsonl cannot be used (no space left on device); make room, or give another place\n"
+    )

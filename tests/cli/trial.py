@@ -59,7 +59,7 @@ def draw(number: int, seed_of_draws: int, good: Path) -> list[Case]:
 
     @seed(seed_of_draws)
     @settings(
-        max_examples=number,
+        max_examples=2 * number,  # some are drawn again
         phases=[Phase.generate],
         database=None,
         deadline=None,
@@ -71,7 +71,7 @@ def draw(number: int, seed_of_draws: int, good: Path) -> list[Case]:
         found.setdefault(repr(case), case)
 
     collect()
-    return list(found.values())
+    return list(found.values())[:number]
 
 
 def run(chosen: list[Case], good: Path, *, jobs: int = 2) -> Iterator[Outcome]:

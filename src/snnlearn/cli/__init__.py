@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 # XLA reports every small difference between the machine and the one that a kept program was compiled on.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -30,15 +31,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _status(arguments: list[str]) -> int:
     from snnlearn._errors import SnnlearnError
+    from snnlearn.cli import terminal
 
+    terminal.prepare()
     try:
-        return _run(arguments)
+        try:
+            return _run(arguments)
+        finally:
+            sys.stdout.flush()
     except BrokenPipeError:
-        # What is still in the buffer has nowhere to go either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        terminal.end_output()
         return 141
-    except (SnnlearnError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+    except (SnnlearnError, OSError, MemoryError) as error:
+        print(f"error: {terminal.sentence(error)}", file=sys.stderr)
+        terminal.end_output()
         return 2
     except KeyboardInterrupt as interrupt:
         print("interrupted", *interrupt.args, sep="; ", file=sys.stderr)
@@ -50,6 +56,7 @@ def _run(arguments: list[str]) -> int:
 
     import tyro
 
+    from snnlearn.cli import terminal
     from snnlearn.cli.options import (
         Certify,
         Compare,
@@ -71,23 +78,47 @@ def _run(arguments: list[str]) -> int:
 
         if (path := config_argument(arguments)) is not None:
             defaults[arguments[0]] = read_config(path, type(defaults[arguments[0]]))
-    command = tyro.cli(
-        Annotated[Train, tyro.conf.subcommand("train", default=defaults["train"])]  # pyright: ignore
-        | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
-        | Annotated[Predict, tyro.conf.subcommand("predict")]
-        | Annotated[Compare, tyro.conf.subcommand("compare")]
-        | Annotated[Gradients, tyro.conf.subcommand("gradients")]
-        | Annotated[Risk, tyro.conf.subcommand("risk")]
-        | Annotated[Sweep, tyro.conf.subcommand("sweep", default=defaults["sweep"])]
-        | Annotated[Certify, tyro.conf.subcommand("certify", default=defaults["certify"])]
-        | Annotated[NoFreeLunch, tyro.conf.subcommand("no-free-lunch")]
-        | Annotated[Encode, tyro.conf.subcommand("encode")],
-        prog="snnlearn",
-        description="Train spiking neural networks and know their risk.",
-        args=arguments,
-    )
+    with terminal.printable_errors():
+        command = tyro.cli(
+            Annotated[Train, tyro.conf.subcommand("train", default=defaults["train"])]  # pyright: ignore
+            | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
+            | Annotated[Predict, tyro.conf.subcommand("predict")]
+            | Annotated[Compare, tyro.conf.subcommand("compare")]
+            | Annotated[Gradients, tyro.conf.subcommand("gradients")]
+            | Annotated[Risk, tyro.conf.subcommand("risk")]
+            | Annotated[Sweep, tyro.conf.subcommand("sweep", default=defaults["sweep"])]
+            | Annotated[Certify, tyro.conf.subcommand("certify", default=defaults["certify"])]
+            | Annotated[NoFreeLunch, tyro.conf.subcommand("no-free-lunch")]
+            | Annotated[Encode, tyro.conf.subcommand("encode")],
+            prog="snnlearn",
+            description="Train spiking neural networks and know their risk.",
+            args=arguments,
+        )
     # Imported only now: JAX takes longer to start than --help may.
+    import jax
+
+    try:
+        return _do(command, arguments)
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" in str(error):
+            raise MemoryError from error
+        raise
+
+
+def _do(command: Any, arguments: list[str]) -> int:
     from snnlearn.cli import commands
+    from snnlearn.cli.options import (
+        Certify,
+        Compare,
+        Encode,
+        Evaluate,
+        Gradients,
+        NoFreeLunch,
+        Predict,
+        Risk,
+        Sweep,
+        Train,
+    )
 
     match command:
         case Compare():

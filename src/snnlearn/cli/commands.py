@@ -7,14 +7,17 @@ import json
 import os
 import shlex
 import time
+import warnings
+from collections.abc import Iterable
 from pathlib import Path
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.segment import Segment
 from rich.table import Table
 
 from snnlearn import report, risk
@@ -28,6 +31,7 @@ from snnlearn.cli.encode import encode as encode_one_input
 from snnlearn.cli.options import Encode, Evaluate, Predict, Train
 from snnlearn.cli.processes import join, leads
 from snnlearn.cli.run_folder import RunFolder, new_folder
+from snnlearn.cli.terminal import printable
 from snnlearn.coding import AbstractEncoder, Rescaled, Spikes
 from snnlearn.data import Dataset, read_values
 from snnlearn.hypothesis import Hypothesis
@@ -44,6 +48,8 @@ def keep_compiled_programs() -> None:
         cache.mkdir(parents=True, exist_ok=True)
     except (OSError, RuntimeError):
         return  # There is no home that can be written: each start compiles.
+    # That it is full or cannot be written costs time, and nothing else.
+    warnings.filterwarnings("ignore", message="Error (reading|writing) persistent compilation cache")
     jax.config.update("jax_compilation_cache_dir", str(cache))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
@@ -73,10 +79,23 @@ def resume(path: Path, *, distributed: bool) -> int:
     return _finish(folder if leads() else None, options, task, encoder, algorithm, training)
 
 
+class _Console(Console):
+    """A console for names of files and classes, which are neither markup nor commands to the terminal."""
+
+    def __init__(self):
+        super().__init__(markup=False, emoji=False, highlight=False, quiet=not leads())
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for text, style, control in super().render(renderable, options):
+            yield Segment(text if control else printable(text, keep="\n"), style, control)
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 def console_of() -> Console:
     """Where the commands print."""
-    # What is printed holds names of files and classes, which are no markup.
-    return Console(markup=False, emoji=False, highlight=False, quiet=not leads())
+    return _Console()
 
 
 def prepare(
@@ -296,5 +315,6 @@ def check_values(hypothesis: Hypothesis, x: np.ndarray, where: str) -> None:
 
 def encode(options: Encode) -> int:
     """Show one input in each code."""
+    options.check()
     keep_compiled_programs()
     return encode_one_input(options, console_of())

@@ -1,0 +1,71 @@
+"""What the command line prints, whatever it is printed on; nothing here needs JAX."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import shutil
+import sys
+import unicodedata
+from collections.abc import Iterator
+
+# Below this, tables have columns of no width.
+_LEAST_COLUMNS = 40
+
+
+def prepare() -> None:
+    """Make the best of a terminal that is narrow, or that cannot show every character."""
+    if shutil.get_terminal_size().columns < _LEAST_COLUMNS:
+        os.environ["COLUMNS"] = str(_LEAST_COLUMNS)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+
+
+def printable(text: str, *, keep: str = "") -> str:
+    r"""The text with escapes for what would move the cursor, colour the terminal or hide other text.
+
+    Args:
+        text: What to print; names in it come from files.
+        keep: Characters to leave as they are.
+
+    >>> printable("\x1b[31mred\nfile")
+    '\\x1b[31mred\\nfile'
+    """
+    return "".join(
+        character.encode("unicode_escape").decode()
+        if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp") and character not in keep
+        else character
+        for character in text
+    )
+
+
+@contextlib.contextmanager
+def printable_errors() -> Iterator[None]:
+    """Escape what the parser quotes of the command line."""
+    said = io.TextIOWrapper(io.BytesIO(), encoding=sys.stderr.encoding or "utf-8", errors="backslashreplace")
+    try:
+        with contextlib.redirect_stderr(said):
+            yield
+    finally:
+        said.seek(0)
+        sys.stderr.write(printable(said.read(), keep="\n"))
+
+
+def end_output() -> None:
+    """Let what is still in the buffer go nowhere if nobody can read it or it cannot be written."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def sentence(error: Exception) -> str:
+    """One sentence for an error that a caller can mend, or that the machine made."""
+    if isinstance(error, OSError) and error.strerror:
+        place = printable(os.fsdecode(error.filename)) if isinstance(error.filename, (str, bytes)) else "the output"
+        reason = error.strerror[0].lower() + error.strerror[1:]
+        return f"{place} cannot be used ({reason}); make room, or give another place"
+    if isinstance(error, MemoryError):
+        return "this needs more memory than the machine has; lower --batch-size, --num-steps, --seeds or --layers"
+    return printable(str(error))
