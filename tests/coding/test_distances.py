@@ -130,7 +130,7 @@ def test_victor_purpura_is_the_cheapest_alignment(first, second, cost):
 def test_victor_purpura_and_the_root_of_van_rossum_are_metrics(a, b, c, cost):
     def root(x, y):  # padded, so that it compiles once
         x, y = (np.pad(train, (0, 6 - len(train)), constant_values=np.inf) for train in (x, y))
-        return float(jnp.sqrt(jnp.maximum(ROSSUM(jnp.array(x, jnp.float32), jnp.array(y, jnp.float32)), 0)))
+        return float(jnp.sqrt(ROSSUM(jnp.array(x, jnp.float32), jnp.array(y, jnp.float32))))
 
     for distance in (lambda x, y: victor_purpura_distance(x, y, cost), root):
         assert distance(a, a) == pytest.approx(0, abs=1e-3)
@@ -140,6 +140,23 @@ def test_victor_purpura_and_the_root_of_van_rossum_are_metrics(a, b, c, cost):
 
 
 ROSSUM = jax.jit(lambda x, y: van_rossum_distance(x, y, Exponential(50e-3)))
+
+
+def test_van_rossum_is_never_negative():
+    """Of equal trains in another order, rounding has either sign; its root, and a score, are to be numbers."""
+    times = jnp.array(np.random.default_rng(0).uniform(0, 0.2, (64, 8)), jnp.float32)
+    squares = jax.jit(jax.vmap(lambda t: van_rossum_distance(t, t[::-1], DoubleExponential())))(times)
+    assert (squares >= 0).all() and (squares < 1e-3).all()
+    spikes = jax.random.bernoulli(jax.random.key(0), 0.3, (64, 50, 1)).astype(jnp.float32)
+    mean = spikes / 3 + spikes / 3 + spikes / 3 - 1e-7  # off by rounding alone
+    assert (jax.jit(jax.vmap(lambda s, m: NearestTemplate(m[None])(s)))(spikes, mean) <= 0).all()
+
+
+@pytest.mark.parametrize("wrong", [np.nan, -np.inf])
+def test_van_rossum_of_what_is_no_time_is_nan_and_not_silence(wrong):
+    one, broken = jnp.array([0.1]), jnp.array([0.1, wrong])
+    assert jnp.isnan(van_rossum_distance(one, broken)) and jnp.isnan(van_rossum_distance(broken, one))
+    assert van_rossum_distance(one, jnp.array([jnp.inf, 0.1])) == 0
 
 
 # ISI and SPIKE distance

@@ -15,6 +15,7 @@ from snnlearn.coding import (
     Current,
     Delta,
     Framewise,
+    InversePhase,
     Latency,
     LinearLatency,
     Phase,
@@ -97,6 +98,15 @@ def test_regular_is_an_integrator_with_reset_by_subtraction():
     assert RegularRate(1000, max_rate=100)(jnp.array(1.0)).sum() == 100
 
 
+@pytest.mark.parametrize(("num_steps", "max_rate"), [(200, 1000), (400, 500)])
+def test_regular_rates_of_whole_counts(num_steps, max_rate):
+    """k of n spikes for x = k/n, also where the nearest float is below it, as 53 of 100 and 1 of 49 are."""
+    n = num_steps * max_rate // 1000
+    spikes = RegularRate(num_steps, max_rate=max_rate, phase=0.0)(jnp.arange(n + 1, dtype=jnp.float32) / n)
+    np.testing.assert_array_equal(spikes.sum(0), np.arange(n + 1))
+    assert set(np.unique(spikes)) == {0.0, 1.0}
+
+
 # Phase
 
 
@@ -106,6 +116,16 @@ def test_phase_is_the_binary_expansion():
     expected = np.array([[int(digit) for digit in f"{k:08b}"] for k in range(256)]).T
     np.testing.assert_array_equal(spikes, np.concatenate([expected, expected, expected[:3]]))
     np.testing.assert_array_equal(Phase(num_steps=8)(jnp.arange(256.0) / 255.0), spikes[:8])  # bits of a pixel
+
+
+@pytest.mark.parametrize("digits", [9, 13, 14, 18, 23])
+def test_each_digit_of_a_long_phase_code(digits):
+    """½ and other single digits, the smallest and the largest level, and some between, there and back."""
+    levels = np.array([*2 ** np.arange(digits), 2**digits - 1, 0, *np.random.default_rng(0).integers(0, 2**digits, 64)])
+    spikes = np.asarray(Phase(digits, num_phases=digits)(jnp.array(levels / 2.0**digits, jnp.float32)))
+    expected = np.array([[int(digit) for digit in f"{level:0{digits}b}"] for level in levels]).T
+    np.testing.assert_array_equal(spikes, expected)
+    np.testing.assert_array_equal(InversePhase(digits)(jnp.array(spikes)), levels / 2.0**digits)
 
 
 @FEW
@@ -120,6 +140,19 @@ _phase = jax.jit(lambda x: Phase(num_steps=5, num_phases=5)(x))
 
 
 # Burst
+
+
+def test_a_share_of_the_most_spikes_is_that_many():
+    """k/N sends k spikes though ⌈N x⌉ of its nearest float is k + 1 in 1 of 20 cases; the same with intervals."""
+    for most in (21,):
+        k = np.arange(most + 1)
+        spikes = Burst(most * 2 + 3, max_spikes=most, max_interval=2)(jnp.array(k / most, jnp.float32))
+        np.testing.assert_array_equal(spikes.sum(0), k)
+    for span in (37,):
+        k = np.arange(1, span + 1)
+        spikes = np.asarray(Burst(span + 3, 1 + span // 2, 1, 1 + span)(jnp.array(k / span, jnp.float32)))
+        fired = spikes.sum(0) > 1
+        np.testing.assert_array_equal(spikes[1:].argmax(0)[fired] + 1, (1 + span - k)[fired])
 
 
 @FEW
@@ -196,6 +229,21 @@ def test_send_on_delta_is_followed_within_the_threshold(changes, start):
 
 
 _send_on_delta = jax.jit(lambda x: SendOnDelta(num_steps=30, threshold=0.25, initial=None)(x))
+
+
+@pytest.mark.parametrize("code", [Delta, SendOnDelta])
+@pytest.mark.parametrize(
+    ("n", "dtype"), [(10, np.float32), (97, np.float32), (1000, np.float32), (10, np.float16), (97, np.float16)]
+)
+def test_a_change_of_exactly_the_threshold_is_sent(code, n, dtype):
+    """A signal k/n at θ = 1/n rises in every step, and falls in every step backwards; at 1.1 θ none of them counts."""
+    x = jnp.array(np.arange(n + 1) / n, dtype)
+    send = code(n + 1, threshold=1 / n, initial=None)
+    assert send(x)[1:, 0].all() and send(x[::-1])[1:, 1].all()
+    assert send(x)[:, 1].sum() == 0 and send(x)[0].sum() == 0
+    if dtype == np.float32:
+        few = code(n + 1, threshold=1.001 / n, initial=None)(x)
+        assert few[..., 0].sum() == (0 if code is Delta else n - 1 - n // 1002)
 
 
 def test_slow_change_is_lost_to_delta_and_sent_on_delta():

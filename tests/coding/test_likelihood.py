@@ -18,11 +18,15 @@ from snnlearn.coding import (
     LeastSquares,
     LogLikelihood,
     MaximumLikelihood,
+    Population,
     PopulationVector,
     PosteriorMean,
+    Rate,
+    VonMisesTuning,
     cramer_rao_bound,
     fisher_information,
     grid,
+    inverse_of,
     poisson_log_likelihood,
 )
 
@@ -62,6 +66,49 @@ def test_maximum_likelihood_attains_the_cramer_rao_bound(s):
     np.testing.assert_allclose(np.sqrt(bound), 0.0893244, rtol=1e-5)
     assert abs(estimates.mean() - s) < 4 * np.sqrt(bound / trials)
     np.testing.assert_allclose(estimates.std(), np.sqrt(bound), rtol=0.05)
+
+
+CIRCLE = jnp.linspace(0, 2 * jnp.pi, 16, endpoint=False)
+WIDE = GaussianTuning(centres=jnp.arange(-25, 25.5, 0.5), sigma=1.0, max_rate=50.0)
+
+
+@pytest.mark.parametrize(
+    ("tuning", "s", "within"),
+    [
+        (WIDE, 0.2, 0.06),  # centres 25 σ away: a rate of 10⁻¹³⁴ Hz
+        (lambda s: WIDE(s), 0.2, 0.06),  # and curves that are nobody's class
+        (VonMisesTuning(CIRCLE, concentration=25.0, max_rate=80.0), 0.3, 0.06),
+        (CosineTuning(CIRCLE, max_rate=60.0, base_rate=0.0), 0.3, 0.13),
+        (CosineTuning(CIRCLE, max_rate=60.0, base_rate=10.0), 0.3, 0.13),
+    ],
+    ids=["gaussian", "function", "von mises", "cosine", "cosine with a base"],
+)
+def test_rates_of_nothing_do_not_keep_the_estimate_on_the_candidates(tuning, s, within):
+    """The bound, as before, where some rates are 0, or too small for their square."""
+    trials, candidates = 2500, jnp.linspace(-jnp.pi, jnp.pi, 64)
+    estimates = np.asarray(
+        decode(
+            MaximumLikelihood(tuning, candidates, dt=WINDOW),
+            poisson_counts(lambda s: jnp.asarray(tuning(s)), np.full(trials, s), WINDOW),
+        ),
+        np.float64,
+    )
+    bound = float(cramer_rao_bound(fisher_information(tuning, jnp.array(s), WINDOW)))
+    np.testing.assert_allclose(np.mean((estimates - s) ** 2), bound, rtol=within)
+    assert np.isin(estimates.astype(np.float32), np.asarray(candidates)).mean() < 0.02
+
+
+def test_the_inverse_of_a_population_of_rates_attains_the_bound():
+    """Spikes are coins of p = f dt ≤ 0.2 here, which vary by 1 − p less than a Poisson count does."""
+    code, s = Population(Rate(400, 200.0), 16), 0.37
+    spikes = jax.jit(jax.vmap(lambda key: code(jnp.array(s), key=key), out_axes=1))(
+        jax.random.split(jax.random.key(0), 800)
+    )
+    inverse = inverse_of(code)
+    error = np.asarray(decode(inverse, spikes), np.float64) - s
+    tuning = GaussianTuning(code.centres, code.sigma, max_rate=200.0)
+    bound = float(cramer_rao_bound(fisher_information(tuning, jnp.array(s), 0.4)))
+    assert 0.8 * bound < np.mean(error**2) < 1.05 * bound
 
 
 def test_maximum_likelihood_of_a_dense_array_is_the_centre_of_mass():

@@ -13,7 +13,7 @@ from abc import abstractmethod
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, PRNGKeyArray, Shaped
+from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
 from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import check_positive
@@ -119,13 +119,24 @@ def unit_interval(x: Shaped[Array, "*shape"]) -> Float[Array, "*shape"]:
     return jnp.clip(x.astype(jnp.float32), 0.0, 1.0)
 
 
-def keep_nan(spikes: Bool[Array, "T *shape"] | Float[Array, "T *shape"], x: Float[Array, "*shape"]) -> Array:
+def keep_nan(spikes: Shaped[Array, "T *shape"], x: Float[Array, "*shape"]) -> Array:
     """Spikes as float32, but NaN in every step where the value is NaN: what is not a number has no code.
 
     >>> keep_nan(jnp.array([[True, True]]), jnp.array([0.5, jnp.nan])).tolist()
     [[1.0, nan]]
     """
     return jnp.where(jnp.isnan(x)[None], jnp.nan, spikes.astype(jnp.float32))
+
+
+def up_to_rounding(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """The largest number that may be meant by a value in [0, 1], after a few roundings: `x (1 + 2ε)`, at most 1.
+
+    The float nearest to 0.53 is below it, and so is 100 times that; what counts `⌊100 x⌋` is to count 53.
+
+    >>> float(jnp.floor(100 * up_to_rounding(jnp.array(0.53)))), float(jnp.floor(100 * jnp.array(0.53)))
+    (53.0, 52.0)
+    """
+    return jnp.minimum(x * (1 + 2 * float(jnp.finfo(x.dtype).eps)), 1.0)
 
 
 def check_whole(owner: object, *, at_least: int, **counts: object) -> None:

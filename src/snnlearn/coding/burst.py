@@ -7,7 +7,14 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
 from snnlearn._errors import SnnlearnError
-from snnlearn.coding.base import AbstractSpikeEncoder, check_whole, check_window, keep_nan, unit_interval
+from snnlearn.coding.base import (
+    AbstractSpikeEncoder,
+    check_whole,
+    check_window,
+    keep_nan,
+    unit_interval,
+    up_to_rounding,
+)
 
 
 class Burst(AbstractSpikeEncoder):
@@ -55,8 +62,9 @@ class Burst(AbstractSpikeEncoder):
         """See the base; deterministic."""
         value = unit_interval(x)
         longest = self.num_steps if self.max_interval is None else self.max_interval
-        count = jnp.ceil(self.max_spikes * value)
-        interval = jnp.ceil(longest - value * (longest - self.min_interval))
+        # Both are rounded up, from just below: k/N is to send k spikes, also where its nearest float is above it.
+        count = jnp.ceil(self.max_spikes * value * (1 - 2 * float(jnp.finfo(value.dtype).eps)))
+        interval = jnp.ceil(longest - up_to_rounding(value) * (longest - self.min_interval))
         steps = jnp.arange(self.num_steps, dtype=jnp.float32).reshape(-1, *(1 for _ in x.shape))
         spikes = (steps % interval[None] == 0) & (steps < (count * interval)[None])
         return keep_nan(spikes, value)

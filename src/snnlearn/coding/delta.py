@@ -17,17 +17,19 @@ from snnlearn.coding.base import AbstractSpikeEncoder, check_window
 def delta_events(x: Float[Array, "T *n"], threshold: float, initial: float | None = 0.0) -> Float[Array, "T *n"]:
     """Delta modulation: +1 if `x_t − x_{t−1} ≥ θ`, −1 if it is `≤ −θ`, else 0.
 
-    Slow changes are never sent, however far they lead: see `send_on_delta_events`.
+    Slow changes are never sent, however far they lead: see `send_on_delta_events`. A change counts as θ where it is θ
+    up to the rounding of the two values: 0.3 − 0.2 is a change of 0.1 in any precision.
 
     Args:
-        x: the signal.
+        x: the signal, in the precision in which it was recorded.
         threshold: change θ that is an event, > 0.
         initial: the value before the first step; None is the first value itself.
 
     >>> delta_events(jnp.array([1.0, 2.0, 0.0, 2.0, 2.9]), threshold=1.0).tolist()
     [1.0, 1.0, -1.0, 1.0, 0.0]
     """
-    return _event(jnp.diff(x, axis=0, prepend=_before(x, initial)[None]), threshold)
+    before = jnp.concatenate([_before(x, initial)[None], x[:-1]])
+    return _event(x - before, threshold, jnp.abs(x) + jnp.abs(before))
 
 
 def send_on_delta_events(
@@ -36,10 +38,11 @@ def send_on_delta_events(
     """Events that let a receiver follow: +1 if `x_t − r ≥ θ`, −1 if `≤ −θ`; each moves the reference, `r ← r ± θ`.
 
     The receiver's `initial + θ Σ_{s ≤ t} e_s` is r, and it stays within θ of x as long as x changes by at most θ in a
-    step. One step sends one event: after a larger jump r catches up at θ per step.
+    step. One step sends one event: after a larger jump r catches up at θ per step. A distance counts as θ where it is
+    θ up to rounding, as in `delta_events`.
 
     Args:
-        x: the signal.
+        x: the signal, in the precision in which it was recorded.
         threshold: change θ that is an event, > 0.
         initial: the reference before the first step; None is the first value itself.
 
@@ -50,12 +53,14 @@ def send_on_delta_events(
     Source: Miskowicz (2006), doi:10.3390/s6010049; moving the reference by θ, so that the events alone say where it is,
     is the step-forward form of Petro, Kasabov & Kiss (2020), doi:10.1109/TNNLS.2019.2906158.
     """
+    start = _before(x, initial)
 
-    def step(reference, value):
-        event = _event(value - reference, threshold)
-        return reference + threshold * event, event
+    def step(level, value):  # r = start + θ · level is rounded once; adding θ up would be rounded at every event
+        moved = threshold * level
+        event = _event(value - (start + moved), threshold, jnp.abs(value) + jnp.abs(start) + jnp.abs(moved))
+        return level + event, event
 
-    return jax.lax.scan(step, _before(x, initial), x)[1]
+    return jax.lax.scan(step, jnp.zeros_like(start), x)[1]
 
 
 class Delta(AbstractSpikeEncoder):
@@ -87,7 +92,7 @@ class Delta(AbstractSpikeEncoder):
     def __call__(self, x: Shaped[Array, "T *n"], *, key: PRNGKeyArray | None = None) -> Float[Array, "T *n 2"]:
         """See the base; deterministic."""
         self.out_shape(x.shape)
-        return _on_and_off(delta_events(x.astype(jnp.float32), self.threshold, self.initial))
+        return _on_and_off(delta_events(_as_floats(x), self.threshold, self.initial))
 
     def out_shape(self, in_shape: tuple[int, ...]) -> tuple[int, ...]:
         """All axes but the first, which is time; then ON and OFF."""
@@ -123,7 +128,7 @@ class SendOnDelta(AbstractSpikeEncoder):
     def __call__(self, x: Shaped[Array, "T *n"], *, key: PRNGKeyArray | None = None) -> Float[Array, "T *n 2"]:
         """See the base; deterministic."""
         self.out_shape(x.shape)
-        return _on_and_off(send_on_delta_events(x.astype(jnp.float32), self.threshold, self.initial))
+        return _on_and_off(send_on_delta_events(_as_floats(x), self.threshold, self.initial))
 
     def out_shape(self, in_shape: tuple[int, ...]) -> tuple[int, ...]:
         """All axes but the first, which is time; then ON and OFF."""
@@ -141,12 +146,19 @@ def _before(x: Float[Array, "T *n"], initial: float | None) -> Float[Array, "*n"
     return x[0] if initial is None else jnp.full_like(x[0], initial)
 
 
-def _event(change: Float[Array, "..."], threshold: float) -> Float[Array, "..."]:
-    """The sign of what is large enough; NaN stays NaN."""
-    return jnp.where(jnp.abs(change) < threshold, 0.0, jnp.sign(change))
+def _as_floats(x: Shaped[Array, "T *n"]) -> Float[Array, "T *n"]:
+    """The signal in its own precision, by which its rounding is judged; whole numbers and truth values in single."""
+    return x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(jnp.float32)
+
+
+def _event(change: Float[Array, "..."], threshold: float, size: Float[Array, "..."]) -> Float[Array, "..."]:
+    """The sign of a change that is large enough, up to the rounding of terms of this size; NaN stays NaN."""
+    rounding = float(jnp.finfo(change.dtype).eps) * (size + threshold)
+    return jnp.where(jnp.abs(change) < threshold - rounding, 0.0, jnp.sign(change))
 
 
 def _on_and_off(events: Float[Array, "T *n"]) -> Float[Array, "T *n 2"]:
+    events = events.astype(jnp.float32)
     return jnp.stack([jnp.maximum(events, 0.0), jnp.maximum(-events, 0.0)], axis=-1)
 
 

@@ -99,6 +99,7 @@ def van_rossum_distance(
 
     Args:
         times: spike times of one train, s, in any order; `inf` is no spike, so that trains of different lengths stack.
+            What is no time, NaN or −inf, gives NaN.
         others: spike times of the other.
         kernel: what turns spikes into traces.
 
@@ -112,9 +113,15 @@ def van_rossum_distance(
     """
     spikes = jnp.concatenate([times, others])
     sign = jnp.concatenate([jnp.ones_like(times), -jnp.ones_like(others)])
-    sign = jnp.where(jnp.isfinite(spikes), sign, 0.0)
-    spikes = jnp.where(jnp.isfinite(spikes), spikes, 0.0)
-    return sign @ kernel.autocorrelation(jnp.abs(spikes[:, None] - spikes[None, :])) @ sign
+    silent = jnp.isposinf(spikes)
+    sign, spikes = jnp.where(silent, 0.0, sign), jnp.where(silent, 0.0, spikes)
+    spikes = jnp.where(jnp.isfinite(spikes), spikes, jnp.nan)
+    return _square(sign @ kernel.autocorrelation(jnp.abs(spikes[:, None] - spikes[None, :])) @ sign)
+
+
+def _square(difference: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """A squared distance that was summed with both signs: rounding alone makes it negative, where trains are equal."""
+    return jnp.maximum(difference, 0.0)
 
 
 class NearestTemplate(AbstractDecoder):
@@ -151,7 +158,7 @@ class NearestTemplate(AbstractDecoder):
         steps = jnp.arange(len(output), dtype=output.dtype)
         similarity = self.kernel.autocorrelation(self.dt * jnp.abs(steps[:, None] - steps[None, :]))
         difference = output[None] - self.templates
-        return -jnp.einsum("ksn,st,ktn->k", difference, similarity, difference)
+        return -_square(jnp.einsum("ksn,st,ktn->kn", difference, similarity, difference)).sum(axis=1)
 
 
 def victor_purpura_distance(times: np.ndarray, others: np.ndarray, cost: float) -> float:

@@ -8,11 +8,13 @@ estimated: `interval(spikes)` holds both x and x̂. `inverse_of(encoder)` finds 
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from snnlearn._errors import SnnlearnError
@@ -289,14 +291,14 @@ class InversePhase(AbstractInverse):
         """See the base."""
         digits = min(self.num_phases, len(spikes))
         periods = len(spikes) // digits
-        weight = 2.0 ** -(1.0 + jnp.arange(digits, dtype=spikes.dtype))
+        weight = jnp.asarray(np.ldexp(1.0, -1 - np.arange(digits)), spikes.dtype)
         whole = spikes[: periods * digits].reshape(periods, digits, *spikes.shape[1:])
         return jnp.tensordot(weight, whole.mean(axis=0), axes=1)
 
     def interval(self, spikes: Float[Array, "T *n"]) -> tuple[Float[Array, "*n"], Float[Array, "*n"]]:
         """See the base."""
         low = self(spikes)
-        return low, low + 2.0 ** -min(self.num_phases, len(spikes))
+        return low, low + math.ldexp(1.0, -min(self.num_phases, len(spikes)))
 
 
 class InverseBurst(AbstractInverse):

@@ -40,23 +40,29 @@ def poisson_log_likelihood(
     >>> round(float(poisson_log_likelihood(rates, jnp.array([1.0, 0.0]), jnp.array(10.0), duration=0.1)), 4)
     -0.6974
     """
-    rates = tuning(s)
-    return counts @ jnp.log(jnp.maximum(rates, TINY)) - duration * rates.sum()
+    return _terms(tuning, counts, s, duration).sum()
 
 
 def _terms(
     tuning: TuningCurves, counts: Float[Array, " n"], s: Float[Array, "*D"], duration: float
 ) -> Float[Array, " n"]:
-    """What each neuron adds to the log-likelihood."""
+    """What each neuron adds to the log-likelihood.
+
+    Its second derivative is `f''/f − (f'/f)²`, but that of `ln f` as JAX finds it divides by f², which is 0 in single
+    precision from f = 10⁻¹⁹ Hz on. So the rate is taken relative to its own value here, of which ln has the slope 1
+    (by multiplication: XLA would bring two fractions to a common denominator, which is 0 again).
+    """
     rates = tuning(s)
-    return counts * jnp.log(jnp.maximum(rates, TINY)) - duration * rates
+    seen = jnp.maximum(rates, TINY)
+    per_rate = jax.lax.stop_gradient(1.0 / seen)
+    return counts * (jnp.log(seen * per_rate) - jnp.log(per_rate)) - duration * rates
 
 
 class MaximumLikelihood(AbstractReconstruction):
     """The value under which these spikes of a Poisson population are most likely, `ŝ = argmax_s ln P(n | s)`.
 
-    The best of the candidates is refined by Newton steps, each taken only if it goes uphill. No unbiased estimate has a
-    smaller variance than 1 / `fisher_information`; this one attains it as spikes become many.
+    The best of the candidates is refined by Newton steps, each shortened until it goes uphill. No unbiased estimate has
+    a smaller variance than 1 / `fisher_information`; this one attains it as spikes become many.
 
     Args:
         tuning: the tuning curves, Hz.
@@ -294,7 +300,7 @@ def _log_prior(prior: Float[Array, " K"] | None, per_class: Float[Array, "K ..."
 def climb(
     terms: Callable[[Float[Array, "*D"]], Float[Array, " n"]], candidates: Float[Array, "G *D"], num_newton: int
 ) -> Float[Array, "*D"]:
-    """The value with the largest sum of terms: the best candidate, then Newton steps, each only if it goes uphill.
+    """The value with the largest sum of terms: the best candidate, then Newton steps, each shortened until uphill.
 
     Args:
         terms: what each neuron contributes.
@@ -312,9 +318,14 @@ def climb(
     def newton(_, s):
         slope = jax.grad(total)(s).reshape(s.size)
         curvature = jax.hessian(total)(s).reshape(s.size, s.size)
-        new = jnp.clip(s - jnp.linalg.solve(curvature, slope).reshape(s.shape), low, high)
-        uphill = jnp.sum(terms(new) - terms(s)) > 0  # term by term: a difference of two sums is lost to rounding
-        return jnp.where(uphill, new, s)
+        step = -jnp.linalg.solve(curvature, slope)
+        step = jnp.where(slope @ step < 0, -step, step).reshape(s.shape)  # Newton's method seeks minima, too
+        # Where a curve is cut at 0 the whole step may be too far.
+        share = 0.5 ** jnp.arange(6, dtype=s.dtype).reshape(-1, *(1 for _ in s.shape))
+        tries = jnp.clip(s[None] + share * step[None], low[None], high[None])
+        # Term by term: a difference of two sums is lost to rounding.
+        gains = jax.vmap(lambda new: jnp.sum(terms(new) - terms(s)))(tries)
+        return jnp.where(gains.max() > 0, tries[gains.argmax()], s)
 
     best = jax.lax.fori_loop(0, num_newton, newton, best)
     return jnp.where(jnp.isnan(scores).any(), jnp.nan, best)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
 from snnlearn._errors import SnnlearnError
-from snnlearn.coding.base import AbstractSpikeEncoder, check_whole, check_window, unit_interval
+from snnlearn.coding.base import AbstractSpikeEncoder, check_whole, check_window, keep_nan, unit_interval
 
 
 class Phase(AbstractSpikeEncoder):
@@ -45,10 +46,11 @@ class Phase(AbstractSpikeEncoder):
 
     def __call__(self, x: Shaped[Array, "*shape"], *, key: PRNGKeyArray | None = None) -> Float[Array, "T *shape"]:
         """See the base; deterministic."""
-        levels = 2**self.num_phases
-        level = jnp.minimum(jnp.floor(unit_interval(x) * levels), levels - 1)
-        place = jnp.arange(self.num_steps, dtype=jnp.float32).reshape(-1, *(1 for _ in x.shape)) % self.num_phases
-        return jnp.floor(level[None] * jnp.exp2(place + 1 - self.num_phases)) % 2
+        value, levels = unit_interval(x), 2**self.num_phases
+        level = jnp.minimum(jnp.floor(value * levels), levels - 1).astype(jnp.int32)
+        # Digits of whole numbers, by shifting: the exp2 of floats is not exact, and 2^{−13} times a level lost digits.
+        last = self.num_phases - 1 - np.arange(self.num_steps, dtype=np.int32) % self.num_phases
+        return keep_nan((level[None] >> last.reshape(-1, *(1 for _ in x.shape))) & 1, value)
 
     def out_shape(self, in_shape: tuple[int, ...]) -> tuple[int, ...]:
         """One unit per value."""

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
 from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import check_positive
-from snnlearn.coding.base import AbstractSpikeEncoder, check_window, unit_interval
+from snnlearn.coding.base import AbstractSpikeEncoder, check_window, unit_interval, up_to_rounding
 from snnlearn.coding.coins import bernoulli_spikes
 
 
@@ -134,7 +134,7 @@ class RegularRate(AbstractSpikeEncoder):
         """See the base; deterministic."""
         p = unit_interval(x) * (self.max_rate * self.dt)
         steps = jnp.arange(self.num_steps + 1, dtype=jnp.float32).reshape(-1, *(1 for _ in x.shape))
-        spikes = jnp.diff(jnp.floor(self.phase + steps * jax.lax.stop_gradient(p)[None]), axis=0)
+        spikes = jnp.diff(jnp.floor(self.phase + steps * jax.lax.stop_gradient(up_to_rounding(p))[None]), axis=0)
         return spikes + (p - jax.lax.stop_gradient(p))[None]
 
     def out_shape(self, in_shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -147,8 +147,8 @@ class LinearLatency(AbstractSpikeEncoder):
 
     def __call__(self, x: Shaped[Array, "*shape"], *, key: PRNGKeyArray | None = None) -> Float[Array, "T *shape"]:
         """See the base; deterministic."""
-        times = linear_latency(unit_interval(x), (self.num_steps - 1) * self.dt, self.threshold)
-        return spike_at(times, self.num_steps, self.dt)
+        steps = linear_latency(unit_interval(x), float(self.num_steps - 1), self.threshold)  # dt would only round
+        return spike_at(steps, self.num_steps, dt=1.0)
 
     def out_shape(self, in_shape: tuple[int, ...]) -> tuple[int, ...]:
         """One unit per value."""
