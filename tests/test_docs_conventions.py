@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from pathlib import Path
 
 import equinox as eqx
@@ -12,8 +14,11 @@ import pytest
 
 from test_docs import BLOCK
 
-PAGE = Path(__file__).parents[1] / "docs" / "conventions.md"
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "conventions.md"
 STEPS, UNITS = 120, 16
+WEIGHTS = np.random.default_rng(1).normal(size=(STEPS, UNITS))
+NOBODYS = ("NIR", "e-prop", "stork", "snnax")  # standards, papers, and what no package index has in working order
 
 
 def _neurons_of_the_page():
@@ -58,6 +63,18 @@ def norse(x, tau_syn_inv=200, tau_mem_inv=100, dt=1e-3):
         return ((1 - z) * v_decayed, i_decayed), z
 
     return _run(step, (np.zeros(UNITS),) * 2, x)
+
+
+def norse_lsnn(x, tau_syn_inv=200, tau_mem_inv=100, tau_adapt_inv=50, beta=0.5, dt=1e-3):
+    def step(state, x):
+        v, i, b = state
+        v_decayed = v + dt * tau_mem_inv * ((0 - v) + i)
+        i_decayed = i - dt * tau_syn_inv * i
+        b_decayed = b + dt * tau_adapt_inv * (1 - b)
+        z = v_decayed > b_decayed
+        return ((1 - z) * v_decayed, i_decayed + x, b_decayed + z * beta), z
+
+    return _run(step, (np.zeros(UNITS), np.zeros(UNITS), np.ones(UNITS)), x)
 
 
 def snntorch(x, beta=0.9):
@@ -178,6 +195,7 @@ LIBRARIES = {
     "NIR CubaLIF": (nir_cuba, 5.0),
     "Norse lif_feed_forward_step": (norse, 1.0),
     "Norse lif_step": (norse, 1.0),
+    "Norse lsnn_step(tau_adapt=20 ms, beta=0.5)": (norse_lsnn, 1.0),
     "snnTorch Leaky(beta=0.9)": (snntorch, 0.5),
     "snnTorch Leaky(beta=0.9, reset_mechanism='zero')": (snntorch_zero, 0.5),
     "SpikingJelly LIFNode(tau=2.0)": (spikingjelly, 2.0),
@@ -240,3 +258,36 @@ def test_a_membrane_at_threshold_spikes_where_the_library_says_so(library):
     assert jax.numpy.float32(neuron.v_th) < 1
     spikes = neuron.surrogate(jnp.float32(1.0) - jnp.float32(neuron.v_th))
     assert spikes == 1
+
+
+# The libraries themselves, where `make -C benchmarks peers` (or SNNLEARN_PEERS, an interpreter) has them
+
+PEERS = Path(os.environ.get("SNNLEARN_PEERS", ROOT / "benchmarks" / ".venv-peers" / "bin" / "python"))
+
+
+@pytest.fixture(scope="module")
+def peers(tmp_path_factory):
+    """Spikes, and the derivative of their weighted sum, `[2, T, N]`, of each neuron whose library is installed."""
+    if not PEERS.exists():
+        pytest.skip(f"{PEERS} does not exist: 'make -C benchmarks peers' installs the libraries")
+    folder = tmp_path_factory.mktemp("peers")
+    given, found = folder / "given.npz", folder / "found.npz"
+    inputs = {name: _input(strength) for name, (_, strength) in LIBRARIES.items()}
+    np.savez(given, weights=WEIGHTS, **inputs)
+    subprocess.run([PEERS, ROOT / "benchmarks" / "conventions.py", given, found], check=True, cwd=folder)
+    return np.load(found)
+
+
+@pytest.mark.parametrize("library", [name for name in LIBRARIES if not name.startswith(NOBODYS)])
+def test_neuron_does_what_the_installed_library_does(library, peers):
+    """Spike by spike, and the derivative, which the gradient through the reset and the surrogate decide."""
+    if library not in peers:
+        pytest.skip("its library is not installed")
+    x = jnp.asarray(_input(LIBRARIES[library][1]))
+    spikes, derivative = peers[library]
+    np.testing.assert_array_equal(_spikes(NEURONS[library], x), spikes)
+    if library.startswith("Norse lsnn_step"):
+        return  # stops the gradient of the adaptation, as the page says
+    _, pull_back = jax.vjp(lambda x: _spikes(NEURONS[library], x), x)
+    # Some libraries round to single precision.
+    np.testing.assert_allclose(pull_back(jnp.asarray(WEIGHTS))[0], derivative, rtol=1e-4, atol=1e-6)
