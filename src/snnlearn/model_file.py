@@ -16,9 +16,9 @@ import dataclasses
 import importlib
 import io
 import json
+import math
 import os
 import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from snnlearn._errors import SnnlearnError
+from snnlearn._memory import check_memory
 from snnlearn.hypothesis import Hypothesis
 
 FORMAT, VERSION = "snnlearn-model", 1
@@ -66,8 +67,6 @@ def load(path: str | os.PathLike) -> tuple[Hypothesis, tuple[str, ...]]:
         SnnlearnError: if the file is missing, damaged, no model, or of another version.
     """
     path = Path(path)
-    if not path.is_file():
-        raise SnnlearnError(f"{path} is not a file; give the path of a model, such as RUN/model.npz")
     arrays = read_arrays(path)
     try:
         structure = json.loads(arrays.pop("structure").tobytes())
@@ -79,10 +78,11 @@ def load(path: str | os.PathLike) -> tuple[Hypothesis, tuple[str, ...]]:
             f"{path} is of format {found[0]!r} version {found[1]!r}; this snnlearn reads {FORMAT!r} version {VERSION}: "
             "use another version, or train again"
         )
+    check_finite(path, arrays)
     try:
         hypothesis = _construct(structure["hypothesis"], arrays)
         names = tuple(map(str, structure["class_names"]))
-    except (KeyError, TypeError, ValueError, AttributeError, ImportError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, ImportError, RecursionError, OverflowError) as error:
         raise SnnlearnError(f"{path} does not describe a hypothesis ({error}); save it again") from error
     if not isinstance(hypothesis, Hypothesis):
         raise SnnlearnError(f"{path} describes a {type(hypothesis).__name__}, not a hypothesis; save it again")
@@ -102,14 +102,37 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     Raises:
         SnnlearnError: if the file is damaged, or holds anything but arrays of numbers.
     """
+    if not path.is_file():  # such as a pipe, whose end would be waited for
+        raise SnnlearnError(f"{path} is not a file; give a file of arrays, such as a run's model.npz")
     try:
         # Opened here, since NumPy leaves a damaged file open.
-        with path.open("rb") as file:
-            return dict(np.load(file, allow_pickle=False))
-    except (OSError, EOFError, ValueError, TypeError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+        with path.open("rb") as file, zipfile.ZipFile(file) as archive:
+            check_memory(sum(member.file_size for member in archive.infolist()), str(path), "copy it again")
+            file.seek(0)
+            arrays = dict(np.load(file, allow_pickle=False))
+    except SnnlearnError:
+        raise
+    except Exception as error:  # NumPy raises whatever its parts do: of a header alone eight kinds are known
         raise SnnlearnError(
             f"{path} is damaged, or no file of arrays; copy it again from where it was whole"
         ) from error
+    for name, array in arrays.items():
+        if not isinstance(array, np.ndarray) or array.dtype.kind not in "buifV":
+            raise SnnlearnError(
+                f"{path} holds {name}, which is no array of numbers; copy it again from where it was whole"
+            )
+    return arrays
+
+
+def check_finite(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Refuse arrays of which a network cannot be made.
+
+    Raises:
+        SnnlearnError: naming the first that holds NaN or infinity.
+    """
+    for name, array in arrays.items():
+        if array.dtype.kind == "f" and not np.all(np.isfinite(array)):
+            raise SnnlearnError(f"{path} holds {name}, which has numbers that are NaN or infinite; train again")
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -148,6 +171,8 @@ def _describe(node: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
 
 def _construct(node: Any, arrays: dict[str, np.ndarray]) -> Any:
     if not isinstance(node, dict):
+        if isinstance(node, float) and math.isnan(node):  # an infinite threshold is that of a unit that never spikes
+            raise ValueError("a number is NaN")
         if node is None or isinstance(node, (bool, int, float, str)):
             return node
         raise ValueError(f"unexpected {node!r}")

@@ -99,6 +99,7 @@ class _Child:
         self.before = _snapshot(self.folder)
         self.pipes = [_pipe(), _pipe()]
         self.start, self.status, self.faults = time.monotonic(), None, []
+        self.computed, self.last_computed = 0.0, 0.0
         self.process = os.fork()
         if self.process == 0:
             _be_the_command(case, self.folder, *(write for _, write in self.pipes))
@@ -113,7 +114,9 @@ class _Child:
             return True
         # A machine that is busy with others is no fault of the command: what counts is that it waits, or computes on.
         elapsed, computed = time.monotonic() - self.start, _processor_seconds(self.process)
-        if elapsed > SECONDS and not 3 < computed < SECONDS:
+        if computed > self.computed + 0.1:
+            self.computed, self.last_computed = computed, elapsed
+        if elapsed > SECONDS and (computed > SECONDS or elapsed - self.last_computed > SECONDS / 2):
             self.faults.append(f"hangs: {computed:.0f} s of computing in {elapsed:.0f} s")
             os.kill(self.process, signal.SIGKILL)
             os.waitpid(self.process, 0)

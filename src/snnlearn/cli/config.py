@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import json
 import tomllib
 import typing
 from pathlib import Path
@@ -43,6 +44,20 @@ def write_config(options: Train) -> str:
     return tomli_w.dumps(as_table(options))
 
 
+def read_json(path: Path) -> Any:
+    """What a JSON file holds.
+
+    Raises:
+        SnnlearnError: if it is missing, no file, or damaged.
+    """
+    try:
+        if path.is_file():  # and no pipe, whose end would be waited for
+            return json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise SnnlearnError(f"{path} is damaged; put it back as it was") from error
+    raise SnnlearnError(f"{path} is not a file; put it back as it was")
+
+
 T = TypeVar("T", bound=Train)
 
 
@@ -62,6 +77,10 @@ def read_config(path: Path, kind: type[T] = Train) -> T:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SnnlearnError(f"{path} is not valid TOML ({error}); mend that place") from error
+    except RecursionError as error:
+        raise SnnlearnError(
+            f"{path} is nested too deeply; give options and their values, such as epochs = 3"
+        ) from error
     hints = typing.get_type_hints(kind)
     names = [field.name for field in dataclasses.fields(kind) if field.name not in _NOT_OF_THE_RUN]
     values = {}

@@ -28,9 +28,9 @@ from snnlearn import __version__
 from snnlearn._errors import SnnlearnError
 from snnlearn.algorithms import Metrics, Training
 from snnlearn.algorithms.devices import is_key
-from snnlearn.cli.config import read_config, write_config
+from snnlearn.cli.config import read_config, read_json, write_config
 from snnlearn.cli.options import Train
-from snnlearn.model_file import read_arrays, write_arrays, write_atomically
+from snnlearn.model_file import check_finite, read_arrays, write_arrays, write_atomically
 from snnlearn.report.measure import History
 
 FORMAT = 1
@@ -71,9 +71,9 @@ class RunFolder:
         if not path.is_dir():
             raise SnnlearnError(f"{path} is not a folder; give a run's folder, such as runs/digits")
         try:
-            identity = json.loads((path / "run.json").read_text(encoding="utf-8"))
+            identity = read_json(path / "run.json")
             found = identity["format"], identity["snnlearn"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (SnnlearnError, KeyError, TypeError) as error:
             raise SnnlearnError(f"{path} is not a run's folder: its run.json is missing or damaged") from error
         if found[0] != FORMAT:
             raise SnnlearnError(
@@ -111,11 +111,15 @@ class RunFolder:
         """The lines written so far, but for one that a kill has cut."""
         lines = []
         file = self.path / "metrics.jsonl"
-        for text in file.read_text(encoding="utf-8").splitlines() if file.exists() else ():
+        if file.exists() and not file.is_file():  # such as a pipe, whose end would be waited for
+            raise SnnlearnError(f"{file} is not a file; put it back as it was")
+        for text in file.read_text(encoding="utf-8", errors="replace").splitlines() if file.exists() else ():
             try:
-                lines.append(json.loads(text))
-            except ValueError:
+                line = json.loads(text)
+                _ = [np.array(line[name], float) for name in (*Metrics._fields, "seconds")]
+            except (ValueError, TypeError, KeyError, RecursionError):
                 break
+            lines.append(line)
         return lines
 
     def history(self, best_epoch: np.ndarray) -> History:
@@ -152,6 +156,7 @@ class RunFolder:
             found, expected = read_arrays(path), _arrays(fresh)
             if _types(found) != _types(expected):
                 raise SnnlearnError(f"{path} does not fit config.toml; put back the options that the run began with")
+            check_finite(path, {name: array for name, array in found.items() if name != "best_loss"})
             training = _with_arrays(fresh, found)
         epoch = int(training.epoch[0])
         kept = [line for line in self.metrics() if line["epoch"] <= epoch]

@@ -23,7 +23,7 @@ from snnlearn._errors import SnnlearnError
 from snnlearn.algorithms import GradientDescent
 from snnlearn.cli import build
 from snnlearn.cli.commands import console_of, keep_compiled_programs
-from snnlearn.cli.config import converted, read_config, write_config
+from snnlearn.cli.config import converted, read_config, read_json, write_config
 from snnlearn.cli.options import Sweep, Train
 from snnlearn.cli.run_folder import new_folder
 from snnlearn.coding import AbstractEncoder
@@ -53,9 +53,9 @@ def sweep(options: Sweep) -> int:
 def resume(path: Path) -> int:
     """Go on with a sweep."""
     try:
-        identity = json.loads((path / "sweep.json").read_text(encoding="utf-8"))
+        identity = read_json(path / "sweep.json")
         found = identity["format"], identity["snnlearn"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (SnnlearnError, KeyError, TypeError) as error:
         raise SnnlearnError(f"{path} is not a sweep's folder: its sweep.json is missing or damaged") from error
     if found[0] != FORMAT:
         raise SnnlearnError(
@@ -170,8 +170,13 @@ def _once(file: Path, settings: dict[str, Any], options: Sweep, task: Dataset) -
     """The result of a configuration, from its file if it is done."""
     found, shown = _read(file), _shown(settings)
     if found is not None:
-        if found["settings"] != shown:
-            raise SnnlearnError(f"{file} is of other settings, {found['settings']}; put back the sweep's config.toml")
+        if found.get("settings") != shown:
+            raise SnnlearnError(f"{file} is of other settings; put back the sweep's config.toml, or remove the file")
+        try:
+            if not (one := Configuration.of(found)).refused:
+                _ = one.interval, one.validation_error
+        except (TypeError, ValueError, ArithmeticError) as error:
+            raise SnnlearnError(f"{file} is damaged; remove it, and its configuration is trained again") from error
         return found
     try:
         measured = _train(configured(options, settings), task)
@@ -190,12 +195,10 @@ def _shown(settings: dict[str, Any]) -> dict[str, str]:
 
 
 def _read(file: Path) -> dict[str, Any] | None:
-    if not file.exists():
-        return None
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise SnnlearnError(f"{file} is damaged; remove it, and its configuration is trained again") from error
+    found = read_json(file) if file.exists() else None
+    if not (found is None or isinstance(found, dict)):
+        raise SnnlearnError(f"{file} is damaged; remove it, and its configuration is trained again")
+    return found
 
 
 def _write(file: Path, content: dict[str, Any]) -> dict[str, Any]:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32
 
 from snnlearn._errors import SnnlearnError
+from snnlearn._memory import check_memory
 from snnlearn.data.base import Dataset, Sample, check, count_classes, hold_out, is_spikes, split
 from snnlearn.data.images import read_idx, scale_pixels
 
@@ -181,8 +182,9 @@ def _read_image(path: Path) -> Float32[np.ndarray, "1 height width"]:
     from matplotlib.image import imread  # a slow import that only images need
 
     try:
-        pixels = imread(path)
-    except (OSError, SyntaxError, ValueError) as error:  # Pillow calls a damaged PNG a SyntaxError
+        with warnings.catch_warnings(action="error"):
+            pixels = imread(path)
+    except Exception as error:  # Pillow calls a damaged PNG a SyntaxError, and one that claims to be huge a bomb
         raise SnnlearnError(f"{path} cannot be read as an image ({error}); save it again as PNG") from error
     # Matplotlib scales PNG to [0, 1] and leaves the bytes of other kinds.
     values = scale_pixels(pixels) if pixels.dtype == np.uint8 else pixels.astype(np.float32)
@@ -194,15 +196,29 @@ def _read_image(path: Path) -> Float32[np.ndarray, "1 height width"]:
 def _load(path: str | os.PathLike[str]) -> np.ndarray | dict[str, np.ndarray]:
     """The array in a `.npy`, or the named arrays in a `.npz`; never unpickles, as a pickle can run any code."""
     try:
+        if os.path.exists(path) and not os.path.isfile(path):  # such as a pipe, whose end would be waited for
+            raise SnnlearnError(f"{path} cannot be read (it is no file); give a NumPy file")
         with open(path, "rb") as file:
+            if zipfile.is_zipfile(file):
+                with zipfile.ZipFile(file) as archive:
+                    check_memory(
+                        sum(member.file_size for member in archive.infolist()), str(path), "give fewer samples"
+                    )
+            file.seek(0)
             content = np.load(file, allow_pickle=False)
-            return dict(content) if isinstance(content, np.lib.npyio.NpzFile) else content
+            content = dict(content) if isinstance(content, np.lib.npyio.NpzFile) else content
+    except SnnlearnError:
+        raise
     except OSError as error:
         raise SnnlearnError(f"{path} cannot be read ({error.strerror or error}); give a NumPy file") from error
-    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
+    except Exception as error:  # NumPy raises whatever its parts do: of a header alone eight kinds are known
         raise SnnlearnError(
             f"{path} is damaged, is not a NumPy file, or holds Python objects; save plain arrays of numbers"
         ) from error
+    for array in content.values() if isinstance(content, dict) else (content,):
+        if not isinstance(array, np.ndarray):
+            raise SnnlearnError(f"{path} holds what is no array; save it anew with numpy.savez")
+    return content
 
 
 def _get(arrays: dict[str, np.ndarray], key: str, path: str | os.PathLike[str]) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -149,10 +150,18 @@ def _dataset(file: h5py.File, key: str, numbers: str, *, ragged: bool) -> h5py.D
     """The numbers, "floats" or "integers", under this key: one for each sample or, if ragged, an array for each."""
     import h5py
 
-    found = file.get(key)
-    if isinstance(found, h5py.Dataset) and found.ndim == 1:
+    found = file.get(key) if _is_inside(file, key) else None
+    if isinstance(found, h5py.Dataset) and found.ndim == 1 and not (found.external or found.is_virtual):
         dtype = h5py.check_vlen_dtype(found.dtype) if ragged else found.dtype
         if isinstance(dtype, np.dtype) and dtype.kind in {"floats": "f", "integers": "ui"}[numbers]:
             return found
     expected = f"{'ragged ' if ragged else ''}{numbers}"
     raise SnnlearnError(f"{file.filename} is HDF5 of another layout; expected {expected} in {key}, one for each sample")
+
+
+def _is_inside(file: h5py.File, key: str) -> bool:
+    """Whether it is in this file: a link to another would open whatever that is, such as a pipe."""
+    import h5py
+
+    parts = [key[: end.start()] for end in re.finditer("/|$", key)]
+    return all(isinstance(file.get(part, getlink=True), h5py.HardLink) for part in parts)

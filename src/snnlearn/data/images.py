@@ -15,6 +15,7 @@ from snnlearn._errors import SnnlearnError
 from snnlearn.data.base import Dataset, Sample, count_classes, hold_out, split
 
 _IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+_MOST_AXES = 32
 _DEBIAN_FASHION_MNIST = "/usr/share/datasets/fashion-mnist"
 _FASHION_CLASSES = (
     *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
@@ -156,6 +157,8 @@ def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
     >>> read_idx(file)
     array([7, 2, 1], dtype=uint8)
     """
+    if Path(path).exists() and not Path(path).is_file():  # such as a pipe, whose end would be waited for
+        raise SnnlearnError(f"{path} cannot be read (it is no file); give an IDX file")
     try:
         data = Path(path).read_bytes()
         if data[:2] == b"\x1f\x8b":  # what gzip files start with: a name may lie, as browsers unzip downloads
@@ -166,6 +169,10 @@ def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
         raise SnnlearnError(f"{path} cannot be read ({error.strerror}); give an IDX file") from error
     if len(data) < 4 or data[:2] != b"\0\0" or data[2] not in _IDX_TYPES or data[3] == 0:
         raise SnnlearnError(f"{path} starts with the bytes '{data[:4].hex(' ')}', which is not an IDX header; fetch it")
+    if data[3] > _MOST_AXES:
+        raise SnnlearnError(
+            f"{path} has {data[3]} axes by its IDX header, and arrays have at most {_MOST_AXES}; fetch it again"
+        )
     dtype, start = np.dtype(_IDX_TYPES[data[2]]), 4 + 4 * data[3]
     if len(data) < start:
         raise SnnlearnError(f"{path} ends within its IDX header; fetch it again")
