@@ -174,3 +174,11 @@ def test_imports_along_the_order_are_allowed():
 
 def test_snnlearn_is_the_package_under_test():
     assert Path(snnlearn.__path__[0]) == SOURCE
+
+
+def test_the_search_of_the_pages_works_from_disk_and_loads_nothing_from_elsewhere():
+    """mkdocs-material hides the search box on pages opened from disk, unless `offline`, which fetches this script."""
+    config = (ROOT / "mkdocs.yml").read_text()
+    assert "\n  - offline" in config
+    (shim,) = re.findall(r"polyfills: \[(.*iframe-worker.*)\]", config)
+    assert (ROOT / "docs" / shim).is_file()

@@ -25,11 +25,19 @@ if TYPE_CHECKING:
     from snnlearn.algorithms import fit as fit
     from snnlearn.hypothesis import Hypothesis as Hypothesis
     from snnlearn.hypothesis import predict as predict
+    from snnlearn.model_file import load as load
+    from snnlearn.model_file import save as save
 
 __version__ = "0.1.0"
 
 _PACKAGES = ("data", "coding", "neurons", "network", "losses", "rules", "algorithms", "environments", "risk", "report")
-_NAMES = {"Hypothesis": "hypothesis", "predict": "hypothesis", "fit": "algorithms"}
+_NAMES = {
+    "Hypothesis": "hypothesis",
+    "predict": "hypothesis",
+    "fit": "algorithms",
+    "save": "model_file",
+    "load": "model_file",
+}
 
 
 def __getattr__(name: str) -> Any:

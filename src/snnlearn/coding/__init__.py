@@ -1,7 +1,7 @@
 """Codes: how a sample becomes spikes, and how spikes become a decision.
 
 An encoder maps one sample to `[T, N]`; a decoder maps the network's `[T, C]` to one score per class. Both are values:
-any encoder works with any network and any decoder. `snnlearn.coding.conformance` checks your own.
+any encoder works with any network and any decoder. `check_encoder` and `check_decoder` check your own.
 """
 
 from snnlearn.coding.base import AbstractDecoder as AbstractDecoder
@@ -13,6 +13,8 @@ from snnlearn.coding.burst import Burst as Burst
 from snnlearn.coding.coins import bernoulli_spikes as bernoulli_spikes
 from snnlearn.coding.coins import packed_spikes as packed_spikes
 from snnlearn.coding.coins import unpack_spikes as unpack_spikes
+from snnlearn.coding.conformance import check_decoder as check_decoder
+from snnlearn.coding.conformance import check_encoder as check_encoder
 from snnlearn.coding.decoders import FilteredRate as FilteredRate
 from snnlearn.coding.decoders import FirstSpike as FirstSpike
 from snnlearn.coding.decoders import LastMembrane as LastMembrane

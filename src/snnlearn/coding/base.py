@@ -3,7 +3,7 @@
 `x → encoder → spikes [T, *out] → network → output [T, C] → decoder → scores [C]`
 
 A code is a value that is passed in. A new one is a final subclass of `AbstractEncoder` or `AbstractDecoder`;
-`snnlearn.coding.conformance` checks it.
+`check_encoder` and `check_decoder` check it.
 """
 
 # No `from __future__ import annotations` here: Equinox does not recognise an `AbstractVar` written as a string.

@@ -6,6 +6,8 @@ from snnlearn.neurons.adaptive import ALIFState as ALIFState
 from snnlearn.neurons.base import AbstractNeuron as AbstractNeuron
 from snnlearn.neurons.base import AbstractSpikingNeuron as AbstractSpikingNeuron
 from snnlearn.neurons.base import Firing as Firing
+from snnlearn.neurons.conformance import check_neuron as check_neuron
+from snnlearn.neurons.conformance import check_surrogate as check_surrogate
 from snnlearn.neurons.current_based import CubaLIF as CubaLIF
 from snnlearn.neurons.current_based import CubaLIFState as CubaLIFState
 from snnlearn.neurons.delayed import Delayed as Delayed
