@@ -15,6 +15,7 @@ from snnlearn.data import Dataset, Sample
 from snnlearn.hypothesis import Hypothesis
 from snnlearn.network import AveragePool2d, Chain, Conv2d, Dense, Layer, Network
 from snnlearn.neurons import LI, LIF
+from snnlearn.report.figures import example_figure
 from snnlearn.report.measure import (
     History,
     dense_network,
@@ -233,3 +234,18 @@ def test_summary_of_unhealthy_units(task):
     names = [(name, is_spikes) for name, _, is_spikes in summary.examples[0].layers]
     assert names == [("input", False), ("1 · LIF 4", True), ("2 · LI 2", False)]
     assert (summary.synops, summary.macs) == (5 * 2 * 2, 2 * 4)
+
+
+def test_a_raster_of_many_units_has_each(task):
+    """Of 1,300 units the first and the last 300 spike, in each step."""
+    weight = np.repeat([[0.0, 0.0], [900.0, 900.0]], (1300, 300), axis=0)
+    weight[0] = 900.0
+    layers = (Layer(dense(weight), LIF()), Layer(dense(np.ones((2, 1600))), LI()))
+    hypothesis = Hypothesis(Current(num_steps=5), Network(layers), MeanMembrane())
+    one = history(**{name: values[:1] for name, values in history()._asdict().items() if name != "seconds"})
+    example = summarise([hypothesis], task, one, title="", config={}, why_plain=None).examples[0]
+    (_, spikes, _), (_, v) = example.layers[1], example.membranes[0]
+    assert spikes.shape == (5, 1600) and v.shape == (5, 5)
+    assert np.unique(np.nonzero(spikes)[1]).tolist() == [0, *range(1300, 1600)]
+    axes = example_figure(example, 1e-3).axes[2]
+    assert axes.get_title(loc="left") == "1 · LIF 1600 · 1,505 spikes" and axes.get_ylim() == (1599.5, -0.5)

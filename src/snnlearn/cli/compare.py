@@ -30,6 +30,7 @@ from snnlearn.model_file import write_atomically
 from snnlearn.report.compare import Contender, print_comparison, write_comparison
 from snnlearn.report.measure import History, summarise
 from snnlearn.report.paired import Pair, compare_all, print_pairs
+from snnlearn.report.statement import Row
 
 
 def compare(options: Compare) -> int:
@@ -39,7 +40,7 @@ def compare(options: Compare) -> int:
         from snnlearn.cli.paired import compare_runs
 
         return compare_runs(options)
-    build.dataset(options)  # what is wrong with the data is no rule's refusal
+    task = build.dataset(options)  # what is wrong with the data is no rule's refusal
     path = new_folder(options.out, f"compare-{Path(options.data).stem}")
     console = console_of()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -73,7 +74,7 @@ def compare(options: Compare) -> int:
         content = json.dumps([pair.numbers() for pair in pairs], indent=1)
         write_atomically(path / "paired.json", content.encode())
     title = f"{options.data} · {len(contenders)} learning rules"
-    write_comparison(contenders, path / "report.html", title=title, pairs=pairs)
+    write_comparison(contenders, path / "report.html", title=title, setting=setting(options, task), pairs=pairs)
     console.print(f"Report: {path / 'report.html'}", soft_wrap=True)
     return 0
 
@@ -117,6 +118,23 @@ def options_of(options: Compare | Gradients, rule: Any, rate: float) -> Train:
         own["loss"] = "stepwise-cross-entropy"
     values = {field.name: getattr(options, field.name) for field in dataclasses.fields(Train)}
     return Train(**(values | own))
+
+
+def setting(options: Train, task: Dataset) -> list[Row]:
+    """On what a comparison was made, as a page says it."""
+    samples = ", ".join(f"{len(getattr(task, part).y):,} {part}" for part in ("train", "validation", "test"))
+    steps = f"{options.num_steps} steps{' a frame' if options.series else ''} of {1e3 * options.dt:g} ms"
+    code = "the data's own spikes" if task.kind == "spikes" else f"{options.encode or 'current'} code"
+    units = "-".join((*options.layers, str(task.num_classes)))
+    loop = ", each hidden layer recurrent" if options.recurrent else ""
+    hidden = f"hidden {options.neuron}, tau_mem {1e3 * options.tau_mem:g} ms, surrogate {options.surrogate}{loop}"
+    seeds = f"{options.seeds} seed{'s' if options.seeds > 1 else ''} from {options.seed}"
+    return [
+        Row("Data", task.name, f"samples: {samples}; {task.num_classes} classes; split {options.split_seed}"),
+        Row("Code", code, steps),
+        Row("Network", units, hidden),
+        Row("Training", f"{options.epochs} epochs", f"batches of {options.batch_size}, {options.optimizer}, {seeds}"),
+    ]
 
 
 def _train(options: Train, advance: Any) -> _Trained:

@@ -10,14 +10,12 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from rich import box
-from rich.table import Table
 
 from snnlearn import rules
 from snnlearn._errors import SnnlearnError
 from snnlearn.cli import build
 from snnlearn.cli.commands import console_of, prepare
-from snnlearn.cli.compare import options_of, working_memory
+from snnlearn.cli.compare import options_of, setting, working_memory
 from snnlearn.cli.options import Gradients, Train
 from snnlearn.cli.run_folder import RunFolder, new_folder
 from snnlearn.hypothesis import encode
@@ -25,6 +23,8 @@ from snnlearn.model_file import load
 from snnlearn.network import Network
 from snnlearn.neurons import EscapeNoise
 from snnlearn.report.gradients import Alignment, Measured, write_gradients
+from snnlearn.report.page import Table
+from snnlearn.report.terminal import print_table
 
 HEADER = ("rule", "cosine", "norm", "bias", "variance", "µs/step", "MB", "at 8T")
 TIMES = (1, 2, 4, 8)  # how many times as long a sequence memory is looked at for
@@ -33,7 +33,7 @@ TIMES = (1, 2, 4, 8)  # how many times as long a sequence memory is looked at fo
 def gradients(options: Gradients) -> int:
     """Measure, print and write a page."""
     options.check()
-    build.dataset(options)  # what is wrong with the data is no rule's refusal
+    task = build.dataset(options)  # what is wrong with the data is no rule's refusal
     path = new_folder(options.out, f"gradients-{Path(options.data).stem}")
     console = console_of()
     measured = []
@@ -45,22 +45,21 @@ def gradients(options: Gradients) -> int:
                 console.print(f"{name}: {refusal}", soft_wrap=True)
     if not measured:
         raise SnnlearnError("no rule of --rules is defined for this network; the sentences above say which would be")
-    table = Table(box=box.SIMPLE, pad_edge=False, padding=(0, 1, 0, 0))
-    for name in HEADER:
-        table.add_column(name, no_wrap=True)
+    rows = []
     for one in measured:
         costs = (
             f"{1e6 * one.seconds / one.num_steps:.3g}",
             f"{one.memory[0] / 1e6:.2f}",
             f"{one.memory[-1] / 1e6:.2f}",
         )
-        table.add_row(one.rule, *one.layers[0].cells()[1:], *costs)
-    console.print(table)
+        rows.append((one.rule, *one.layers[0].cells()[1:], *costs))
+    print_table(Table(HEADER, rows), console)
     console.print(
         "Norm: |gradient| / |reference|. Bias: |mean − reference| / |reference| ± what it would be by chance. "
         "µs: of a time step of the batch. The page has each layer."
     )
-    write_gradients(measured, path / "report.html", title=f"{options.data} · gradients of {len(measured)} rules")
+    title = f"{options.data} · gradients of {len(measured)} rules"
+    write_gradients(measured, path / "report.html", title=title, setting=setting(options, task)[:3])
     console.print(f"Report: {path / 'report.html'}", soft_wrap=True)
     return 0
 

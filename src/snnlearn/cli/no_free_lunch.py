@@ -8,8 +8,6 @@ import json
 import equinox as eqx
 import jax
 import numpy as np
-from rich import box
-from rich.table import Table
 
 from snnlearn import coding, network
 from snnlearn.cli.commands import console_of, keep_compiled_programs
@@ -17,6 +15,8 @@ from snnlearn.cli.options import NoFreeLunch
 from snnlearn.cli.run_folder import new_folder
 from snnlearn.model_file import write_atomically
 from snnlearn.report.no_free_lunch import HEADER, Averaged, row, write_no_free_lunch
+from snnlearn.report.page import Table
+from snnlearn.report.terminal import print_table
 from snnlearn.risk import from_estimator, full_batch_descent, labelings, no_free_lunch_risk, on_points
 from snnlearn.risk import no_free_lunch as enumerate_tasks
 from snnlearn.risk.all_tasks import Learner
@@ -48,10 +48,7 @@ def no_free_lunch(options: NoFreeLunch) -> int:
                 of_task=uniform.of_task,
             )
         )
-    table = Table(*HEADER, box=box.SIMPLE, pad_edge=False)
-    for one in found:
-        table.add_row(*row(one))
-    console.print(table)
+    print_table(Table(HEADER, [row(one) for one in found]), console)
     closed = no_free_lunch_risk(k, n)
     console.print(
         f"Closed form ½ (1 − 1/k)^n = {closed:.6f} for k = {k}, n = {n}; largest difference "

@@ -11,7 +11,7 @@ import matplotlib
 import numpy as np
 
 from snnlearn.report.figures import BLUE, GREEN, GREY, ORANGE, STYLE, new_figure
-from snnlearn.report.page import heading, inline_svg, number_table, page, panels, section, write_whole
+from snnlearn.report.page import Drawing, Headline, Numbers, Page, Section, draw, write_page
 from snnlearn.report.statement import Row, percent
 from snnlearn.risk import Certificate, Risk
 
@@ -100,21 +100,20 @@ def write_certificate(report: CertificateReport, path: str | os.PathLike[str]) -
         "It supposes independent samples of one distribution, and a prior that none of the certifying samples chose, "
         f"which is checked bit by bit. Of many such certificates at most {percent(found.delta, 0)} are false."
     )
-    return write_whole(
-        page(
-            f"Certificate · {report.title}",
-            [
-                heading("certificate", report.title, f"< {percent(found.bound, 1)}", "risk, certified", sentence),
-                section("The bound and the test", panels([_figure(report)], width=560), note=note),
-                section("Numbers", number_table("", rows)),
-                section("What it supposes", note=validity),
-            ],
-        ),
-        path,
+    page = Page(
+        kicker="certificate",
+        title=report.title,
+        headline=Headline(f"< {percent(found.bound, 1)}", "risk, certified", sentence),
+        sections=[
+            Section(title="The bound and the test", figures=[_figure(report)], width=560, note=note),
+            Section(title="Numbers", numbers=[Numbers(rows)]),
+            Section(title="What it supposes", note=validity),
+        ],
     )
+    return write_page(page, path)
 
 
-def _figure(report: CertificateReport) -> str:
+def _figure(report: CertificateReport) -> Drawing:
     found, test = report.certificate, report.test
     figure, axes = new_figure(5.8, 1.9)
     ax = axes[0, 0]
@@ -128,4 +127,4 @@ def _figure(report: CertificateReport) -> str:
     ax.set(xlabel="error (%)", ylim=(-0.5, 2.5))
     ax.set_xlim(left=0)
     ax.invert_yaxis()
-    return inline_svg(figure, "The certified bound beside the test error")
+    return draw(figure, "The certified bound beside the test error")

@@ -6,7 +6,6 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 
 import matplotlib
@@ -25,8 +24,9 @@ from snnlearn.report.figures import (
     draw_raster,
     draw_traces,
     new_figure,
+    shorten,
 )
-from snnlearn.report.page import inline_svg, page, panels, section, table, write_whole
+from snnlearn.report.page import Page, Section, Table, draw, write_page
 
 _CHANNELS_AS_LINES = 3
 
@@ -143,25 +143,32 @@ def write_codes_html(
     _check(x, codes, frame)
     figure, axes = new_figure(5.2 if frame else 2.6, 2.4)
     _draw_input(axes[0, 0], x, frame)
-    drawn = inline_svg(figure, "The input")
-    cells = []
+    shown = draw(figure, "The input", width=520 if frame else 260)
+    drawn = []
     for code in codes:
         figure, axes = new_figure(5.2, 2.5, columns=[2.1, 1.0])
         _draw_code(axes[0, 0], axes[0, 1], code, x, frame)
-        svg = inline_svg(figure, f"Spikes of the code {code.name}, and what is read back from them")
-        cells.append(f'{svg}<figcaption class="note">{escape(code.caption)}</figcaption>')
-    head = section(title, f'<figure style="max-width: {520 if frame else 260}px">{drawn}</figure>', note=note)
+        drawn.append(draw(figure, f"Spikes of the code {code.name}, and what is read back from them", code.caption))
     header = ("code", "units", "spikes", "mean rate", "last spike", "rms error", "largest error", "bits per value")
-    spends = section(
-        "What each code spends and carries",
-        table("", header, [(code.name, *_numbers(code, x)) for code in codes]),
+    spends = Section(
+        title="What each code spends and carries",
+        tables=[Table(header, [(code.name, *_numbers(code, x)) for code in codes])],
         note="Errors are those of the reconstruction, in the unit of the values drawn. Bits per value are the mutual "
         "information of a value and its spikes, for values drawn evenly from 256 levels, which have 8 bits: how much "
         "the spikes hold, of which a decoder may read less. A rank order holds what the order of independent "
         "values tells. With ≤: the entropy of an event, from the frequencies seen here, which no code of these events "
         "can exceed.",
     )
-    return write_whole(page(title, [head, section("Spikes, and what is read back", panels(cells)), spends]), path)
+    page = Page(
+        kicker="codes",
+        title=title,
+        sections=[
+            Section(title="The input", figures=[shown], note=note),
+            Section(title="Spikes, and what is read back", figures=drawn),
+            spends,
+        ],
+    )
+    return write_page(page, path)
 
 
 def _check(x: np.ndarray, codes: Sequence[CodeSummary], frame: float | None) -> None:
@@ -189,7 +196,7 @@ def _draw_code(raster: Axes, read: Axes, code: CodeSummary, x: np.ndarray, frame
         draw_raster(raster, code.spikes, code.dt)
     else:
         draw_current(raster, code.spikes, code.dt)
-    raster.set_title(code.name, pad=16)
+    raster.set_title(shorten(code.name, 30), pad=16)
     raster.set_xlabel("time (ms)")
     _remark(raster, ", ".join(filter(None, [_spending(code), _carrying(code)])))
     errors = code.errors(x)

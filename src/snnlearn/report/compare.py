@@ -11,14 +11,13 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.ticker import MaxNLocator
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
-from snnlearn.report.figures import CYCLE, GREY, STYLE, new_figure, scale_by_factors
-from snnlearn.report.page import inline_svg, page, panels, section, table, write_whole
+from snnlearn.report.figures import CYCLE, GREY, STYLE, new_figure, scale_to, shorten
+from snnlearn.report.page import Numbers, Page, Section, Table, draw, write_page
 from snnlearn.report.paired import Pair, pair_section
-from snnlearn.report.statement import percent, quantity
+from snnlearn.report.statement import Row, percent, quantity
+from snnlearn.report.terminal import print_table
 
 
 @dataclass(frozen=True)
@@ -95,17 +94,17 @@ def print_comparison(contenders: Sequence[Contender], console: Console) -> None:
         contenders: The rules.
         console: Where to print.
     """
-    shown = Table(box=box.SIMPLE, pad_edge=False, padding=(0, 1, 0, 0))
-    for name in HEADER:
-        shown.add_column(name, no_wrap=True)
-    for one in sorted(contenders, key=lambda one: one.risk):
-        shown.add_row(*_row(one))
-    console.print(shown)
+    print_table(Table(HEADER, [_row(one) for one in sorted(contenders, key=lambda one: one.risk)]), console)
 
 
 @matplotlib.rc_context(STYLE)
 def write_comparison(
-    contenders: Sequence[Contender], path: str | os.PathLike[str], *, title: str, pairs: Sequence[Pair] = ()
+    contenders: Sequence[Contender],
+    path: str | os.PathLike[str],
+    *,
+    title: str,
+    setting: Sequence[Row],
+    pairs: Sequence[Pair] = (),
 ) -> Path:
     """Write a self-contained page: risks with intervals, learning curves and what each rule costs.
 
@@ -113,6 +112,7 @@ def write_comparison(
         contenders: The rules.
         path: Where it goes; an older file there is replaced whole.
         title: Heading of the page.
+        setting: What they were trained on, and how.
         pairs: Comparisons of each with each; none if they were not asked for.
 
     Returns:
@@ -127,40 +127,41 @@ def write_comparison(
         ax.plot(100 * np.array(one.interval), [row, row], color=color, linewidth=2)
         ax.plot(100 * one.test_errors / one.test_size, np.full(seeds, row), ".", color=GREY, markersize=4)
         ax.plot(100 * one.risk, row, "o", color=color)
-    ax.set(yticks=range(len(order)), yticklabels=[one.rule for one in order], xlabel="test error (%)")
+    ax.set(yticks=range(len(order)), yticklabels=[shorten(one.rule, 24) for one in order], xlabel="test error (%)")
     ax.invert_yaxis()
     ax.set_xlim(left=0)
-    risks = inline_svg(figure, "Test error of each rule")
+    risks = draw(figure, "Test error of each rule")
     figure, axes = new_figure(6.6, 3.4)
     ax = axes[0, 0]
     for row, one in enumerate(order):
         style = "-" if row < len(CYCLE) else "--"
         epochs = np.arange(1, one.curves.shape[1] + 1)
-        ax.plot(epochs, 100 * one.curves.mean(axis=0), style, color=CYCLE[row % len(CYCLE)], label=one.rule)
+        ax.plot(
+            epochs, 100 * one.curves.mean(axis=0), style, color=CYCLE[row % len(CYCLE)], label=shorten(one.rule, 24)
+        )
     ax.set(xlabel="epoch", ylabel="validation error (%)")
-    scale_by_factors(ax)
+    scale_to(ax, [100 * one.curves.mean(axis=0) for one in order])
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    curves = inline_svg(figure, "Validation error after each epoch")
+    curves = draw(figure, "Validation error after each epoch")
     note = f"{seeds} random seeds, test sample of {size:,}. "
     note += "Dots: seeds. Bars: 95 % interval of the mean. " if seeds > 1 else "Bars: exact 95 % interval. "
     note += "The step size of each rule was chosen by validation errors; the test sample was used once for each rule."
-    costs = table("", (*HEADER, "loss", "silent units"), [(*_row(o), o.loss, percent(o.silent)) for o in order])
+    costs = Table((*HEADER, "loss", "silent units"), [(*_row(o), o.loss, percent(o.silent)) for o in order])
     explained = (
         "s/epoch: all seeds side by side. MB: working memory of one batch's gradient, as compiled. Hz: mean rate of "
         "hidden units. Synops: additions of one inference, one for each synapse that a spike reaches; MACs: its "
         "products with what is no spike. Step: the step size chosen. All rules start from the same weights and see the "
         "same data in the same order, where their network is the same."
     )
-    return write_whole(
-        page(
-            title,
-            [
-                f'<header>\n<p class="kicker">snnlearn · comparison</p>\n<h1>{title}</h1>\n</header>',
-                section("Risk", panels([risks, curves], width=480), note=note),
-                *([pair_section(pairs, _PAIRED.format(over="seeds" if seeds > 1 else "samples"))] if pairs else []),
-                section("Numbers", costs, note=explained),
-            ],
-        ),
-        path,
+    page = Page(
+        kicker="comparison",
+        title=title,
+        sections=[
+            Section(title="Risk", figures=[risks, curves], width=480, note=note),
+            *([pair_section(pairs, _PAIRED.format(over="seeds" if seeds > 1 else "samples"))] if pairs else []),
+            Section(title="Numbers", tables=[costs], note=explained),
+            Section(title="On what", numbers=[Numbers(setting)]),
+        ],
     )
+    return write_page(page, path)

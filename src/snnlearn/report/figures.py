@@ -52,8 +52,16 @@ STYLE: dict[Any, Any] = {
 }
 
 
-def scale_by_factors(ax) -> None:
-    """Make the vertical axis logarithmic, with plain numbers."""
+def scale_to(ax: Axes, values: Any) -> None:
+    """Make the vertical axis logarithmic, with plain numbers, if values span more than a factor of 10 and none is 0.
+
+    Otherwise it is linear, and begins at 0 if none is below.
+    """
+    low, high = np.nanmin(values), np.nanmax(values)
+    if not 0 < 10 * low < high:
+        if low >= 0:
+            ax.set_ylim(0, None if high > 0 else 1)
+        return
     ax.set_yscale("log")
     ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
@@ -161,11 +169,7 @@ def draw_curves(ax: Axes, curves: dict[str, np.ndarray], selected: int | None = 
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     ax.set_xlabel("epoch")
     ax.margins(x=0.02)
-    low, high = np.nanmin(list(curves.values())), np.nanmax(list(curves.values()))
-    if 0 < 10 * low < high:  # on a linear axis the first epochs would hide all that comes after
-        scale_by_factors(ax)
-    elif low >= 0:
-        ax.set_ylim(bottom=0)
+    scale_to(ax, scale * np.array(list(curves.values())))  # on a linear axis the first epochs would hide what follows
     ax.legend(loc="best")
 
 
@@ -193,7 +197,7 @@ def draw_confusion(ax: Axes, counts: np.ndarray, class_names: Sequence[str]) -> 
     long = max(map(len, class_names), default=0) > 3
     every = range(0, classes, 1 + (classes - 1) // 40)
     size = min(8.5, 150 / classes)
-    names = [_shorten(class_names[i]) for i in every]
+    names = [shorten(class_names[i]) for i in every]
     ax.set_xticks(list(every), names, rotation=90 if long else 0, fontsize=size)
     ax.set_yticks(list(every), names, fontsize=size)
     ax.tick_params(length=0)
@@ -285,9 +289,9 @@ def example_figure(example: Example, dt: float, class_names: Sequence[str] = ())
     heights = [1.5] * has_image + [1.0] * len(panels)
     figure, axes = new_figure(3.9, 1.25 * sum(heights) + 0.3, rows=heights)
     column = list(axes[:, 0])
-    verdict = "" if example.predicted == example.label else f", taken for {_shorten(example.predicted, 14)}"
+    verdict = "" if example.predicted == example.label else f", taken for {shorten(example.predicted, 14)}"
     figure.suptitle(
-        f"{_shorten(example.label, 14)}{verdict}", color=RED if verdict else INK, fontweight="bold", fontsize=11
+        f"{shorten(example.label, 14)}{verdict}", color=RED if verdict else INK, fontweight="bold", fontsize=11
     )
     if example.image is not None:
         ax = column.pop(0)
@@ -318,7 +322,7 @@ def _answer(example: Example, class_names: Sequence[str]) -> list[tuple[int, str
     if example.label != example.predicted:
         lines.append((example.label, ORANGE, "truth"))
     return [
-        (class_names.index(name), color, f"{role} {_shorten(name)}")
+        (class_names.index(name), color, f"{role} {shorten(name)}")
         for name, color, role in lines
         if name in class_names
     ]
@@ -333,5 +337,10 @@ def _milliseconds(steps, dt: float):
     return 1e3 * dt * steps
 
 
-def _shorten(name: str, length: int = 10) -> str:
+def shorten(name: str, length: int = 10) -> str:
+    """A name that leaves room for what it names; pages have it whole in a table.
+
+    >>> shorten("a rather long name", 12)
+    'a rather lo…'
+    """
     return name if len(name) <= length else f"{name[: length - 1]}…"

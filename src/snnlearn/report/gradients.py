@@ -12,8 +12,9 @@ from typing import Any
 import matplotlib
 from matplotlib.ticker import MaxNLocator
 
-from snnlearn.report.figures import CYCLE, STYLE, new_figure, scale_by_factors
-from snnlearn.report.page import inline_svg, page, panels, section, table, write_whole
+from snnlearn.report.figures import CYCLE, STYLE, new_figure, scale_to, shorten
+from snnlearn.report.page import Numbers, Page, Section, Table, draw, write_page
+from snnlearn.report.statement import Row
 
 
 @dataclass(frozen=True)
@@ -73,13 +74,16 @@ def _look(row: int) -> dict[str, Any]:
 
 
 @matplotlib.rc_context(STYLE)
-def write_gradients(measured: Sequence[Measured], path: str | os.PathLike[str], *, title: str) -> Path:
+def write_gradients(
+    measured: Sequence[Measured], path: str | os.PathLike[str], *, title: str, setting: Sequence[Row]
+) -> Path:
     """Write a self-contained page.
 
     Args:
         measured: The rules.
         path: Where it goes; an older file there is replaced whole.
         title: Heading of the page.
+        setting: What they were measured on.
 
     Returns:
         The path.
@@ -89,7 +93,7 @@ def write_gradients(measured: Sequence[Measured], path: str | os.PathLike[str], 
     for row, one in enumerate(measured):
         points = [layer for layer in one.layers[1:] if not math.isnan(layer.cosine)]
         layers = [int(layer.name.split()[-1]) for layer in points]
-        ax.plot(layers, [layer.cosine for layer in points], marker="o", label=one.rule, **_look(row))
+        ax.plot(layers, [layer.cosine for layer in points], marker="o", label=shorten(one.rule, 24), **_look(row))
     ax.set(xlabel="layer", ylabel="cosine to the reference")
     low, _ = ax.get_ylim()
     ax.set_ylim(min(low, -0.1), 1.05)
@@ -98,14 +102,14 @@ def write_gradients(measured: Sequence[Measured], path: str | os.PathLike[str], 
     growth, axes = new_figure(6.6, 3.2)
     ax = axes[0, 0]
     for row, one in enumerate(measured):
-        ax.semilogx(one.lengths, [b / 1e6 for b in one.memory], marker="o", label=one.rule, **_look(row))
+        ax.semilogx(one.lengths, [b / 1e6 for b in one.memory], marker="o", label=shorten(one.rule, 24), **_look(row))
     ax.set(xlabel="time steps", ylabel="working memory (MB)")
     ax.set_xticks(measured[0].lengths, [str(length) for length in measured[0].lengths])
     ax.minorticks_off()
-    scale_by_factors(ax)
+    scale_to(ax, [[b / 1e6 for b in one.memory] for one in measured])
     ax.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    drawn = [inline_svg(alignment, "Cosine between each rule's gradient and its reference, layer by layer")]
-    grown = [inline_svg(growth, "Working memory of each rule's gradient against the length of the sequence")]
+    drawn = [draw(alignment, "Cosine between each rule's gradient and its reference, layer by layer")]
+    grown = [draw(growth, "Working memory of each rule's gradient against the length of the sequence")]
     header = ("rule", "reference", "layer", "cosine", "norm ratio", "bias", "variance")
     rows = [(one.rule, one.reference, *layer.cells()) for one in measured for layer in one.layers]
     costs = [
@@ -126,15 +130,20 @@ def write_gradients(measured: Sequence[Measured], path: str | os.PathLike[str], 
         "the network's, estimated from four times as many other draws, whose error is part of the ±. "
         "EventProp differentiates the loss of a network in continuous time and stands for itself: its row shows costs."
     )
-    body = [
-        f'<header>\n<p class="kicker">snnlearn · gradient laboratory</p>\n<h1>{title}</h1>\n</header>',
-        section("Alignment", panels(drawn, width=640), table("", header, rows), note=note),
-        section(
-            "Cost of one gradient",
-            panels(grown, width=640),
-            table("", cost_header, costs),
-            note="Memory as the compiler plans it, with copies of the input. Online rules take blocks of up to 128 "
-            "steps: until then theirs grows.",
-        ),
-    ]
-    return write_whole(page(title, body), path)
+    page = Page(
+        kicker="gradient laboratory",
+        title=title,
+        sections=[
+            Section(title="Alignment", figures=drawn, width=640, tables=[Table(header, rows)], note=note),
+            Section(
+                title="Cost of one gradient",
+                figures=grown,
+                width=640,
+                tables=[Table(cost_header, costs)],
+                note="Memory as the compiler plans it, with copies of the input. Online rules take blocks of up to 128 "
+                "steps: until then theirs grows.",
+            ),
+            Section(title="On what", numbers=[Numbers(setting)]),
+        ],
+    )
+    return write_page(page, path)

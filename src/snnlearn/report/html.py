@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from html import escape
 from pathlib import Path
 
 import matplotlib
@@ -19,7 +18,7 @@ from snnlearn.report.figures import (
     example_figure,
     new_figure,
 )
-from snnlearn.report.page import inline_svg, number_table, page, panels, section, table, write_whole
+from snnlearn.report.page import Headline, Numbers, Page, Section, Table, draw, write_page
 from snnlearn.report.statement import headline, network_rows, percent, risk_rows, state_risk, training_rows
 from snnlearn.report.summary import RunSummary
 
@@ -35,33 +34,33 @@ def write_html(summary: RunSummary, path: str | os.PathLike[str]) -> Path:
     Returns:
         The path.
     """
-    body = [_head(summary), _numbers(summary), _curves(summary), _confusion(summary), _layers(summary)]
-    body += [_examples(summary), _reproduce(summary)]
-    return write_whole(page(summary.title, body), path)
-
-
-def _head(summary: RunSummary) -> str:
-    """Say the risk first, and what casts doubt on it right after."""
+    error = percent(state_risk(summary).risk, 1 if summary.test_size < 1000 else 2)
     figure, axes = new_figure(4.9, 1.6)
     draw_risk(axes[0, 0], state_risk(summary), summary.chance)
-    figure_html = inline_svg(figure, "Training error, test error with its interval, and the seeds on one axis")
-    warnings = "".join(f"<li>{escape(warning)}</li>" for warning in summary.warnings)
-    error = percent(state_risk(summary).risk, 1 if summary.test_size < 1000 else 2)
-    return (
-        f'<header>\n<p class="kicker">snnlearn · training report</p>\n<h1>{escape(summary.title)}</h1>\n'
-        f'<div class="hero"><div><p class="big">{escape(error)}</p><p class="unit">test error</p></div>\n'
-        f"<p>{escape(headline(summary))}</p></div>\n<figure>{figure_html}</figure>\n"
-        + (f'<aside class="warnings"><h2>Warnings</h2><ul>{warnings}</ul></aside>\n' if warnings else "")
-        + "</header>"
+    page = Page(
+        kicker="training report",
+        title=summary.title,
+        headline=Headline(error, "test error", headline(summary)),
+        figure=draw(figure, "Training error, test error with its interval, and the seeds on one axis", width=680),
+        warnings=summary.warnings,
+        sections=[
+            _numbers(summary),
+            _curves(summary),
+            _confusion(summary),
+            _layers(summary),
+            *([_examples(summary)] if summary.examples else []),
+            _reproduce(summary),
+        ],
     )
+    return write_page(page, path)
 
 
-def _numbers(summary: RunSummary) -> str:
+def _numbers(summary: RunSummary) -> Section:
     tables = (("Risk", risk_rows), ("Network", network_rows), ("Training", training_rows))
-    return section("Numbers", *(number_table(caption, rows(summary)) for caption, rows in tables))
+    return Section(title="Numbers", numbers=[Numbers(rows(summary), caption) for caption, rows in tables])
 
 
-def _curves(summary: RunSummary) -> str:
+def _curves(summary: RunSummary) -> Section:
     losses = {name: curve for name, curve in summary.curves.items() if name.endswith("loss")}
     errors = {name: curve for name, curve in summary.curves.items() if name not in losses}
     kept = int(summary.selected_epoch[summary.selected_seed])
@@ -71,15 +70,16 @@ def _curves(summary: RunSummary) -> str:
             figure, axes = new_figure(4.6, 2.9)
             draw_curves(axes[0, 0], curves, kept, scale=scale)
             axes[0, 0].set_title(title)
-            drawn.append(inline_svg(figure, f"Learning curves: {title}"))
+            drawn.append(draw(figure, f"Learning curves: {title}"))
     if summary.num_seeds > 1:
         note = f"Line: mean over {summary.num_seeds} seeds. Band: from the lowest to the highest seed."
     else:
         note = "One seed."
-    return section("Learning curves", panels(drawn), note=f"{note} Dashed: the epoch that the saved model kept.")
+    note = f"{note} Dashed: the epoch that the saved model kept."
+    return Section(title="Learning curves", figures=drawn, note=note)
 
 
-def _confusion(summary: RunSummary) -> str:
+def _confusion(summary: RunSummary) -> Section:
     figure, axes = new_figure(4.8, 4.6)
     draw_confusion(axes[0, 0], summary.confusion, summary.class_names)
     counts = summary.confusion.sum(axis=1)
@@ -90,22 +90,23 @@ def _confusion(summary: RunSummary) -> str:
         for i in order
         if wrong[i]
     ]
-    hardest = table("Classes with most errors", ("class", "wrong", "of", "error"), rows) if rows else ""
-    return section(
-        "Confusion on the test set",
-        panels([inline_svg(figure, "Confusion matrix")], hardest),
+    hardest = Table(("class", "wrong", "of", "error"), rows, "Classes with most errors") if rows else None
+    return Section(
+        title="Confusion on the test set",
+        figures=[draw(figure, "Confusion matrix")],
+        beside=hardest,
         note="Counts of the saved model. Blue: right. Red: wrong, on a scale of its own so that few errors show.",
     )
 
 
-def _layers(summary: RunSummary) -> str:
+def _layers(summary: RunSummary) -> Section:
     drawn = []
     for position, layer in enumerate(summary.layers):
         if layer.spiking:
             figure, axes = new_figure(4.6, 2.5)
             draw_rates(axes[0, 0], layer)
             axes[0, 0].set_title(layer.name)
-            drawn.append(inline_svg(figure, f"Firing rates of layer {position}: {layer.name}"))
+            drawn.append(draw(figure, f"Firing rates of layer {position}: {layer.name}"))
     rows = [
         (
             layer.name,
@@ -120,30 +121,26 @@ def _layers(summary: RunSummary) -> str:
     header = ("layer", "units", "mean rate", "silent", "saturated", "surrogate mass")
     note = "Mean rate of each unit on probe data. A silent unit never spikes; surrogate mass is the mean "
     note += "pseudo-derivative relative to its peak: near 0, no gradient passes the layer."
-    return section("Activity", panels(drawn, table("Layers", header, rows)), note=note)
+    return Section(title="Activity", figures=drawn, tables=[Table(header, rows)], note=note)
 
 
-def _examples(summary: RunSummary) -> str:
-    if not summary.examples:
-        return ""
+def _examples(summary: RunSummary) -> Section:
     drawn = [
-        inline_svg(example_figure(example, summary.dt, summary.class_names), f"Example {number}: {example.label}")
+        draw(example_figure(example, summary.dt, summary.class_names), f"Example {number}: {example.label}")
         for number, example in enumerate(summary.examples, start=1)
     ]
     note = "One column per sample: the input on top, then layer by layer the spikes and some membrane potentials."
-    return section("Examples", panels(drawn, width=300), note=note)
+    return Section(title="Examples", figures=drawn, width=300, note=note)
 
 
-def _reproduce(summary: RunSummary) -> str:
-    command = f"<pre>{escape(summary.reproduce)}</pre>" if summary.reproduce else ""
+def _reproduce(summary: RunSummary) -> Section:
     lines = "\n".join(f"{name} = {value!r}" for name, value in flatten(summary.config))
-    versions = table("", ("", "version"), summary.environment.items())
-    return section(
-        "How to reproduce",
-        command,
-        f"<details><summary>Configuration</summary><pre>{escape(lines)}</pre></details>",
-        f"<details><summary>Environment</summary>{versions}</details>",
+    versions = Table(("", "version"), list(summary.environment.items()))
+    return Section(
+        title="How to reproduce",
         note="The same configuration in the same environment repeats this run.",
+        code=summary.reproduce,
+        details={"Configuration": lines, "Environment": versions},
     )
 
 

@@ -25,7 +25,6 @@ from snnlearn.risk import chance_level
 
 # Enough for rates and costs to two digits, little enough to be quick.
 _PROBE = 128
-_MANY_UNITS = 512
 
 
 class History(NamedTuple):
@@ -259,15 +258,15 @@ def _examples(hypothesis: Hypothesis, data: Dataset, names: tuple[str, ...], dec
         x = jnp.asarray(data.test.x[index])
         xs = hypothesis.encoder(x, key=jax.random.key(0))
         activity = _activity(hypothesis.network, xs)
-        layers = [("input", _few(xs), hypothesis.encoder.gives_spikes)]
+        layers = [("input", _flat(xs), hypothesis.encoder.gives_spikes)]
         membranes = []
         for number, (layer, output, v) in enumerate(
             zip(hypothesis.network.layers, activity.outputs, activity.records, strict=True), start=1
         ):
             spiking = _spikes(layer)
-            layers.append((_name(number, layer), _few(output), spiking))
+            layers.append((_name(number, layer), _flat(output), spiking))
             if spiking:
-                membranes.append((_name(number, layer), _few(v)[:, :5]))
+                membranes.append((_name(number, layer), _flat(v)[:, :: max(1, math.prod(layer.shape) // 5)][:, :5]))
         examples.append(
             Example(
                 image=_image(data, np.asarray(data.test.x[index])),
@@ -280,10 +279,9 @@ def _examples(hypothesis: Hypothesis, data: Dataset, names: tuple[str, ...], dec
     return examples
 
 
-def _few(values: Array) -> np.ndarray:
-    """`[T, units]` of at most as many units as a picture can show."""
-    flat = np.reshape(np.asarray(values), (len(values), -1))
-    return flat[:, :: max(1, -(-flat.shape[1] // _MANY_UNITS))]
+def _flat(values: Array) -> np.ndarray:
+    """`[T, units]`."""
+    return np.reshape(np.asarray(values), (len(values), -1))
 
 
 def _image(data: Dataset, x: np.ndarray) -> np.ndarray | None:

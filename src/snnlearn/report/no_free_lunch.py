@@ -10,8 +10,8 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 
-from snnlearn.report.figures import BLUE, CYCLE, GREY, ORANGE, STYLE, new_figure
-from snnlearn.report.page import heading, inline_svg, page, panels, section, table, write_whole
+from snnlearn.report.figures import BLUE, CYCLE, GREY, ORANGE, STYLE, new_figure, shorten
+from snnlearn.report.page import Headline, Page, Section, Table, draw, write_page
 
 
 @dataclass(frozen=True)
@@ -81,19 +81,26 @@ def write_no_free_lunch(
         rows + 0.19, [one.off_training_set_smooth for one in found], 0.36, color=BLUE, label="smooth tasks likelier"
     )
     ax.axvline(0.5, color=ORANGE, linewidth=1)
-    ax.set(yticks=rows, yticklabels=[one.name for one in found], xlabel="error on points not seen", xlim=(0, 1))
+    ax.set(
+        yticks=rows,
+        yticklabels=[shorten(one.name, 24) for one in found],
+        xlabel="error on points not seen",
+        xlim=(0, 1),
+    )
     ax.invert_yaxis()
     ax.legend(loc="lower right", fontsize=7)
-    off = inline_svg(figure, "Error on unseen points, over all tasks and over smooth ones")
+    off = draw(figure, "Error on unseen points, over all tasks and over smooth ones")
     figure, axes = new_figure(5.2, 0.9 + 0.36 * len(found))
     ax = axes[0, 0]
     for index, one in enumerate(found):
         style = "-" if index < len(CYCLE) else "--"
-        ax.plot(np.sort(one.of_task), style, color=CYCLE[index % len(CYCLE)], linewidth=1.3, label=one.name)
+        ax.plot(
+            np.sort(one.of_task), style, color=CYCLE[index % len(CYCLE)], linewidth=1.3, label=shorten(one.name, 24)
+        )
     ax.axhline(closed, color=GREY, linewidth=0.9, linestyle=":")
     ax.set(xlabel="task, from the algorithm's best to its worst", ylabel="expected risk", ylim=(0, None))
     ax.legend(fontsize=6.5)
-    tasks = inline_svg(figure, "Expected risk on each task")
+    tasks = draw(figure, "Expected risk on each task")
     sentence = (
         f"On points that were not seen, every algorithm errs on one half: the mean over all {2**points:,} labelings of "
         f"{points} points and all {points**samples:,} samples of {samples} draws, enumerated. So an algorithm that is "
@@ -110,14 +117,13 @@ def write_no_free_lunch(
         "seen, 0 for who remembers. − closed form: what is left of the risk after both, numerically 0. Worst: expected "
         "risk on the worst task; the Bayes risk is 0 on each. Smooth: mean risk where smooth tasks are likelier."
     )
-    return write_whole(
-        page(
-            "No free lunch",
-            [
-                heading("no free lunch", "No free lunch, counted", "½", "error off the training set", sentence),
-                section("Off the training set", panels([off, tasks], width=480), note=note),
-                section("Numbers", table("", HEADER, map(row, found)), note=explained),
-            ],
-        ),
-        path,
+    page = Page(
+        kicker="no free lunch",
+        title="No free lunch, counted",
+        headline=Headline("½", "error off the training set", sentence),
+        sections=[
+            Section(title="Off the training set", figures=[off, tasks], width=480, note=note),
+            Section(title="Numbers", tables=[Table(HEADER, [row(one) for one in found])], note=explained),
+        ],
     )
+    return write_page(page, path)

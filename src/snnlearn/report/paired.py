@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -10,14 +11,12 @@ from typing import Any, NamedTuple
 
 import matplotlib
 import numpy as np
-from rich import box
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from snnlearn.report.figures import BLUE, GREY, STYLE, new_figure
-from snnlearn.report.page import heading, inline_svg, page, panels, section, table, write_whole
-from snnlearn.report.statement import percent
+from snnlearn.report.figures import BLUE, GREY, STYLE, new_figure, shorten
+from snnlearn.report.page import Headline, Page, Section, Table, draw, write_page
+from snnlearn.report.statement import percent, points
+from snnlearn.report.terminal import print_table
 from snnlearn.risk import Comparison, Risk, holm
 
 
@@ -50,7 +49,7 @@ class Pair(NamedTuple):
         }
 
 
-HEADER = ("first", "second", "difference of test errors (95 %)", "pairs", "p", "p (Holm)")
+HEADER = ("first", "second", "difference of test errors, points (95 %)", "pairs", "p", "p (Holm)")
 
 
 def compare_all(errors: Mapping[str, np.ndarray], compare: Callable[[Any, Any], Comparison]) -> list[Pair]:
@@ -65,12 +64,30 @@ def compare_all(errors: Mapping[str, np.ndarray], compare: Callable[[Any, Any], 
     return [one._replace(p_value=float(p)) for one, p in zip(found, corrected, strict=True)]
 
 
+def out_of_reach(comparisons: Sequence[Comparison], level: float = 0.05) -> str:
+    """That no difference could be significant, however large, and what would do; empty if one could.
+
+    >>> from snnlearn.risk import compare_algorithms
+    >>> out_of_reach([compare_algorithms([0.2, 0.3, 0.4], [0.1, 0.1, 0.1])])
+    'No difference can be significant here: 3 pairs that differ give p = 0.25 at the least. It takes 6 of them ...'
+    """
+    if not comparisons:
+        return ""
+    best, number = max(comparisons, key=lambda one: one.differing), len(comparisons)
+    if number * best.least_p <= level:
+        return ""
+    least = f"{best.differing} pairs that differ give p = {best.least_p:.2g} at the least"
+    if number > 1:
+        least += f", {min(1.0, number * best.least_p):.2g} when corrected for {number} comparisons"
+    needed = math.ceil(1 + math.log2(number / level))
+    return f"No difference can be significant here: {least}. It takes {needed} of them to reach {level:g}."
+
+
 def pair_rows(pairs: Sequence[Pair]) -> list[tuple[str, ...]]:
     """The lines of their table."""
     rows = []
     for one in pairs:
-        low, high, _ = one.comparison.interval
-        change = f"{100 * one.comparison.difference:+.2f} % ({100 * low:+.2f} to {100 * high:+.2f})".replace("-", "−")
+        change = points(one.comparison.difference, one.comparison.interval)
         p_values = f"{one.comparison.p_value:.2g}", f"{one.p_value:.2g}"
         rows.append((one.first, one.second, change, str(one.comparison.n), *p_values))
     return rows
@@ -78,13 +95,12 @@ def pair_rows(pairs: Sequence[Pair]) -> list[tuple[str, ...]]:
 
 def print_pairs(pairs: Sequence[Pair], console: Console) -> None:
     """Print the table."""
-    shown = Table(*HEADER, box=box.SIMPLE, pad_edge=False)
-    for row in pair_rows(pairs):
-        shown.add_row(*map(Text, row))
-    console.print(shown)
+    print_table(Table(HEADER, pair_rows(pairs)), console)
+    if sentence := out_of_reach([one.comparison for one in pairs]):
+        console.print(sentence)
 
 
-def pair_section(pairs: Sequence[Pair], note: str, *, title: str = "In pairs") -> str:
+def pair_section(pairs: Sequence[Pair], note: str, *, title: str = "In pairs") -> Section:
     """The differences with their intervals, and the table."""
     figure, axes = new_figure(5.6, 0.8 + 0.3 * len(pairs))
     ax = axes[0, 0]
@@ -93,11 +109,15 @@ def pair_section(pairs: Sequence[Pair], note: str, *, title: str = "In pairs") -
         ax.plot(100 * np.array(one.comparison.interval[:2]), [row, row], color=color, linewidth=2)
         ax.plot(100 * one.comparison.difference, row, "o", color=color)
     ax.axvline(0, color=GREY, linewidth=0.9)
-    ax.set(yticks=range(len(pairs)), yticklabels=[f"{one.first} − {one.second}" for one in pairs])
-    ax.set_xlabel("difference of test errors (%)")
+    ax.set(
+        yticks=range(len(pairs)), yticklabels=[f"{shorten(one.first, 20)} − {shorten(one.second, 20)}" for one in pairs]
+    )
+    ax.set_xlabel("difference of test errors (percentage points)")
     ax.invert_yaxis()
-    drawn = panels([inline_svg(figure, f"{title}: differences")], width=560)
-    return section(title, drawn, table("", HEADER, pair_rows(pairs)), note=note)
+    drawn, reach = draw(figure, f"{title}: differences"), out_of_reach([one.comparison for one in pairs])
+    return Section(
+        title=title, figures=[drawn], width=560, tables=[Table(HEADER, pair_rows(pairs))], note=note, text=reach
+    )
 
 
 @matplotlib.rc_context(STYLE)
@@ -122,21 +142,29 @@ def write_paired(
     best = min(risks, key=lambda name: risks[name].value)
     clear = [one for one in next(iter(sections.values()))[1] if one.p_value < 0.05]
     found = (
-        "; ".join(
-            f"{better} errs less than {worse} (p = {p:.2g})"
+        " ".join(
+            f"{better} errs less than {worse} (p = {p:.2g})."
             for better, worse, p in (
                 (o.first, o.second, o.p_value) if o.comparison.difference < 0 else (o.second, o.first, o.p_value)
                 for o in clear
             )
         )
-        or "No difference is beyond chance"
+        or out_of_reach([one.comparison for one in next(iter(sections.values()))[1]])
+        or "No difference is beyond chance."
     )
     rows = [
         (name, percent(r.value, 2), percent(r.interval.low, 2), percent(r.interval.high, 2), f"{r.errors} of {r.n}")
         for name, r in risks.items()
     ]
-    alone = table("", ("run", "test error", "low", "high", "errors"), rows)
-    note = "Exact 95 % intervals of each alone. Two that overlap may still differ clearly: compare in pairs."
-    body = [heading("comparison in pairs", title, percent(risks[best].value, 1), f"fewest errors: {best}", f"{found}.")]
-    body += [pair_section(pairs, text, title=name) for name, (text, pairs) in sections.items()]
-    return write_whole(page(title, [*body, section("Each alone", alone, note=note)]), path)
+    alone = Section(
+        title="Each alone",
+        tables=[Table(("run", "test error", "low", "high", "errors"), rows)],
+        note="Exact 95 % intervals of each alone. Two that overlap may still differ clearly: compare in pairs.",
+    )
+    page = Page(
+        kicker="comparison in pairs",
+        title=title,
+        headline=Headline(percent(risks[best].value, 1), f"fewest errors: {best}", found),
+        sections=[*(pair_section(pairs, text, title=name) for name, (text, pairs) in sections.items()), alone],
+    )
+    return write_page(page, path)

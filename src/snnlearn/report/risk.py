@@ -9,14 +9,12 @@ from typing import Any
 
 import matplotlib
 import numpy as np
-from rich import box
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from snnlearn.report.figures import BLUE, GREEN, GREY, ORANGE, STYLE, new_figure
-from snnlearn.report.page import heading, inline_svg, page, panels, section, table, write_whole
+from snnlearn.report.figures import BLUE, GREEN, GREY, ORANGE, STYLE, new_figure, shorten
+from snnlearn.report.page import Drawing, Headline, Page, Section, Table, draw, write_page
 from snnlearn.report.statement import percent
+from snnlearn.report.terminal import print_table
 from snnlearn.risk import Interval, Reliability
 
 
@@ -127,8 +125,8 @@ class RiskReport:
         return (
             f"On {self.n:,} samples that it has never seen, the network errs {self.errors:,} times. With "
             f"{percent(confidence, 0)} confidence its risk is between {percent(low, 2)} and {percent(high, 2)}, and "
-            f"exceeds its training error of {percent(self.empirical_risk, 2)} by {percent(self.gap.low, 2)} to "
-            f"{percent(self.gap.high, 2)}."
+            f"exceeds its training error of {percent(self.empirical_risk, 2)} by {100 * self.gap.low:.2f} to "
+            f"{100 * self.gap.high:.2f} percentage points."
         )
 
     def numbers(self) -> dict[str, Any]:
@@ -207,13 +205,9 @@ def print_risk(report: RiskReport, console: Console) -> None:
     """Print the report, the risk first."""
     console.print(f"{report.label}: {percent(report.value, 2)}")
     console.print(report.sentence())
-    parts = ((ESTIMATES, _estimates), (CALIBRATIONS, _calibrations), (BOUNDS, _bounds))
-    for header, rows in ((header, rows(report)) for header, rows in parts):
-        if rows:
-            shown = Table(*header, box=box.SIMPLE, pad_edge=False)
-            for row in rows:
-                shown.add_row(*map(Text, row))
-            console.print(shown)
+    for header, rows in ((ESTIMATES, _estimates), (CALIBRATIONS, _calibrations), (BOUNDS, _bounds)):
+        if found := rows(report):
+            print_table(Table(header, found), console)
 
 
 @matplotlib.rc_context(STYLE)
@@ -228,11 +222,11 @@ def write_risk(report: RiskReport, path: str | os.PathLike[str]) -> Path:
         The path.
     """
     number = percent(report.value, 2 if report.n >= 1000 else 1)
-    body = [heading("risk", report.title, number, report.label, report.sentence())]
+    sections = []
     if report.estimates:
         note = f"Counted on {report.source}. Choose nothing by these numbers, or they are no risk any more."
-        rows = table("", ESTIMATES, _estimates(report))
-        body.append(section("Risk", panels([_intervals_figure(report)], width=560), rows, note=note))
+        rows = Table(ESTIMATES, _estimates(report))
+        sections.append(Section(title="Risk", figures=[_intervals_figure(report)], width=560, tables=[rows], note=note))
     diagrams = [_reliability_figure(one) for one in report.calibrations]
     note = (
         "Does a stated probability hold? Decisions in bins by how sure the network is (softmax of its scores); on "
@@ -240,33 +234,40 @@ def write_risk(report: RiskReport, path: str | os.PathLike[str]) -> Path:
         "is above 0 by about √(15/n) even for a perfect network. The temperature was fitted on validation data; it "
         "changes no decision."
     )
-    body.append(section("Calibration", panels(diagrams), table("", CALIBRATIONS, _calibrations(report)), note=note))
+    calibrations = Table(CALIBRATIONS, _calibrations(report))
+    sections.append(Section(title="Calibration", figures=diagrams, tables=[calibrations], note=note))
     note = (
         f"Each holds with {percent(report.confidence, 0)} confidence; the few-bit ones together. A finite class "
         "needs no test data: a b-bit chip with W synapses can be set in 2^(Wb) ways, and the bound pays for their "
         "number, so it is vacuous unless training samples outnumber the bits. snnlearn certify trains a network whose "
         "bound is not."
     )
-    body.append(section("Bounds", table("", BOUNDS, _bounds(report)), note=note))
-    return write_whole(page(f"Risk of {report.title}", body), path)
+    sections.append(Section(title="Bounds", tables=[Table(BOUNDS, _bounds(report))], note=note))
+    page = Page(
+        kicker="risk",
+        title=report.title,
+        headline=Headline(number, report.label, report.sentence()),
+        sections=sections,
+    )
+    return write_page(page, path)
 
 
-def _intervals_figure(report: RiskReport) -> str:
+def _intervals_figure(report: RiskReport) -> Drawing:
     figure, axes = new_figure(5.8, 0.9 + 0.3 * len(report.estimates))
     ax = axes[0, 0]
     for row, one in enumerate(report.estimates):
         ax.plot(100 * np.array(one.interval[:2]), [row, row], color=BLUE if row == 0 else GREY, linewidth=2.2)
         ax.plot(100 * report.value, row, "o", color=BLUE, markersize=4)
     ax.axvline(100 * report.empirical_risk, color=ORANGE, linewidth=1.2, label="training error")
-    ax.set(yticks=range(len(report.estimates)), yticklabels=[one.name for one in report.estimates])
+    ax.set(yticks=range(len(report.estimates)), yticklabels=[shorten(one.name, 24) for one in report.estimates])
     ax.set(xlabel=f"error (%), intervals of {percent(report.confidence, 0)}")
     ax.set_xlim(left=0)
     ax.invert_yaxis()
     ax.legend(fontsize=7.5, loc="upper right")
-    return inline_svg(figure, "Intervals of the risk")
+    return draw(figure, "Intervals of the risk")
 
 
-def _reliability_figure(one: Calibration) -> str:
+def _reliability_figure(one: Calibration) -> Drawing:
     figure, axes = new_figure(4.0, 3.9, rows=(3.0, 1.0))
     ax, below = axes[:, 0]
     diagram = one.reliability
@@ -276,7 +277,7 @@ def _reliability_figure(one: Calibration) -> str:
     ax.bar(middle[filled], diagram.accuracy[filled], 0.92 * width[filled], color=BLUE, alpha=0.75)
     ax.plot(diagram.confidence[filled], diagram.accuracy[filled], "o", color=GREEN, markersize=3.5)
     ax.set(xlim=(0, 1), ylim=(0, 1.02), ylabel="share right")
-    ax.set_title(f"{one.name} (T = {one.temperature:.3g})")
+    ax.set_title(f"{shorten(one.name, 24)} (T = {one.temperature:.3g})")
     below.bar(middle, diagram.counts, 0.92 * width, color=GREY)
     below.set(xlim=(0, 1), xlabel="stated probability", ylabel="decisions")
-    return inline_svg(figure, f"Reliability diagram, {one.name}")
+    return draw(figure, f"Reliability diagram, {one.name}")

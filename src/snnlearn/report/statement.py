@@ -110,8 +110,8 @@ def risk_rows(summary: RunSummary) -> list[Row]:
         ),
         Row(
             "Generalisation gap",
-            f"{percent(s.generalization_gap, test_digits)} ({_ends(s.gap_interval, test_digits)})",
-            f"R − R̂; the {level} interval of R, shifted by R̂",
+            f"{_number(100 * s.generalization_gap, test_digits)} points ({_points(s.gap_interval, test_digits)})",
+            f"R − R̂ in percentage points; the {level} interval of R, shifted by R̂",
         ),
         Row("Chance", percent(summary.chance, 1), "error of always guessing the most frequent class"),
     ]
@@ -175,6 +175,16 @@ def percent(fraction: float, digits: int = 1) -> str:
     return "–" if math.isnan(fraction) else f"{_number(100 * fraction, digits)}\xa0%"
 
 
+def points(difference: float, interval: Interval) -> str:
+    """Write the difference of two percentages with its interval, in percentage points.
+
+    >>> points(-0.0125, Interval(-0.03, 0.005, 0.95))
+    '−1.25 (−3.00 to +0.50)'
+    """
+    low, high, _ = interval
+    return f"{100 * difference:+.2f} ({100 * low:+.2f} to {100 * high:+.2f})".replace("-", "−")
+
+
 def quantity(value: float) -> str:
     r"""Write a count so that it can be read at a glance: digits up to 100,000, then three of them and a letter.
 
@@ -206,6 +216,10 @@ def _number(value: float, digits: int) -> str:
 
 def _ends(interval: Interval, digits: int, between: str = " to ") -> str:
     return f"{_number(100 * interval.low, digits)}{between}{percent(interval.high, digits)}"
+
+
+def _points(interval: Interval, digits: int) -> str:
+    return f"{_number(100 * interval.low, digits)} to {_number(100 * interval.high, digits)}"
 
 
 def _digits(n: int) -> int:

@@ -10,15 +10,14 @@ from typing import Any, NamedTuple
 
 import matplotlib
 import numpy as np
-from matplotlib.ticker import NullLocator
-from rich import box
+from matplotlib.ticker import MaxNLocator, NullLocator
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from snnlearn.report.figures import BLUE, CYCLE, GREY, ORANGE, STYLE, new_figure
-from snnlearn.report.page import heading, inline_svg, page, panels, section, table, write_whole
-from snnlearn.report.statement import percent, quantity
+from snnlearn.report.figures import BLUE, CYCLE, GREY, ORANGE, STYLE, new_figure, shorten
+from snnlearn.report.page import Drawing, Headline, Page, Section, Table, draw, write_page
+from snnlearn.report.paired import out_of_reach
+from snnlearn.report.statement import percent, points, quantity
+from snnlearn.report.terminal import print_table
 from snnlearn.risk import (
     Comparison,
     Interval,
@@ -239,7 +238,7 @@ class SweepReport:
 
 
 CONFIGURATIONS = ("configuration", "test error (95 %)", "training", "validation", "parameters", "synops", "MACs")
-EFFECTS = ("option", "from", "to", "change of test error (95 %)", "pairs", "p (Holm)")
+EFFECTS = ("option", "from", "to", "change of test error, points (95 %)", "pairs", "p (Holm)")
 
 
 def _configuration(one: Configuration) -> tuple[str, ...]:
@@ -255,8 +254,7 @@ def _configuration(one: Configuration) -> tuple[str, ...]:
 
 
 def _effect(one: Effect) -> tuple[str, ...]:
-    low, high, _ = one.comparison.interval
-    change = f"{100 * one.comparison.difference:+.2f} % ({100 * low:+.2f} to {100 * high:+.2f})".replace("-", "−")
+    change = points(one.comparison.difference, one.comparison.interval)
     return one.option, one.first, one.second, change, str(one.comparison.n), f"{one.p_value:.2g}"
 
 
@@ -267,11 +265,10 @@ def print_sweep(report: SweepReport, console: Console, *, most: int = 8) -> None
         (EFFECTS, [_effect(one) for one in report.effects()]),
         (CONFIGURATIONS, [_configuration(one) for one in report.trained[:most]]),
     ):
-        shown = Table(*header, box=box.SIMPLE, pad_edge=False)
-        for row in rows:
-            shown.add_row(*map(Text, row))
         if rows:
-            console.print(shown)
+            print_table(Table(header, rows), console)
+    if sentence := out_of_reach([one.comparison for one in report.effects()]):
+        console.print(sentence)
     if (law := report.power_law()) is not None:
         console.print(_law(law))
     if refused := len(report.configurations) - len(report.trained):
@@ -295,37 +292,53 @@ def write_sweep(report: SweepReport, path: str | os.PathLike[str]) -> Path:
         The path.
     """
     trained, effects, law = report.trained, report.effects(), report.power_law()
-    number = percent(trained[0].risk, 1) if trained else "–"
-    body = [heading("sweep", report.title, number, "test error, chosen by validation", report.sentence())]
+    sections = []
     if effects:
         note = (
             "Each panel varies one option, everything else equal: dots are configurations (mean over seeds), the line "
             "joins their means. The table compares matched configurations: t interval, sign-flip test, corrected for "
             "the number of comparisons. It speaks of the values tried, on this data."
         )
-        rows = table("", EFFECTS, map(_effect, sorted(effects, key=lambda one: one.p_value)))
-        body.append(section("What matters", panels(_axes(report), width=300), rows, note=note))
+        rows = Table(EFFECTS, [_effect(one) for one in sorted(effects, key=lambda one: one.p_value)])
+        sections.append(
+            Section(
+                title="What matters",
+                figures=_axes(report),
+                width=300,
+                tables=[rows],
+                note=note,
+                text=out_of_reach([one.comparison for one in effects]),
+            )
+        )
     if law is not None:
         note = (
             f"The base configuration ({', '.join(f'{k} {v}' for k, v in report.base.items())}) on parts of the "
             "training sample, another part for each seed, with the same number of updates. The law holds where the "
             "points are on the line, and promises nothing beyond."
         )
-        body.append(section("More data", panels([_sizes(report, law)], f"<p>{_law(law)}</p>", width=480), note=note))
+        sections.append(Section(title="More data", figures=[_sizes(report, law)], width=480, text=_law(law), note=note))
     if trained:
         note = (
             "In the order of validation errors, by which one may choose; to choose by test errors would spoil them. "
             "Intervals: t, over seeds."
         )
-        drawn = panels([_ranking(trained)], width=700)
-        rows = table("", CONFIGURATIONS, map(_configuration, trained))
-        body.append(section("Configurations", drawn, rows, note=note))
+        rows = Table(CONFIGURATIONS, [_configuration(one) for one in trained])
+        sections.append(
+            Section(title="Configurations", figures=[_ranking(trained)], width=700, tables=[rows], note=note)
+        )
     if refused := [(one.name, one.refused) for one in report.configurations if one.refused]:
-        body.append(section("Not trained", table("", ("configuration", "why"), refused)))
-    return write_whole(page(report.title, body), path)
+        sections.append(Section(title="Not trained", tables=[Table(("configuration", "why"), refused)]))
+    number = percent(trained[0].risk, 1) if trained else "–"
+    page = Page(
+        kicker="sweep",
+        title=report.title,
+        headline=Headline(number, "test error, chosen by validation", report.sentence()),
+        sections=sections,
+    )
+    return write_page(page, path)
 
 
-def _axes(report: SweepReport) -> list[str]:
+def _axes(report: SweepReport) -> list[Drawing]:
     drawn = []
     top = 100 * max(one.risk for one in report.trained)
     for index, (option, values) in enumerate(report.axes.items()):
@@ -339,14 +352,19 @@ def _axes(report: SweepReport) -> list[str]:
             ax.plot(position + spread, risks, ".", color=GREY, markersize=3.5, alpha=0.7)
             means.append(risks.mean() if risks.size else np.nan)
         ax.plot(range(len(values)), means, "o-", color=CYCLE[index % len(CYCLE)], linewidth=1.6)
-        ax.set(xticks=range(len(values)), xticklabels=values, ylim=(0, 1.05 * top), xlim=(-0.5, len(values) - 0.5))
-        ax.set_title(option)
+        ax.set(
+            xticks=range(len(values)),
+            xticklabels=[shorten(value, 12) for value in values],
+            ylim=(0, 1.05 * top),
+            xlim=(-0.5, len(values) - 0.5),
+        )
+        ax.set_title(shorten(option, 30))
         ax.set_ylabel("test error (%)")
-        drawn.append(inline_svg(figure, f"Test error against {option}"))
+        drawn.append(draw(figure, f"Test error against {option}"))
     return drawn
 
 
-def _sizes(report: SweepReport, law: PowerLaw) -> str:
+def _sizes(report: SweepReport, law: PowerLaw) -> Drawing:
     figure, axes = new_figure(4.8, 3.2)
     ax, m = axes[0, 0], np.array(report.sizes)
     risks = 100 * report.size_errors / report.test_size
@@ -361,10 +379,10 @@ def _sizes(report: SweepReport, law: PowerLaw) -> str:
     ax.set_yticks(ticks, [f"{t:g}" for t in ticks])
     ax.yaxis.set_minor_locator(NullLocator())
     ax.legend()
-    return inline_svg(figure, "Test error against the size of the training sample")
+    return draw(figure, "Test error against the size of the training sample")
 
 
-def _ranking(trained: list[Configuration]) -> str:
+def _ranking(trained: list[Configuration]) -> Drawing:
     figure, axes = new_figure(7.0, 2.8)
     ax, rank = axes[0, 0], np.arange(1, len(trained) + 1)
     low, high = 100 * np.array([one.interval[:2] for one in trained]).T
@@ -375,6 +393,7 @@ def _ranking(trained: list[Configuration]) -> str:
         rank, [100 * one.train_errors.mean() / one.train_size for one in trained], ".", color=GREY, label="training"
     )
     ax.set(xlabel="configuration, by validation error", ylabel="error (%)")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     ax.set_ylim(bottom=0)
     ax.legend(fontsize=7.5)
-    return inline_svg(figure, "Errors of all configurations")
+    return draw(figure, "Errors of all configurations")

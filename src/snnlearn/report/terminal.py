@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 from rich import box
+from rich import table as rich_table
 from rich.console import Console
 from rich.panel import Panel
-from rich.table import Table
 from rich.text import Text
 
+from snnlearn.report.page import Table
 from snnlearn.report.statement import headline, network_rows, risk_rows, training_rows
 from snnlearn.report.summary import RunSummary
+
+_WORDS = 24  # a cell of more characters is a sentence, which may be broken
 
 
 def print_summary(summary: RunSummary, console: Console) -> None:
@@ -21,7 +24,7 @@ def print_summary(summary: RunSummary, console: Console) -> None:
         console: Where to print.
     """
     console.print(Panel(Text(headline(summary)), title=Text(summary.title, style="bold"), title_align="left"))
-    table = Table(box=box.SIMPLE, show_header=False, pad_edge=False, show_edge=False)
+    table = rich_table.Table(box=box.SIMPLE, show_header=False, pad_edge=False, show_edge=False)
     table.add_column(ratio=3)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(style="dim", ratio=5)
@@ -33,6 +36,27 @@ def print_summary(summary: RunSummary, console: Console) -> None:
     console.print(table)
     for warning in summary.warnings:
         console.print(Text.assemble(("warning: ", "bold yellow"), warning))
+
+
+def print_table(table: Table, console: Console) -> None:
+    """Print a table; where the terminal is too narrow for it, each row as lines of its own, name by name.
+
+    Args:
+        table: The table.
+        console: Where to print.
+    """
+    shown = rich_table.Table(title=table.caption or None, box=box.SIMPLE, pad_edge=False, padding=(0, 1, 0, 0))
+    for name, *cells in zip(table.header, *table.rows, strict=True):
+        shown.add_column(Text(name), no_wrap=max(map(len, (name, *cells))) <= _WORDS)
+    for row in table.rows:
+        shown.add_row(*map(Text, row))
+    if console.measure(shown).minimum <= console.width:
+        console.print(shown)
+        return
+    for row in table.rows:
+        for name, cell in zip(table.header, row, strict=True):
+            console.print(Text(f"{name}: {cell}"), soft_wrap=True)
+        console.print()
 
 
 def terminal_raster(spikes: np.ndarray, *, width: int = 72, height: int = 16) -> Text:

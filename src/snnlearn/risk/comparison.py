@@ -24,12 +24,19 @@ class Comparison(NamedTuple):
         interval: of the difference.
         p_value: how often a difference at least as large comes about where there is none.
         n: what was compared: samples, or seeds.
+        differing: pairs among them that differ; those that do not say nothing.
     """
 
     difference: float
     interval: Interval
     p_value: float
     n: int
+    differing: int
+
+    @property
+    def least_p(self) -> float:
+        """The smallest p-value that so many pairs can give, if all differed the same way."""
+        return min(1.0, 2.0 ** (1 - self.differing))
 
     def __str__(self) -> str:
         low, high, confidence = self.interval
@@ -98,7 +105,7 @@ def compare_hypotheses(
     difference = first.astype(float) - second.astype(float)
     interval = bootstrap(difference, confidence=confidence, resamples=resamples, seed=seed)
     p = mcnemar(int(np.sum(difference > 0)), int(np.sum(difference < 0)))
-    return Comparison(float(difference.mean()), interval, p, difference.size)
+    return Comparison(float(difference.mean()), interval, p, difference.size, int(np.count_nonzero(difference)))
 
 
 def compare_algorithms(
@@ -138,7 +145,8 @@ def compare_algorithms(
         signs[0] = 1  # the pattern that was seen is one of them, so that the p-value is never 0
     seen = abs(difference.sum())
     p = np.mean(np.abs(signs @ difference) >= seen - 1e-12 * max(1.0, seen))
-    return Comparison(float(difference.mean()), t_interval(difference, confidence=confidence), float(p), k)
+    interval = t_interval(difference, confidence=confidence)
+    return Comparison(float(difference.mean()), interval, float(p), k, int(np.count_nonzero(difference)))
 
 
 def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
