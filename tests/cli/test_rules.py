@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 
+import jax
+import jax.numpy as jnp
 import pytest
 
+from snnlearn.algorithms.gradient_descent import seed
 from snnlearn.cli import main
 from snnlearn.cli.build import default_loss
-from snnlearn.cli.compare import options_of
+from snnlearn.cli.commands import prepare
+from snnlearn.cli.compare import gradient_memory, options_of, working_memory
+from snnlearn.cli.gradients import _of_length
 from snnlearn.cli.options import Compare
+from snnlearn.coding import PackedSpikes
 
 SMALL = ["--data", "digits", "--num-steps", "6", "--layers", "16", "--epochs", "3", "--batch-size", "64"]
 
@@ -31,7 +37,8 @@ def test_compare_trains_each_rule_and_reports(tmp_path, capsys):
     assert "superspike" in capsys.readouterr().out
 
 
-def test_gradients_measures_each_rule_and_says_which_refuse(tmp_path, capsys):
+def test_gradients_measures_each_rule_and_says_which_refuse(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("snnlearn.cli.gradients._LONG", 50)  # long sequences take long to compile
     rules = ["bptt", "eprop", "ottt", "weight-perturbation"]
     arguments = ["gradients", *SMALL, "--neuron", "alif", "--repeats", "4", "--out", str(tmp_path / "g"), "--rules"]
     assert main([*arguments, *rules]) == 0
@@ -39,7 +46,31 @@ def test_gradients_measures_each_rule_and_says_which_refuse(tmp_path, capsys):
     assert "use EProp" in out  # OTTT's refusal of ALIF
     bptt = next(line for line in out.splitlines() if line.lstrip().startswith("bptt"))
     assert "+1.000" in bptt
-    assert "WeightPerturbation" in (tmp_path / "g" / "report.html").read_text()
+    page = (tmp_path / "g" / "report.html").read_text()
+    assert "WeightPerturbation" in page and all(
+        words in page for words in (" test; 10 classes", "6 steps of 1 ms", "16-10")
+    )
+
+
+def test_memory_of_a_gradient_is_that_of_what_training_gives_the_rule():
+    """Both commands say the same of the same batch; backpropagation's grows with its length, e-prop's does not."""
+    growth = {}
+    for rule in ("bptt", "eprop"):
+        options = options_of(Compare(layers=("16",), num_steps=40, batch_size=8, encode="rate"), rule, 0.01)
+        task, encoder, algorithm, training = prepare(options)
+        network, y = seed(training.network, 0), jnp.asarray(task.train.y[:8])
+        inputs = algorithm.inputs(
+            encoder, network, jnp.asarray(task.train.x[:8]), keys=jax.random.split(jax.random.key(0), 8)
+        )
+        assert isinstance(inputs, PackedSpikes)
+        shapes = [_of_length(inputs, steps) for steps in (40, 1280, 5120)]
+        own, long, longer = (
+            working_memory(lambda n, x, y, a=algorithm: a.rule(n, a.loss, x, y, key=jax.random.key(0)), network, x, y)
+            for x in shapes
+        )
+        assert own == gradient_memory(options, task, encoder, algorithm, training)
+        growth[rule] = longer / long
+    assert growth["bptt"] > 3 and growth["eprop"] < 1.5
 
 
 def test_gradients_of_a_rule_that_learns_from_chance_stand_for_the_expected_loss(tmp_path, capsys, monkeypatch):

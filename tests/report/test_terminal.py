@@ -11,6 +11,8 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from snnlearn.report import print_summary, terminal_raster
+from snnlearn.report.page import Table
+from snnlearn.report.terminal import print_table
 
 
 def printed(summary, width: int = 120) -> str:
@@ -43,6 +45,20 @@ def test_summary_prints_brackets_as_they_are_and_fits_a_narrow_terminal():
     text = printed(fake_run(title="[bold]digits[/bold]", warnings=("[red]x",), seeds=1), width=60)
     assert "[bold]digits[/bold]" in text and "[red]x" in text
     assert max(map(cell_len, text.splitlines())) <= 60
+
+
+@pytest.mark.parametrize("width", [1, 20, 80, 200])
+def test_a_table_is_whole_at_any_width(width):
+    """Side by side where there is room, else line by line; nothing is cut off."""
+    rows = [
+        ("a name of 24 characters!", "+1.000", "0.32", "a sentence that may be broken into lines"),
+        ("猫", "–", "", ""),
+    ]
+    console = Console(file=io.StringIO(), width=width)
+    print_table(Table(("rule", "cosine", "MB", "holds"), rows), console)
+    printed = console.file.getvalue()
+    assert "…" not in printed and all(cell in printed for row in rows for cell in row[:3])
+    assert ("cosine: +1.000" in printed) == (width < 80)
 
 
 def dots(text: str) -> np.ndarray:

@@ -155,7 +155,7 @@ def _train(options: Train, advance: Any) -> _Trained:
 def gradient_memory(
     options: Train, task: Dataset, encoder: AbstractEncoder, algorithm: GradientDescent, training: Training
 ) -> int:
-    """Bytes of working memory of one batch's gradient, as the compiler has planned it."""
+    """Bytes of working memory of one batch's gradient, as planned by the compiler, of inputs as in training."""
     network = jax.tree.map(lambda leaf: leaf[0] if eqx.is_array(leaf) else leaf, training.network)
     keys = jax.random.split(jax.random.key(0), options.batch_size)
     x = algorithm.inputs(encoder, network, jnp.asarray(task.train.x[: options.batch_size]), keys=keys)
@@ -164,9 +164,11 @@ def gradient_memory(
 
 
 def working_memory(function: Callable, *arguments: Any) -> int:
-    """Bytes that the compiled function needs besides what goes in and out."""
-    program: Any = eqx.filter_jit(function)
-    return int(program.lower(*arguments).compile().compiled.memory_analysis().temp_size_in_bytes)
+    """Bytes that the compiled function needs besides what goes in and out; of arrays their shapes will do."""
+    arrays, rest = eqx.partition(arguments, lambda leaf: eqx.is_array(leaf) or isinstance(leaf, jax.ShapeDtypeStruct))
+    program = jax.jit(lambda arrays: eqx.filter(function(*eqx.combine(arrays, rest)), eqx.is_array))
+    analysis: Any = program.lower(arrays).compile().memory_analysis()
+    return int(analysis.temp_size_in_bytes)
 
 
 def _contender(best: _Trained, rule: str) -> Contender:

@@ -10,6 +10,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array
 
 from snnlearn import rules
 from snnlearn._errors import SnnlearnError
@@ -18,6 +19,7 @@ from snnlearn.cli.commands import console_of, prepare
 from snnlearn.cli.compare import options_of, setting, working_memory
 from snnlearn.cli.options import Gradients, Train
 from snnlearn.cli.run_folder import RunFolder, new_folder
+from snnlearn.coding import PackedSpikes
 from snnlearn.hypothesis import encode
 from snnlearn.model_file import load
 from snnlearn.network import Network
@@ -26,8 +28,8 @@ from snnlearn.report.gradients import Alignment, Measured, write_gradients
 from snnlearn.report.page import Table
 from snnlearn.report.terminal import print_table
 
-HEADER = ("rule", "cosine", "norm", "bias", "variance", "µs/step", "MB", "at 8T")
-TIMES = (1, 2, 4, 8)  # how many times as long a sequence memory is looked at for
+HEADER = ("rule", "cosine", "norm", "bias", "variance", "µs/step", "MB")
+_LONG = 5120  # steps, of which memory that grows with them outgrows that of blocks of 128
 
 
 def gradients(options: Gradients) -> int:
@@ -49,14 +51,14 @@ def gradients(options: Gradients) -> int:
     for one in measured:
         costs = (
             f"{1e6 * one.seconds / one.num_steps:.3g}",
-            f"{one.memory[0] / 1e6:.2f}",
-            f"{one.memory[-1] / 1e6:.2f}",
+            f"{one.memory[0] / 1e6:.3g}",
+            f"{one.memory[-1] / 1e6:.3g}",
         )
         rows.append((one.rule, *one.layers[0].cells()[1:], *costs))
-    print_table(Table(HEADER, rows), console)
+    print_table(Table((*HEADER, f"at {measured[0].lengths[-1]}"), rows), console)
     console.print(
         "Norm: |gradient| / |reference|. Bias: |mean − reference| / |reference| ± what it would be by chance. "
-        "µs: of a time step of the batch. The page has each layer."
+        "µs: of a time step of the batch. MB: working memory, of these steps and of more. The page has each layer."
     )
     title = f"{options.data} · gradients of {len(measured)} rules"
     write_gradients(measured, path / "report.html", title=title, setting=setting(options, task)[:3])
@@ -71,7 +73,8 @@ def _measure(options: Train, asked: Gradients) -> Measured:
     else:
         network = load(RunFolder.open(asked.run).model())[0].network
     x = jnp.asarray(task.train.x[: options.batch_size])
-    inputs = encode(encoder, x, key=jax.random.key(options.seed))
+    keys = jax.random.split(jax.random.key(options.seed), len(x))
+    inputs = algorithm.inputs(encoder, network, x, keys=keys)
     targets = jnp.asarray(task.train.y[: options.batch_size])
     rule, loss = algorithm.rule, algorithm.loss
     program = eqx.filter_jit(lambda n, x, y, k: rule(n, loss, x, y, key=k))
@@ -79,25 +82,52 @@ def _measure(options: Train, asked: Gradients) -> Measured:
     repeats = asked.repeats if _is_random(rule, network) else 1
     draws = [_by_layer(program(network, inputs, targets, k)[1]) for k in jax.random.split(key, repeats)]
     reference_rule = _reference(rule, options)
-    stands_for = eqx.filter_jit(reference_rule)
+    stands_for, plain = eqx.filter_jit(reference_rule), encode(encoder, x, key=jax.random.key(options.seed))
     others = jax.random.split(other, 4 * asked.repeats if _is_random(reference_rule, network) else 1)
-    reference = [_by_layer(stands_for(network, loss, inputs, targets, key=k)[1]) for k in others]
+    reference = [_by_layer(stands_for(network, loss, plain, targets, key=k)[1]) for k in others]
     layers = [
         _alignment(f"layer {number}", np.stack(one), np.stack(its))
         for number, (one, its) in enumerate(zip(zip(*draws, strict=True), zip(*reference, strict=True), strict=True), 1)
     ]
     several = (np.stack([np.concatenate(draw) for draw in each]) for each in (draws, reference))
-    longer = (jnp.tile(inputs, (1, times, *(1,) * (inputs.ndim - 2))) for times in TIMES)
-    memory = tuple(working_memory(lambda n, x, y: rule(n, loss, x, y, key=key), network, xs, targets) for xs in longer)
+    lengths = _lengths(encoder.num_steps)
+    memory = tuple(
+        working_memory(lambda n, x, y: rule(n, loss, x, y, key=key), network, _of_length(inputs, steps), targets)
+        for steps in lengths
+    )
     return Measured(
         rule=options.rule,
         reference=type(reference_rule).__name__,
         layers=(_alignment("all", *several), *layers),
         seconds=_median_seconds(lambda: program(network, inputs, targets, key)),
-        num_steps=inputs.shape[1],
+        num_steps=encoder.num_steps,
         memory=memory,
-        lengths=tuple(times * inputs.shape[1] for times in TIMES),
+        lengths=lengths,
     )
+
+
+def _lengths(num_steps: int) -> tuple[int, ...]:
+    """Four lengths, from the data's own to a long one, each as many times the one before.
+
+    >>> _lengths(20), _lengths(1000)
+    ((20, 120, 720, 4320), (1000, 2000, 4000, 8000))
+    """
+    factor = max(2, round((_LONG / num_steps) ** (1 / 3)))
+    return tuple(num_steps * factor**power for power in range(4))
+
+
+def _of_length(inputs: Array | PackedSpikes, num_steps: int) -> Any:
+    """The shape of a batch of so many time steps."""
+
+    def repeated(array: Array, steps: int) -> Array:
+        return jnp.broadcast_to(array[:, :1], (len(array), steps, *array.shape[2:]))
+
+    def of_length(inputs: Array | PackedSpikes) -> Array | PackedSpikes:
+        if isinstance(inputs, PackedSpikes):
+            return PackedSpikes(repeated(inputs.words, -(-num_steps // 32)), num_steps)
+        return repeated(inputs, num_steps)
+
+    return eqx.filter_eval_shape(of_length, inputs)
 
 
 def _is_random(rule: rules.AbstractRule, network: Network) -> bool:

@@ -140,8 +140,9 @@ def write_gradients(
                 figures=grown,
                 width=640,
                 tables=[Table(cost_header, costs)],
-                note="Memory as the compiler plans it, with copies of the input. Online rules take blocks of up to 128 "
-                "steps: until then theirs grows.",
+                note="Memory: what the compiled program of one batch's gradient needs besides what goes in and out, of "
+                "inputs as training has them (packed where the kernels do the work), for longer and longer sequences. "
+                "Online rules take blocks of up to 128 steps: until then theirs grows.",
             ),
             Section(title="On what", numbers=[Numbers(setting)]),
         ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from rich import box
 from rich import table as rich_table
+from rich.cells import cell_len
 from rich.console import Console
 from rich.panel import Panel
 from rich.text import Text
@@ -46,11 +47,16 @@ def print_table(table: Table, console: Console) -> None:
         console: Where to print.
     """
     shown = rich_table.Table(title=table.caption or None, box=box.SIMPLE, pad_edge=False, padding=(0, 1, 0, 0))
+    needed = 0
     for name, *cells in zip(table.header, *table.rows, strict=True):
-        shown.add_column(Text(name), no_wrap=max(map(len, (name, *cells))) <= _WORDS)
+        whole = max(map(cell_len, (name, *cells))) <= _WORDS
+        needed += 1 + max(
+            cell_len(part) for cell in (name, *cells) for part in ([cell] if whole else cell.split() or [""])
+        )
+        shown.add_column(Text(name), no_wrap=whole)
     for row in table.rows:
         shown.add_row(*map(Text, row))
-    if console.measure(shown).minimum <= console.width:
+    if needed < console.width:
         console.print(shown)
         return
     for row in table.rows:
