@@ -237,6 +237,30 @@ def test_other_formats(change, expected, whole, tmp_path):
         load(edited(whole, tmp_path, change))
 
 
+@pytest.mark.parametrize(
+    ("layer", "part", "field", "value"),
+    [
+        (0, "synapses", "in_shape", [2_000_000]),
+        (0, "synapses", "out_shape", [UNITS + 1]),
+        (0, "recurrent", "in_shape", [1, UNITS]),
+        (1, "synapses", "out_shape", [1]),
+        (1, "synapses", "weight", "network.layers.0.synapses.weight"),
+        (1, "neuron", "v_leak", "network.layers.0.synapses.weight"),
+    ],
+)
+def test_sizes_are_those_of_the_arrays(layer, part, field, value, whole, tmp_path):
+    """What a description says of sizes the kernels go by, past the ends of the arrays."""
+
+    def change(structure):
+        layers = structure["hypothesis"]["fields"]["network"]["fields"]["layers"]["tuple"]
+        node = {"tuple": value} if isinstance(value, list) else {"array": value}
+        layers[layer]["fields"][part]["fields"][field] = node
+        return structure
+
+    with pytest.raises(SnnlearnError, match="does not describe a hypothesis"):
+        load(edited(whole, tmp_path, change))
+
+
 def test_an_unedited_structure_loads(whole, tmp_path):
     """The control of the tests above."""
     assert load(edited(whole, tmp_path, lambda structure: structure))[1] == ("a", "b")

@@ -30,6 +30,7 @@ import numpy as np
 from snnlearn._errors import SnnlearnError
 from snnlearn._memory import check_memory
 from snnlearn.hypothesis import Hypothesis
+from snnlearn.network import Network, unroll
 
 FORMAT, VERSION = "snnlearn-model", 1
 _PACKAGES = ("coding", "neurons", "network", "hypothesis")
@@ -82,7 +83,9 @@ def load(path: str | os.PathLike) -> tuple[Hypothesis, tuple[str, ...]]:
     try:
         hypothesis = _construct(structure["hypothesis"], arrays)
         names = tuple(map(str, structure["class_names"]))
-    except (KeyError, TypeError, ValueError, AttributeError, ImportError, RecursionError, OverflowError) as error:
+        if isinstance(hypothesis, Hypothesis):
+            _check_sizes(hypothesis.network)
+    except (LookupError, ArithmeticError, TypeError, ValueError, AttributeError, ImportError, RecursionError) as error:
         raise SnnlearnError(f"{path} does not describe a hypothesis ({error}); save it again") from error
     if not isinstance(hypothesis, Hypothesis):
         raise SnnlearnError(f"{path} describes a {type(hypothesis).__name__}, not a hypothesis; save it again")
@@ -194,6 +197,20 @@ def _construct(node: Any, arrays: dict[str, np.ndarray]) -> Any:
         if "__check_init__" in vars(parent):
             vars(parent)["__check_init__"](module)
     return module
+
+
+def _check_sizes(network: Network) -> None:
+    """Refuse a network whose arrays have not the sizes that its description gives, by a step that computes nothing.
+
+    Raises:
+        ValueError: or whatever else the step meets.
+    """
+    x = jax.ShapeDtypeStruct((1, *network.in_shape), jnp.result_type(float))
+    with jax.numpy_dtype_promotion("standard"):
+        activity, _ = jax.eval_shape(lambda x: unroll(network, x), x)
+    for number, (layer, output) in enumerate(zip(network.layers, activity.outputs, strict=True), start=1):
+        if output.shape[1:] != layer.shape:
+            raise ValueError(f"layer {number} has {layer.shape} units and gives {output.shape[1:]}")
 
 
 def _find(name: str) -> type[eqx.Module] | None:

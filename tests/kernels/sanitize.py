@@ -1,7 +1,8 @@
 """The kernels under a sanitizer: `python tests/kernels/sanitize.py address`, or `undefined` or `thread`.
 
-Compiles the library with it, starts Python anew with the sanitizer loaded first, and runs forward and backward over odd
-and even sizes. Ends with status 0 if the sanitizer found nothing in the library. Needs g++.
+Compiles the library with it, starts Python anew with the sanitizer loaded first, runs forward and backward over odd
+and even sizes, and calls it with buffers and attributes that lie about each other. Ends with status 0 if the sanitizer
+found nothing in the library. Needs g++.
 """
 
 from __future__ import annotations
@@ -10,7 +11,10 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+
+import numpy as np
 
 RUNTIMES = {"address": "libasan.so", "undefined": "libubsan.so", "thread": "libtsan.so"}
 # inputs, units, steps, batch
@@ -41,6 +45,90 @@ def exercise(library: str) -> None:
             for rule, loss in ((BPTT(), CrossEntropy()), (EProp(), StepwiseCrossEntropy())):
                 jax.block_until_ready(eqx.filter_jit(rule)(network, loss, packed, classes, key=key))
             print(f"{type(neuron).__name__} {inputs}-{units}, recurrent {recurrent}: done", flush=True)
+    fuzz(60)
+
+
+def calls(rng: np.random.Generator) -> Iterator[tuple[str, list, list, dict]]:
+    """Each of the library's calls as it should be, for one drawn size: name, arguments, results, attributes."""
+    import jax
+    import jax.numpy as jnp
+
+    from snnlearn.kernels import chain
+
+    batch, inputs, hidden, units = map(int, rng.integers(1, 40, 4))
+    steps, words = int(rng.integers(1, 80)), jnp.uint32
+
+    def array(*shape: int, dtype=jnp.float32):
+        return jnp.asarray(rng.integers(0, 2**31, shape) if dtype == words else rng.normal(size=shape), dtype)
+
+    shape = [array(-(-steps // 32), batch, inputs, dtype=words), array(steps, batch, 64), array(2, inputs, 32)]
+    for name, (first, out) in {"currents": (2, 1), "outer": (1, 2)}.items():
+        yield name, [shape[0], shape[first]], [shape[out]], {"num_steps": np.int64(steps)}
+
+    recurrent, surrogate = bool(rng.integers(2)), chain.Shape(rng.integers(5))
+    forms = (
+        chain.Form(inputs, hidden, True, recurrent, bool(rng.integers(2)), bool(rng.integers(2)), surrogate, 0.5, 2.0),
+        chain.Form(hidden, units, False, False, False, False, surrogate, 0.5, 2.0),
+    )
+    x = array(batch, -(-steps // 32), inputs, dtype=words)
+    forward, backward, made, gradients = [x], [x], [], []
+    for form, (trace, output, state) in zip(forms, chain._sizes(forms, steps, x), strict=True):
+        bias = array(-(-form.units // 16) * 16)
+        loop = array(*[form.units] * 2) if form.recurrent else array(0)
+        parts = [array(11, *bias.shape), array(form.units, form.inputs), bias, loop, array(*state.shape)]
+        spikes = array(*trace.shape, dtype=words) if form.spiking else array(batch, 0, dtype=words)
+        forward += parts
+        backward += [*parts, spikes, array(*output.shape), array(*state.shape)]
+        made += [trace, state]
+        gradients += [parts[1], parts[2][: form.units], parts[3], state]
+    attributes = chain._attributes(forms, steps)
+    yield "forward", forward, [jax.ShapeDtypeStruct(m.shape, m.dtype) for m in made], attributes
+    yield "backward", backward, [jax.ShapeDtypeStruct(g.shape, g.dtype) for g in gradients], attributes
+
+
+def lie(rng: np.random.Generator, arguments: list, results: list, attributes: dict) -> None:
+    """Change one thing: an axis, how many there are, a type, the steps, a fact of a layer, or a buffer less."""
+    import jax.numpy as jnp
+
+    sizes = [0, 1, 2, 15, 33, 64, 300]
+    kind, arrays = int(rng.integers(6)), [arguments, results][int(rng.integers(2))]
+    at = int(rng.integers(len(arrays)))
+    shape, dtype = list(arrays[at].shape), arrays[at].dtype
+    if kind == 0:
+        shape[rng.integers(len(shape))] = int(rng.choice(sizes))
+    elif kind == 1:
+        shape = shape[1:] if rng.integers(2) else [*shape, 1]
+    elif kind == 2:
+        dtype = jnp.uint32 if dtype == jnp.float32 else jnp.float32
+    elif kind == 3 or "ints" not in attributes:
+        attributes["num_steps"] = np.int64(rng.choice([-1, 0, 1, 33, 3_000_000, 2**31 - 1, 2**31, 2**62, *sizes]))
+    elif kind == 4:
+        ints = attributes["ints"] = attributes["ints"].copy()
+        ints[rng.integers(len(ints))] = rng.choice([-1, 0, 1, 2, 7, 2**31 - 1, 2**40, *sizes])
+    else:
+        del arrays[at]
+        return
+    arrays[at] = jnp.zeros(shape, dtype)
+
+
+def fuzz(cases: int) -> None:
+    """Calls that lie: each is refused by name, or is harmless."""
+    import jax
+
+    rng, refused = np.random.default_rng(0), 0
+    for number in range(cases):
+        for name, arguments, results, attributes in calls(rng):
+            true = number % 10 == 0  # the control: as it should be
+            if not true:
+                lie(rng, arguments, results, attributes)
+            outs = [jax.ShapeDtypeStruct(r.shape, r.dtype) for r in results]
+            call = jax.ffi.ffi_call(f"snnlearn_{name}", outs if name in ("forward", "backward") else outs[0])
+            try:
+                jax.block_until_ready(call(*arguments, **attributes))
+            except Exception as error:  # whatever XLA makes of it
+                assert not true, (name, error)
+                refused += "does not fit the call" in str(error)
+    print(f"{4 * cases} calls, of which the library refused {refused}", flush=True)
 
 
 def main(sanitizer: str) -> int:

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from snnlearn import kernels
-from snnlearn.coding import pack_spikes
+from snnlearn import SnnlearnError, kernels
+from snnlearn.coding import PackedSpikes, pack_spikes
 from snnlearn.kernels.products import currents, known_spikes, outer
 from snnlearn.losses import StepwiseCrossEntropy
 from snnlearn.network import feedforward, unroll
@@ -85,6 +85,22 @@ def test_three_factor_rules_are_the_plain_ones(rule, neuron, recurrent, hidden, 
     other = jax.vmap(pack_spikes)(xs.at[0, 20].set(1 - xs[0, 20]))
     weights = [g.layers[0].synapses.weight for _, g in (events(other), expected)]
     assert float(jnp.max(jnp.abs(weights[0] - weights[1]))) > 1e-3 * float(jnp.max(jnp.abs(weights[1])))
+
+
+def test_no_size_is_taken_on_trust():
+    """By Python where a caller gives the sizes, and by the library itself."""
+    network, words = feedforward((5, 3, 2), key=KEY), jnp.ones((1, 5), jnp.uint32)
+    with pytest.raises(SnnlearnError, match=r"3000000 steps fill 93750 words of 32, and words has shape \(1, 5\)"):
+        PackedSpikes(words, 3_000_000)
+    with pytest.raises(SnnlearnError, match="160 steps fill 5 words"):
+        unroll(network, PackedSpikes(words, 160))
+    with pytest.raises(SnnlearnError, match=r"shape \(4,\), and the network takes \(5,\)"):
+        unroll(network, PackedSpikes(words[:, :4], 32))
+    with pytest.raises(SnnlearnError, match="take 5 inputs and got 4"):
+        currents(jnp.ones((3, 5)))(PackedSpikes(words[:, None, :4], 32))
+    wide = eqx.tree_at(lambda n: n.layers[0].synapses.weight, network, jnp.ones((3, 500)))
+    with pytest.raises(Exception, match="the weight of layer 1 does not fit the call"):
+        unroll(wide, PackedSpikes(words, 32))
 
 
 def test_blocks_of_any_size_stay_packed():

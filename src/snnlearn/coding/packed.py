@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, UInt32
 
+from snnlearn._errors import SnnlearnError
 from snnlearn.coding.coins import unpack_spikes
 
 
@@ -19,6 +20,9 @@ class PackedSpikes(eqx.Module):
         words: the words.
         num_steps: number of steps T; W = ⌈T / 32⌉, and the bits after the last step are 0.
 
+    Raises:
+        SnnlearnError: if the words are not W.
+
     >>> pack_spikes(jnp.array([[1.0], [0.0], [1.0]])).words.tolist()
     [[5]]
     """
@@ -26,8 +30,33 @@ class PackedSpikes(eqx.Module):
     words: UInt32[Array, "*B W *shape"]
     num_steps: int = eqx.field(static=True)
 
+    def __check_init__(self):
+        if self.num_words not in self.words.shape:  # which of the axes it is only those know who use them
+            self._refuse()
+
+    @property
+    def num_words(self) -> int:
+        """The words that T steps fill, W."""
+        return -(-self.num_steps // 32)
+
+    def check_words(self) -> None:
+        """Refuse spikes that do not begin with an axis of W words, as those of one sample do.
+
+        Raises:
+            SnnlearnError: with the shape that they have.
+        """
+        if self.words.shape[:1] != (self.num_words,):
+            self._refuse()
+
+    def _refuse(self) -> None:
+        raise SnnlearnError(
+            f"PackedSpikes: {self.num_steps} steps fill {self.num_words} words of 32, and words has shape "
+            f"{self.words.shape}; give that many words, or the steps that they hold"
+        )
+
     def unpack(self) -> Float[Array, "T *shape"]:
         """The spikes of one sample as numbers, 0 or 1."""
+        self.check_words()
         return unpack_spikes(self.words, self.num_steps)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -151,6 +152,9 @@ def unroll(
     Returns:
         the activity, and the state after the last step.
 
+    Raises:
+        SnnlearnError: if packed spikes do not fit the network.
+
     >>> network = feedforward((4, 3, 2), key=jax.random.key(0))
     >>> activity, state = unroll(network, jax.numpy.ones((10, 4)), record=lambda state: state.v)
     >>> [v.shape for v in activity.records]
@@ -167,6 +171,12 @@ def unroll(
 
     state = network.initial_state() if state is None else state
     if isinstance(xs, PackedSpikes):
+        xs.check_words()
+        if math.prod(xs.words.shape[1:]) != math.prod(network.in_shape):
+            raise SnnlearnError(
+                f"unroll: the spikes of a step have shape {xs.words.shape[1:]}, and the network takes "
+                f"{network.in_shape}; make their sizes equal"
+            )
         if record is nothing and why_not_compiled(network.layers) is None:
             outputs, state = run_compiled(network.layers, xs, state)
             return Activity(outputs, (None,) * len(outputs)), state

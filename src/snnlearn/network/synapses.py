@@ -56,6 +56,15 @@ def _check_sizes(owner: str, **sizes: int) -> None:
             raise SnnlearnError(f"{owner}: {name} is {size}; a layer needs at least one unit in each dimension")
 
 
+def _check_shape(synapses: AbstractSynapses, name: str, shape: tuple[int, ...]) -> None:
+    array = getattr(synapses, name)
+    if array is not None and jnp.shape(array) != shape:
+        raise SnnlearnError(
+            f"{type(synapses).__name__}: {name} has shape {jnp.shape(array)}, and from {synapses.in_shape} to "
+            f"{synapses.out_shape} it is {shape}; give that"
+        )
+
+
 class Dense(AbstractSynapses):
     """All-to-all: `i = W x (+ b)`.
 
@@ -79,6 +88,11 @@ class Dense(AbstractSynapses):
         self.in_shape, self.out_shape = (in_size,), (out_size,)
         self.weight = _draw((out_size, in_size), in_size, key)
         self.bias = jnp.zeros(out_size) if use_bias else None
+
+    def __check_init__(self):
+        # Of a model file the sizes and the arrays come apart, and kernels go by the sizes.
+        _check_shape(self, "weight", (*self.out_shape, *self.in_shape))
+        _check_shape(self, "bias", self.out_shape)
 
     def __call__(self, x: Float[Array, "..."]) -> Float[Array, " out"]:
         """See the base."""
@@ -145,6 +159,11 @@ class Conv2d(AbstractSynapses):
         self.stride, self.padding = stride, padding
         self.weight = _draw((channels, in_channels, kernel_size, kernel_size), in_channels * kernel_size**2, key)
         self.bias = jnp.zeros((channels, 1, 1)) if use_bias else None
+
+    def __check_init__(self):
+        channels, size = self.out_shape[0], self.weight.shape[-1]
+        _check_shape(self, "weight", (channels, self.in_shape[0], size, size))
+        _check_shape(self, "bias", (channels, 1, 1))
 
     def _correlate(self, x: Array, weight: Array) -> Array:
         """One matrix product of all windows with all kernels.

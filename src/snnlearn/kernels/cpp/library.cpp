@@ -115,6 +115,60 @@ Blocked lay_out(Memory& memory, Blocks& blocks, Copy copy, const float* in, int 
 
 constexpr int kLayerInts = 7, kLayerFloats = 2;
 
+// What does not fit its call, or nothing. Backward, each layer has three arguments more: spikes that were kept, and the
+// errors of its output and of the state after it, any of which may be empty.
+std::string misfit(int64_t num_steps, ffi::Span<const int64_t> ints, ffi::Span<const float> floats,
+                   const ffi::RemainingArgs& args, const ffi::RemainingRets& rets, bool backward) {
+  constexpr auto kFloat = ffi::DataType::F32, kWord = ffi::DataType::U32;
+  const int64_t layers = ints.size() / kLayerInts, takes = backward ? 8 : 5, gives = backward ? 4 : 2;
+  if (!counts(num_steps, 1)) return "the number of steps";
+  if (!layers || static_cast<int64_t>(ints.size()) != layers * kLayerInts ||
+      static_cast<int64_t>(floats.size()) != layers * kLayerFloats ||
+      static_cast<int64_t>(args.size()) != 1 + takes * layers || static_cast<int64_t>(rets.size()) != gives * layers)
+    return "the number of layers";
+  const auto words = args.get<ffi::AnyBuffer>(0)->dimensions();
+  if (words.size() != 3 || !counts(words[0], 0) || !counts(words[2], 1)) return "the input";
+  const int64_t batch = words[0], kept = words_of(static_cast<int>(num_steps));
+  if (!is(*args.get<ffi::AnyBuffer>(0), kWord, {batch, kept, words[2]})) return "the input";
+
+  int64_t before = words[2];  // units of the layer below
+  for (int64_t l = 0; l < layers; ++l) {
+    const std::string layer = " of layer " + std::to_string(l + 1);
+    const int64_t* facts = ints.begin() + l * kLayerInts;
+    const int64_t inputs = facts[0], units = facts[1];
+    const bool spiking = facts[2], recurrent = facts[3], last = l + 1 == layers;
+    if (inputs != before || !counts(units, 1) || !(spiking || (last && !recurrent)) || facts[6] < 0 || facts[6] > 4)
+      return "the form" + layer;
+    const int64_t wide = padded(static_cast<int>(units));
+    before = units;
+    const int64_t words_each =
+        words_kept({0, 0, spiking, recurrent, false, facts[5] != 0, static_cast<Surrogate>(facts[6])},
+                   static_cast<int>(num_steps));
+    auto given = [&](int64_t n, ffi::DataType type, std::initializer_list<int64_t> sizes, bool empty = false) {
+      const auto buffer = *args.get<ffi::AnyBuffer>(1 + l * takes + n);
+      return is(buffer, type, sizes) || (empty && !buffer.element_count());
+    };
+    auto made = [&](int64_t n, ffi::DataType type, std::initializer_list<int64_t> sizes) {
+      return is(**rets.get<ffi::AnyBuffer>(l * gives + n), type, sizes);
+    };
+    if (!given(0, kFloat, {kConstants, wide})) return "an array of constants" + layer;
+    if (!given(1, kFloat, {units, inputs}) || (backward && !made(0, kFloat, {units, inputs})))
+      return "the weight" + layer;
+    if (!given(2, kFloat, {wide}) || (backward && !made(1, kFloat, {units}))) return "the bias" + layer;
+    if (recurrent && (!given(3, kFloat, {units, units}) || (backward && !made(2, kFloat, {units, units}))))
+      return "the recurrent weight" + layer;
+    if (!given(4, kFloat, {batch, kStates, units}) || !made(backward ? 3 : 1, kFloat, {batch, kStates, units}))
+      return "the state" + layer;
+    if (!backward && !(spiking ? made(0, kWord, {batch, words_each, wide}) : made(0, kFloat, {batch, num_steps, units})))
+      return "the output" + layer;
+    if (backward && (!given(5, kWord, {batch, words_each, wide}, !spiking) ||
+                     !given(6, kFloat, {batch, num_steps, units}, true) ||
+                     !given(7, kFloat, {batch, kStates, units}, true)))
+      return "an error" + layer;
+  }
+  return "";
+}
+
 struct Call {
   Chain chain;
   std::vector<Layer> layers;
@@ -186,6 +240,7 @@ int share(ffi::ThreadPool& pool, const Chain& chain, Work work) {
 
 ffi::Error forward(ffi::ThreadPool pool, int64_t num_steps, ffi::Span<const int64_t> ints, ffi::Span<const float> floats,
                    ffi::RemainingArgs args, ffi::RemainingRets rets) {
+  if (const auto what = misfit(num_steps, ints, floats, args, rets, false); !what.empty()) return refused(what);
   Call call;
   read_chain(call, pool, static_cast<int>(num_steps), ints, floats, args, 5, false);
   for (int l = 0; l < call.chain.num_layers; ++l) {
@@ -205,6 +260,7 @@ ffi::Error forward(ffi::ThreadPool pool, int64_t num_steps, ffi::Span<const int6
 
 ffi::Error backward(ffi::ThreadPool pool, int64_t num_steps, ffi::Span<const int64_t> ints,
                     ffi::Span<const float> floats, ffi::RemainingArgs args, ffi::RemainingRets rets) {
+  if (const auto what = misfit(num_steps, ints, floats, args, rets, true); !what.empty()) return refused(what);
   Call call;
   read_chain(call, pool, static_cast<int>(num_steps), ints, floats, args, 8, true);
   const int num_layers = call.chain.num_layers;

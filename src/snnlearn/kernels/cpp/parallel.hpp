@@ -2,12 +2,16 @@
 
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
+#include <initializer_list>
+#include <limits>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -56,6 +60,23 @@ inline void in_parallel(ffi::ThreadPool& pool, int count, const std::function<vo
 #endif
   std::unique_lock<std::mutex> lock(shared->mutex);
   shared->all_done.wait(lock, [&] { return shared->done == count; });
+}
+
+// No size is taken on trust: a call whose buffers are not what its attributes say would touch memory that is not its own.
+template <class Buffer>
+bool is(const Buffer& buffer, ffi::DataType type, std::initializer_list<int64_t> sizes) {
+  const auto found = buffer.dimensions();
+  return buffer.element_type() == type && found.size() == sizes.size() &&
+         std::equal(sizes.begin(), sizes.end(), found.begin());
+}
+
+// Whether a size, with padding, is one that the kernels count with.
+inline bool counts(int64_t size, int64_t least) {
+  return size >= least && size <= std::numeric_limits<int>::max() - 64;
+}
+
+inline ffi::Error refused(const std::string& what) {
+  return ffi::Error(ffi::ErrorCode::kInvalidArgument, "snnlearn's kernels: " + what + " does not fit the call");
 }
 
 // Memory that is given out piece by piece, not initialised, and freed all at once.

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "chain.hpp"
 #include "parallel.hpp"
 
 namespace snnlearn {
@@ -27,6 +28,22 @@ const SpikeProducts& products() {
 #else
   return baseline::spike_products;
 #endif
+}
+
+using ffi::DataType;
+
+// Whether x are spikes, and `many` a number for each step, sample and unit, and `matrix` for each block, input and unit.
+template <class Many, class Matrix>
+bool fit(const ffi::AnyBuffer& x, int64_t num_steps, const Many& many, const Matrix& matrix) {
+  const auto sizes = x.dimensions(), blocks = matrix.dimensions();
+  if (sizes.size() != 3 || blocks.size() != 3 || !counts(num_steps, 0)) return false;
+  for (int64_t size : {sizes[1], sizes[2], blocks[0] * blocks[2]})
+    if (!counts(size, 0)) return false;
+  const bool packed = x.element_type() == DataType::U32;
+  const int64_t rows = packed ? words_of(static_cast<int>(num_steps)) : num_steps;
+  return is(x, packed ? DataType::U32 : DataType::F32, {rows, sizes[1], sizes[2]}) &&
+         is(many, DataType::F32, {num_steps, sizes[1], blocks[0] * blocks[2]}) && blocks[1] == sizes[2] &&
+         blocks[2] % kPad == 0 && blocks[2] > 0 && blocks[2] <= kBlock;
 }
 
 Spikes read(const ffi::AnyBuffer& x, int64_t num_steps) {
@@ -54,6 +71,7 @@ int share(ffi::ThreadPool& pool, const Spikes& spikes, Function work) {
 // weight [blocks, inputs, width]; out [steps, samples, blocks * width]
 ffi::Error currents(ffi::ThreadPool pool, int64_t num_steps, ffi::AnyBuffer x, ffi::Buffer<ffi::F32> weight,
                     ffi::ResultBuffer<ffi::F32> out) {
+  if (!fit(x, num_steps, *out, weight)) return refused("a buffer of currents");
   const Spikes spikes = read(x, num_steps);
   const Sizes sizes{static_cast<int>(weight.dimensions()[0]), static_cast<int>(weight.dimensions()[2])};
   share(pool, spikes, [&](int, int first, int last, char* scratch) {
@@ -65,6 +83,7 @@ ffi::Error currents(ffi::ThreadPool pool, int64_t num_steps, ffi::AnyBuffer x, f
 // errors [steps, samples, blocks * width]; sum [blocks, inputs, width]
 ffi::Error outer(ffi::ThreadPool pool, int64_t num_steps, ffi::AnyBuffer x, ffi::Buffer<ffi::F32> errors,
                  ffi::ResultBuffer<ffi::F32> sum) {
+  if (!fit(x, num_steps, errors, *sum) || x.element_type() != DataType::U32) return refused("a buffer of outer");
   const Spikes spikes = read(x, num_steps);
   const auto shape = sum->dimensions();
   const Sizes sizes{static_cast<int>(shape[0]), static_cast<int>(shape[2])};
