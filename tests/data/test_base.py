@@ -148,3 +148,32 @@ def test_the_package_needs_no_jax():
 
     source = str(snnlearn.data.__file__).rsplit("/data/", 1)[0]
     subprocess.run([sys.executable, "-c", code, source], check=True)
+
+
+@settings(max_examples=20, deadline=None)
+@given(copies=st.integers(2, 5), seed=st.integers(0, 100))
+def test_equal_samples_stay_in_one_part(copies, seed):
+    y = np.repeat(np.random.default_rng(seed).integers(0, 2, 40).astype(np.int32), copies)
+    y[:4], y[-4:] = 0, 1  # among the copies of the first and last few are other labels too
+    s = Sample(np.repeat(np.arange(40, dtype=np.float64), copies)[:, None], y)
+    shuffled = np.random.default_rng(seed).permutation(len(y))
+    parts = split(Sample(s.x[shuffled], s.y[shuffled]), validation=0.2, test=0.3, seed=seed)
+    assert sorted(np.concatenate([part.x[:, 0] for part in parts]).tolist()) == s.x[:, 0].tolist()
+    held = [set(part.x[:, 0].tolist()) for part in parts]
+    assert not (held[0] & held[1] or held[0] & held[2] or held[1] & held[2])
+    for part, share in zip(parts[1:], (0.2, 0.3), strict=True):
+        assert abs(len(part.y) - share * len(y)) <= 2 * copies
+
+
+def test_classes_of_few_different_samples_are_cut_one_by_one():
+    xor = Sample(np.tile([[0.0, 0.0], [1.0, 1.0], [0.0, 1.0], [1.0, 0.0]], (10, 1)), np.tile([0, 0, 1, 1], 10))
+    parts = split(xor)
+    assert [np.bincount(part.y).tolist() for part in parts] == [[14, 14], [2, 2], [4, 4]]
+    whole = Dataset("xor", *parts, num_classes=2, kind="values").unseen()
+    assert whole.all_seen and whole.left_out == 0 and len(whole.test.y) == 8
+
+
+def test_what_was_seen_is_taken_out_of_the_test_part():
+    train, test = (Sample(np.array(x, np.float32)[:, None], np.array([0, 1, 1])) for x in ([1, 2, 3], [0, -0.0, 2]))
+    data = Dataset("numbers", train, train, test, num_classes=2, kind="values").unseen()
+    assert data.test.x[:, 0].tolist() == [0, 0] and data.left_out == 1 and not data.all_seen

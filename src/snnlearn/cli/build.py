@@ -14,12 +14,17 @@ import optax
 from snnlearn import coding, data, losses, network, neurons, rules
 from snnlearn._errors import SnnlearnError
 from snnlearn.algorithms import GradientDescent
-from snnlearn.cli.options import ONLINE, Encode, Readout, Train
+from snnlearn.cli.options import DATA, ONLINE, Encode, Readout, Train
 from snnlearn.data import Dataset
 
 
 def dataset(options: Train) -> Dataset:
-    """The data that the options name."""
+    """The data that the options name; samples that the algorithm sees are not in the test part."""
+    return everything(options).unseen()
+
+
+def everything(options: Train) -> Dataset:
+    """The data that the options name, all of it."""
     split = {"validation": options.validation, "test": options.test, "seed": options.split_seed}
     held_out = {"validation": options.validation, "seed": options.split_seed}
     match options.data:
@@ -47,8 +52,7 @@ def _file(path: Path, options: Train, split: dict) -> Dataset:
     if path.suffix in (".h5", ".hdf5") or path.is_dir():
         return data.events(path, num_steps=options.num_steps, duration=options.num_steps * options.dt, **split)
     raise SnnlearnError(
-        f"--data is {str(path)!r}; give digits, mnist, fashion-mnist, yin-yang, randman, spike-xor, an .npz file, or "
-        "an .h5 file or folder of events"
+        f"--data is {str(path)!r}; give {', '.join(DATA)}, an .npz file, or an .h5 file or folder of events"
     )
 
 

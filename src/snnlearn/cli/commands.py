@@ -31,6 +31,7 @@ from snnlearn.cli.encode import encode as encode_one_input
 from snnlearn.cli.options import Encode, Evaluate, Predict, Train
 from snnlearn.cli.processes import join, leads
 from snnlearn.cli.run_folder import RunFolder, new_folder
+from snnlearn.cli.seen import data_of, judged, recall, remember
 from snnlearn.cli.terminal import printable
 from snnlearn.coding import AbstractEncoder, Rescaled, Spikes
 from snnlearn.data import Dataset, read_values
@@ -63,6 +64,8 @@ def train(options: Train) -> int:
     path = new_folder(options.out, options.data) if leads() else None
     task, encoder, algorithm, training = prepare(options, devices)
     folder = RunFolder.create(path, options) if path is not None else None
+    if folder is not None:
+        remember(folder, task)
     return _finish(folder, options, task, encoder, algorithm, training)
 
 
@@ -72,7 +75,7 @@ def resume(path: Path, *, distributed: bool) -> int:
     options = folder.options()
     options.check()
     devices = join() if distributed else ONE_DEVICE
-    task, encoder, algorithm, training = prepare(options, devices)
+    task, encoder, algorithm, training = prepare(options, devices, data_of(folder))
     if leads():
         training = folder.restore(training)
     training = devices.agreed(training)
@@ -99,12 +102,18 @@ def console_of() -> Console:
 
 
 def prepare(
-    options: Train, devices: Devices = ONE_DEVICE
+    options: Train, devices: Devices = ONE_DEVICE, task: Dataset | None = None
 ) -> tuple[Dataset, AbstractEncoder, GradientDescent, Training]:
-    """Data, encoder, algorithm and a training before its first epoch."""
+    """Data, encoder, algorithm and a training before its first epoch.
+
+    Args:
+        options: of the training.
+        devices: which share it.
+        task: the data; None reads what the options name.
+    """
     keep_compiled_programs()
     with console_of().status("Preparing"):
-        task = build.dataset(options)
+        task = build.dataset(options) if task is None else task
         encoder = build.encoder(options, task)
         algorithm = dataclasses.replace(build.algorithm(options, task, encoder.dt), devices=devices)
         network = build.structure(options, task, encoder)
@@ -242,6 +251,8 @@ def _numbers(summary: report.RunSummary) -> dict:
         "seed_interval": statement.seed_interval[:2] if several else None,
         "test_errors": summary.test_errors.tolist(),
         "test_size": summary.test_size,
+        "test_left_out": summary.left_out,
+        "test_all_seen": summary.all_seen,
         "train_errors": summary.train_errors.tolist(),
         "train_size": summary.train_size,
         "chance": summary.chance,
@@ -261,18 +272,17 @@ def _numbers(summary: report.RunSummary) -> dict:
 
 def evaluate(options: Evaluate) -> int:
     """Estimate the risk on other data, or again on the run's own test sample."""
-    from snnlearn.cli.risk import labelled_file, seen_by
+    from snnlearn.cli.risk import labelled_file
 
     keep_compiled_programs()
     folder = RunFolder.open(options.run)
     hypothesis, _ = load(folder.model())
     if options.data is None:
-        sample, seen = build.dataset(folder.options()).test, None
+        sample, seen, _ = judged(data_of(folder).test, recall(folder))
         note = "the run's own test sample: choose nothing by this number"
     else:
-        sample = labelled_file(options.data, hypothesis)
-        seen = seen_by(build.dataset(folder.options()), sample)
-        note = f"all {len(sample.y)} samples of {options.data}"
+        sample, seen, left_out = judged(labelled_file(options.data, hypothesis), recall(folder))
+        note = f"all {len(sample.y)} samples of {options.data}{left_out}"
     found = risk.risk(hypothesis, sample)
     if seen is None:
         console_of().print(f"{found}\nOn {note}.", soft_wrap=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from snnlearn._errors import SnnlearnError
-from snnlearn.cli.options import Train
+from snnlearn.cli.options import DATA, Train
 
 _WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a string", Path: "a string"}
 # These say where a run comes from and goes to, not what it is.
@@ -38,10 +38,12 @@ def as_table(options: Train) -> dict[str, Any]:
 
 
 def write_config(options: Train) -> str:
-    """The run's options as TOML."""
+    """The run's options as TOML, with whole paths of files, so that they are found from any folder."""
     import tomli_w
 
-    return tomli_w.dumps(as_table(options))
+    given = {name: getattr(options, name) for name in ("data", "data_folder")}
+    files = {name: str(Path(f).resolve()) for name, f in given.items() if f not in (None, *DATA) and Path(f).exists()}
+    return tomli_w.dumps(as_table(options) | files)
 
 
 def read_json(path: Path) -> Any:

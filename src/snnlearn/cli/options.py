@@ -26,6 +26,8 @@ Code = Literal[
     "delta",
     "send-on-delta",
 ]
+DATA = ("digits", "mnist", "fashion-mnist", "yin-yang", "randman", "spike-xor")
+"""Data sets that have a name."""
 OnTop = Literal["rate", "poisson-rate", "regular-rate", "latency", "linear-latency"]
 Readout = Literal["mean", "max", "last", "count", "first-spike"]
 Rule = Literal[

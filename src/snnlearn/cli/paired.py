@@ -9,11 +9,10 @@ import numpy as np
 
 from snnlearn import risk
 from snnlearn._errors import SnnlearnError
-from snnlearn.cli import build
 from snnlearn.cli.commands import console_of, keep_compiled_programs
 from snnlearn.cli.options import Compare
-from snnlearn.cli.risk import seen_by
 from snnlearn.cli.run_folder import RunFolder, new_folder
+from snnlearn.cli.seen import data_of
 from snnlearn.hypothesis import predict
 from snnlearn.model_file import load, write_atomically
 from snnlearn.report.paired import compare_all, print_pairs, write_paired
@@ -38,7 +37,7 @@ def compare_runs(options: Compare) -> int:
     models = [folder.model() for folder in folders]
     keep_compiled_programs()
     names = _names(options.paired)
-    data = [build.dataset(folder.options()) for folder in folders]
+    data = [data_of(folder) for folder in folders]
     test = data[0].test
     for name, one in zip(names, data, strict=True):
         if not (np.array_equal(one.test.x, test.x) and np.array_equal(one.test.y, test.y)):
@@ -46,8 +45,11 @@ def compare_runs(options: Compare) -> int:
                 f"--paired: {name} has another test sample than {names[0]}; give runs on the same data with the same "
                 "--split-seed, --test and --validation"
             )
-        if (seen := seen_by(one, test)) is not None:
-            raise SnnlearnError(f"--paired: {seen} of {name}; give runs that share a test sample none was trained on")
+        if known := int(one.seen(test.x).sum()):
+            raise SnnlearnError(
+                f"--paired: {known} of the {len(test.y)} test samples trained or selected {name}; give runs that share "
+                "a test sample that none was trained on"
+            )
     wrong = {name: predict(load(model)[0], test.x) != test.y for name, model in zip(names, models, strict=True)}
     sections = {"Models": (SAMPLES, compare_all(wrong, risk.compare_hypotheses))}
     seeds = {name: _seed_risks(folder) for name, folder in zip(names, folders, strict=True)}

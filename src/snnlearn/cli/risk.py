@@ -9,12 +9,11 @@ from rich.text import Text
 
 from snnlearn import risk as theory
 from snnlearn._errors import SnnlearnError
-from snnlearn.cli import build
 from snnlearn.cli.commands import check_values, console_of, keep_compiled_programs
 from snnlearn.cli.options import Risk
 from snnlearn.cli.run_folder import RunFolder
-from snnlearn.data import Dataset, Sample, overlap, read_labelled
-from snnlearn.data.base import is_same_data
+from snnlearn.cli.seen import data_of, judged, recall
+from snnlearn.data import Dataset, Sample, read_labelled
 from snnlearn.hypothesis import Hypothesis, scores
 from snnlearn.model_file import load, write_atomically
 from snnlearn.report.risk import Bound, Calibration, Estimate, RiskReport, print_risk, write_risk
@@ -26,14 +25,15 @@ def risk(options: Risk) -> int:
     keep_compiled_programs()
     folder = RunFolder.open(options.run)
     hypothesis, _ = load(folder.model())
-    trained_on = build.dataset(folder.options())
+    trained_on = data_of(folder)
     if options.data is None:
-        sample, source = trained_on.test, "the run's own test sample"
+        given, source = trained_on.test, "the run's own test sample"
     else:
-        sample, source = labelled_file(options.data, hypothesis), str(options.data)
+        given, source = labelled_file(options.data, hypothesis), str(options.data)
+    sample, seen, left_out = judged(given, recall(folder))
     console = console_of()
     with console.status("Measuring"):
-        report = _report(options, hypothesis, trained_on, sample, source)
+        report = _report(options, hypothesis, trained_on, sample, source + left_out, seen)
     print_risk(report, console)
     out = folder.path if options.out is None else options.out
     out.mkdir(parents=True, exist_ok=True)
@@ -59,20 +59,13 @@ def labelled_file(path, hypothesis: Hypothesis) -> Sample:
     return sample
 
 
-def seen_by(trained_on: Dataset, sample: Sample) -> str | None:
-    """What the sample has in common with the data that a network depends on, in words; None if nothing."""
-    for part, role in ((trained_on.train, "training"), (trained_on.validation, "validation")):
-        if is_same_data(sample, part):
-            return f"{overlap(sample, part)} of these {len(sample.y)} samples are {role} data"
-    return None
-
-
-def _report(options: Risk, hypothesis: Hypothesis, data: Dataset, sample: Sample, source: str) -> RiskReport:
+def _report(
+    options: Risk, hypothesis: Hypothesis, data: Dataset, sample: Sample, source: str, seen: str | None
+) -> RiskReport:
     found = {"train": data.train, "validation": data.validation, "this": sample}
     decided = {name: scores(hypothesis, part.x) for name, part in found.items()}
     wrong = {name: decided[name].argmax(axis=1) != part.y for name, part in found.items()}
     errors, n = int(wrong["this"].sum()), len(sample.y)
-    seen = seen_by(data, sample)
     temperature = theory.fit_temperature(decided["validation"], data.validation.y)
     return RiskReport(
         title=str(options.run),

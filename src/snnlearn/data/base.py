@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from hashlib import blake2b
 from typing import Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Integer, Shaped
+from jaxtyping import Bool, Integer, Shaped, UInt64
 
 from snnlearn._errors import SnnlearnError
 
@@ -43,6 +44,8 @@ class Dataset:
         high: Greatest value in the training sample, above `low`.
         dt: Time step of spikes, in s.
         class_names: One name for each class, or none.
+        left_out: How many samples `unseen` took out of the test part.
+        all_seen: Whether `unseen` found that the test part has nothing else, so that errors in it estimate no risk.
 
     Raises:
         SnnlearnError: A part is empty, has labels that do not match, or values that are not finite.
@@ -62,6 +65,8 @@ class Dataset:
     high: float = 1.0
     dt: float = 1e-3
     class_names: tuple[str, ...] = ()
+    left_out: int = 0
+    all_seen: bool = False
 
     def __post_init__(self) -> None:
         for part in ("train", "validation", "test"):
@@ -87,6 +92,25 @@ class Dataset:
         """Shape of one x."""
         return self.train.x.shape[1:]
 
+    def seen(self, x: Shaped[np.ndarray, "m *shape"]) -> Bool[np.ndarray, " m"]:
+        """Which of these x equal one that trained or selected a hypothesis.
+
+        >>> s, t = (Sample(np.array(x, np.float32)[:, None], np.array([0, 1], np.int32)) for x in ([1, 2], [2, 3]))
+        >>> Dataset("numbers", s, s, t, num_classes=2, kind="values").seen(t.x).tolist()
+        [True, False]
+        """
+        return np.isin(digests(x), np.concatenate([digests(self.train.x), digests(self.validation.x)]))
+
+    def unseen(self) -> Dataset:
+        """The same task, its test part without the samples that equal one of training or validation.
+
+        Where none would be left, none is taken out, and `all_seen` says so.
+        """
+        seen = self.seen(self.test.x)
+        if seen.all():
+            return replace(self, all_seen=True)
+        return replace(self, test=take(self.test, np.flatnonzero(~seen)), left_out=int(seen.sum()))
+
 
 def split(
     sample: Sample, *, validation: float = 0.1, test: float = 0.2, seed: int = 0
@@ -94,7 +118,9 @@ def split(
     """Cut a sample at random into training, validation and test parts.
 
     The cut is stratified: of the m_c samples of class c, round(fraction · m_c), and at least one, go to each part
-    that is held out, and the rest to training. Each part is in random order.
+    that is held out, and the rest to training. Each part is in random order. Samples of equal x stay in one part, as
+    near to these numbers as they allow, so that nothing that is held out was seen; but where a class has fewer
+    different x than there are parts, its samples are cut one by one.
 
     Args:
         sample: What to cut.
@@ -113,15 +139,15 @@ def split(
     [14, 2, 4]
     """
     check(sample, "the sample")
-    train, held_out, tested = _stratify(sample.y, {"validation": validation, "test": test}, seed)
-    return _take(sample, train), _take(sample, held_out), _take(sample, tested)
+    train, held_out, tested = _stratify(sample, {"validation": validation, "test": test}, seed)
+    return take(sample, train), take(sample, held_out), take(sample, tested)
 
 
 def hold_out(sample: Sample, *, validation: float, seed: int) -> tuple[Sample, Sample]:
     """As [`split`][snnlearn.data.split], for a set that has its own test part: training and validation."""
     check(sample, "the sample")
-    train, held_out = _stratify(sample.y, {"validation": validation}, seed)
-    return _take(sample, train), _take(sample, held_out)
+    train, held_out = _stratify(sample, {"validation": validation}, seed)
+    return take(sample, train), take(sample, held_out)
 
 
 def check(sample: Sample, where: str) -> None:
@@ -162,7 +188,7 @@ def is_spikes(x: Shaped[np.ndarray, " m *shape"]) -> bool:
     return x.ndim == 3 and x.dtype in (np.uint8, np.bool_) and bool(x.max(initial=0) <= 1)
 
 
-def _stratify(y: Integer[np.ndarray, " m"], fractions: dict[str, float], seed: int) -> list[Integer[np.ndarray, " _"]]:
+def _stratify(sample: Sample, fractions: dict[str, float], seed: int) -> list[Integer[np.ndarray, " _"]]:
     """Random indices of the rest and then of each fraction, classes in the same proportion in each."""
     for name, fraction in fractions.items():
         if not 0 < fraction < 1:
@@ -173,47 +199,82 @@ def _stratify(y: Integer[np.ndarray, " m"], fractions: dict[str, float], seed: i
         raise SnnlearnError(f"seed is {seed}; give a whole number from 0")
     rng = np.random.default_rng(seed)
     parts: list[list[np.ndarray]] = [[] for _ in range(len(fractions) + 1)]
-    for c in np.unique(y):
-        members = rng.permutation(np.flatnonzero(y == c))
-        sizes = [max(1, round(fraction * members.size)) for fraction in fractions.values()]
-        if sum(sizes) >= members.size:
+    first = first_equal(sample.x)
+    for c, size in zip(*np.unique(sample.y, return_counts=True), strict=True):
+        if sum(_sizes(int(size), fractions)) >= size:
             raise SnnlearnError(
-                f"class {c} has {members.size} samples, too few to hold out {' and '.join(fractions)}; "
+                f"class {c} has {size} samples, too few to hold out {' and '.join(fractions)}; "
                 "add samples or leave the class out"
             )
-        *held_out, rest = np.split(members, np.cumsum(sizes))
+        # Equal x with other labels go where the first of them goes.
+        members = rng.permutation(np.flatnonzero(sample.y[first] == c))
+        *held_out, rest = _cut(members, first[members], np.cumsum(_sizes(members.size, fractions)))
         for part, indices in zip(parts, [rest, *held_out], strict=True):
             part.append(indices)
     return [rng.permutation(np.concatenate(part)) for part in parts]
 
 
-def _take(sample: Sample, indices: Integer[np.ndarray, " k"]) -> Sample:
+def _sizes(m: int, fractions: dict[str, float]) -> list[int]:
+    return [max(1, round(fraction * m)) for fraction in fractions.values()]
+
+
+def _cut(
+    members: Integer[np.ndarray, " k"], group: Integer[np.ndarray, " k"], at: Integer[np.ndarray, " n"]
+) -> list[np.ndarray]:
+    """Cut in order at these places, each moved to the nearest edge of a group; as they are if groups are too few."""
+    _, place, number = np.unique(group, return_index=True, return_inverse=True)
+    side_by_side = np.argsort(place[number], kind="stable")
+    edges = 1 + np.flatnonzero(np.diff(group[side_by_side]))
+    if edges.size < at.size:
+        return np.split(members, at)
+    cuts, used = [], 0
+    for still, position in zip(reversed(range(at.size)), at, strict=True):
+        free = edges[used : edges.size - still]
+        nearest = int(np.abs(free - position).argmin())
+        cuts.append(free[nearest])
+        used += nearest + 1
+    return np.split(members[side_by_side], cuts)
+
+
+def take(sample: Sample, indices: Integer[np.ndarray, " k"]) -> Sample:
+    """The samples of these indices."""
     return Sample(sample.x[indices], sample.y[indices])
 
 
+def digests(x: Shaped[np.ndarray, "m *shape"]) -> UInt64[np.ndarray, " m"]:
+    """A number for each x, by which equal ones are found again, whatever their order and type.
+
+    It is a 64-bit BLAKE2b digest of where x, as float32, is not 0, and of what it is there: of a million different x,
+    the chance that any two have the same is 3e-8.
+
+    >>> a, b, c = digests(np.array([[0.0, 1.0], [1.0, 0.0], [-0.0, 1.0]])).tolist()
+    >>> a == c, a == b, a == digests(np.array([[0, 1]], np.uint8)).item()
+    (True, False, True)
+    """
+    found = np.empty(len(x), np.uint64)
+    for i, row in enumerate(x.reshape(len(x), -1)):
+        place = np.flatnonzero(row)
+        digest = blake2b(place.astype("<u4").tobytes(), digest_size=8)
+        digest.update(row[place].astype("<f4").tobytes())
+        found[i] = int.from_bytes(digest.digest(), "little")
+    return found
+
+
+def first_equal(x: Shaped[np.ndarray, "m *shape"]) -> Integer[np.ndarray, " m"]:
+    """For each x the index of the first one that equals it.
+
+    >>> first_equal(np.array([[3.0], [5.0], [3.0]])).tolist()
+    [0, 1, 0]
+    """
+    _, first, number = np.unique(digests(x), return_index=True, return_inverse=True)
+    return first[number]
+
+
 def overlap(sample: Sample, seen: Sample) -> int:
-    """How many x of a sample are among those of another, bit by bit.
+    """How many x of a sample equal one of another, as float32.
 
     >>> first, second = (Sample(np.array(x, np.float32)[:, None], np.zeros(2, int)) for x in ([1, 2], [2, 3]))
     >>> overlap(first, second)
     1
     """
-    if sample.x.shape[1:] != seen.x.shape[1:]:
-        return 0
-    known = set(_fingerprints(seen))
-    return sum(one in known for one in _fingerprints(sample))
-
-
-def is_same_data(sample: Sample, seen: Sample) -> bool:
-    """Whether a sample was, at least in part, taken from another, rather than drawn beside it.
-
-    Where x is discrete, independent samples share some x by chance; so what is taken for chance grows with the
-    duplicates that `seen` has within itself.
-    """
-    duplicates = 1 - len(set(_fingerprints(seen))) / len(seen.y)
-    return overlap(sample, seen) > 4 * duplicates * len(sample.y)
-
-
-def _fingerprints(sample: Sample) -> list[int]:
-    rows = np.ascontiguousarray(sample.x, np.float32).reshape(len(sample.x), -1)
-    return [hash(row.tobytes()) for row in rows]
+    return int(np.isin(digests(sample.x), digests(seen.x)).sum())

@@ -111,6 +111,8 @@ def summarise(
         environment=environment(),
         reproduce=reproduce,
         on_gpu=on_gpu(),
+        left_out=data.left_out,
+        all_seen=data.all_seen,
     )
 
 

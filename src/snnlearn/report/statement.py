@@ -75,8 +75,18 @@ class Row:
 def headline(summary: RunSummary) -> str:
     """Say the risk of the saved model in one sentence."""
     s, errors, digits = state_risk(summary), summary.test_errors[summary.selected_seed], _digits(summary.test_size)
+    if summary.all_seen:
+        return (
+            f"The network errs on {percent(s.risk, digits)} of the {summary.test_size:,} test samples ({errors:,} "
+            "wrong), but each of them equals one that it was trained or selected on: this is no estimate of its risk."
+        )
+    left_out = (
+        f" ({summary.left_out:,} more equal some that it was trained or selected on, and are left out)"
+        if summary.left_out
+        else ""
+    )
     return (
-        f"On {summary.test_size:,} samples it has never seen, the network errs on {percent(s.risk, digits)} "
+        f"On {summary.test_size:,} samples it has never seen{left_out}, the network errs on {percent(s.risk, digits)} "
         f"({errors:,} wrong). Its true risk lies between {_ends(s.risk_interval, digits, ' and ')} "
         f"with {percent(s.risk_interval.confidence, 0)} confidence."
     )

@@ -85,6 +85,8 @@ class RunSummary:
         why_plain: Why the training ran as plain JAX, in a clause; None if it ran by kernels.
         reproduce: Command line that repeats the run; empty if there is none.
         on_gpu: Whether it ran on a GPU.
+        left_out: How many test samples equal some that it was trained or selected on, and are not counted.
+        all_seen: Whether all test samples do, so that none could be left out and their errors estimate no risk.
 
     Raises:
         SnnlearnError: If the numbers contradict each other, so that no report can be true.
@@ -118,6 +120,8 @@ class RunSummary:
     why_plain: str | None
     reproduce: str = ""
     on_gpu: bool = False
+    left_out: int = 0
+    all_seen: bool = False
 
     def __post_init__(self):
         seeds, classes = len(self.test_errors), len(self.class_names)

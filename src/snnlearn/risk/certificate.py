@@ -18,7 +18,7 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 from snnlearn._errors import SnnlearnError
 from snnlearn.coding import AbstractDecoder, AbstractEncoder
 from snnlearn.data import Sample
-from snnlearn.data.base import check, is_same_data, overlap
+from snnlearn.data.base import check, overlap
 from snnlearn.hypothesis import encode
 from snnlearn.losses import AbstractLoss, CrossEntropy
 from snnlearn.network import Network
@@ -350,8 +350,8 @@ def check_unseen(prior: Prior, sample: Sample) -> None:
     """
     check(sample, "the sample that certifies")
     for seen in prior.seen:
-        if is_same_data(sample, seen):
+        if known := overlap(sample, seen):
             raise SnnlearnError(
-                f"{overlap(sample, seen)} of the {len(sample.y)} samples that are to certify are among those that "
+                f"{known} of the {len(sample.y)} samples that are to certify are among those that "
                 "chose the prior; cut the data in two disjoint parts, one for the prior and one for the certificate"
             )

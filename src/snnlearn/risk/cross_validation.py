@@ -10,7 +10,7 @@ from jaxtyping import Float, Integer
 
 from snnlearn._errors import SnnlearnError
 from snnlearn.data import Sample
-from snnlearn.data.base import check
+from snnlearn.data.base import check, first_equal, take
 from snnlearn.risk.intervals import Interval, t_interval
 
 Decide = Callable[[np.ndarray], np.ndarray]
@@ -56,7 +56,7 @@ def folds(y: Integer[np.ndarray, " m"], k: int = 5, *, seed: int = 0) -> Iterato
 def cross_validate(
     learn: Callable[[Sample], Decide], sample: Sample, k: int = 5, *, confidence: float = 0.95, seed: int = 0
 ) -> CrossValidation:
-    """Learn from all folds but one, err on that one, for each fold.
+    """Learn from all folds but one, err on that one, for each fold; samples of equal x are in one fold.
 
     Args:
         learn: the algorithm: from a sample to a function that decides. Whatever it chooses (stopping, hyperparameters)
@@ -70,15 +70,16 @@ def cross_validate(
         SnnlearnError: for an empty or damaged sample, or k out of range.
 
     >>> from sklearn.neighbors import KNeighborsClassifier
-    >>> x = np.repeat([[0.0], [1.0]], 10, axis=0)
-    >>> s = Sample(x, np.repeat([0, 1], 10))
+    >>> s = Sample(np.arange(20.0)[:, None], np.repeat([0, 1], 10))
     >>> cross_validate(lambda s: KNeighborsClassifier(1).fit(s.x, s.y).predict, s).risk
     0.0
     """
     check(sample, "cross_validate: the sample")
     errors, fold_risks = np.zeros(len(sample.y), bool), []
-    for rest, held_out in folds(sample.y, k, seed=seed):
-        decide = learn(Sample(sample.x[rest], sample.y[rest]))
+    distinct, number = np.unique(first_equal(sample.x), return_inverse=True)
+    for _, chosen in folds(sample.y[distinct], k, seed=seed):
+        held_out, rest = np.flatnonzero(np.isin(number, chosen)), np.flatnonzero(~np.isin(number, chosen))
+        decide = learn(take(sample, rest))
         errors[held_out] = np.asarray(decide(sample.x[held_out])) != sample.y[held_out]
         fold_risks.append(errors[held_out].mean())
     interval = t_interval(fold_risks, confidence=confidence).clip(0.0, 1.0)

@@ -10,7 +10,6 @@ from jaxtyping import PRNGKeyArray
 
 from snnlearn._errors import SnnlearnError
 from snnlearn.data import Sample, overlap
-from snnlearn.data.base import is_same_data
 from snnlearn.hypothesis import Hypothesis, predict
 from snnlearn.risk.intervals import Interval, clopper_pearson
 
@@ -73,9 +72,9 @@ def risk(
         SnnlearnError: if some of the sample was seen.
     """
     for part in seen:
-        if is_same_data(sample, part):
+        if known := overlap(sample, part):
             raise SnnlearnError(
-                f"risk: {overlap(sample, part)} of the {len(sample.y)} samples trained or selected the hypothesis; "
+                f"risk: {known} of the {len(sample.y)} samples trained or selected the hypothesis; "
                 "errors on them are the empirical risk, use empirical_risk or give other data"
             )
     return risk_of_errors(_errors(hypothesis, sample, key), len(sample.y), confidence=confidence)

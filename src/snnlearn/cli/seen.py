@@ -1,0 +1,119 @@
+"""Which samples a run was trained, selected and tested on, whatever becomes of its data file.
+
+`seen.npz` in the run's folder has a digest and the label of each sample of each part, in order, so that the parts are
+found again in a file that was sorted or added to, and samples that trained the network are known in any other file.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Int32, UInt64
+
+from snnlearn._errors import SnnlearnError
+from snnlearn.cli import build
+from snnlearn.cli.run_folder import RunFolder
+from snnlearn.data import Dataset, Sample
+from snnlearn.data.base import digests, take
+from snnlearn.model_file import read_arrays, write_arrays
+
+_PARTS = ("train", "validation", "test")
+
+
+class Seen(NamedTuple):
+    """The samples of a run.
+
+    Args:
+        x: of each part the digest of each x.
+        y: of each part its labels.
+        limits: the training part's least and greatest value, which the code rescales by.
+        left_out: how many test samples were left out, since they equal some that were seen.
+    """
+
+    x: dict[str, UInt64[np.ndarray, " m"]]
+    y: dict[str, Int32[np.ndarray, " m"]]
+    limits: tuple[float, float]
+    left_out: int
+
+    def roles(self, sample: Sample) -> tuple[Bool[np.ndarray, " m"], Bool[np.ndarray, " m"]]:
+        """Whether each sample equals one of training, and one of validation."""
+        found = digests(sample.x)
+        return np.isin(found, self.x["train"]), np.isin(found, self.x["validation"])
+
+
+def remember(folder: RunFolder, data: Dataset) -> None:
+    """Write `seen.npz`."""
+    samples = {part: getattr(data, part) for part in _PARTS}
+    arrays = {f"{part}.x": digests(sample.x) for part, sample in samples.items()}
+    arrays |= {f"{part}.y": sample.y for part, sample in samples.items()}
+    arrays |= {"limits": np.array([data.low, data.high]), "left_out": np.array(data.left_out)}
+    write_arrays(folder.path / "seen.npz", arrays)
+
+
+def recall(folder: RunFolder) -> Seen:
+    """Read `seen.npz`.
+
+    Raises:
+        SnnlearnError: if it is missing or damaged.
+    """
+    path = folder.path / "seen.npz"
+    again = f"train again with --config {folder.path / 'config.toml'}"
+    if not path.is_file():
+        raise SnnlearnError(f"{folder.path} has no seen.npz, which says what samples the run has seen; {again}")
+    arrays = read_arrays(path)
+    try:
+        (low, high), left_out = arrays["limits"].tolist(), int(arrays["left_out"])
+        x, y = ({part: arrays[f"{part}.{of}"] for part in _PARTS} for of in "xy")
+        if any(x[part].shape != y[part].shape or x[part].dtype != np.uint64 for part in _PARTS):
+            raise ValueError
+    except (KeyError, ValueError, TypeError) as error:
+        raise SnnlearnError(f"{path} is damaged; put it back, or {again}") from error
+    return Seen(x, y, (low, high), left_out)
+
+
+def data_of(folder: RunFolder) -> Dataset:
+    """The data of a run, in the parts that it had, wherever its samples now are in the file.
+
+    Raises:
+        SnnlearnError: if some are no longer in it.
+    """
+    options, seen = folder.options(), recall(folder)
+    found = build.everything(options)
+    samples = [getattr(found, part) for part in _PARTS]
+    everything = Sample(*(np.concatenate([sample[of] for sample in samples]) for of in (0, 1)))
+    places: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for index, key in enumerate(zip(digests(everything.x).tolist(), everything.y.tolist(), strict=True)):
+        places[key].append(index)
+    parts = {}
+    for part in _PARTS:
+        keys = list(zip(seen.x[part].tolist(), seen.y[part].tolist(), strict=True))
+        indices = [places[key].pop(0) for key in keys if places[key]]
+        if missing := len(keys) - len(indices):
+            raise SnnlearnError(
+                f"{options.data} is not what {folder.path} was trained on: {missing} of its {len(keys)} {part} samples "
+                "are no longer in it; put the file back, or train again"
+            )
+        parts[part] = take(everything, np.array(indices))
+    low, high = seen.limits
+    return replace(replace(found, **parts, low=low, high=high).unseen(), left_out=seen.left_out)
+
+
+def judged(sample: Sample, seen: Seen) -> tuple[Sample, str | None, str]:
+    """What of a sample says something about the risk.
+
+    Returns:
+        the samples that the network was neither trained nor selected on, or all of them if there is no other; in words
+        what these are if all were seen, else None; and how many were left out, in words.
+    """
+    trained, selected = seen.roles(sample)
+    known = trained | selected
+    if known.all():
+        count, role = (trained.sum(), "training") if trained.any() else (selected.sum(), "validation")
+        return sample, f"{count} of these {len(known)} samples are {role} data", ""
+    if not known.any():
+        return sample, None, ""
+    note = f", but for {known.sum()} of its {len(known)} that are training or validation data"
+    return take(sample, np.flatnonzero(~known)), None, note
