@@ -25,7 +25,8 @@ def decisions(table: str) -> list[str]:
 
 
 def test_train_leaves_a_folder(finished):
-    names = {"run.json", "config.toml", "metrics.jsonl", "checkpoint.npz", "model.npz", "summary.json", "report.html"}
+    names = {"run.json", "config.toml", "seen.npz", "metrics.jsonl", "checkpoint.npz", "model.npz", "summary.json"}
+    names.add("report.html")
     assert {path.name for path in finished.iterdir()} == names
     assert (finished / "report.html").read_text().startswith("<!doctype html>")
     summary = json.loads((finished / "summary.json").read_text())
@@ -57,7 +58,7 @@ def test_evaluate_on_the_test_sample(say, finished):
 def test_evaluate_counts_what_predict_decides(say, finished, blobs, tmp_path):
     """On labels that are partly wrong, so that the count is neither 0 nor all."""
     with np.load(blobs) as arrays:
-        x, y = arrays["x"][:30], arrays["y"][:30].copy()
+        x, y = arrays["x"][:30] + 1e-3, arrays["y"][:30].copy()
     y[:7] = (y[:7] + 1) % 3
     np.save(tmp_path / "x.npy", x)
     np.savez(tmp_path / "labelled.npz", x=x, y=y)

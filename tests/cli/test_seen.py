@@ -60,7 +60,7 @@ def test_samples_that_were_seen_are_left_out(run, task, say, tmp_path):
     np.savez(file, x=np.concatenate([x, fresh]), y=np.concatenate([y, y[:30]]))
     out = say("evaluate", run, "--data", file)
     # 24 test samples and 30 new ones; 96 trained or selected.
-    assert "errors of 54)" in out and "but for 96 of its 150 that are training or validation data" in out
+    assert "errors of 54)" in out and "96 more of it are training or validation data" in out
     say("risk", run, "--data", file, "--out", tmp_path)
     assert json.loads((tmp_path / "risk.json").read_text())["n"] == 54
 

@@ -282,7 +282,7 @@ def evaluate(options: Evaluate) -> int:
         note = "the run's own test sample: choose nothing by this number"
     else:
         sample, seen, left_out = judged(labelled_file(options.data, hypothesis), recall(folder))
-        note = f"all {len(sample.y)} samples of {options.data}{left_out}"
+        note = f"{len(sample.y)} samples of {options.data}{left_out}"
     found = risk.risk(hypothesis, sample)
     if seen is None:
         console_of().print(f"{found}\nOn {note}.", soft_wrap=True)

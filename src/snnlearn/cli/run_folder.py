@@ -2,6 +2,7 @@
 
 - `run.json`: the folder's format, and the version that wrote it
 - `config.toml`: every option
+- `seen.npz`: a digest of each sample
 - `metrics.jsonl`: a line for each epoch
 - `checkpoint.npz`: every array of the training, after the last epoch that was saved
 - `model.npz`, `summary.json`, `report.html`: at the end

@@ -115,5 +115,5 @@ def judged(sample: Sample, seen: Seen) -> tuple[Sample, str | None, str]:
         return sample, f"{count} of these {len(known)} samples are {role} data", ""
     if not known.any():
         return sample, None, ""
-    note = f", but for {known.sum()} of its {len(known)} that are training or validation data"
+    note = f"; {known.sum()} more of it are training or validation data, and are left out"
     return take(sample, np.flatnonzero(~known)), None, note

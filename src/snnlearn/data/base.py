@@ -45,6 +45,7 @@ class Dataset:
         dt: Time step of spikes, in s.
         class_names: One name for each class, or none.
         left_out: How many samples `unseen` took out of the test part.
+        notes: What was lost in reading it, in sentences.
         all_seen: Whether `unseen` found that the test part has nothing else, so that errors in it estimate no risk.
 
     Raises:
@@ -65,6 +66,7 @@ class Dataset:
     high: float = 1.0
     dt: float = 1e-3
     class_names: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     left_out: int = 0
     all_seen: bool = False
 
