@@ -115,7 +115,9 @@ NEURONS = {
     "LIF": lambda: LIF(tau_mem=9e-3, v_th=0.6, reset=NextStep(), refractory=SilentRefractory(3e-3)),
     "LIF, to value": lambda: LIF(tau_mem=9e-3, v_th=0.6, v_leak=0.1, reset=ToValue(-0.2), refractory=Refractory(2e-3)),
     "ALIF": lambda: adaptive(reset=NextStep(), refractory=SilentRefractory(3e-3), discretisation=UnitGain()),
-    "ALIF, trained": lambda: ALIF(np.full(N, 9e-3), np.full(1, 40e-3), np.full(N, 0.3), np.full(N, 0.6)),
+    "ALIF, trained": lambda: ALIF(
+        np.full(N, 9e-3), np.full(1, 40e-3), np.full(N, 0.3), np.full(N, 0.6), v_leak=np.full(N, 0.1)
+    ),
     "CubaLIF": lambda: CubaLIF(tau_mem=9e-3, tau_syn=4e-3, v_th=0.6, resistance=0.3),
     "behind filter and delay": lambda: Delayed(Filtered(adaptive(resistance=0.3), tau_syn=4e-3)),
 }

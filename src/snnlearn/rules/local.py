@@ -94,6 +94,23 @@ def linearise(
     )
 
 
+def linearise_rest(neuron: AbstractNeuron, shape: tuple[int, ...]) -> Float[Array, "P S *units"]:
+    r"""The derivatives of the state at rest, $\partial s^0_r/\partial\theta_p$: a membrane starts from its leak."""
+    parameters, constants = eqx.partition(neuron, eqx.is_inexact_array)
+    theta, parameters_of = jax.tree.flatten(parameters)
+
+    def rest(theta):
+        state = eqx.combine(jax.tree.unflatten(parameters_of, theta), constants).initial_state(shape)
+        return [jnp.broadcast_to(s, shape) for s in jax.tree.leaves(eqx.filter(state, eqx.is_inexact_array))]
+
+    def along(index: int) -> Array:
+        direction = [jnp.ones_like(x) if p == index else jnp.zeros_like(x) for p, x in enumerate(theta)]
+        d_state = jax.jvp(rest, (theta,), (direction,))[1]
+        return jnp.stack(d_state) if d_state else jnp.zeros((0, *shape))
+
+    return jnp.stack([along(p) for p in range(len(theta))]) if theta else jnp.zeros((0, len(rest(theta)), *shape))
+
+
 def sum_of_products(a: Float[Array, "n ..."], b: Float[Array, "n ..."]) -> Float[Array, "..."]:
     """Along the first axis, a short one, over which XLA's own sum was measured to be ten times slower on CPU."""
     return sum((x * y for x, y in zip(a, b, strict=True)), start=jnp.zeros(()))

@@ -45,9 +45,15 @@ class RTRL(AbstractOnlineRule):
     ) -> tuple[Any, Float[Array, "B S P"]]:
         """See the base: the state, and the influence."""
         stepwise(self, loss)
-        reals, _ = ravel_pytree(eqx.filter(network.initial_state(), eqx.is_inexact_array))
-        parameters, _ = ravel_pytree(eqx.filter(network, eqx.is_inexact_array))
-        return start_state(network, batch_size, key=key), jnp.zeros((batch_size, reals.size, parameters.size))
+        parameters, constants = eqx.partition(network, eqx.is_inexact_array)
+        theta, parameters_of = ravel_pytree(parameters)
+
+        def rest(theta):
+            state = eqx.combine(parameters_of(theta), constants).initial_state()
+            return ravel_pytree(eqx.filter(state, eqx.is_inexact_array))[0]
+
+        influence = jax.jacrev(rest)(theta)
+        return start_state(network, batch_size, key=key), jnp.broadcast_to(influence, (batch_size, *influence.shape))
 
     def advance(
         self,

@@ -30,7 +30,7 @@ from snnlearn.rules.eligibility import (
     rest_response,
     step_trace,
 )
-from snnlearn.rules.local import Local
+from snnlearn.rules.local import Local, linearise_rest
 
 Arrived = Float[Array, "K B ..."] | PackedSpikes
 """What reached synapses in each step of a block, for a batch; packed where it is known to be spikes."""
@@ -125,9 +125,12 @@ def at_rest(plan: LayerPlan, layer: Layer, batch_size: int) -> LayerTraces:
         membrane = rest_response(layer.neuron, pre) if plan.factored else None
         return WeightTraces(membrane, jnp.zeros((batch_size, numbers, *weight.shape)))
 
-    parameters = len(_biases(layer)) + len(jax.tree.leaves(eqx.filter(layer.neuron, eqx.is_inexact_array)))
+    of_neuron = linearise_rest(layer.neuron, layer.shape)[:, :, None]
+    of_biases = jnp.zeros((len(_biases(layer)), *of_neuron.shape[1:]))
+    start = jnp.concatenate([of_biases, of_neuron])
+    parameters = len(start)
     units = UnitTraces(
-        jnp.zeros((parameters, state_size, batch_size, *layer.shape)),
+        jnp.broadcast_to(start, (parameters, state_size, batch_size, *layer.shape)),
         jnp.zeros((parameters, filters, batch_size, *layer.shape)),
         jnp.zeros((parameters, *layer.shape)),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -15,6 +15,13 @@ from snnlearn.losses import AbstractLoss
 from snnlearn.network import Network, unroll
 from snnlearn.rules.base import start_state
 from snnlearn.rules.online import AbstractOnlineRule, no_gradient, stepwise
+
+
+class Memory(NamedTuple):
+    """The networks' state, and whether it is still the one at rest: 1, or 0."""
+
+    state: Any
+    at_rest: Float[Array, ""]
 
 
 class TruncatedBPTT(AbstractOnlineRule):
@@ -49,19 +56,19 @@ class TruncatedBPTT(AbstractOnlineRule):
         """See the base."""
         return self.steps
 
-    def start(self, network: Network, loss: AbstractLoss, batch_size: int, *, key: PRNGKeyArray) -> Any:
+    def start(self, network: Network, loss: AbstractLoss, batch_size: int, *, key: PRNGKeyArray) -> Memory:
         """See the base."""
         stepwise(self, loss)
-        return start_state(network, batch_size, key=key)
+        return Memory(start_state(network, batch_size, key=key), jnp.ones(()))
 
     def advance(
         self,
         network: Network,
         loss: AbstractLoss,
-        memory: Any,
+        memory: Memory,
         xs: Float[Array, "K B ..."] | PackedSpikes,
         moments: Any,
-    ) -> tuple[Any, Float[Array, ""], Network]:
+    ) -> tuple[Memory, Float[Array, ""], Network]:
         """See the base."""
         at_step = stepwise(self, loss).at_step
 
@@ -71,14 +78,24 @@ class TruncatedBPTT(AbstractOnlineRule):
                 activity, state = unroll(network, xs, state)
                 return jnp.sum(jax.vmap(at_step)(activity.outputs[-1], moments)), state
 
-            losses, state = jax.vmap(one, in_axes=(0, 1, 1))(memory, xs, moments)
+            state = jax.vmap(lambda state: _following(network.initial_state(), state, memory.at_rest))(memory.state)
+            losses, state = jax.vmap(one, in_axes=(0, 1, 1))(state, xs, moments)
             return jnp.mean(losses), state
 
-        (value, memory), gradient = mean_loss(network)
-        return memory, value, gradient
+        (value, state), gradient = mean_loss(network)
+        return Memory(state, jnp.zeros(())), value, gradient
 
     def finish(
-        self, network: Network, loss: AbstractLoss, memory: Any, num_steps: int
+        self, network: Network, loss: AbstractLoss, memory: Memory, num_steps: int
     ) -> tuple[Float[Array, ""], Network]:
         """See the base: nothing."""
         return no_gradient(network)
+
+
+def _following(rest: Any, state: Any, share: Float[Array, ""]) -> Any:
+    """The state, with a share of the derivatives of the one at rest, from which the first step starts."""
+
+    def one(rest, state):
+        return state + share * (rest - jax.lax.stop_gradient(rest)) if eqx.is_inexact_array(state) else state
+
+    return jax.tree.map(one, rest, state)
