@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from snnlearn._errors import SnnlearnError
+from snnlearn._memory import check_memory
 from snnlearn.coding import AbstractDecoder, AbstractEncoder, PackedSpikes, pack_spikes
 from snnlearn.network import Network, why_not_compiled
 
@@ -69,6 +70,29 @@ def encode(encoder: AbstractEncoder, xs: Array, *, key: PRNGKeyArray) -> Float[A
     return jax.vmap(lambda x, k: encoder(x, key=k))(xs, jax.random.split(key, len(xs)))
 
 
+def check_size(encoder: AbstractEncoder, network: Network, *, samples: int, copies: int = 1) -> None:
+    """Refuse a network, or a run of it, that the machine cannot hold.
+
+    Counted are the parameters, and the input and output of every step; a gradient may need more.
+
+    Args:
+        encoder: what gives the network's input.
+        network: the network, or its shapes (`equinox.filter_eval_shape`).
+        samples: how many run at once.
+        copies: of the parameters: gradients, the optimiser's, the best so far, seeds side by side.
+
+    Raises:
+        SnnlearnError: saying what is needed and what there is.
+    """
+    parameters = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(network) if hasattr(leaf, "shape"))
+    each_step = math.prod(network.in_shape) + math.prod(network.out_shape)
+    check_memory(
+        4 * (copies * parameters + samples * encoder.num_steps * each_step),
+        f"a network of {parameters:,} parameters, run over {encoder.num_steps:,} steps of {samples:,} samples at once,",
+        "take fewer steps, units, samples or seeds",
+    )
+
+
 @eqx.filter_jit
 def _scores(hypothesis: Hypothesis, xs: Array, key: PRNGKeyArray, batch_size: int) -> Array:
     keys = jax.random.split(key, len(xs))
@@ -99,6 +123,7 @@ def scores(
             f"predict: a sample of shape {xs.shape[1:]} is encoded as {size} inputs, but the network takes {takes}; "
             "give samples of the shape that it was trained on"
         )
+    check_size(hypothesis.encoder, hypothesis.network, samples=min(batch_size, len(xs)))
     return np.asarray(_scores(hypothesis, jnp.asarray(xs), jax.random.key(0) if key is None else key, batch_size))
 
 

@@ -7,6 +7,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
@@ -16,6 +17,10 @@ from snnlearn._errors import SnnlearnError
 from snnlearn.algorithms import GradientDescent
 from snnlearn.cli.options import DATA, ONLINE, Encode, Readout, Train
 from snnlearn.data import Dataset
+from snnlearn.hypothesis import check_size
+
+# Of sizes in --layers: an array has fewer than 2^63 numbers, and a layer's shape is a product of three.
+_MOST_DIGITS = 6
 
 
 def dataset(options: Train) -> Dataset:
@@ -119,6 +124,14 @@ def _code_of_values(name: str, options: Train | Encode) -> coding.AbstractEncode
 
 def structure(options: Train, task: Dataset, code: coding.AbstractEncoder) -> network.Network:
     """The network; its weights are drawn when a training starts."""
+    shapes = eqx.filter_eval_shape(lambda: _structure(options, task, code))
+    # At the start 256 samples measure what drives the layers; Adam has two numbers for each parameter.
+    samples = max(options.batch_size, min(256, len(task.train.y)))
+    check_size(code, shapes, samples=samples * options.seeds, copies=4 * options.seeds)
+    return _structure(options, task, code)
+
+
+def _structure(options: Train, task: Dataset, code: coding.AbstractEncoder) -> network.Network:
     key = jax.random.key(0)
     layers: list[network.Layer] = []
     pools: list[network.AbstractSynapses] = []
@@ -145,12 +158,16 @@ def _chain(pools: list[network.AbstractSynapses], synapses: network.AbstractSyna
 
 
 def _synapses(spec: str, shape: tuple[int, ...], bias: bool, key: jax.Array) -> network.AbstractSynapses:
-    match = re.fullmatch(r"(?P<dense>\d+)|p(?P<pool>\d+)|(?P<channels>\d+)c(?P<kernel>\d+)(p(?P<padding>\d+))?", spec)
+    match = re.fullmatch(
+        r"(?a:(?P<dense>\d+)|p(?P<pool>\d+)|(?P<channels>\d+)c(?P<kernel>\d+)(p(?P<padding>\d+))?)", spec
+    )
     if match is None:
         raise SnnlearnError(
             f"--layers has {spec!r}; give numbers of units such as 256, convolutions such as 16c5 or "
             "16c5p2, or poolings such as p2"
         )
+    if max(map(len, re.findall(r"\d+", spec))) > _MOST_DIGITS:
+        raise SnnlearnError(f"--layers has {spec[:40]!r}; give numbers below {10**_MOST_DIGITS:,}")
     number = {name: int(text) for name, text in match.groupdict().items() if text is not None}
     if "dense" in number:
         return network.Dense(math.prod(shape), number["dense"], use_bias=bias, key=key)

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from snnlearn import report
 from snnlearn._errors import SnnlearnError
+from snnlearn._memory import check_memory
 from snnlearn.cli.build import coder
 from snnlearn.cli.options import Code, Encode
 from snnlearn.coding import AbstractEncoder, bits_per_value, inverse_of, pattern_information
@@ -67,7 +68,11 @@ def encode(options: Encode, console: Console) -> int:
     if out.suffix in _EVENTS and "current" in codes:
         raise SnnlearnError(f"--codes current has no spikes to write to {out}; drop it, or give a picture")
 
-    encoded = _encode_in_each(codes, jnp.asarray(sample.x), jax.random.key(options.seed))
+    x, key = jnp.asarray(sample.x), jax.random.key(options.seed)
+    planned = jax.tree.leaves(eqx.filter_eval_shape(_encode_in_each, codes, x, key))
+    # A picture and the estimate of bits keep several numbers for each step of each neuron.
+    check_memory(20 * sum(array.size for array in planned), f"{options.num_steps:,} steps of this input", "take fewer")
+    encoded = _encode_in_each(codes, x, key)
     summaries = [_summary(name, codes[name], sample, *jax.tree.map(np.asarray, encoded[name])) for name in codes]
     _print(console, sample, summaries)
     if out.suffix in _EVENTS:

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from snnlearn._errors import SnnlearnError
+from snnlearn._memory import check_memory
 from snnlearn.data.base import Dataset, Sample, split
 
 
@@ -112,6 +113,7 @@ def randman(
     rng = np.random.default_rng(seed)
     num_waves = math.ceil(10 ** min(3 / alpha, 3.0))
     m = num_classes * samples_per_class
+    check_memory(m * num_steps * num_units, f"a sample of {m:,} trains of {num_steps:,} steps", "give fewer steps")
     x = np.zeros((m, num_steps, num_units), np.uint8)
     for members in np.arange(m).reshape(num_classes, samples_per_class):
         u = rng.random((samples_per_class, dim))
@@ -180,6 +182,11 @@ def spike_xor(
     if not 0 <= jitter < np.inf:
         raise SnnlearnError(f"jitter is {jitter} s; give a standard deviation from 0")
     rng = np.random.default_rng(seed)
+    check_memory(
+        16 * num_samples * num_steps * num_units,
+        f"a sample of {num_samples:,} trains of {num_steps:,} steps",
+        "give fewer steps",
+    )
     patterns = rng.random((2, 2, num_steps, num_units)) < rate * dt  # [group, a or b, T, n]
     if (patterns[:, 0] == patterns[:, 1]).all(axis=(1, 2)).any():
         raise SnnlearnError(
