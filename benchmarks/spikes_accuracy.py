@@ -28,10 +28,10 @@ import optax
 from matplotlib.ticker import FuncFormatter
 
 import snnlearn as sl
+from snnlearn._files import write_atomically
 from snnlearn.coding import AbstractEncoder, Latency, LinearLatency, Population, Rate
 from snnlearn.data import Dataset, Sample
 from snnlearn.hypothesis import Hypothesis, encode, predict
-from snnlearn.model_file import write_atomically
 from snnlearn.report.figures import BLUE, GREEN, GREY, ORANGE, STYLE, new_figure
 
 HERE = Path(__file__).resolve().parent

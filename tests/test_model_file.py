@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from snnlearn import SnnlearnError, coding, network, neurons
 from snnlearn.hypothesis import Hypothesis, predict
-from snnlearn.model_file import load, read_arrays, save, write_arrays, write_atomically
+from snnlearn.model_file import load, read_arrays, save, write_arrays
 from snnlearn.network import Chain, Conv2d, Dense, Layer, Network
 from snnlearn.neurons import ALIF, IF, LI, LIF, CubaLIF, Delayed
 
@@ -303,18 +303,3 @@ def test_a_class_of_ones_own_is_refused(tmp_path):
         with pytest.raises(SnnlearnError, match="Mine is no class of snnlearn"):
             save(own, path)
         assert not path.exists()
-
-
-def test_writing_is_whole_or_not_at_all(tmp_path, monkeypatch):
-    path = tmp_path / "file"
-    write_atomically(path, b"old")
-    write_atomically(path, b"new")
-    assert path.read_bytes() == b"new"
-
-    def full(_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(OSError, match="No space"):
-        write_atomically(path, b"newer")
-    assert path.read_bytes() == b"new" and [p.name for p in tmp_path.iterdir()] == ["file"]

@@ -28,6 +28,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from snnlearn._errors import SnnlearnError
+from snnlearn._files import write_atomically
 from snnlearn._memory import check_memory
 from snnlearn.hypothesis import Hypothesis
 from snnlearn.network import Network, unroll
@@ -136,19 +137,6 @@ def check_finite(path: Path, arrays: dict[str, np.ndarray]) -> None:
     for name, array in arrays.items():
         if array.dtype.kind == "f" and not np.all(np.isfinite(array)):
             raise SnnlearnError(f"{path} holds {name}, which has numbers that are NaN or infinite; train again")
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replace a file's content as a whole: a reader, or a crash, sees the old or the new."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _describe(node: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:

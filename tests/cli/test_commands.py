@@ -13,7 +13,6 @@ from matplotlib.image import imsave
 from rich.cells import cell_len
 
 from snnlearn import coding
-from snnlearn.cli.run_folder import new_folder
 from snnlearn.hypothesis import Hypothesis
 from snnlearn.model_file import save
 from snnlearn.network import feedforward
@@ -108,15 +107,3 @@ def test_predict_takes_images_and_arrays(say, digits_run, tmp_path):
     assert len(set(one_by_one)) > 1 and set(one_by_one) <= {"north", "east", "south", "west"}
     assert one_by_one == decisions(say("predict", digits_run, tmp_path / "all.npz"))
     assert one_by_one[::-1] == decisions(say("predict", digits_run, *pictures[::-1]))
-
-
-def test_a_new_run_finds_a_folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert new_folder(None, "digits") == Path("runs/digits")
-    for name in ("digits", "digits-2", "mine", tmp_path.name):
-        (tmp_path / "runs" / name).mkdir(parents=True)
-    assert new_folder(None, "digits") == Path("runs/digits-3")
-    assert new_folder(None, "somewhere/mine.npz") == Path("runs/mine-2")
-    assert new_folder(None, ".") == Path(f"runs/{tmp_path.name}-2")
-    assert new_folder(Path("runs/mine"), "digits") == Path("runs/mine"), "an empty folder is free"
-    assert new_folder(Path("a/b/c"), "digits") == Path("a/b/c")

@@ -31,12 +31,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _status(arguments: list[str]) -> int:
     from snnlearn._errors import SnnlearnError
-    from snnlearn.cli import terminal
+    from snnlearn.cli import interrupts, terminal
 
     terminal.prepare()
     try:
         try:
-            return _run(arguments)
+            with interrupts.handled():
+                return _run(arguments)
         finally:
             sys.stdout.flush()
     except BrokenPipeError:

@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import dataclasses
-import json
+from pathlib import Path
 
 import jax
 import optax
 
 from snnlearn import risk
 from snnlearn._errors import SnnlearnError
+from snnlearn._files import write_atomically, write_json
 from snnlearn.cli import build
 from snnlearn.cli.commands import console_of, keep_compiled_programs
 from snnlearn.cli.config import write_config
+from snnlearn.cli.folders import new_folder
 from snnlearn.cli.options import Certify
-from snnlearn.cli.run_folder import new_folder
 from snnlearn.data.base import Sample, hold_out
-from snnlearn.model_file import save, write_atomically
+from snnlearn.model_file import save
 from snnlearn.report.certificate import CertificateReport, write_certificate
 
 
 def certify(options: Certify) -> int:
     """Train the prior, minimise the bound, certify, and try the certificate on the test sample."""
     options.check()
-    path = new_folder(options.out, f"certificate-{options.data.split('/')[-1].split('.')[0]}")
     keep_compiled_programs()
+    with new_folder(options.out, f"certificate-{Path(options.data).stem}") as path:
+        return _certify(options, path)
+
+
+def _certify(options: Certify, path: Path) -> int:
     console = console_of()
     data = build.dataset(options)
     certifying, first = _cut(data.train, options)
@@ -77,9 +82,8 @@ def certify(options: Certify) -> int:
     )
     console.print(f"{found}.\nOn {test.n} test samples: {test}.", soft_wrap=True)
     console.print(f"The test sample {'does not contradict' if report.holds else 'contradicts'} the certificate.")
-    path.mkdir(parents=True, exist_ok=True)
     write_atomically(path / "config.toml", write_config(options).encode())
-    write_atomically(path / "certificate.json", json.dumps(report.numbers(), indent=1).encode())
+    write_json(path / "certificate.json", report.numbers())
     save(type(learned)(encoder, posterior.mean, learned.decoder), path / "mean_network.npz")
     write_certificate(report, path / "report.html")
     console.print(f"Report: {path / 'report.html'}", soft_wrap=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import json
 import os
 import shlex
 import time
@@ -22,15 +22,17 @@ from rich.table import Table
 
 from snnlearn import report, risk
 from snnlearn._errors import SnnlearnError
+from snnlearn._files import write_json
 from snnlearn.algorithms import Devices, GradientDescent, Training
 from snnlearn.algorithms.devices import ONE_DEVICE
 from snnlearn.algorithms.gradient_descent import seed
-from snnlearn.cli import build
+from snnlearn.cli import build, interrupts
 from snnlearn.cli.config import as_table
 from snnlearn.cli.encode import encode as encode_one_input
+from snnlearn.cli.folders import locked, new_folder
 from snnlearn.cli.options import Encode, Evaluate, Predict, Train
 from snnlearn.cli.processes import join, leads
-from snnlearn.cli.run_folder import RunFolder, new_folder
+from snnlearn.cli.run_folder import RunFolder
 from snnlearn.cli.seen import data_of, judged, recall, remember
 from snnlearn.cli.terminal import printable
 from snnlearn.coding import AbstractEncoder, Rescaled, Spikes
@@ -38,7 +40,7 @@ from snnlearn.data import Dataset, read_values
 from snnlearn.hypothesis import Hypothesis
 from snnlearn.hypothesis import encode as encode_batch
 from snnlearn.hypothesis import predict as decide
-from snnlearn.model_file import load, save, write_atomically
+from snnlearn.model_file import load, save
 from snnlearn.report.measure import select, summarise
 
 
@@ -58,15 +60,14 @@ def keep_compiled_programs() -> None:
 
 def train(options: Train) -> int:
     """Train from the start."""
-    # All that can be wrong with the options shows before the folder is made.
     options.check()
     devices = join() if options.distributed else ONE_DEVICE
-    path = new_folder(options.out, options.data) if leads() else None
-    task, encoder, algorithm, training = prepare(options, devices)
-    folder = RunFolder.create(path, options) if path is not None else None
-    if folder is not None:
-        remember(folder, task)
-    return _finish(folder, options, task, encoder, algorithm, training)
+    with new_folder(options.out, options.data) if leads() else contextlib.nullcontext() as path:
+        task, encoder, algorithm, training = prepare(options, devices)
+        folder = RunFolder.create(path, options) if path is not None else None
+        if folder is not None:
+            remember(folder, task)
+        return _finish(folder, options, task, encoder, algorithm, training)
 
 
 def resume(path: Path, *, distributed: bool) -> int:
@@ -75,11 +76,12 @@ def resume(path: Path, *, distributed: bool) -> int:
     options = folder.options()
     options.check()
     devices = join() if distributed else ONE_DEVICE
-    task, encoder, algorithm, training = prepare(options, devices, data_of(folder))
-    if leads():
-        training = folder.restore(training)
-    training = devices.agreed(training)
-    return _finish(folder if leads() else None, options, task, encoder, algorithm, training)
+    with locked(path) if leads() else contextlib.nullcontext():
+        task, encoder, algorithm, training = prepare(options, devices, data_of(folder))
+        if leads():
+            training = folder.restore(training)
+        training = devices.agreed(training)
+        return _finish(folder if leads() else None, options, task, encoder, algorithm, training)
 
 
 class _Console(Console):
@@ -185,6 +187,7 @@ def _run_epochs(
         bar = progress.add_task("Epoch", total=algorithm.epochs, completed=done, note="compiling")
         try:
             for epoch in range(done + 1, algorithm.epochs + 1):
+                interrupts.check()
                 start = time.perf_counter()
                 trained, metrics = jax.block_until_ready(algorithm.epoch(encoder, training, task))
                 if not np.all(np.isfinite(metrics.training_loss)):
@@ -225,7 +228,7 @@ def _conclude(
         reproduce=f"snnlearn train --config {shlex.quote(str(folder.path / 'config.toml'))}",
     )
     save(hypotheses[select(history)], folder.path / "model.npz", class_names=summary.class_names)
-    write_atomically(folder.path / "summary.json", json.dumps(_numbers(summary), indent=1).encode())
+    write_json(folder.path / "summary.json", _numbers(summary))
     report.write_html(summary, folder.path / "report.html")
     return summary
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,16 +16,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from snnlearn import report, risk
 from snnlearn._errors import SnnlearnError
+from snnlearn._files import write_atomically, write_json
 from snnlearn.algorithms import GradientDescent, Metrics, Training
 from snnlearn.cli import build
 from snnlearn.cli.commands import console_of, prepare
 from snnlearn.cli.config import write_config
+from snnlearn.cli.folders import new_folder
 from snnlearn.cli.options import Compare, Gradients, Train
-from snnlearn.cli.run_folder import new_folder
 from snnlearn.coding import AbstractEncoder
 from snnlearn.data import Dataset
 from snnlearn.hypothesis import predict
-from snnlearn.model_file import write_atomically
 from snnlearn.report.compare import Contender, print_comparison, write_comparison
 from snnlearn.report.measure import History, summarise
 from snnlearn.report.paired import Pair, compare_all, print_pairs
@@ -41,7 +40,11 @@ def compare(options: Compare) -> int:
 
         return compare_runs(options)
     task = build.dataset(options)  # what is wrong with the data is no rule's refusal
-    path = new_folder(options.out, f"compare-{Path(options.data).stem}")
+    with new_folder(options.out, f"compare-{Path(options.data).stem}") as path:
+        return _compare(options, task, path)
+
+
+def _compare(options: Compare, task: Dataset, path: Path) -> int:
     console = console_of()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     contenders, wrong = [], {}
@@ -67,12 +70,10 @@ def compare(options: Compare) -> int:
     pairs = _in_pairs(wrong) if options.paired is not None else []
     if pairs:
         print_pairs(pairs, console)
-    path.mkdir(parents=True, exist_ok=True)
     write_atomically(path / "config.toml", write_config(options).encode())
-    write_atomically(path / "comparison.json", json.dumps([c.numbers() for c in contenders], indent=1).encode())
+    write_json(path / "comparison.json", [c.numbers() for c in contenders])
     if pairs:
-        content = json.dumps([pair.numbers() for pair in pairs], indent=1)
-        write_atomically(path / "paired.json", content.encode())
+        write_json(path / "paired.json", [pair.numbers() for pair in pairs])
     title = f"{options.data} · {len(contenders)} learning rules"
     write_comparison(contenders, path / "report.html", title=title, setting=setting(options, task), pairs=pairs)
     console.print(f"Report: {path / 'report.html'}", soft_wrap=True)

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from snnlearn import report
 from snnlearn._errors import SnnlearnError
+from snnlearn._files import replacing
 from snnlearn._memory import check_memory
 from snnlearn.cli.build import coder
 from snnlearn.cli.options import Code, Encode
@@ -83,7 +84,8 @@ def encode(options: Encode, console: Console) -> int:
     if out.suffix == ".html":
         report.write_codes_html(sample.x, summaries, out, frame=frame, note=sample.note)
     else:
-        report.codes_figure(sample.x, summaries, frame=frame).savefig(out, dpi=200)
+        with replacing(out) as new:
+            report.codes_figure(sample.x, summaries, frame=frame).savefig(new, dpi=200, format=out.suffix[1:])
     console.print(f"Picture: {out}", soft_wrap=True)
     return 0
 

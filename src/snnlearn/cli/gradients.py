@@ -17,9 +17,11 @@ from snnlearn._errors import SnnlearnError
 from snnlearn.cli import build
 from snnlearn.cli.commands import console_of, prepare
 from snnlearn.cli.compare import options_of, setting, working_memory
+from snnlearn.cli.folders import new_folder
 from snnlearn.cli.options import Gradients, Train
-from snnlearn.cli.run_folder import RunFolder, new_folder
+from snnlearn.cli.run_folder import RunFolder
 from snnlearn.coding import PackedSpikes
+from snnlearn.data import Dataset
 from snnlearn.hypothesis import encode
 from snnlearn.model_file import load
 from snnlearn.network import Network
@@ -36,7 +38,11 @@ def gradients(options: Gradients) -> int:
     """Measure, print and write a page."""
     options.check()
     task = build.dataset(options)  # what is wrong with the data is no rule's refusal
-    path = new_folder(options.out, f"gradients-{Path(options.data).stem}")
+    with new_folder(options.out, f"gradients-{Path(options.data).stem}") as path:
+        return _gradients(options, task, path)
+
+
+def _gradients(options: Gradients, task: Dataset, path: Path) -> int:
     console = console_of()
     measured = []
     for name in options.rules:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import json
+from pathlib import Path
 
 import equinox as eqx
 import jax
 import numpy as np
 
 from snnlearn import coding, network
+from snnlearn._files import write_json
+from snnlearn.cli import interrupts
 from snnlearn.cli.commands import console_of, keep_compiled_programs
+from snnlearn.cli.folders import new_folder
 from snnlearn.cli.options import NoFreeLunch
-from snnlearn.cli.run_folder import new_folder
-from snnlearn.model_file import write_atomically
 from snnlearn.report.no_free_lunch import HEADER, Averaged, row, write_no_free_lunch
 from snnlearn.report.page import Table
 from snnlearn.report.terminal import print_table
@@ -25,14 +26,19 @@ from snnlearn.risk.all_tasks import Learner
 def no_free_lunch(options: NoFreeLunch) -> int:
     """Enumerate, print and write a page."""
     options.check()
-    path = new_folder(options.out, "no-free-lunch")
     keep_compiled_programs()
+    with new_folder(options.out, "no-free-lunch") as path:
+        return _measure(options, path)
+
+
+def _measure(options: NoFreeLunch, path: Path) -> int:
     console = console_of()
     k, n = options.points, options.samples
     changes = np.array([np.sum(task[1:] != task[:-1]) for task in labelings(k)])
     prior = options.smoothness**changes / np.sum(options.smoothness**changes)
     found = []
     for name, learner in learners(k, options.seed).items():
+        interrupts.check()
         with console.status(f"Enumerating {2**k} tasks × {k**n} samples: {name}"):
             uniform, smooth = (enumerate_tasks(learner, k, n, prior=p) for p in (None, prior))
         found.append(
@@ -56,8 +62,7 @@ def no_free_lunch(options: NoFreeLunch) -> int:
     )
     numbers = [{k: v for k, v in dataclasses.asdict(one).items() if k != "of_task"} for one in found]
     content = {"points": k, "samples": n, "closed_form": closed, "smoothness": options.smoothness, "learners": numbers}
-    path.mkdir(parents=True, exist_ok=True)
-    write_atomically(path / "no_free_lunch.json", json.dumps(content, indent=1).encode())
+    write_json(path / "no_free_lunch.json", content)
     write_no_free_lunch(found, path / "report.html", points=k, samples=n, smoothness=options.smoothness)
     console.print(f"Report: {path / 'report.html'}", soft_wrap=True)
     return 0

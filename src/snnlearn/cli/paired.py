@@ -9,12 +9,14 @@ import numpy as np
 
 from snnlearn import risk
 from snnlearn._errors import SnnlearnError
+from snnlearn._files import write_json
 from snnlearn.cli.commands import console_of, keep_compiled_programs
+from snnlearn.cli.folders import new_folder
 from snnlearn.cli.options import Compare
-from snnlearn.cli.run_folder import RunFolder, new_folder
+from snnlearn.cli.run_folder import RunFolder
 from snnlearn.cli.seen import data_of
 from snnlearn.hypothesis import predict
-from snnlearn.model_file import load, write_atomically
+from snnlearn.model_file import load
 from snnlearn.report.paired import compare_all, print_pairs, write_paired
 
 SAMPLES = (
@@ -33,7 +35,12 @@ def compare_runs(options: Compare) -> int:
     folders = [RunFolder.open(path) for path in options.paired]
     if len(folders) < 2:
         raise SnnlearnError(f"--paired has {len(folders)} run; give two or more, or none to compare --rules")
-    out = new_folder(options.out, "paired")
+    with new_folder(options.out, "paired") as out:
+        return _compare(options, folders, out)
+
+
+def _compare(options: Compare, folders: list[RunFolder], out: Path) -> int:
+    assert options.paired is not None
     models = [folder.model() for folder in folders]
     keep_compiled_programs()
     names = _names(options.paired)
@@ -63,13 +70,12 @@ def compare_runs(options: Compare) -> int:
     for note, pairs in sections.values():
         console.print(note)
         print_pairs(pairs, console)
-    out.mkdir(parents=True, exist_ok=True)
     numbers = {
         "runs": {name: one._asdict() for name, one in risks.items()},
         "samples": [pair.numbers() for pair in sections["Models"][1]],
         "seeds": [pair.numbers() for pair in sections.get("Trainings", (SEEDS, []))[1]],
     }
-    write_atomically(out / "paired.json", json.dumps(numbers, indent=1).encode())
+    write_json(out / "paired.json", numbers)
     write_paired(risks, sections, out / "report.html", title=" · ".join(names))
     console.print(f"Report: {out / 'report.html'}", soft_wrap=True)
     return 0

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import json
+from pathlib import Path
 
 import numpy as np
 from rich.text import Text
 
 from snnlearn import risk as theory
 from snnlearn._errors import SnnlearnError
+from snnlearn._files import write_json
 from snnlearn.cli.commands import check_values, console_of, keep_compiled_programs
+from snnlearn.cli.folders import locked
 from snnlearn.cli.options import Risk
 from snnlearn.cli.run_folder import RunFolder
 from snnlearn.cli.seen import data_of, judged, recall
 from snnlearn.data import Dataset, Sample, read_labelled
 from snnlearn.hypothesis import Hypothesis, scores
-from snnlearn.model_file import load, write_atomically
+from snnlearn.model_file import load
 from snnlearn.report.risk import Bound, Calibration, Estimate, RiskReport, print_risk, write_risk
 
 
@@ -24,6 +26,12 @@ def risk(options: Risk) -> int:
     options.check()
     keep_compiled_programs()
     folder = RunFolder.open(options.run)
+    out = folder.path if options.out is None else options.out
+    with locked(out):
+        return _measure(options, folder, out)
+
+
+def _measure(options: Risk, folder: RunFolder, out: Path) -> int:
     hypothesis, _ = load(folder.model())
     trained_on = data_of(folder)
     if options.data is None:
@@ -35,9 +43,7 @@ def risk(options: Risk) -> int:
     with console.status("Measuring"):
         report = _report(options, hypothesis, trained_on, sample, source + left_out, seen)
     print_risk(report, console)
-    out = folder.path if options.out is None else options.out
-    out.mkdir(parents=True, exist_ok=True)
-    write_atomically(out / "risk.json", json.dumps(report.numbers(), indent=1).encode())
+    write_json(out / "risk.json", report.numbers())
     write_risk(report, out / "risk.html")
     console.print(Text(f"Report: {out / 'risk.html'}"), soft_wrap=True)
     return 0

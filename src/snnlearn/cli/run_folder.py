@@ -14,7 +14,6 @@ run goes on.
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import time
 from pathlib import Path
@@ -27,11 +26,12 @@ import numpy as np
 
 from snnlearn import __version__
 from snnlearn._errors import SnnlearnError
+from snnlearn._files import write_atomically, write_json
 from snnlearn.algorithms import Metrics, Training
 from snnlearn.algorithms.devices import is_key
 from snnlearn.cli.config import read_config, read_json, write_config
 from snnlearn.cli.options import Train
-from snnlearn.model_file import check_finite, read_arrays, write_arrays, write_atomically
+from snnlearn.model_file import check_finite, read_arrays, write_arrays
 from snnlearn.report.measure import History
 
 FORMAT = 1
@@ -52,14 +52,13 @@ class RunFolder:
         """Make the folder of a new run.
 
         Args:
-            path: the folder, which must not exist or be empty.
+            path: the folder, which nobody else writes.
             options: the run's.
         """
-        path.mkdir(parents=True, exist_ok=True)
         write_atomically(path / "config.toml", write_config(options).encode())
         # Last, since it makes the folder a run.
         identity = {"format": FORMAT, "snnlearn": __version__}
-        write_atomically(path / "run.json", json.dumps(identity, indent=1).encode())
+        write_json(path / "run.json", identity)
         return cls(path)
 
     @classmethod
@@ -169,28 +168,6 @@ class RunFolder:
         write_atomically(self.path / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in kept).encode())
         self._saved_epoch = epoch
         return training
-
-
-def new_folder(path: Path | None, data: str) -> Path:
-    """Where a new run goes; nothing is written yet.
-
-    Args:
-        path: the folder that is asked for, which must not exist or be empty; None finds a new one below `runs`.
-        data: what the run is named after.
-
-    Raises:
-        SnnlearnError: if the folder is in use or cannot be written.
-    """
-    if path is None:
-        name = Path(data).resolve().stem
-        candidates = (Path("runs") / (name if n == 1 else f"{name}-{n}") for n in range(1, 1_000_000))
-        path = next(candidate for candidate in candidates if not candidate.exists())
-    nearest = next(parent for parent in (path, *path.parents) if parent.exists())
-    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
-        raise SnnlearnError(f"--out: {path} cannot be written; give a folder that can")
-    if nearest == path and any(path.iterdir()):
-        raise SnnlearnError(f"--out: {path} exists already; give another folder, or go on with --resume {path}")
-    return path
 
 
 def _place(path: tuple) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
 import shlex
 import time
 import tomllib
@@ -20,16 +19,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from snnlearn import __version__
 from snnlearn._errors import SnnlearnError
+from snnlearn._files import write_atomically, write_json
 from snnlearn.algorithms import GradientDescent
 from snnlearn.cli import build
 from snnlearn.cli.commands import console_of, keep_compiled_programs
 from snnlearn.cli.config import converted, read_config, read_json, write_config
+from snnlearn.cli.folders import locked, new_folder
 from snnlearn.cli.options import Sweep, Train
-from snnlearn.cli.run_folder import new_folder
 from snnlearn.coding import AbstractEncoder
 from snnlearn.data import Dataset, Sample
 from snnlearn.hypothesis import Hypothesis, encode, predict
-from snnlearn.model_file import write_atomically
 from snnlearn.report.measure import operations
 from snnlearn.report.sweep import Configuration, SweepReport, print_sweep, write_sweep
 
@@ -40,14 +39,13 @@ _NOT_VARIED = ("config", "resume", "out", "data", "data_folder", "validation", "
 def sweep(options: Sweep) -> int:
     """Begin a sweep."""
     options.check()
-    path = new_folder(options.out, f"sweep-{Path(options.data).stem}")
     settings = grid(options)
     _check(options, settings)
-    path.mkdir(parents=True, exist_ok=True)
-    write_atomically(path / "config.toml", write_config(options).encode())
-    identity = {"format": FORMAT, "snnlearn": __version__, "kind": "sweep"}
-    write_atomically(path / "sweep.json", json.dumps(identity, indent=1).encode())
-    return _go_on(path, options, settings)
+    with new_folder(options.out, f"sweep-{Path(options.data).stem}") as path:
+        write_atomically(path / "config.toml", write_config(options).encode())
+        # Last, since it makes the folder a sweep.
+        write_json(path / "sweep.json", {"format": FORMAT, "snnlearn": __version__, "kind": "sweep"})
+        return _go_on(path, options, settings)
 
 
 def resume(path: Path) -> int:
@@ -63,7 +61,8 @@ def resume(path: Path) -> int:
         )
     options = read_config(path / "config.toml", Sweep)
     options.check()
-    return _go_on(path, options, grid(options))
+    with locked(path):
+        return _go_on(path, options, grid(options))
 
 
 def grid(options: Sweep) -> list[dict[str, Any]]:
@@ -160,7 +159,7 @@ def _go_on(path: Path, options: Sweep, settings: list[dict[str, Any]]) -> int:
         base=_shown({name: getattr(options, name) for name in ("layers", "num_steps", "encode", "rule")}),
     )
     print_sweep(report, console)
-    write_atomically(path / "summary.json", json.dumps(report.numbers(), indent=1).encode())
+    write_json(path / "summary.json", report.numbers())
     write_sweep(report, path / "report.html")
     console.print(f"Report: {path / 'report.html'}", soft_wrap=True)
     return 0
@@ -202,7 +201,7 @@ def _read(file: Path) -> dict[str, Any] | None:
 
 
 def _write(file: Path, content: dict[str, Any]) -> dict[str, Any]:
-    write_atomically(file, json.dumps(content, indent=1).encode())
+    write_json(file, content)
     return content
 
 

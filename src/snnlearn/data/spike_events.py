@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from snnlearn._errors import SnnlearnError
+from snnlearn._files import replacing
 
 
 def structured_events(spikes: Shaped[np.ndarray, "T *shape"], dt: float, *, polarity: bool = False) -> np.ndarray:
@@ -90,7 +91,7 @@ def write_events(
             f"write_events got {len(trains)} samples, {len(labels)} labels and {len(steps)} time steps; "
             "give as many of each, and at least one"
         )
-    with h5py.File(path, "w") as file:
+    with replacing(path) as new, h5py.File(new, "w") as file:
         file["labels"] = np.asarray(labels, np.int32)
         times = file.create_dataset("spikes/times", len(trains), h5py.vlen_dtype(np.float32))
         units = file.create_dataset("spikes/units", len(trains), h5py.vlen_dtype(np.int32))

@@ -18,7 +18,7 @@ import matplotlib
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from snnlearn.model_file import write_atomically
+from snnlearn._files import write_atomically
 from snnlearn.report.figures import INK, STYLE
 from snnlearn.report.statement import Row
 
@@ -164,7 +164,6 @@ def write_page(page: Page, path: str | os.PathLike[str]) -> Path:
     """
     style = files("snnlearn.report").joinpath("style.css").read_text(encoding="utf-8")
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     text = _template().render(page=page, style=Markup(style)).lstrip()
     write_atomically(path, text.encode("utf-8", "replace"))  # the name of a file may hold what is no text
     return path

@@ -1,0 +1,79 @@
+"""Files that are written whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from snnlearn._errors import SnnlearnError
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A new file to write in the block, which takes the place of another when the block ends without an error.
+
+    A reader, or a crash, sees the old content or the new. The name of the new file is like no other's, so that two
+    processes that write the same file do not meet. Folders that lack are made.
+
+    Args:
+        path: the file to make or replace.
+
+    Raises:
+        SnnlearnError: if the file cannot be written; what was there before stays.
+
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> with replacing(folder / "numbers.txt") as new:
+    ...     _ = new.write_text("1 2 3")
+    >>> [file.name for file in folder.iterdir()]
+    ['numbers.txt']
+    """
+    path = Path(os.path.realpath(path))  # a link stays one
+    new = path.with_name(f".{path.name[:200]}.{secrets.token_hex(8)}.tmp")
+    try:
+        if path.exists() and not path.is_file():
+            raise SnnlearnError(f"{path} is no file, and cannot be replaced by one; give another path")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield new
+        with new.open("rb") as file:
+            os.fsync(file.fileno())
+        new.replace(path)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise SnnlearnError(
+            f"{path} cannot be written ({reason[:1].lower()}{reason[1:]}); make room, or give another place"
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            new.unlink(missing_ok=True)
+
+
+def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
+    """Replace a file's content as a whole.
+
+    Raises:
+        SnnlearnError: if the file cannot be written; what was there before stays.
+    """
+    with replacing(path) as new:
+        new.write_bytes(content)
+
+
+def write_json(path: str | os.PathLike[str], content: Any) -> None:
+    """Replace a file's content by JSON, as a whole.
+
+    Raises:
+        SnnlearnError: if the file cannot be written; what was there before stays.
+    """
+    write_atomically(path, json.dumps(content, indent=1).encode())
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what killed processes were about to write; no other may be writing in the folder."""
+    for file in folder.rglob(".*.tmp"):
+        with contextlib.suppress(OSError):
+            file.unlink()

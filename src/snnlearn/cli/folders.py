@@ -1,0 +1,134 @@
+"""Folders that one process writes at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import itertools
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from snnlearn._errors import SnnlearnError
+from snnlearn._files import remove_leftovers
+from snnlearn.cli import interrupts
+
+LOCK = ".lock"
+"""A file that is there while a folder is written. The kernel lets go of it when its process ends, however it ends."""
+IDENTITIES = ("run.json", "sweep.json", "compare.json")
+"""A folder with one of these can be gone on with; each is written once all is there that this needs."""
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Have a folder to oneself.
+
+    Args:
+        folder: the folder; one that is made here is gone again if nothing is written.
+
+    Raises:
+        SnnlearnError: if another process writes it, or it cannot be written.
+    """
+    with _made(folder), _held(folder):
+        try:
+            remove_leftovers(folder)
+            yield
+        finally:
+            (folder / LOCK).unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def new_folder(path: Path | None, name: str) -> Iterator[Path]:
+    """A new folder, of this process alone.
+
+    If the block raises before anything is written, the folder is gone again. If it is left half-written, without what
+    is needed to go on with it, whoever asks for it next gets it.
+
+    Args:
+        path: the folder that is asked for, which must not exist or be empty; None makes a new one below `runs`.
+        name: what a new one is named after.
+
+    Raises:
+        SnnlearnError: if the folder is in use or cannot be written.
+    """
+    with contextlib.ExitStack() as stack:
+        path = _unused(stack, name) if path is None else stack.enter_context(_made(path))
+        left_behind = stack.enter_context(_held(path))
+        if set(os.listdir(path)) != {LOCK} and (not left_behind or _can_be_resumed(path)):
+            (path / LOCK).unlink()
+            how = f", or go on with --resume {path}" if _can_be_resumed(path) else ""
+            raise SnnlearnError(f"--out: {path} exists already; give another folder{how}")
+        remove_leftovers(path)
+        try:
+            yield path
+        except BaseException:
+            if set(os.listdir(path)) == {LOCK} or _can_be_resumed(path):
+                (path / LOCK).unlink()
+            raise
+        (path / LOCK).unlink()
+
+
+def _can_be_resumed(folder: Path) -> bool:
+    return any((folder / name).exists() for name in IDENTITIES)
+
+
+def _unused(stack: contextlib.ExitStack, name: str) -> Path:
+    """Make a folder below `runs` that is not there."""
+    stem = Path(name).resolve().stem or "run"
+    for number in itertools.count(1):
+        with contextlib.suppress(FileExistsError):
+            path = Path("runs", stem if number == 1 else f"{stem}-{number}")
+            return stack.enter_context(_made(path, exist_ok=False))
+    raise AssertionError
+
+
+@contextlib.contextmanager
+def _made(folder: Path, *, exist_ok: bool = True) -> Iterator[Path]:
+    """The folder, and those that it is in; what is made of them and is empty at the end is removed."""
+    made = [one for one in (folder, *folder.parents) if not one.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=exist_ok)
+    except OSError as error:
+        if isinstance(error, FileExistsError) and not exist_ok:
+            raise
+        raise SnnlearnError(f"--out: {folder} cannot be written ({error.strerror}); give a folder that can") from error
+    try:
+        yield folder
+    finally:
+        with contextlib.suppress(OSError):  # the first that is not empty
+            for one in made:
+                one.rmdir()
+
+
+@contextlib.contextmanager
+def _held(folder: Path) -> Iterator[bool]:
+    """Hold the folder's lock; the value is whether it was there, left behind by a process that was killed."""
+    interrupts.raise_from_now_on()
+    try:
+        descriptor, left_behind = _take(folder)
+    except BlockingIOError:
+        raise SnnlearnError(f"{folder} is being written by another process; wait until it ends, or stop it") from None
+    except OSError as error:
+        raise SnnlearnError(f"{folder} cannot be written ({error.strerror}); give a folder that can") from error
+    try:
+        yield left_behind
+    finally:
+        os.close(descriptor)
+
+
+def _take(folder: Path) -> tuple[int, bool]:
+    lock = folder / LOCK
+    while folder.is_dir():
+        left_behind = lock.exists()
+        with contextlib.suppress(FileExistsError, FileNotFoundError):  # another has made or removed it in between
+            descriptor = os.open(lock, os.O_RDWR | (0 if left_behind else os.O_CREAT | os.O_EXCL), 0o666)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if os.path.samestat(os.fstat(descriptor), lock.stat()):
+                    return descriptor, left_behind
+            except OSError:
+                os.close(descriptor)
+                raise
+            os.close(descriptor)
+    raise NotADirectoryError(errno.ENOENT, "it is gone", str(folder))

@@ -1,0 +1,56 @@
+"""Ctrl-C, which Python may lose: an exception in an import or a callback of the garbage collector can go nowhere."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+_raises = False
+_pending = False
+
+
+@contextlib.contextmanager
+def handled() -> Iterator[None]:
+    """End the process on ctrl-C, at once until something has to be put in order, by an exception from then on."""
+    global _raises, _pending
+    _raises = _pending = False
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread hears of signals
+        return
+    before = signal.signal(signal.SIGINT, _interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def raise_from_now_on() -> None:
+    """Say that something is begun which has to be put in order."""
+    global _raises
+    _raises = True
+
+
+def check() -> None:
+    """Raise what was lost.
+
+    Raises:
+        KeyboardInterrupt: if there was a ctrl-C.
+    """
+    if _pending:
+        raise KeyboardInterrupt
+
+
+def _interrupt(*_: Any) -> None:
+    global _pending
+    if _raises:
+        _pending = True
+        raise KeyboardInterrupt
+    with contextlib.suppress(Exception):
+        sys.stdout.flush()
+    os.write(2, b"interrupted\n")
+    os._exit(130)
