@@ -9,13 +9,18 @@ import shutil
 import struct
 from pathlib import Path
 
+import equinox as eqx
 import jax
 import numpy as np
 import pytest
+import tyro
 from matplotlib.image import imsave
 
 from snnlearn import coding
-from snnlearn.cli import main
+from snnlearn._errors import SnnlearnError
+from snnlearn.cli import build, main
+from snnlearn.cli.options import Sweep, Train
+from snnlearn.cli.sweep import configured, grid
 from snnlearn.hypothesis import Hypothesis
 from snnlearn.model_file import save
 from snnlearn.network import FluctuationDriven, feedforward
@@ -58,9 +63,10 @@ TRAIN = {
     "negative time constant": ("--tau-mem -0.01", "--tau-mem is -0.01"),
     "time constant of no use": ("--neuron lif --tau-syn 0", "--tau-syn is 0.0"),
     "infinite time constant": ("--tau-out inf", "--tau-out is inf"),
-    "dt above tau": ("--dt 0.02 --tau-mem 0.01", "dt = 0.02 s is longer than tau_mem = 0.01 s"),
+    "dt above tau": ("--dt 0.02 --tau-mem 0.01", "dt = 0.02 s is longer than --tau-mem 0.01"),
     "dt above trained tau": ("--dt 0.02 --tau-mem 0.01 --train-time-constants", "longer than --tau-mem 0.01"),
-    "dt above tau_out": ("--dt 0.02 --tau-mem 1 --tau-out 0.01", "dt = 0.02 s is longer than tau_mem"),
+    "dt above tau_out": ("--dt 0.02 --tau-mem 1 --tau-out 0.01", "dt = 0.02 s is longer than --tau-out 0.01"),
+    "superspike at steps that are too long": ("--rule superspike --dt 0.01", "--loss van-rossum .* at most 0.005"),
     "negative refractory period": ("--refractory -1", "--refractory is -1.0"),
     "no steps": ("--num-steps 0", "--num-steps is 0; give a whole number from 1"),
     "segments of no steps": ("--segment 0", "--segment is 0; give a whole number from 1"),
@@ -293,3 +299,38 @@ def _write_idx(folder: Path, *, images: bytes | None = None, labels: bytes | Non
     for part in ("train", "t10k"):
         (folder / f"{part}-images-idx3-ubyte").write_bytes(images or _idx(5, 8, 8))
         (folder / f"{part}-labels-idx1-ubyte").write_bytes(labels or _idx(5))
+
+
+@pytest.mark.parametrize(
+    ("line", "option"),
+    [
+        ("--encode rate --dt 6e-3", "--max-rate"),
+        ("--encode regular-rate --dt 7e-4 --max-rate 2000", "--max-rate"),
+        ("--encode population --population-code rate --dt 3e-3", "--max-rate"),
+        ("--dt 0.03 --tau-out 1", "--dt"),
+        ("--rule superspike --dt 0.01", "--dt"),
+        ("--encode phase --num-phases 24", "--num-phases"),
+    ],
+)
+def test_what_is_advised_is_accepted(line, option):
+    def build_all(*more: str) -> None:
+        options = tyro.cli(Train, args=[*line.split(), *more])
+        options.check()
+        task = build.dataset(options)
+        code = build.encoder(options, task)
+        build.algorithm(options, task, code.dt)
+        eqx.filter_eval_shape(lambda: build.structure(options, task, code))
+
+    with pytest.raises(SnnlearnError) as refusal:
+        build_all()
+    advised = re.findall(r"(?:at most|to) (?:tau-mem|([0-9.e-]+))", str(refusal.value))[-1] or "0.01"
+    build_all(option, advised)
+
+
+def test_a_sweep_over_rules_gives_each_the_loss_that_its_readout_has():
+    options = Sweep(vary=("rule=bptt,eprop,superspike,eventprop,xie-seung",), sizes=())
+    found = {str(one["rule"]): configured(options, one) for one in grid(options)}
+    assert [name for name, one in found.items() if one.loss == "stepwise-cross-entropy"] == ["bptt", "eprop"]
+    task = build.dataset(options)
+    for one in found.values():
+        build.algorithm(one, task, one.dt)  # which refuses a loss that does not fit the readout

@@ -164,6 +164,8 @@ def _judge(found: Outcome, folder: Path, before: dict[str, str]) -> list[str]:
 
 def _not_finite(path: Path) -> list[str]:
     """What a result must not hold."""
+    if not path.is_file():
+        return []
     if path.suffix in (".json", ".jsonl"):
         if path.name != "comparison.json" and re.search(r"\b(NaN|Infinity)\b", path.read_text(encoding="utf-8")):
             return [f"writes NaN to {path.name}"]

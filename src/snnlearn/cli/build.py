@@ -182,9 +182,9 @@ def _synapses(spec: str, shape: tuple[int, ...], bias: bool, key: jax.Array) -> 
 
 
 def _neuron(options: Train, shape: tuple[int, ...], dt: float) -> neurons.AbstractNeuron:
+    own = {"if": (), "lif": ("tau_mem",), "cuba-lif": ("tau_mem", "tau_syn"), "alif": ("tau_mem", "tau_adapt")}
+    _check_resolved(options, dt, *own[options.neuron])
     trained = options.train_time_constants and len(shape) == 1
-    if trained and dt > options.tau_mem:
-        raise SnnlearnError(f"dt = {dt} s is longer than --tau-mem {options.tau_mem}; choose dt at most tau-mem")
     tau_mem = jnp.full(shape, options.tau_mem) if trained else options.tau_mem
     reset = neurons.ToValue() if options.reset == "zero" else neurons.Subtract()
     common = {
@@ -205,6 +205,16 @@ def _neuron(options: Train, shape: tuple[int, ...], dt: float) -> neurons.Abstra
     return neurons.EscapeNoise(neuron) if options.escape_noise else neuron  # pyright: ignore[reportCallIssue]
 
 
+def _check_resolved(options: Train, dt: float, *names: str) -> None:
+    """Refuse time constants below the time step, by the names of their options."""
+    for name in names:
+        if dt > getattr(options, name):
+            option = name.replace("_", "-")
+            raise SnnlearnError(
+                f"dt = {dt} s is longer than --{option} {getattr(options, name)}; choose dt at most {option}"
+            )
+
+
 def _surrogate(options: Train) -> neurons.AbstractSurrogate:
     slope = options.surrogate_slope
     match options.surrogate:
@@ -223,6 +233,7 @@ def _surrogate(options: Train) -> neurons.AbstractSurrogate:
 
 
 def _readout(options: Train, dt: float) -> neurons.AbstractNeuron:
+    _check_resolved(options, dt, "tau_out", *(("tau_syn",) if options.rule == "eventprop" else ()))
     if _decides(options) not in ("count", "first-spike"):
         return neurons.LI(tau_mem=options.tau_out, dt=dt)
     common = {"tau_mem": options.tau_out, "surrogate": _surrogate(options), "dt": dt}
@@ -282,6 +293,13 @@ def rule(options: Train) -> rules.AbstractRule:
             return rules.XieSeung()
 
 
+def comparable(options: Train) -> Train:
+    """The options with the loss of each step, which every rule takes, where none is given and the readout has it."""
+    if options.loss is None and _decides(options) == "mean":
+        return replace(options, loss="stepwise-cross-entropy")
+    return options
+
+
 def default_loss(options: Train) -> str:
     """The loss that goes with a rule."""
     if options.rule == "superspike":
@@ -315,12 +333,23 @@ def _loss(options: Train, task: Dataset, dt: float) -> losses.AbstractLoss:
         case _:
             if readout != "count":
                 raise SnnlearnError("--loss van-rossum compares spikes of the readout; use --readout count")
-            loss = losses.ClassSpikeTrains(num_classes=task.num_classes, distance=losses.AlphaVanRossum(dt=dt), dt=dt)
+            loss = _class_spike_trains(task.num_classes, dt)
     if options.rate_band is not None:
         loss = loss + options.rate_band_weight * losses.RateBand(
             low=options.rate_band[0], high=options.rate_band[1], dt=dt
         )
     return loss
+
+
+def _class_spike_trains(num_classes: int, dt: float) -> losses.AbstractLoss:
+    rises_in = 5e-3  # s, as in the paper
+    if dt > rises_in:
+        raise SnnlearnError(
+            f"--loss van-rossum filters spikes by a kernel that rises in {rises_in} s, but a step lasts {dt} s; choose "
+            f"dt at most {rises_in}, or another loss or rule"
+        )
+    distance = losses.AlphaVanRossum(tau_rise=rises_in, dt=dt)
+    return losses.ClassSpikeTrains(num_classes=num_classes, distance=distance, dt=dt)
 
 
 def _optimizer(options: Train, *, steps: int) -> optax.GradientTransformation:

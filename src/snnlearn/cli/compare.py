@@ -114,11 +114,8 @@ def _in_pairs(wrong: dict[str, np.ndarray]) -> list[Pair]:
 
 def options_of(options: Compare | Gradients, rule: Any, rate: float) -> Train:
     """One rule's options, with a loss and a readout that it takes."""
-    own: dict[str, Any] = {"rule": rule, "learning_rate": rate}
-    if options.loss is None and rule not in ("superspike", "eventprop", "xie-seung"):
-        own["loss"] = "stepwise-cross-entropy"
-    values = {field.name: getattr(options, field.name) for field in dataclasses.fields(Train)}
-    return Train(**(values | own))
+    values: dict[str, Any] = {field.name: getattr(options, field.name) for field in dataclasses.fields(Train)}
+    return build.comparable(Train(**(values | {"rule": rule, "learning_rate": rate})))
 
 
 def setting(options: Train, task: Dataset) -> list[Row]:

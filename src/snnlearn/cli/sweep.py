@@ -99,10 +99,9 @@ def _value(text: str, hint: Any, where: str) -> Any:
 def configured(options: Sweep, settings: dict[str, Any]) -> Train:
     """The options of one configuration; where rules are varied, all have the loss that online rules need."""
     values = {field.name: getattr(options, field.name) for field in dataclasses.fields(Train)} | settings
+    configuration = Train(**values)
     several_rules = any(text.startswith("rule=") for text in options.vary)
-    if several_rules and options.loss is None and "loss" not in settings and values["rule"] != "superspike":
-        values["loss"] = "stepwise-cross-entropy"
-    return Train(**values)
+    return build.comparable(configuration) if several_rules and "loss" not in settings else configuration
 
 
 def _check(options: Sweep, settings: list[dict[str, Any]]) -> None:

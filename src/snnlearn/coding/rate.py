@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
 from snnlearn._errors import SnnlearnError
-from snnlearn._parameters import check_positive
+from snnlearn._parameters import check_positive, highest_rate
 from snnlearn.coding.base import AbstractSpikeEncoder, check_window, unit_interval, up_to_rounding
 from snnlearn.coding.coins import bernoulli_spikes
 
@@ -148,5 +148,5 @@ def _check_one_spike_per_step(code: Rate | RegularRate, max_rate: float) -> None
     if max_rate * code.dt > 1:
         raise SnnlearnError(
             f"{type(code).__name__}: max_rate is {max_rate} Hz, more than one spike per step of {code.dt} s; "
-            f"lower max_rate to {1 / code.dt:g} Hz or shorten dt"
+            f"lower max_rate to {highest_rate(code.dt):g} Hz or shorten dt"
         )

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float
 
 from snnlearn._errors import SnnlearnError
 from snnlearn._memory import check_memory
+from snnlearn._parameters import highest_rate
 from snnlearn.data.base import Dataset, Sample, split
 
 
@@ -176,9 +177,9 @@ def spike_xor(
     if not 0 < dt < np.inf:
         raise SnnlearnError(f"dt is {dt}; give a time step in s above 0")
     if not 0 < rate * dt <= 1:
-        raise SnnlearnError(f"rate is {rate} Hz; give a rate above 0 and at most 1 / dt = {1 / dt:g} Hz")
+        raise SnnlearnError(f"rate is {rate} Hz; give a rate above 0 and at most 1 / dt = {highest_rate(dt):g} Hz")
     if not 0 <= noise * dt <= 1:
-        raise SnnlearnError(f"noise is {noise} Hz; give a rate from 0 to 1 / dt = {1 / dt:g} Hz")
+        raise SnnlearnError(f"noise is {noise} Hz; give a rate from 0 to 1 / dt = {highest_rate(dt):g} Hz")
     if not 0 <= jitter < np.inf:
         raise SnnlearnError(f"jitter is {jitter} s; give a standard deviation from 0")
     rng = np.random.default_rng(seed)

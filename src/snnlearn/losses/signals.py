@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from snnlearn._errors import SnnlearnError
-from snnlearn._parameters import check_positive, check_time_constants
+from snnlearn._parameters import check_positive, check_time_constants, highest_rate
 from snnlearn.coding import AbstractDecoder, SpikeCount
 from snnlearn.losses.base import AbstractFilteredLoss, AbstractLoss, AbstractStepwiseLoss
 from snnlearn.losses.kernel import Kernel
@@ -143,7 +143,8 @@ class ClassSpikeTrains(AbstractFilteredLoss):
     def __check_init__(self):
         check_positive(self, dt=self.dt, rate=self.rate, num_classes=float(self.num_classes))
         if self.rate * self.dt > 1:
-            raise SnnlearnError(f"ClassSpikeTrains: rate is {self.rate} Hz; give at most 1/dt = {1 / self.dt} Hz")
+            most = highest_rate(self.dt)
+            raise SnnlearnError(f"ClassSpikeTrains: rate is {self.rate} Hz; give at most 1/dt = {most:g} Hz")
 
     def train(self, label: Int[Array, ""], num_steps: int) -> Float[Array, "T C"]:
         """The spike trains of a class."""
