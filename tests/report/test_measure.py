@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import equinox as eqx
@@ -15,6 +16,7 @@ from snnlearn.data import Dataset, Sample
 from snnlearn.hypothesis import Hypothesis
 from snnlearn.network import AveragePool2d, Chain, Conv2d, Dense, Layer, Network
 from snnlearn.neurons import LI, LIF
+from snnlearn.report.baseline import logistic_regression
 from snnlearn.report.figures import example_figure
 from snnlearn.report.measure import (
     History,
@@ -25,6 +27,7 @@ from snnlearn.report.measure import (
     summarise,
     warnings,
 )
+from snnlearn.report.statement import risk_rows
 from snnlearn.report.summary import LayerSummary
 
 
@@ -249,3 +252,38 @@ def test_a_raster_of_many_units_has_each(task):
     assert np.unique(np.nonzero(spikes)[1]).tolist() == [0, *range(1300, 1600)]
     axes = example_figure(example, 1e-3).axes[2]
     assert axes.get_title(loc="left") == "1 · LIF 1600 · 1,505 spikes" and axes.get_ylim() == (1599.5, -0.5)
+
+
+def test_a_baseline_is_fitted_to_the_same_split_and_compared_in_pairs(task):
+    """The brighter pixel decides but for 2 labels in 12, of which the line that separates the others knows nothing."""
+    wrong = np.arange(12) < 3
+    for data in (task, events_of(task)):
+        found = logistic_regression(data, wrong)
+        assert found.name.startswith("logistic regression, C = ") and found.errors == 2, "samples 0 and 11"
+        assert (found.only_network, found.only_baseline) == (2, 1)
+        assert found.comparison.difference == pytest.approx(1 / 12) and found.comparison.p_value == 1
+    one = history(**{name: values[:1] for name, values in history()._asdict().items() if name != "seconds"})
+    hypotheses = [argmax_of(np.eye(2))]
+    summary = summarise(
+        hypotheses, task, one, title="", config={}, why_plain=None, baseline=lambda _, w: logistic_regression(task, w)
+    )
+    rows = {row.label: row for row in risk_rows(summary)}
+    assert "2 of 12 wrong" in rows["Baseline, test error"].note
+    assert rows["Saved model − baseline"].value.startswith("0.0 points (0.0 to 0.0)")
+    assert "right on 0 that it has wrong: p = 1" in rows["Saved model − baseline"].note
+
+
+def events_of(task: Dataset) -> Dataset:
+    """The same as spikes: as many in each channel as the pixel is bright, at other times in each sample."""
+    rng = np.random.default_rng(1)
+
+    def spikes(part: Sample) -> Sample:
+        counts = np.round(20 * part.x[:, 0]).astype(int)
+        x = np.zeros((len(counts), 40, 2), np.uint8)
+        for sample, channel in np.ndindex(counts.shape):
+            x[sample, rng.permutation(40)[: counts[sample, channel]], channel] = 1
+        return Sample(x, part.y)
+
+    return dataclasses.replace(
+        task, kind="spikes", **{name: spikes(getattr(task, name)) for name in ("train", "validation", "test")}
+    )

@@ -41,6 +41,7 @@ from snnlearn.hypothesis import Hypothesis
 from snnlearn.hypothesis import encode as encode_batch
 from snnlearn.hypothesis import predict as decide
 from snnlearn.model_file import load, save
+from snnlearn.report.baseline import logistic_regression
 from snnlearn.report.measure import select, summarise
 
 
@@ -225,6 +226,7 @@ def _conclude(
         title=_title(options, task),
         config=as_table(options),
         why_plain=build.algorithm(options, task, network.dt).why_plain(encoder, network),
+        baseline=logistic_regression if options.baseline else None,
         reproduce=f"snnlearn train --config {shlex.quote(str(folder.path / 'config.toml'))}",
     )
     save(hypotheses[select(history)], folder.path / "model.npz", class_names=summary.class_names)
@@ -259,6 +261,7 @@ def _numbers(summary: report.RunSummary) -> dict:
         "train_errors": summary.train_errors.tolist(),
         "train_size": summary.train_size,
         "chance": summary.chance,
+        "baseline": None if summary.baseline is None else dataclasses.asdict(summary.baseline),
         "selected_seed": summary.selected_seed,
         "parameters": summary.parameters,
         "firing_rates": {layer.name: float(np.mean(layer.firing_rate)) for layer in summary.layers if layer.spiking},

@@ -247,6 +247,8 @@ class Train(Checked):
     """Trainings side by side, from different random seeds; their mean and interval are reported."""
     seed: Seed = 0
     """The first random seed."""
+    baseline: bool = False
+    """Also fit scikit-learn's logistic regression to the same samples, and compare the two on the test sample."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -319,6 +321,7 @@ class Compare(Train):
     """
 
     distributed: tyro.conf.Suppress[bool] = False
+    baseline: tyro.conf.Suppress[bool] = False
     paired: Annotated[tuple[Path, ...] | None, tyro.conf.arg(metavar="[RUN...]")] = None
     """Compare in pairs, corrected for their number: two or more finished runs on the test sample that they share; or,
     if none is named, the rules, over seeds (sign-flip test) or, with one seed, over test samples (McNemar's test)."""
@@ -347,6 +350,7 @@ class Gradients(Train):
     """
 
     distributed: tyro.conf.Suppress[bool] = False
+    baseline: tyro.conf.Suppress[bool] = False
     rules: tuple[Rule, ...] = ("bptt", "eprop", "eprop-random", "ottt", "forward-gradient", "weight-perturbation")
     """The rules."""
     repeats: Count = 64
@@ -412,6 +416,7 @@ class Certify(Train):
     """
 
     distributed: tyro.conf.Suppress[bool] = False
+    baseline: tyro.conf.Suppress[bool] = False
     layers: Annotated[tuple[str, ...], tyro.conf.arg(metavar="LAYER...")] = ("64",)
     """Hidden layers, see train."""
     learning_rate: Positive = 5e-3
@@ -447,6 +452,7 @@ class Sweep(Train):
     """
 
     distributed: tyro.conf.Suppress[bool] = False
+    baseline: tyro.conf.Suppress[bool] = False
     vary: Annotated[tuple[str, ...], tyro.conf.arg(metavar="OPTION=A,B,...")] = (
         "layers=32,128,64-64",
         "num-steps=10,20",

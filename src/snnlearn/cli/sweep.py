@@ -33,7 +33,19 @@ from snnlearn.report.measure import operations
 from snnlearn.report.sweep import Configuration, SweepReport, print_sweep, write_sweep
 
 FORMAT = 1
-_NOT_VARIED = ("config", "resume", "out", "data", "data_folder", "validation", "test", "split_seed", "seed", "seeds")
+_NOT_VARIED = (
+    "config",
+    "baseline",
+    "resume",
+    "out",
+    "data",
+    "data_folder",
+    "validation",
+    "test",
+    "split_seed",
+    "seed",
+    "seeds",
+)
 
 
 def sweep(options: Sweep) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import NamedTuple
 
@@ -20,6 +20,7 @@ from snnlearn.hypothesis import Hypothesis, encode, predict
 from snnlearn.kernels.library import on_gpu
 from snnlearn.network import AbstractSynapses, Diagnosis, Layer, Network, diagnose, unroll
 from snnlearn.neurons import AbstractSpikingNeuron, core
+from snnlearn.report.baseline import Baseline
 from snnlearn.report.summary import Example, LayerSummary, RunSummary
 from snnlearn.risk import chance_level
 
@@ -54,6 +55,7 @@ def summarise(
     config: dict[str, object],
     why_plain: str | None,
     reproduce: str = "",
+    baseline: Callable[[Dataset, np.ndarray], Baseline] | None = None,
 ) -> RunSummary:
     """Measure the hypotheses of one training, one for each random seed; the test sample is used here, once.
 
@@ -65,6 +67,7 @@ def summarise(
         config: the run's options.
         why_plain: why the training ran as plain JAX; None if it ran by kernels.
         reproduce: a command that repeats the run.
+        baseline: puts another method beside the chosen hypothesis, given whether that errs on each test sample.
     """
     selected = select(history)
     chosen = hypotheses[selected]
@@ -113,6 +116,7 @@ def summarise(
         on_gpu=on_gpu(),
         left_out=data.left_out,
         all_seen=data.all_seen,
+        baseline=None if baseline is None else baseline(data, wrong[selected]),
     )
 
 

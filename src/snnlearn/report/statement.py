@@ -124,6 +124,31 @@ def risk_rows(summary: RunSummary) -> list[Row]:
             f"R − R̂ in percentage points; the {level} interval of R, shifted by R̂",
         ),
         Row("Chance", percent(summary.chance, 1), "error of always guessing the most frequent class"),
+        *_baseline_rows(summary),
+    ]
+
+
+def _baseline_rows(summary: RunSummary) -> list[Row]:
+    found = summary.baseline
+    if found is None:
+        return []
+    digits, interval = _digits(summary.test_size), clopper_pearson(found.errors, summary.test_size)
+    against = (
+        f"wrong on {found.only_network:,} samples that the baseline has right, right on {found.only_baseline:,} that "
+        f"it has wrong: p = {found.comparison.p_value:.2g} (McNemar)"
+    )
+    return [
+        Row(
+            "Baseline, test error",
+            f"{percent(found.errors / summary.test_size, digits)} ({_ends(interval, digits)})",
+            f"{found.name}: {found.errors:,} of {summary.test_size:,} wrong",
+        ),
+        Row(
+            "Saved model − baseline",
+            f"{_number(100 * found.comparison.difference, digits)} points "
+            f"({_points(found.comparison.interval, digits)})",
+            against,
+        ),
     ]
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from snnlearn._errors import SnnlearnError
+from snnlearn.report.baseline import Baseline
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,7 @@ class RunSummary:
         on_gpu: Whether it ran on a GPU.
         left_out: How many test samples equal some that it was trained or selected on, and are not counted.
         all_seen: Whether all test samples do, so that none could be left out and their errors estimate no risk.
+        baseline: What a plain method makes of the same data, if that was asked for.
 
     Raises:
         SnnlearnError: If the numbers contradict each other, so that no report can be true.
@@ -122,6 +124,7 @@ class RunSummary:
     on_gpu: bool = False
     left_out: int = 0
     all_seen: bool = False
+    baseline: Baseline | None = None
 
     def __post_init__(self):
         seeds, classes = len(self.test_errors), len(self.class_names)

@@ -53,7 +53,7 @@ def print_table(table: Table, console: Console) -> None:
         needed += 1 + max(
             cell_len(part) for cell in (name, *cells) for part in ([cell] if whole else cell.split() or [""])
         )
-        shown.add_column(Text(name), no_wrap=whole)
+        shown.add_column(Text(name), no_wrap=whole, overflow="fold")
     for row in table.rows:
         shown.add_row(*map(Text, row))
     if needed < console.width:
