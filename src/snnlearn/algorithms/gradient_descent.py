@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -9,12 +10,14 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
 from snnlearn._errors import SnnlearnError
 from snnlearn.algorithms.base import AbstractAlgorithm
 from snnlearn.algorithms.devices import ONE_DEVICE, Devices
+from snnlearn.algorithms.optimizers import Optimizer, shared
 from snnlearn.coding import AbstractEncoder, PackedSpikes, pack_spikes
 from snnlearn.data import Dataset, Sample
 from snnlearn.hypothesis import Hypothesis, encode, network_input, why_plain
@@ -54,11 +57,13 @@ class Metrics(NamedTuple):
 
     Args:
         training_loss: mean over the epoch's batches, each before its update.
+        gradient_norm: Euclidean norm of the gradient of all parameters, mean over the epoch's updates.
         validation_loss: mean loss after the epoch.
         validation_error: share of wrong decisions after the epoch, in [0, 1].
     """
 
     training_loss: Float[Array, "*K"]
+    gradient_norm: Float[Array, "*K"]
     validation_loss: Float[Array, "*K"]
     validation_error: Float[Array, "*K"]
 
@@ -72,7 +77,7 @@ class GradientDescent(AbstractAlgorithm):
     Args:
         loss: the loss of one sample; its decoder decides.
         rule: how the gradient is had.
-        optimizer: what is done with it.
+        optimizer: what is done with it: an `Optimizer`, whose steps are relative, or one of Optax, taken as it is.
         initialisation: how initial weights are drawn.
         epochs: passes over the training sample, ≥ 1.
         batch_size: samples of one gradient, from 1 to the size of the training sample.
@@ -86,7 +91,7 @@ class GradientDescent(AbstractAlgorithm):
 
     loss: AbstractLoss = CrossEntropy()
     rule: AbstractRule = BPTT()
-    optimizer: optax.GradientTransformation = eqx.field(default_factory=lambda: optax.adam(1e-3))
+    optimizer: Optimizer | optax.GradientTransformation = eqx.field(converter=shared, default_factory=Optimizer)
     initialisation: AbstractInitialisation = FluctuationDriven()
     epochs: int = 30
     batch_size: int = 64
@@ -138,7 +143,7 @@ class GradientDescent(AbstractAlgorithm):
         _check_fit(self, encoder, network, data)
         self.devices.check_equal((data.train, data.validation), f"the data, {data.name},")
         probe = jnp.asarray(data.train.x[: min(256, len(data.train.x))])
-        return self.devices.agreed(_start(self, encoder, network, probe, keys))
+        return self.devices.agreed(_start(self._compiled(), encoder, network, probe, keys))
 
     def epoch(self, encoder: AbstractEncoder, training: Training, data: Dataset) -> tuple[Training, Metrics]:
         """Train for one epoch.
@@ -150,9 +155,19 @@ class GradientDescent(AbstractAlgorithm):
 
         Returns:
             the training after the epoch, and how it went.
+
+        Raises:
+            Diverged: if the loss, the gradient or a parameter is no longer finite.
         """
         samples = on_device(data.train), on_device(data.validation)
-        return self.devices.get(_epoch(*self.devices.put((self, encoder, training, *samples))))
+        arguments = self._compiled(), encoder, training, *samples, jnp.asarray(self.epochs)
+        after, metrics = self.devices.get(_epoch(*self.devices.put(arguments)))
+        _check_finite(after, metrics)
+        return after, metrics
+
+    def _compiled(self) -> GradientDescent:
+        """What the compiled programs depend on: not the number of epochs, which they are given."""
+        return dataclasses.replace(self, epochs=1)
 
     def why_plain(self, encoder: AbstractEncoder, network: Network) -> str | None:
         """Why training runs as plain JAX, in a clause; None if the event-driven kernels do the work.
@@ -193,6 +208,26 @@ class GradientDescent(AbstractAlgorithm):
         ]
 
 
+class Diverged(SnnlearnError):
+    """A training whose numbers are no longer finite, so that it has no result."""
+
+
+def _check_finite(training: Training, metrics: Metrics) -> None:
+    losses = {"training loss": metrics.training_loss, "norm of the gradient": metrics.gradient_norm}
+    found = {
+        name: np.isfinite(values) for name, values in (losses | {"validation loss": metrics.validation_loss}).items()
+    }
+    for number, layer in enumerate(training.network.layers, start=1):
+        arrays = [np.asarray(leaf) for leaf in jax.tree.leaves(eqx.filter(layer, eqx.is_inexact_array))]
+        kept = [np.isfinite(array.reshape(len(array), -1)).all(axis=1) for array in arrays if array.size]
+        found[f"a parameter of layer {number}"] = np.all(kept, axis=0) if kept else np.array(True)
+    if broken := [name for name, finite in found.items() if not np.all(finite)]:
+        raise Diverged(
+            f"the training diverged in epoch {int(np.max(training.epoch))}: {', '.join(broken)} is not finite; "
+            "lower the learning rate, or clip the gradient"
+        )
+
+
 def seed(tree: Network, k: int) -> Network:
     """One seed's network out of several side by side."""
     return jax.tree.map(lambda leaf: leaf[k] if eqx.is_array(leaf) else leaf, tree)
@@ -228,10 +263,11 @@ def _start(
     def one(key):
         key, weight_key, probe_key = jax.random.split(key, 3)
         drawn = algorithm.initialisation(network, encode(encoder, probe, key=probe_key), key=weight_key)
+        parameters = eqx.filter(drawn, algorithm.rule.trained(drawn))
         zero = jnp.zeros((), dtype=jnp.int32)
         return Training(
             network=drawn,
-            optimizer_state=algorithm.optimizer.init(eqx.filter(drawn, eqx.is_inexact_array)),  # pyright: ignore
+            optimizer_state=algorithm.optimizer.init(parameters),
             key=key,
             epoch=zero,
             best_network=drawn,
@@ -245,13 +281,18 @@ def _start(
 
 @eqx.filter_jit
 def _epoch(
-    algorithm: GradientDescent, encoder: AbstractEncoder, training: Training, train: Sample, validation: Sample
+    algorithm: GradientDescent,
+    encoder: AbstractEncoder,
+    training: Training,
+    train: Sample,
+    validation: Sample,
+    epochs: Int[Array, ""],
 ) -> tuple[Training, Metrics]:
-    def each(algorithm, encoder, training, train, validation):
-        after = _side_by_side(lambda one: _one_epoch(algorithm, encoder, one, train, validation), training)
+    def each(algorithm, encoder, training, train, validation, epochs):
+        after = _side_by_side(lambda one: _one_epoch(algorithm, encoder, one, train, validation, epochs), training)
         return eqx.filter(after, eqx.is_array)
 
-    after, metrics = algorithm.devices.run(each, algorithm, encoder, training, train, validation)
+    after, metrics = algorithm.devices.run(each, algorithm, encoder, training, train, validation, epochs)
     return eqx.combine(after, training), metrics
 
 
@@ -264,23 +305,31 @@ def _side_by_side(function: Callable, tree):
 
 
 def _one_epoch(
-    algorithm: GradientDescent, encoder: AbstractEncoder, training: Training, train: Sample, validation: Sample
+    algorithm: GradientDescent,
+    encoder: AbstractEncoder,
+    training: Training,
+    train: Sample,
+    validation: Sample,
+    epochs: Int[Array, ""],
 ) -> tuple[Training, Metrics]:
     order_key, batches_key, validation_key = jax.random.split(jax.random.fold_in(training.key, training.epoch), 3)
     num_batches = len(train.y) // algorithm.batch_size
     order = jax.random.permutation(order_key, len(train.y))[: num_batches * algorithm.batch_size]
-    parameters, constants = eqx.partition(training.network, eqx.is_inexact_array)
-    devices = algorithm.devices
-
-    def descend(carry, gradient):
-        parameters, optimizer_state = carry
-        gradient = devices.mean(gradient)
-        with jax.numpy_dtype_promotion("standard"):  # Optax counts on it, whatever the caller has set
-            updates, optimizer_state = algorithm.optimizer.update(gradient, optimizer_state, parameters)  # pyright: ignore
-        return eqx.apply_updates(parameters, updates), optimizer_state
+    parameters, constants = eqx.partition(training.network, algorithm.rule.trained(training.network))
+    devices, optimizer = algorithm.devices, _with_progress(algorithm.optimizer)
 
     def update(carry, batch):
-        index, key = batch
+        index, key, number = batch
+        progress = (training.epoch * num_batches + number) / (num_batches * epochs)
+
+        def descend(carry, gradient):
+            parameters, optimizer_state = carry
+            gradient = devices.mean(eqx.filter(gradient, algorithm.rule.trained(gradient)))
+            with jax.numpy_dtype_promotion("standard"):  # Optax counts on it, whatever the caller has set
+                norm = optax.global_norm(gradient)
+                updates, optimizer_state = optimizer.update(gradient, optimizer_state, parameters, progress=progress)
+            return (eqx.apply_updates(parameters, updates), optimizer_state), norm
+
         encoder_key, rule_key = jax.random.split(key)
         network = eqx.combine(carry[0], constants)
         (index, keys), _ = devices.share((index, jax.random.split(encoder_key, algorithm.batch_size)))
@@ -290,10 +339,13 @@ def _one_epoch(
         if algorithm.steps_per_update is not None:
             return _update_online(algorithm, carry, constants, descend, inputs, y, key)  # pyright: ignore
         loss, gradient = algorithm.rule(network, algorithm.loss, inputs, y, key=key)  # pyright: ignore
-        return descend(carry, gradient), loss
+        carry, norm = descend(carry, gradient)
+        return carry, (loss, norm)
 
-    batches = order.reshape(num_batches, algorithm.batch_size), jax.random.split(batches_key, num_batches)
-    (parameters, optimizer_state), losses = jax.lax.scan(update, (parameters, training.optimizer_state), batches)
+    keys, numbers = jax.random.split(batches_key, num_batches), jnp.arange(num_batches)
+    batches = order.reshape(num_batches, algorithm.batch_size), keys, numbers
+    carry, (losses, norms) = jax.lax.scan(update, (parameters, training.optimizer_state), batches)
+    parameters, optimizer_state = carry
     network = eqx.combine(parameters, constants)
 
     loss, errors = evaluate(algorithm.loss, encoder, network, validation, devices=devices, key=validation_key)
@@ -312,7 +364,13 @@ def _one_epoch(
         best_loss=jnp.where(better, loss, training.best_loss),
         best_epoch=jnp.where(better, epoch, training.best_epoch),
     )
-    return after, Metrics(devices.mean(jnp.mean(losses)), loss, errors / len(validation.y))
+    training_loss = devices.mean(jnp.mean(losses))
+    return after, Metrics(training_loss, jnp.mean(norms), loss, errors / len(validation.y))
+
+
+def _with_progress(optimizer: Any) -> Any:
+    """Optax's own optimisers are not asked to know how far the training is."""
+    return optimizer if isinstance(optimizer, Optimizer) else optax.with_extra_args_support(optimizer)
 
 
 def _update_online(
@@ -323,8 +381,12 @@ def _update_online(
     inputs: Array | PackedSpikes,
     targets: Array,
     key: PRNGKeyArray,
-) -> tuple[Any, Float[Array, ""]]:
-    """Go through the sequence once; after every few steps the weights change, and the traces go on."""
+) -> tuple[Any, tuple[Float[Array, ""], Float[Array, ""]]]:
+    """Go through the sequence once; after every few steps the weights change, and the traces go on.
+
+    Returns:
+        parameters and state of the optimiser, the loss, and the mean norm of the gradients.
+    """
     rule, loss, size = algorithm.rule, algorithm.loss, algorithm.steps_per_update
     assert isinstance(rule, AbstractOnlineRule) and size is not None
     num_steps = steps_of(inputs)
@@ -333,19 +395,23 @@ def _update_online(
     def advance(carry, block):
         weights, memory, value = carry
         memory, part, gradient = rule.advance(eqx.combine(weights[0], constants), loss, memory, *block)
-        return (descend(weights, gradient), memory, value + part), None
+        weights, norm = descend(weights, gradient)
+        return (weights, memory, value + part), norm
 
     memory = rule.start(eqx.combine(carry[0], constants), loss, len(targets), key=key)
-    carry = carry, memory, jnp.zeros(())
+    carry, norms = (carry, memory, jnp.zeros(())), []
     if blocks is not None:
-        carry, _ = jax.lax.scan(advance, carry, blocks)
+        carry, of_blocks = jax.lax.scan(advance, carry, blocks)
+        norms.append(of_blocks)
     if rest is not None:
-        carry, _ = advance(carry, rest)
+        carry, norm = advance(carry, rest)
+        norms.append(norm[None])
     weights, memory, value = carry
     if parts(rule, loss).rates:  # which are known only now
         part, gradient = rule.finish(eqx.combine(weights[0], constants), loss, memory, num_steps)
-        weights, value = descend(weights, gradient), value + part
-    return weights, value
+        (weights, norm), value = descend(weights, gradient), value + part
+        norms.append(norm[None])
+    return weights, (value, jnp.mean(jnp.concatenate(norms)))
 
 
 def evaluate(

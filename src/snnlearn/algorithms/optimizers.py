@@ -1,15 +1,186 @@
-"""Optimisers that Optax lacks."""
+"""Optimisers as values: steps relative to what they move, schedules by progress, and one that Optax lacks."""
 
 from __future__ import annotations
 
+import functools
 import math
+import types
+from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
+from jaxtyping import Array, Float
 
 from snnlearn._errors import SnnlearnError
+from snnlearn._parameters import Positive
+from snnlearn.network import connection_weights
+
+LEARNING_RATE = 0.1
+"""The step size, relative to the initial size of what is moved, that serves most data and codes."""
+
+
+def constant(progress: Float[Array, ""]) -> Float[Array, ""]:
+    """The step size stays as it is."""
+    return jnp.ones_like(progress)
+
+
+def cosine(progress: Float[Array, ""]) -> Float[Array, ""]:
+    r"""The step size falls to 0 along half a cosine, $\frac12(1+\cos\pi p)$ for progress $p\in[0,1]$."""
+    return 0.5 * (1 + jnp.cos(math.pi * progress))
+
+
+class RelativeState(NamedTuple):
+    """The size of each array when training began, and the state of the optimiser that moves arrays of size 1."""
+
+    scale: Any
+    inner: optax.OptState
+
+
+def initial_scale(parameters: Any) -> Any:
+    """The root mean square of each array; 1 where it is 0, and for logarithms, which have no unit.
+
+    Args:
+        parameters: arrays in any structure.
+
+    Returns:
+        a number for each array, in the same structure.
+
+    >>> jax.tree.map(float, initial_scale({"weight": jnp.array([3.0, -3.0]), "bias": jnp.zeros(2)}))
+    {'bias': 1.0, 'weight': 3.0}
+    """
+
+    def of(node: Any) -> Any:
+        if isinstance(node, Positive):
+            return jax.tree.map(lambda leaf: jnp.ones((), leaf.dtype), node)
+        size = jnp.sqrt(jnp.mean(jnp.square(node)))
+        return jnp.where(size > 0, size, jnp.ones_like(size))
+
+    return jax.tree.map(of, parameters, is_leaf=lambda node: isinstance(node, Positive))
+
+
+def relative(optimizer: optax.GradientTransformation) -> optax.GradientTransformation:
+    r"""An optimiser that sees each array in units of its initial size $s$: $u=\theta/s$, whose gradient is $s\,g$.
+
+    Inputs c times as large start with weights, and get updates, c times as small: the function learns as it did.
+
+    Args:
+        optimizer: the optimiser.
+
+    >>> optimizer = relative(optax.sgd(0.1))
+    >>> state = optimizer.init(jnp.full(2, 2.0))
+    >>> optimizer.update(jnp.ones(2), state, jnp.full(2, 2.0))[0]  # 0.1 × 2², where the plain step is 0.1
+    Array([-0.4, -0.4], dtype=float32)
+    """
+
+    def scaled(tree: Any, scale: Any) -> Any:
+        return jax.tree.map(lambda leaf, s: leaf * s.astype(leaf.dtype), tree, scale)
+
+    def init(params: Any) -> RelativeState:
+        scale = initial_scale(params)
+        return RelativeState(scale, optimizer.init(scaled(params, jax.tree.map(jnp.reciprocal, scale))))
+
+    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, RelativeState]:
+        scale = state.scale
+        units = None if params is None else scaled(params, jax.tree.map(jnp.reciprocal, scale))
+        updates, inner = optimizer.update(scaled(updates, scale), state.inner, units)
+        return scaled(updates, scale), RelativeState(scale, inner)
+
+    return optax.GradientTransformation(init, update)
+
+
+def adamw(learning_rate: Any, weight_decay: Any) -> optax.GradientTransformation:
+    """Optax's AdamW, which decays the weights of connections and leaves biases and the neurons' arrays alone."""
+    return optax.adamw(learning_rate, weight_decay=weight_decay, mask=connection_weights)
+
+
+class Optimizer(eqx.Module):
+    r"""Steps relative to the initial size of what they move, along a schedule of the training's progress.
+
+    A step of 0.01 changes a layer's weights by about 1 % of their initial root mean square, so that one step size
+    serves whatever the scale of data, code and weights. Equal optimisers, and those that differ in numbers alone, share
+    their compiled programs; of Optax's own, each step size is a program of its own.
+
+    Args:
+        method: an optimiser of Optax, as a function of the step size and of `arguments`.
+        learning_rate: the step size at the start, relative to the initial size, > 0.
+        schedule: by what the step size is multiplied, as a function of progress in [0, 1).
+        clip: the largest norm of a gradient, > 0, or None.
+        arguments: further numbers that `method` takes, by name, such as `weight_decay`.
+
+    >>> optimizer = Optimizer(adamw, 0.02, arguments={"weight_decay": 1e-3})
+    >>> state = optimizer.init(jnp.array([0.5, -0.5]))
+    >>> optimizer.update(jnp.array([1.0, 1.0]), state, jnp.array([0.5, -0.5]), progress=jnp.zeros(()))[0].round(3)
+    Array([-0.01, -0.01], dtype=float32)
+    """
+
+    method: Callable[..., optax.GradientTransformation] = eqx.field(static=True)
+    learning_rate: Float[Array, ""]
+    schedule: Callable[[Float[Array, ""]], Float[Array, ""]] = eqx.field(static=True)
+    clip: Float[Array, ""] | None
+    arguments: dict[str, Float[Array, ""]]
+
+    def __init__(
+        self,
+        method: Callable[..., optax.GradientTransformation] = optax.adam,
+        learning_rate: float | Float[Array, ""] = LEARNING_RATE,
+        *,
+        schedule: Callable[[Float[Array, ""]], Float[Array, ""]] = cosine,
+        clip: float | None = None,
+        arguments: dict[str, float] | None = None,
+    ):
+        self.method, self.schedule = method, schedule
+        self.learning_rate = jnp.asarray(learning_rate, jnp.result_type(float))
+        self.clip = None if clip is None else jnp.asarray(clip, jnp.result_type(float))
+        self.arguments = {name: jnp.asarray(v, jnp.result_type(float)) for name, v in (arguments or {}).items()}
+
+    def init(self, params: Any) -> optax.OptState:
+        """See Optax."""
+        return self._at(self.learning_rate).init(params)
+
+    def update(
+        self, updates: Any, state: optax.OptState, params: Any = None, *, progress: Float[Array, ""]
+    ) -> tuple[Any, optax.OptState]:
+        """See Optax; `progress` is the share of the training that is done, in [0, 1)."""
+        return self._at(self.learning_rate * self.schedule(progress)).update(updates, state, params)
+
+    def _at(self, learning_rate: Float[Array, ""]) -> optax.GradientTransformation:
+        steps = relative(self.method(learning_rate, **self.arguments))
+        return steps if self.clip is None else optax.chain(optax.clip_by_global_norm(self.clip), steps)  # pyright: ignore
+
+
+_KNOWN: dict[Hashable, optax.GradientTransformation] = {}
+
+
+def shared(optimizer: Any) -> Any:
+    """The first optimiser that was made as this one was, so that both share their compiled programs.
+
+    Optax's optimisers are closures, which JAX tells apart by identity: each new one would be compiled again, and what
+    was compiled is kept for ever. Two are equal if they are the same code around equal numbers.
+    """
+    if isinstance(optimizer, eqx.Module):
+        return optimizer
+    try:
+        return _KNOWN.setdefault(_made_of(optimizer), optimizer)
+    except (TypeError, ValueError, RecursionError):  # it holds arrays, empty cells or itself: not comparable
+        return optimizer
+
+
+def _made_of(value: Any) -> Hashable:
+    if isinstance(value, types.FunctionType):
+        cells = tuple(_made_of(cell.cell_contents) for cell in value.__closure__ or ())
+        defaults = _made_of(value.__defaults__), _made_of(value.__kwdefaults__)
+        return (value.__code__, value.__module__, cells, defaults) if cells else (value, defaults)
+    if isinstance(value, functools.partial):
+        return functools.partial, _made_of(value.func), _made_of(value.args), _made_of(value.keywords)
+    if isinstance(value, dict):
+        return dict, tuple((key, _made_of(item)) for key, item in value.items())
+    if isinstance(value, tuple | list):
+        return type(value), tuple(map(_made_of, value))
+    hash(value)
+    return type(value), value
 
 
 class RMaxPropState(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import equinox as eqx
@@ -14,7 +15,7 @@ import optax
 
 from snnlearn import coding, data, losses, network, neurons, rules
 from snnlearn._errors import SnnlearnError
-from snnlearn.algorithms import GradientDescent
+from snnlearn.algorithms import GradientDescent, Optimizer, adamw, constant, cosine
 from snnlearn.cli.options import DATA, ONLINE, Encode, Readout, Train
 from snnlearn.data import Dataset
 from snnlearn.hypothesis import check_size
@@ -254,7 +255,7 @@ def algorithm(options: Train, task: Dataset, dt: float) -> GradientDescent:
     return GradientDescent(
         loss=_loss(options, task, dt),
         rule=rule(options),
-        optimizer=_optimizer(options, steps=options.epochs * max(len(task.train.y) // options.batch_size, 1)),
+        optimizer=_optimizer(options),
         initialisation=network.FluctuationDriven(xi=options.xi),
         epochs=options.epochs,
         batch_size=options.batch_size,
@@ -352,23 +353,17 @@ def _class_spike_trains(num_classes: int, dt: float) -> losses.AbstractLoss:
     return losses.ClassSpikeTrains(num_classes=num_classes, distance=distance, dt=dt)
 
 
-def _optimizer(options: Train, *, steps: int) -> optax.GradientTransformation:
-    rate = (
-        optax.cosine_decay_schedule(options.learning_rate, steps)
-        if options.schedule == "cosine"
-        else (options.learning_rate)
-    )
-    match options.optimizer:
-        case "adam":
-            optimizer = optax.adam(rate)
-        case "adamw":
-            optimizer = optax.adamw(rate, weight_decay=options.weight_decay)
-        case "adamax":
-            optimizer = optax.adamax(rate)
-        case "rmsprop":
-            optimizer = optax.rmsprop(rate)
-        case "sgd":
-            optimizer = optax.sgd(rate, momentum=0.9)
-    if options.clip_gradient is None:
-        return optimizer
-    return optax.chain(optax.clip_by_global_norm(options.clip_gradient), optimizer)
+def _optimizer(options: Train) -> Optimizer:
+    decay = {"weight_decay": options.weight_decay} if options.optimizer == "adamw" else {}
+    schedule = cosine if options.schedule == "cosine" else constant
+    method = _METHODS[options.optimizer]
+    return Optimizer(method, options.learning_rate, schedule=schedule, clip=options.clip_gradient, arguments=decay)
+
+
+_METHODS = {
+    "adam": optax.adam,
+    "adamw": adamw,
+    "adamax": optax.adamax,
+    "rmsprop": optax.rmsprop,
+    "sgd": partial(optax.sgd, momentum=0.9),
+}

@@ -191,11 +191,6 @@ def _run_epochs(
                 interrupts.check()
                 start = time.perf_counter()
                 trained, metrics = jax.block_until_ready(algorithm.epoch(encoder, training, task))
-                if not np.all(np.isfinite(metrics.training_loss)):
-                    raise SnnlearnError(
-                        f"the training loss is not finite in epoch {epoch}; lower --learning-rate, or set "
-                        "--clip-gradient"
-                    )
                 if folder is not None:
                     folder.add_metrics(epoch, metrics, time.perf_counter() - start)
                 training = trained

@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from snnlearn import report, risk
 from snnlearn._errors import SnnlearnError
 from snnlearn._files import write_atomically, write_json
-from snnlearn.algorithms import GradientDescent, Metrics, Training
+from snnlearn.algorithms import Diverged, GradientDescent, Metrics, Training
 from snnlearn.cli import build
 from snnlearn.cli.commands import console_of, prepare
 from snnlearn.cli.config import write_config
@@ -56,16 +56,21 @@ def _compare(options: Compare, task: Dataset, path: Path) -> int:
             try:
                 for rate in options.learning_rates:
                     progress.update(bar, description=f"{rule}, step size {rate:g}")
-                    trained.append(_train(options_of(options, rule, rate), lambda: progress.advance(bar)))
+                    try:
+                        trained.append(_train(options_of(options, rule, rate), lambda: progress.advance(bar)))
+                    except Diverged as diverged:
+                        console.print(f"{rule}, step size {rate:g}: {diverged}", soft_wrap=True)
             except SnnlearnError as refusal:
                 console.print(f"{rule}: {refusal}", soft_wrap=True)
                 progress.update(bar, total=(total := total - len(options.learning_rates) * options.epochs))
+                continue
+            if not trained:
                 continue
             best = min(trained, key=lambda one: one.validation_error)
             contenders.append(_contender(best, rule))
             wrong[rule] = _wrong(best)
     if not contenders:
-        raise SnnlearnError("no rule of --rules is defined for this network; the sentences above say which would be")
+        raise SnnlearnError("no rule of --rules has a result; the sentences above say why, and what to do")
     print_comparison(contenders, console)
     pairs = _in_pairs(wrong) if options.paired is not None else []
     if pairs:
@@ -92,10 +97,8 @@ class _Trained:
 
     @property
     def validation_error(self) -> float:
-        """Of the kept epochs, mean over seeds; a training that diverged comes last."""
+        """Of the kept epochs, mean over seeds."""
         kept = np.asarray(self.history.best_epoch) - 1
-        if np.any(kept < 0) or not np.all(np.isfinite(self.history.training_loss)):
-            return np.inf
         return float(np.mean(self.history.validation_error[np.arange(len(kept)), kept]))
 
 

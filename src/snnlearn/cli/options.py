@@ -229,12 +229,12 @@ class Train(Checked):
     """Perturbation and evolution strategy: standard deviation of the noise, on weights or currents."""
     optimizer: Literal["adam", "adamw", "adamax", "rmsprop", "sgd"] = "adam"
     """The optimiser."""
-    learning_rate: Positive = 1e-2
-    """Its step size at the start."""
+    learning_rate: Positive = 0.1
+    """Its step size at the start, relative to the initial root mean square of the weights that it moves."""
     schedule: Literal["cosine", "constant"] = "cosine"
     """How the step size goes on: down to 0 along a half cosine, or not at all."""
     weight_decay: FromZero = 1e-4
-    """Weight decay of adamw."""
+    """Weight decay of adamw, of the weights of connections alone."""
     clip_gradient: OptionalPositive = None
     """Largest norm of a gradient."""
     xi: Positive = 2.0
@@ -328,9 +328,9 @@ class Compare(Train):
     rules: tuple[Rule, ...] = ("bptt", "eprop", "eprop-random", "ottt")
     """The rules."""
     learning_rates: Annotated[tuple[float, ...], Within(1e-20, 1e20), tyro.conf.arg(metavar="FLOAT...")] = (
-        3e-3,
-        1e-2,
-        3e-2,
+        0.03,
+        0.1,
+        0.3,
     )
     """Step sizes to choose from; --learning-rate is not used."""
 
@@ -419,8 +419,6 @@ class Certify(Train):
     baseline: tyro.conf.Suppress[bool] = False
     layers: Annotated[tuple[str, ...], tyro.conf.arg(metavar="LAYER...")] = ("64",)
     """Hidden layers, see train."""
-    learning_rate: Positive = 5e-3
-    """Step size of the prior's training at its start."""
     delta: Share = 0.05
     """The chance that the certificate is false."""
     prior_share: Share = 0.5
@@ -467,8 +465,6 @@ class Sweep(Train):
     updates stays the same."""
     layers: Annotated[tuple[str, ...], tyro.conf.arg(metavar="LAYER...")] = ("64",)
     """Hidden layers, see train."""
-    learning_rate: Positive = 2e-2
-    """Its step size at the start."""
     epochs: Count = 12
     """Passes over the training sample."""
     seeds: Annotated[int, Within(1, 10_000)] = 5

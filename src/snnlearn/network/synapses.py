@@ -4,6 +4,7 @@
 import math
 from abc import abstractmethod
 from itertools import pairwise
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -295,6 +296,27 @@ class Chain(AbstractSynapses):
     def multiply_accumulates(self) -> int:
         """See the base."""
         return sum(stage.multiply_accumulates() for stage in self.stages)
+
+
+def connection_weights(tree: Any) -> Any:
+    """Which arrays are weights of connections: the field `weight` of synapses. Biases and neurons' arrays are not.
+
+    Weight decay is for these alone: decay draws a logarithm of a time constant towards 1 s, and a threshold to 0.
+
+    Args:
+        tree: a network, or a part of one, or its gradient.
+
+    Returns:
+        True or False for each array, in the same structure; a mask, as Optax takes it.
+
+    >>> connection_weights(Dense(3, 2, use_bias=True, key=jax.random.key(0))).bias
+    False
+    """
+
+    def is_weight(path: tuple, _: Any) -> bool:
+        return bool(path) and getattr(path[-1], "name", None) == "weight"
+
+    return jax.tree_util.tree_map_with_path(is_weight, tree)
 
 
 def check_fit(owner: str, out_shape: tuple[int, ...], in_shape: tuple[int, ...]) -> None:

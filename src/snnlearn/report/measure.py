@@ -26,6 +26,8 @@ from snnlearn.risk import chance_level
 
 # Enough for rates and costs to two digits, little enough to be quick.
 _PROBE = 128
+# Norms that rise while the loss falls are usual, up to this factor.
+_EXPLODED = 100
 
 
 class History(NamedTuple):
@@ -33,6 +35,7 @@ class History(NamedTuple):
 
     Args:
         training_loss: after each epoch, as are the next two, `[K, epochs]`.
+        gradient_norm: mean norm of an epoch's gradients.
         validation_loss: mean loss on the validation sample.
         validation_error: share of its samples decided wrongly, in [0, 1].
         best_epoch: the epoch that each seed kept, from 1, `[K]`.
@@ -40,6 +43,7 @@ class History(NamedTuple):
     """
 
     training_loss: np.ndarray
+    gradient_norm: np.ndarray
     validation_loss: np.ndarray
     validation_error: np.ndarray
     best_epoch: np.ndarray
@@ -85,6 +89,7 @@ def summarise(
         title=title,
         curves={
             "training loss": history.training_loss,
+            "gradient norm": history.gradient_norm,
             "validation loss": history.validation_loss,
             "validation error": history.validation_error,
         },
@@ -108,7 +113,7 @@ def summarise(
         num_steps=inputs.shape[1],
         wall_time=float(np.sum(history.seconds)),
         samples_per_second=float(len(hypotheses) * len(data.train.y) / max(typical, 1e-9)),
-        warnings=tuple(warnings(layers)),
+        warnings=(*warnings(layers), *growth(history)),
         config=config,
         why_plain=why_plain,
         environment=environment(),
@@ -215,6 +220,18 @@ def warnings(layers: Sequence[LayerSummary]) -> list[str]:
                 "weights)."
             )
     return found
+
+
+def growth(history: History) -> list[str]:
+    """Whether gradients have grown beyond what a step can follow, and what to change."""
+    first, largest = np.min(history.gradient_norm[:, 0]), np.max(history.gradient_norm)
+    if largest <= _EXPLODED * first:
+        return []
+    return [
+        f"The norm of the gradient grew from {first:.2g} in the first epoch to {largest:.2g}, so that errors grow on "
+        "their way back through time. Use a surrogate that is zero far from the threshold (triangle or boxcar), clip "
+        "the gradient, or lower the learning rate."
+    ]
 
 
 def environment() -> dict[str, str]:

@@ -46,6 +46,19 @@ class AbstractRule(eqx.Module):
             the mean loss, and a gradient of the network's own structure, with None where the network has no parameter.
         """
 
+    def trained(self, network: Network) -> Any:
+        """Which arrays of a network, or of its gradient, this rule trains: all but feedback, which is given and stays.
+
+        Args:
+            network: the network.
+
+        Returns:
+            True or False for each leaf, in the network's structure.
+        """
+        return jax.tree_util.tree_map_with_path(
+            lambda path, leaf: eqx.is_inexact_array(leaf) and getattr(path[-1], "name", None) != "feedback", network
+        )
+
 
 def mean_loss(
     network: Network,

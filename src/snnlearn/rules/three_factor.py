@@ -150,6 +150,12 @@ class AbstractThreeFactorRule(AbstractOnlineRule):
     def responses(self, local: tuple[Local, ...]) -> tuple[Float[Array, "B ..."], ...]:
         """By how much each layer's output is taken to change with its current, on an error's way back."""
 
+    def trained(self, network: Network) -> Any:
+        """See the base; feedback weights that learn are trained too."""
+        if isinstance(self.feedback, StoredFeedback) and self.feedback.learns:
+            return jax.tree.map(eqx.is_inexact_array, network)
+        return super().trained(network)
+
     @property
     def block_size(self) -> int:
         """See the base: enough for the products of a block to be worth their while."""
