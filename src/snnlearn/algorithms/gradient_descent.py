@@ -320,13 +320,13 @@ def _one_epoch(
 
     def update(carry, batch):
         index, key, number = batch
-        progress = (training.epoch * num_batches + number) / (num_batches * epochs)
+        progress = jnp.divide(training.epoch * num_batches + number, num_batches * epochs)
 
         def descend(carry, gradient):
             parameters, optimizer_state = carry
             gradient = devices.mean(eqx.filter(gradient, algorithm.rule.trained(gradient)))
             with jax.numpy_dtype_promotion("standard"):  # Optax counts on it, whatever the caller has set
-                norm = optax.global_norm(gradient)
+                norm = optax.tree.norm(gradient)
                 updates, optimizer_state = optimizer.update(gradient, optimizer_state, parameters, progress=progress)
             return (eqx.apply_updates(parameters, updates), optimizer_state), norm
 

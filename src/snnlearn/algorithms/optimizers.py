@@ -76,7 +76,7 @@ def relative(optimizer: optax.GradientTransformation) -> optax.GradientTransform
     """
 
     def scaled(tree: Any, scale: Any) -> Any:
-        return jax.tree.map(lambda leaf, s: leaf * s.astype(leaf.dtype), tree, scale)
+        return jax.tree.map(lambda leaf, s: leaf * s, tree, scale)
 
     def init(params: Any) -> RelativeState:
         scale = initial_scale(params)
@@ -138,13 +138,15 @@ class Optimizer(eqx.Module):
 
     def init(self, params: Any) -> optax.OptState:
         """See Optax."""
-        return self._at(self.learning_rate).init(params)
+        with jax.numpy_dtype_promotion("standard"):  # Optax counts on it, whatever the caller has set
+            return self._at(self.learning_rate).init(params)
 
     def update(
         self, updates: Any, state: optax.OptState, params: Any = None, *, progress: Float[Array, ""]
     ) -> tuple[Any, optax.OptState]:
         """See Optax; `progress` is the share of the training that is done, in [0, 1)."""
-        return self._at(self.learning_rate * self.schedule(progress)).update(updates, state, params)
+        with jax.numpy_dtype_promotion("standard"):
+            return self._at(self.learning_rate * self.schedule(progress)).update(updates, state, params)
 
     def _at(self, learning_rate: Float[Array, ""]) -> optax.GradientTransformation:
         steps = relative(self.method(learning_rate, **self.arguments))
