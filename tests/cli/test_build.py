@@ -8,9 +8,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 
+import snnlearn as sl
 from snnlearn import coding, losses, network, neurons, rules
 from snnlearn._errors import SnnlearnError
 from snnlearn.cli import build, commands, main
@@ -156,8 +156,8 @@ OF_CHANGES = {"delta": coding.Delta, "send-on-delta": coding.SendOnDelta}
 def test_every_code_of_the_library_has_a_name():
     """But for codes around codes, those of the tuning curves, which have no sensible default, and spikes themselves."""
     named = {type(code) for code, _ in CODES.values()} | set(OF_CHANGES.values())
-    without = {coding.Framewise, coding.Rescaled, coding.Spikes, coding.TunedPopulation, coding.AbstractEncoder}
-    classes = {thing for thing in vars(coding).values() if isinstance(thing, type)}
+    without = {coding.Framewise, coding.Rescaled, coding.Spikes, coding.TunedPopulation}
+    classes = {c for c in vars(coding).values() if isinstance(c, type) and not c.__name__.startswith("Abstract")}
     assert {thing for thing in classes if issubclass(thing, coding.AbstractEncoder)} - without == named
     assert set(get_args(Code)) == {*CODES, *OF_CHANGES}
 
@@ -271,7 +271,7 @@ def test_algorithm_options_arrive():
     algorithm = build.algorithm(train(batch_size=3, epochs=5, xi=1.5), TASK, 1e-3)
     assert (algorithm.batch_size, algorithm.epochs) == (3, 5)
     assert algorithm.initialisation == network.FluctuationDriven(xi=1.5)
-    assert isinstance(algorithm.optimizer, optax.GradientTransformation)
+    assert isinstance(algorithm.optimizer, sl.algorithms.Optimizer)
 
 
 def test_data_of_spikes(events):

@@ -53,7 +53,7 @@ def no_report(monkeypatch):
 
 
 def test_metrics_are_a_line_for_each_epoch(finished):
-    names = {"epoch", "seconds", "training_loss", "validation_loss", "validation_error"}
+    names = {"epoch", "seconds", "training_loss", "gradient_norm", "validation_loss", "validation_error"}
     assert all(set(line) == names for line in lines(finished))
     assert [line["epoch"] for line in lines(finished)] == list(range(1, 13))
     curves = np.array([line["training_loss"] for line in lines(finished)])

@@ -142,6 +142,7 @@ def history(**changes) -> History:
     """Of 3 seeds over 2 epochs."""
     fields = dict(
         training_loss=np.ones((3, 2)),
+        gradient_norm=np.ones((3, 2)),
         validation_loss=np.array([[0.1, 0.9], [0.5, 0.4], [0.3, 0.2]]),
         validation_error=np.array([[0.0, 0.3], [0.2, 0.1], [0.0, 0.1]]),
         best_epoch=np.array([2, 2, 2]),
@@ -181,6 +182,7 @@ def test_summary_of_known_decisions(task):
     hypotheses = [argmax_of(np.eye(2)), argmax_of(1 - np.eye(2)), argmax_of([[1, 1], [0, 0]])]
     errors = history(
         training_loss=np.arange(6.0).reshape(3, 2),
+        gradient_norm=np.array([[1.0, 300.0]] * 3),
         validation_error=np.array([[0.1, 0.2], [0.9, 0.8], [0.5, 0.5]]),
         best_epoch=np.array([1, 2, 2]),
         seconds=np.array([40.0, 3.0]),
@@ -200,7 +202,8 @@ def test_summary_of_known_decisions(task):
     assert summary.wall_time == 43 and summary.samples_per_second == 3 * 8 / 3, "the first epoch also compiles"
     np.testing.assert_array_equal(summary.curves["training loss"], errors.training_loss)
     assert (summary.title, summary.config, summary.reproduce) == ("a title", {"seeds": 3}, "again")
-    assert summary.warnings == () and [one.name for one in summary.layers] == ["1 · LI 2"]
+    assert len(summary.warnings) == 1 and "gradient grew from 1 in the first epoch to 3e+02" in summary.warnings[0]
+    assert [one.name for one in summary.layers] == ["1 · LI 2"]
     assert {"snnlearn", "jax", "python", "device"} <= set(summary.environment)
     # Two decided well, one not, each with what was shown and what the network did.
     assert [example.label == example.predicted for example in summary.examples] == [True, True, False]

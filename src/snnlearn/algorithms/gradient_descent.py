@@ -160,7 +160,7 @@ class GradientDescent(AbstractAlgorithm):
             Diverged: if the loss, the gradient or a parameter is no longer finite.
         """
         samples = on_device(data.train), on_device(data.validation)
-        arguments = self._compiled(), encoder, training, *samples, jnp.asarray(self.epochs)
+        arguments = self._compiled(), encoder, training, *samples, jnp.asarray(np.asarray(self.epochs, np.int32))
         after, metrics = self.devices.get(_epoch(*self.devices.put(arguments)))
         _check_finite(after, metrics)
         return after, metrics

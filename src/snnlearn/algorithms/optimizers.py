@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array, Float
 
@@ -132,9 +133,8 @@ class Optimizer(eqx.Module):
         arguments: dict[str, float] | None = None,
     ):
         self.method, self.schedule = method, schedule
-        self.learning_rate = jnp.asarray(learning_rate, jnp.result_type(float))
-        self.clip = None if clip is None else jnp.asarray(clip, jnp.result_type(float))
-        self.arguments = {name: jnp.asarray(v, jnp.result_type(float)) for name, v in (arguments or {}).items()}
+        self.learning_rate, self.clip = _number(learning_rate), None if clip is None else _number(clip)
+        self.arguments = {name: _number(value) for name, value in (arguments or {}).items()}
 
     def init(self, params: Any) -> optax.OptState:
         """See Optax."""
@@ -151,6 +151,11 @@ class Optimizer(eqx.Module):
     def _at(self, learning_rate: Float[Array, ""]) -> optax.GradientTransformation:
         steps = relative(self.method(learning_rate, **self.arguments))
         return steps if self.clip is None else optax.chain(optax.clip_by_global_norm(self.clip), steps)  # pyright: ignore
+
+
+def _number(value: float | Float[Array, ""]) -> Float[Array, ""]:
+    # By NumPy, which compiles no program for it.
+    return value if isinstance(value, jax.Array) else jnp.asarray(np.asarray(value, jnp.result_type(float)))
 
 
 _KNOWN: dict[Hashable, optax.GradientTransformation] = {}

@@ -61,12 +61,10 @@ def _numbers(summary: RunSummary) -> Section:
 
 
 def _curves(summary: RunSummary) -> Section:
-    losses = {name: curve for name, curve in summary.curves.items() if name.endswith("loss")}
-    errors = {name: curve for name, curve in summary.curves.items() if name not in losses}
     kept = int(summary.selected_epoch[summary.selected_seed])
     drawn = []
-    for title, curves, scale in (("Loss", losses, 1.0), ("Error (%)", errors, 100.0)):
-        if curves:
+    for title, ending, scale in (("Loss", "loss", 1.0), ("Error (%)", "error", 100.0), ("Gradient norm", "norm", 1.0)):
+        if curves := {name: curve for name, curve in summary.curves.items() if name.endswith(ending)}:
             figure, axes = new_figure(4.6, 2.9)
             draw_curves(axes[0, 0], curves, kept, scale=scale)
             axes[0, 0].set_title(title)

@@ -58,8 +58,8 @@ class RunSummary:
 
     Args:
         title: Such as ``"digits · rate code · LIF 128 · BPTT"``.
-        curves: ``"training loss"``, ``"validation loss"``, ``"validation error"``, each ``[K, epochs]``; nan where a
-            seed had stopped.
+        curves: ``"training loss"``, ``"validation loss"``, ``"validation error"``, ``"gradient norm"``, each
+            ``[K, epochs]``; nan where a seed had stopped.
         selected_epoch: Index of the epoch that each seed kept, from 0, ``[K]``.
         confusion: Test counts of the saved model, rows are the truth, ``[C, C]``.
         class_names: The C classes in the order of ``confusion``.
