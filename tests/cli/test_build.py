@@ -283,7 +283,8 @@ def test_data_of_spikes(events):
         task = build.dataset(options)
         encoder, net, _ = built(options, task)
         assert (task.kind, task.shape, task.dt) == ("spikes", (5, units), DT)
-        assert [len(part.y) / size for part in (task.validation, task.test)] == [0.2, 0.4]
+        shares = [len(part.y) / size for part in (task.validation, task.test)]
+        assert shares == pytest.approx([0.2, 0.4], abs=2e-3)  # copies of a sample stay in one part
         assert encoder == coding.Spikes(num_steps=5, dt=DT) and net.in_shape == (units,) and net.dt == DT
     task = build.dataset(train(data=str(events), **common))
     assert np.argwhere(task.train.x[task.train.y == 1][0]).tolist() == [[1, 1], [4, 2]]
