@@ -7,7 +7,9 @@ import json
 import numpy as np
 import pytest
 
-from snnlearn.cli import main
+from snnlearn.cli import build, main
+from snnlearn.cli.options import Train
+from snnlearn.data import write_events
 
 OPTIONS = "--layers 16 --num-steps 8 --epochs 12 --batch-size 6 --seeds 2 --xi 1 --learning-rate 0.1".split()
 
@@ -78,3 +80,26 @@ def test_copies_are_not_called_unseen(say, tmp_path):
     out = say("train", "--data", tmp_path / "one.npz", *OPTIONS, "--out", tmp_path / "all")
     assert "never seen" not in out and "no estimate of its risk" in " ".join(out.replace("│", " ").split())
     assert say("evaluate", tmp_path / "all").startswith("empirical risk (training data)")
+
+
+def test_a_run_on_events_is_applied_to_new_recordings(say, tmp_path):
+    rng = np.random.default_rng(0)
+
+    def record(name: str, m: int):
+        """Class 0 spikes early, class 1 late, of 100 ms; every sample differs."""
+        trains = rng.random((m, 100, 3)) < 0.1
+        trains[: m // 2, 50:], trains[m // 2 :, :50] = 0, 0
+        trains[:, 99, 2] = 1
+        return write_events(tmp_path / name, list(trains), np.repeat([0, 1], m // 2))
+
+    common = ["--epochs", "2", "--batch-size", "8", "--layers", "4", "--num-steps", "10"]
+    out = say("train", "--data", record("old.h5", 40), *common, "--out", tmp_path / "run")
+    assert "fall in a time step where their unit has spiked already" in " ".join(out.split())
+    new = record("new.h5", 20)
+    assert " of 20)" in say("evaluate", tmp_path / "run", "--data", new)
+    assert say("risk", tmp_path / "run", "--data", new, "--bits", "4", "--out", tmp_path / "r").startswith("risk")
+    table = [line.split("│") for line in say("predict", tmp_path / "run", new).splitlines()]
+    assert sum(len(cells) > 2 and cells[2].strip().isdigit() for cells in table) == 20
+    # By default, the steps hold the whole recording.
+    task = build.dataset(Train(data=str(new), validation=0.2))
+    assert task.shape == (100, 3) and task.dt == 1e-3

@@ -29,11 +29,13 @@ def write(path, times, units, labels, t_type: type = np.float16, n_type: type = 
 
 
 def binned(times, units, num_steps, duration, num_units):
+    """Edges are rounded as the times were: k · dt is in step k."""
     x = np.zeros((len(times), num_steps, num_units), np.uint8)
+    edges = (np.arange(num_steps + 1) * duration / num_steps).astype(np.float16)
     for i, (t_i, n_i) in enumerate(zip(times, units, strict=True)):
-        for t, n in zip(t_i.tolist(), n_i.tolist(), strict=True):
+        for t, n in zip(t_i, n_i, strict=True):
             for step in range(num_steps):
-                if step * duration / num_steps <= t < (step + 1) * duration / num_steps:
+                if edges[step] <= t < edges[step + 1]:
                     x[i, step, n] = 1
     return x
 
@@ -57,7 +59,7 @@ def test_times_on_the_grid_fall_in_their_step_and_the_end_is_dropped(tmp_path):
     # In floating point 0.29 / 0.01 is below 29: such a time belongs to step 29 nevertheless.
     times = np.arange(101) / 100
     write(tmp_path / "a.h5", [times] * 9, [np.zeros(101, int)] * 9, np.arange(9) % 2, np.float64, np.int64)
-    x = events(tmp_path / "a.h5").train.x
+    x = events(tmp_path / "a.h5", duration=1.0).train.x
     assert x.shape[1:] == (100, 1) and x.all()
     # At 0.25 s, the last is at the end exactly: were it kept, it would fill the last step of unit 1.
     units = [np.array([0, 1])] * 9
@@ -73,7 +75,11 @@ def test_times_on_the_grid_fall_in_their_step_and_the_end_is_dropped(tmp_path):
 
 def test_one_file_is_cut_in_three_and_units_can_be_given(tmp_path):
     d = events(write(tmp_path / "a.h5", *draw(30)), num_units=20, validation=0.2, test=0.3, seed=1)
-    assert d.shape == (100, 20) and [p.y.size for p in (d.train, d.validation, d.test)] == [15, 6, 9]
+    assert (
+        d.shape == (100, 20)
+        and d.dt == pytest.approx(0.013)
+        and [p.y.size for p in (d.train, d.validation, d.test)] == [15, 6, 9]
+    )
 
 
 def test_a_folder_holds_the_two_files_of_shd(tmp_path):
@@ -137,3 +143,68 @@ def test_damaged_files_are_refused(tmp_path):
         file.write_bytes(whole[:length])
         with pytest.raises(SnnlearnError, match=r"a\.h5 is damaged or not HDF5"):
             events(file)
+
+
+@pytest.mark.parametrize(("dtype", "num_steps"), [(np.float16, 250), (np.float32, 40_000), (np.float64, 1_000_000)])
+@pytest.mark.parametrize("dt", [1e-3, 7e-4, 1 / 3])
+def test_a_time_of_k_steps_is_in_step_k_in_any_type(dtype, num_steps, dt):
+    k = np.arange(num_steps)
+    np.testing.assert_array_equal(hdf5._step((k * dt).astype(dtype), dt), k)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_time_before_an_edge_is_before_it(dtype):
+    assert hdf5._step(np.array([0.009995, 0.0099999], dtype), 10e-3).tolist() == [0, 0]
+
+
+def one_event(path, latest: float, dtype: type = np.float32):
+    """Twenty recordings of two events each."""
+    times = [np.array([i * latest / 40, latest]) for i in range(20)]
+    return write(path, times, [np.array([i % 2, 2]) for i in range(20)], np.arange(20) % 2, dtype, int)
+
+
+def test_the_steps_hold_the_whole_recording(tmp_path):
+    file = one_event(tmp_path / "a.h5", 0.9993)
+    cases = {(): (100, 0.01), (("num_steps", 20),): (20, 0.05), (("dt", 2e-3),): (500, 2e-3)}
+    for given, (num_steps, dt) in cases.items():
+        d = events(file, **dict(given))
+        assert (d.shape, d.dt, d.notes) == ((num_steps, 3), pytest.approx(dt), ())
+        assert all(part.x[:, -1, 2].all() for part in (d.train, d.validation, d.test))
+    assert events(file, duration=2.0, dt=0.1).shape == (20, 3)
+
+
+def test_what_binning_loses_is_said(tmp_path):
+    times = [np.array([0.001, 0.0015, 0.0018, 0.05]) for _ in range(20)]
+    units = [np.array([i % 2, i % 2, 2, 2]) for i in range(20)]
+    file = write(tmp_path / "a.h5", times, units, np.arange(20) % 2, np.float64, int)
+    late, together = events(file, num_steps=20, dt=1e-3).notes
+    assert late.startswith("20 of 80 events (25.0%) come after")
+    assert together.startswith("20 of 80 events (25.0%) fall in a time step")
+    with pytest.raises(SnnlearnError, match=r"none of its 80 events is before 0.0005 s.*the last is at 0.05 s"):
+        events(file, num_steps=5, dt=1e-4)
+
+
+@pytest.mark.parametrize(("latest", "unit"), [(1234.0, "ms"), (987_654.0, "µs")])
+def test_times_in_other_units_are_refused(latest, unit, tmp_path):
+    file = one_event(tmp_path / "a.h5", latest, np.float64)
+    with pytest.raises(SnnlearnError, match=f"likely {unit}"):
+        events(file, dt=1e-3)
+    assert events(file, num_steps=10, dt=latest / 9).shape == (10, 3)  # but for those who insist
+    with pytest.raises(SnnlearnError, match="give two of them"):
+        events(file, num_steps=10, dt=1.0, duration=10.0)
+
+
+def test_sizes_that_no_machine_holds_are_refused(tmp_path):
+    times, units = [np.array([0.5])] * 6, [np.array([2**31])] * 6
+    file = write(tmp_path / "a.h5", times, units, np.arange(6) % 2, np.float32, np.int64)
+    with pytest.raises(SnnlearnError, match="GB of memory"):
+        events(file, num_steps=1000)
+
+
+def test_recordings_without_labels_are_read_but_not_learned_from(tmp_path):
+    file = one_event(tmp_path / "a.h5", 0.5)
+    with h5py.File(file, "r+") as opened:
+        del opened["labels"]
+    assert hdf5.read_events(file, num_steps=6, dt=0.1, num_units=4).x.shape == (20, 6, 4)
+    with pytest.raises(SnnlearnError, match="has no labels"):
+        events(file)

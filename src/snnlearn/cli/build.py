@@ -7,6 +7,7 @@ import re
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -45,18 +46,27 @@ def everything(options: Train) -> Dataset:
         case "yin-yang":
             return data.yin_yang(seed=42 + options.split_seed)
         case "randman":
-            return data.randman(num_steps=options.num_steps, dt=options.dt, **split)
+            return data.randman(**window(options), **split)
         case "spike-xor":
-            return data.spike_xor(num_steps=options.num_steps, dt=options.dt, **split)
+            return data.spike_xor(**window(options), **split)
         case path:
             return _file(Path(path), options, split)
+
+
+def window(options: Train | Encode) -> dict[str, Any]:
+    """Time steps and their length, of what is no recording."""
+    return {
+        "num_steps": 20 if options.num_steps is None else options.num_steps,
+        "dt": 1e-3 if options.dt is None else options.dt,
+    }
 
 
 def _file(path: Path, options: Train, split: dict) -> Dataset:
     if path.suffix == ".npz":
         return data.npz(path, **split)
     if path.suffix in (".h5", ".hdf5") or path.is_dir():
-        return data.events(path, num_steps=options.num_steps, duration=options.num_steps * options.dt, **split)
+        dt = window(options)["dt"] if options.num_steps is None else options.dt
+        return data.events(path, num_steps=options.num_steps, dt=dt, **split)
     raise SnnlearnError(
         f"--data is {str(path)!r}; give {', '.join(DATA)}, an .npz file, or an .h5 file or folder of events"
     )
@@ -88,7 +98,7 @@ def coder(name: str, options: Train | Encode, frames: int | None = None) -> codi
             )
         # The receiver's guess before the first event: the middle of the range.
         kind = coding.Delta if name == "delta" else coding.SendOnDelta
-        return kind(frames, threshold=options.delta_threshold, initial=0.5, dt=options.dt)
+        return kind(frames, threshold=options.delta_threshold, initial=0.5, dt=window(options)["dt"])
     code = _code_of_values(name, options)
     return code if frames is None else coding.Framewise(code, frames)
 
@@ -97,29 +107,29 @@ def _code_of_values(name: str, options: Train | Encode) -> coding.AbstractEncode
     def silent_up_to(default: float) -> float:
         return default if options.latency_threshold is None else options.latency_threshold
 
-    window = {"num_steps": options.num_steps, "dt": options.dt}
+    times = window(options)
     match name:
         case "rate":
-            return coding.Rate(max_rate=options.max_rate, **window)
+            return coding.Rate(max_rate=options.max_rate, **times)
         case "poisson-rate":
-            return coding.PoissonRate(max_rate=options.max_rate, **window)
+            return coding.PoissonRate(max_rate=options.max_rate, **times)
         case "regular-rate":
-            return coding.RegularRate(max_rate=options.max_rate, **window)
+            return coding.RegularRate(max_rate=options.max_rate, **times)
         case "latency":
-            return coding.Latency(tau=options.latency_tau, threshold=silent_up_to(0.2), **window)
+            return coding.Latency(tau=options.latency_tau, threshold=silent_up_to(0.2), **times)
         case "linear-latency":
-            return coding.LinearLatency(threshold=silent_up_to(0.0), **window)
+            return coding.LinearLatency(threshold=silent_up_to(0.0), **times)
         case "rank-order":
-            return coding.RankOrder(threshold=silent_up_to(0.0), **window)
+            return coding.RankOrder(threshold=silent_up_to(0.0), **times)
         case "phase":
-            return coding.Phase(num_phases=options.num_phases, **window)
+            return coding.Phase(num_phases=options.num_phases, **times)
         case "burst":
-            return coding.Burst(max_spikes=options.max_spikes, **window)
+            return coding.Burst(max_spikes=options.max_spikes, **times)
         case "population":
             on_top = replace(options, latency_threshold=silent_up_to(0.1))
             return coding.Population(_code_of_values(options.population_code, on_top), options.population)
         case "current":
-            return coding.Current(**window)
+            return coding.Current(**times)
     raise AssertionError(name)
 
 

@@ -36,7 +36,7 @@ from snnlearn.cli.run_folder import RunFolder
 from snnlearn.cli.seen import data_of, judged, recall, remember
 from snnlearn.cli.terminal import printable
 from snnlearn.coding import AbstractEncoder, Rescaled, Spikes
-from snnlearn.data import Dataset, read_values
+from snnlearn.data import Dataset, Recorded, read_events, read_values
 from snnlearn.hypothesis import Hypothesis
 from snnlearn.hypothesis import encode as encode_batch
 from snnlearn.hypothesis import predict as decide
@@ -154,6 +154,8 @@ def _finish(
         _run_epochs(console, folder, task, encoder, algorithm, training)
         return 0
     console.print(f"Run: {folder.path}", soft_wrap=True)
+    for note in task.notes:
+        console.print(note, soft_wrap=True)
     try:
         training = _run_epochs(console, folder, task, encoder, algorithm, training)
         with console.status("Measuring the risk"):
@@ -282,8 +284,9 @@ def evaluate(options: Evaluate) -> int:
         sample, seen, _ = judged(data_of(folder).test, recall(folder))
         note = "the run's own test sample: choose nothing by this number"
     else:
-        sample, seen, left_out = judged(labelled_file(options.data, hypothesis), recall(folder))
-        note = f"{len(sample.y)} samples of {options.data}{left_out}"
+        given, notes = labelled_file(options.data, hypothesis)
+        sample, seen, left_out = judged(given, recall(folder))
+        note = "; ".join([f"{len(sample.y)} samples of {options.data}{left_out}", *notes])
     found = risk.risk(hypothesis, sample)
     if seen is None:
         console_of().print(f"{found}\nOn {note}.", soft_wrap=True)
@@ -305,12 +308,29 @@ def predict(options: Predict) -> int:
     hypothesis, names = load(RunFolder.open(options.run).model())
     table = Table("file", "sample", "class")
     for path in options.files:
-        values = read_values(path)
+        values = recording(path, hypothesis).x if is_recording(path) else read_values(path)
         check_values(hypothesis, values, str(path))
         for number, decision in enumerate(decide(hypothesis, values)):
             table.add_row(str(path), str(number), names[decision] if names else str(decision))
     console_of().print(table)
     return 0
+
+
+def is_recording(path: Path) -> bool:
+    """Whether a file is of events, by its name."""
+    return path.suffix in (".h5", ".hdf5")
+
+
+def recording(path: Path, hypothesis: Hypothesis) -> Recorded:
+    """A file of events, in the time steps and units that the network takes.
+
+    Raises:
+        SnnlearnError: if it takes no events, or the file does not fit.
+    """
+    encoder, in_shape = hypothesis.encoder, hypothesis.network.in_shape
+    if not isinstance(encoder, Spikes) or len(in_shape) != 1:
+        raise SnnlearnError(f"{path} holds events, but the network was trained on values; give an .npz or .npy file")
+    return read_events(path, num_steps=encoder.num_steps, dt=encoder.dt, num_units=in_shape[0])
 
 
 def check_values(hypothesis: Hypothesis, x: np.ndarray, where: str) -> None:

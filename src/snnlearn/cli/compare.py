@@ -124,7 +124,9 @@ def options_of(options: Compare | Gradients, rule: Any, rate: float) -> Train:
 def setting(options: Train, task: Dataset) -> list[Row]:
     """On what a comparison was made, as a page says it."""
     samples = ", ".join(f"{len(getattr(task, part).y):,} {part}" for part in ("train", "validation", "test"))
-    steps = f"{options.num_steps} steps{' a frame' if options.series else ''} of {1e3 * options.dt:g} ms"
+    given = build.window(options)
+    count, dt = (task.shape[0], task.dt) if task.kind == "spikes" else (given["num_steps"], given["dt"])
+    steps = f"{count} steps{' a frame' if options.series else ''} of {1e3 * dt:g} ms"
     code = "the data's own spikes" if task.kind == "spikes" else f"{options.encode or 'current'} code"
     units = "-".join((*options.layers, str(task.num_classes)))
     loop = ", each hidden layer recurrent" if options.recurrent else ""

@@ -18,6 +18,9 @@ _WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: 
 _NOT_OF_THE_RUN = ("config", "resume", "out", "distributed")
 
 
+T = TypeVar("T", bound=Train)
+
+
 def config_argument(arguments: list[str]) -> Path | None:
     """The value of `--config` among command-line arguments, or None."""
     for position, argument in enumerate(arguments):
@@ -37,13 +40,19 @@ def as_table(options: Train) -> dict[str, Any]:
     return table
 
 
+def located(options: T) -> T:
+    """The options with whole paths of their data, so that it is found from any folder."""
+    given = {name: getattr(options, name) for name in ("data", "data_folder")}
+    files = {name: Path(file) for name, file in given.items() if file and file not in DATA and Path(file).exists()}
+    whole = {name: str(file.resolve()) if name == "data" else file.resolve() for name, file in files.items()}
+    return dataclasses.replace(options, **whole)
+
+
 def write_config(options: Train) -> str:
-    """The run's options as TOML, with whole paths of files, so that they are found from any folder."""
+    """The run's options as TOML."""
     import tomli_w
 
-    given = {name: getattr(options, name) for name in ("data", "data_folder")}
-    files = {name: str(Path(f).resolve()) for name, f in given.items() if f not in (None, *DATA) and Path(f).exists()}
-    return tomli_w.dumps(as_table(options) | files)
+    return tomli_w.dumps(as_table(located(options)))
 
 
 def read_json(path: Path) -> Any:
@@ -58,9 +67,6 @@ def read_json(path: Path) -> Any:
     except (ValueError, RecursionError) as error:
         raise SnnlearnError(f"{path} is damaged; put it back as it was") from error
     raise SnnlearnError(f"{path} is not a file; put it back as it was")
-
-
-T = TypeVar("T", bound=Train)
 
 
 def read_config(path: Path, kind: type[T] = Train) -> T:

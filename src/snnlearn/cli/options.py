@@ -84,6 +84,7 @@ Seconds = Annotated[float, Within(1e-9, 1e6)]
 Positive = Annotated[float, Within(1e-20, 1e20)]
 """What float32 can still square."""
 FromZero = Annotated[float, Within(0.0, 1e20)]
+OptionalSeconds = Annotated[float | None, Within(1e-9, 1e6), tyro.conf.arg(metavar="FLOAT")]
 OptionalCount = Annotated[int | None, Within(1, 1_000_000), tyro.conf.arg(metavar="INT")]
 OptionalPositive = Annotated[float | None, Within(1e-20, 1e20), tyro.conf.arg(metavar="FLOAT")]
 OptionalShare = Annotated[float | None, Within(0, 1, between=True), tyro.conf.arg(metavar="FLOAT")]
@@ -149,10 +150,11 @@ class Train(Checked):
     """How values become spikes; data that are spikes already take none. The default is current."""
     series: bool = False
     """The first axis of a sample is time: each frame is encoded by itself, one after the other; delta codes need it."""
-    num_steps: Count = 20
-    """Time steps T of a sample, or of each frame of a series; of recorded events, those up to num-steps · dt count."""
-    dt: Seconds = 1e-3
-    """Time step, s."""
+    num_steps: OptionalCount = None
+    """Time steps T of a sample, or of each frame of a series, by default 20; of recorded events, by default as many as
+    hold the whole recording."""
+    dt: OptionalSeconds = None
+    """Time step, s: by default 1e-3; of recorded events, if num-steps is given, such that these hold the whole."""
     max_rate: Positive = 500.0
     """Rate codes: firing rate of the value 1, Hz."""
     latency_tau: Seconds = 10e-3
@@ -258,7 +260,7 @@ class Evaluate(Checked):
     run: Annotated[Path, tyro.conf.Positional]
     """The run folder."""
     data: File = None
-    """An .npz file with x and y, all of which is used; by default the run's own test sample."""
+    """An .npz file with x and y, or an .h5 file of events, to use all of; by default the run's own test sample."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -268,7 +270,8 @@ class Predict(Checked):
     run: Annotated[Path, tyro.conf.Positional]
     """The run folder."""
     files: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="FILE...")] = ()
-    """Images (.png, .jpg), arrays (.npy, .npz with x) or IDX files, of the shape that the network was trained on."""
+    """Images (.png, .jpg), arrays (.npy, .npz with x), IDX files or events (.h5), of the shape that the network was
+    trained on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -369,7 +372,7 @@ class Risk(Checked):
     run: Annotated[Path, tyro.conf.Positional]
     """The run folder."""
     data: File = None
-    """An .npz file with x and y to use instead of the run's own test sample."""
+    """An .npz file with x and y, or an .h5 file of events, to use instead of the run's own test sample."""
     confidence: Share = 0.95
     """Of the intervals, and 1 − δ of the bounds."""
     bits: Annotated[tuple[int, ...], Within(1, 24)] = (2, 4, 6, 8)

@@ -10,7 +10,7 @@ from rich.text import Text
 from snnlearn import risk as theory
 from snnlearn._errors import SnnlearnError
 from snnlearn._files import write_json
-from snnlearn.cli.commands import check_values, console_of, keep_compiled_programs
+from snnlearn.cli.commands import check_values, console_of, is_recording, keep_compiled_programs, recording
 from snnlearn.cli.folders import locked
 from snnlearn.cli.options import Risk
 from snnlearn.cli.run_folder import RunFolder
@@ -37,7 +37,8 @@ def _measure(options: Risk, folder: RunFolder, out: Path) -> int:
     if options.data is None:
         given, source = trained_on.test, "the run's own test sample"
     else:
-        given, source = labelled_file(options.data, hypothesis), str(options.data)
+        given, notes = labelled_file(options.data, hypothesis)
+        source = "; ".join([str(options.data), *notes])
     sample, seen, left_out = judged(given, recall(folder))
     console = console_of()
     with console.status("Measuring"):
@@ -49,20 +50,25 @@ def _measure(options: Risk, folder: RunFolder, out: Path) -> int:
     return 0
 
 
-def labelled_file(path, hypothesis: Hypothesis) -> Sample:
-    """The sample of an .npz file, checked against what the network takes.
+def labelled_file(path: Path, hypothesis: Hypothesis) -> tuple[Sample, tuple[str, ...]]:
+    """The sample of an .npz file or of events, checked against what the network takes, and what reading it has lost.
 
     Raises:
         SnnlearnError: if it is none or does not fit.
     """
-    if path.suffix != ".npz":
-        raise SnnlearnError(f"--data is {path}; give an .npz file with x and y")
-    sample = read_labelled(path)
+    notes = ()
+    if is_recording(path):
+        recorded = recording(path, hypothesis)
+        sample, notes = recorded.labelled(path), recorded.notes
+    elif path.suffix == ".npz":
+        sample = read_labelled(path)
+    else:
+        raise SnnlearnError(f"--data is {path}; give an .npz file with x and y, or an .h5 file of events")
     classes = hypothesis.network.out_shape[0]
     if sample.y.max() >= classes:
         raise SnnlearnError(f"--data has the label {sample.y.max()}; the network knows classes 0 to {classes - 1}")
     check_values(hypothesis, sample.x, f"all {len(sample.y)} samples of {path}")
-    return sample
+    return sample, notes
 
 
 def _report(

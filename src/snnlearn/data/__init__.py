@@ -21,7 +21,7 @@ from snnlearn.data.distributions import (
     SpikeTrains,
     YinYang,
 )
-from snnlearn.data.hdf5 import events
+from snnlearn.data.hdf5 import Recorded, events, read_events
 from snnlearn.data.images import digits, fashion_mnist, idx, mnist, read_idx
 from snnlearn.data.spike_events import structured_events, write_events
 from snnlearn.data.synthetic import randman, spike_xor, yin_yang
@@ -37,6 +37,7 @@ __all__ = [
     "NoisyFunction",
     "OverlappingUniforms",
     "PoissonCounts",
+    "Recorded",
     "Sample",
     "SpikeTrains",
     "YinYang",
@@ -48,6 +49,7 @@ __all__ = [
     "npz",
     "overlap",
     "randman",
+    "read_events",
     "read_idx",
     "read_labelled",
     "read_series",

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float, Int32, UInt8
 
 from snnlearn._errors import SnnlearnError
+from snnlearn._memory import check_memory
 from snnlearn.data.base import Dataset, Sample, check, count_classes, hold_out, split
 
 if TYPE_CHECKING:
@@ -20,16 +22,17 @@ if TYPE_CHECKING:
 
 # Samples read at a time: the events of a large file need ten times the memory of their bins.
 _CHUNK = 256
-# In steps: a time written as k · dt belongs to step k, whichever way its last digit was rounded.
-_ROUNDING = 1e-3
+# In s: recordings are of trials; what seems longer is most likely in ms or µs.
+_LONGEST = 100.0
 
 
 def events(
     path_train: str | os.PathLike[str],
     path_test: str | os.PathLike[str] | None = None,
     *,
-    num_steps: int = 100,
-    duration: float = 1.0,
+    num_steps: int | None = None,
+    duration: float | None = None,
+    dt: float | None = None,
     num_units: int | None = None,
     validation: float = 0.1,
     test: float = 0.2,
@@ -38,14 +41,18 @@ def events(
     """Spike events in HDF5 files, binned in time: x[t, n] = 1 if unit n spikes in [t·dt, (t + 1)·dt).
 
     The layout is that of the Spiking Heidelberg Digits: `spikes/times` (s) and `spikes/units`, one array each for
-    every sample, and `labels`. A bin holds 0 or 1 however many events fall in it. Events at or after `duration` are
-    dropped.
+    every sample, and `labels`. A time that was written as k·dt is in step k, whichever way the file's type rounded it.
+
+    All events are kept, by default: the steps reach just beyond the last of them. What a shorter duration drops, and
+    what falls in one bin with another event of its unit, which is 0 or 1, is counted in the data set's `notes`.
 
     Args:
         path_train: The training file, or a folder that holds `shd_train.h5` and `shd_test.h5`.
         path_test: The test file; without it, a fraction `test` of the training file is cut off.
-        num_steps: Number of time steps T, 1 or more.
-        duration: Length of a sample in s, above 0; dt = duration / num_steps.
+        num_steps: Number of time steps T, 1 or more; by default as many as `dt` makes of the duration, or 100.
+        duration: Length of a sample in s, above 0; by default that of the recordings.
+        dt: Time step in s, above 0; by default duration / num_steps, of the recordings' own duration rounded up to
+            two digits. Not together with both others.
         num_units: Number of units N; by default one more than the greatest unit in the files.
         validation: Fraction of the training file for validation, in (0, 1).
         test: Fraction of the training file for test, in (0, 1); unused if there is a test file.
@@ -55,7 +62,7 @@ def events(
         The data set, x `[m, T, N]` of kind "spikes".
 
     Raises:
-        SnnlearnError: A file is missing, damaged or has another layout.
+        SnnlearnError: A file is missing, damaged or has another layout, or no event is within the duration.
 
     Source: Cramer, Stradmann, Schemmel and Zenke 2022, doi:10.1109/TNNLS.2020.3044364. It has no validation set: one
     is cut from its training set here, so that nothing is chosen on its test set.
@@ -68,56 +75,200 @@ def events(
     ...     units = f.create_dataset("spikes/units", 8, h5py.vlen_dtype(np.int32))
     ...     for i in range(8):
     ...         times[i], units[i] = [0.1, 0.9], [0, 3]
-    >>> d = events(file, num_steps=10)
+    >>> d = events(file, num_steps=10, duration=1.0)
     >>> d.shape, d.dt, np.argwhere(d.test.x[0]).tolist()
     ((10, 4), 0.1, [[1, 0], [9, 3]])
     """
-    if num_steps < 1:
-        raise SnnlearnError(f"num_steps is {num_steps}; give a number of time steps from 1")
-    if not 0 < duration < np.inf:
-        raise SnnlearnError(f"duration is {duration} s; give a time above 0")
-    if num_units is not None and num_units < 1:
-        raise SnnlearnError(f"num_units is {num_units}; give a number of units from 1")
+    for name, number in (("num_steps", num_steps), ("num_units", num_units)):
+        if number is not None and number < 1:
+            raise SnnlearnError(f"{name} is {number}; give a whole number from 1")
+    for name, number in (("duration", duration), ("dt", dt)):
+        if number is not None and not 0 < number < np.inf:
+            raise SnnlearnError(f"{name} is {number} s; give a time above 0")
+    if None not in (num_steps, duration, dt):
+        raise SnnlearnError(f"num_steps is {num_steps}, duration {duration} s and dt {dt} s; give two of them at most")
     path, name = Path(path_train), Path(path_train).stem
     if path.is_dir():
         path, path_test = path / "shd_train.h5", path / "shd_test.h5" if path_test is None else path_test
     paths = [path] if path_test is None else [path, Path(path_test)]
     if num_units is None:
         num_units = max(_greatest_unit(p) for p in paths) + 1
-    samples = [_read(p, num_steps, duration, num_units) for p in paths]
+    num_steps, dt = _window(paths, num_steps, duration, dt)
+    recorded = [read_events(p, num_steps=num_steps, dt=dt, num_units=num_units) for p in paths]
+    samples = [one.labelled(p) for one, p in zip(recorded, paths, strict=True)]
     num_classes = count_classes(samples[0].y, str(path))
     if path_test is None:
-        train, held_out, tested = split(samples[0], validation=validation, test=test, seed=seed)
+        parts = split(samples[0], validation=validation, test=test, seed=seed)
     else:
-        train, held_out = hold_out(samples[0], validation=validation, seed=seed)
-        tested = samples[1]
-    return Dataset(name, train, held_out, tested, num_classes, "spikes", dt=duration / num_steps)
+        parts = (*hold_out(samples[0], validation=validation, seed=seed), samples[1])
+    return Dataset(name, *parts, num_classes, "spikes", dt=dt, notes=_notes(recorded))
 
 
-def _read(path: Path, num_steps: int, duration: float, num_units: int) -> Sample:
+class Recorded(NamedTuple):
+    """Recordings in bins.
+
+    Args:
+        x: 1 where a unit spikes, `[m, T, N]`.
+        y: Class labels, `[m]`; None if the file has none.
+        num_events: Events in the file.
+        late: Of these, events after the last step.
+        together: Of these, events in a bin that another has filled.
+    """
+
+    x: UInt8[np.ndarray, "m T N"]
+    y: Int32[np.ndarray, " m"] | None
+    num_events: int
+    late: int
+    together: int
+
+    def labelled(self, path: str | os.PathLike[str]) -> Sample:
+        """The sample.
+
+        Raises:
+            SnnlearnError: The file, `path`, has no labels.
+        """
+        if self.y is None:
+            raise SnnlearnError(f"{path} has no labels; give a file with integers in labels, one for each sample")
+        return Sample(self.x, self.y)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What binning has lost, in sentences."""
+        return _notes((self,))
+
+
+def read_events(path: str | os.PathLike[str], *, num_steps: int, dt: float, num_units: int) -> Recorded:
+    """Read recordings that are not to be split, in the bins of a trained network.
+
+    Args:
+        path: An HDF5 file in the layout of [`events`][snnlearn.data.events]; it may lack labels.
+        num_steps: Number of time steps T.
+        dt: Time step, s.
+        num_units: Number of units N.
+
+    Raises:
+        SnnlearnError: The file is missing, damaged, has another layout, or no event is within the steps.
+
+    >>> import tempfile
+    >>> from snnlearn.data import write_events
+    >>> file = write_events(Path(tempfile.mkdtemp(), "one.h5"), [np.eye(3)], [0])
+    >>> read_events(file, num_steps=2, dt=1e-3, num_units=3)._replace(x=None)
+    Recorded(x=None, y=array([0], dtype=int32), num_events=3, late=1, together=0)
+    """
+    path = Path(path)
     with _open(path) as (times, units, labels):
-        x: UInt8[np.ndarray, "m T N"] = np.zeros((len(labels), num_steps, num_units), np.uint8)
-        for start in range(0, len(labels), _CHUNK):
+        m = len(times)
+        check_memory(m * num_steps * num_units, f"{path}, {m} × {num_steps} steps × {num_units} units,", "give fewer")
+        x: UInt8[np.ndarray, "m T N"] = np.zeros((m, num_steps, num_units), np.uint8)
+        num_events = late = 0
+        latest = 0.0
+        for start in range(0, m, _CHUNK):
             t, n = times[start : start + _CHUNK], units[start : start + _CHUNK]
             sizes = [len(of_one) for of_one in t]
             if sizes != [len(of_one) for of_one in n]:
                 raise SnnlearnError(f"{path} has samples with more times than units or fewer; expected as many")
             sample = np.repeat(np.arange(start, start + len(t)), sizes)
-            t, n = np.concatenate(t).astype(np.float64), np.concatenate(n)
-            if t.size and not (t.min() >= 0 and t.max() < np.inf):
-                raise SnnlearnError(f"{path} has spike times that are negative or not finite; expected times in s")
+            t, n = np.concatenate(t), np.concatenate(n)
+            _check_times(t, path)
             if n.size and not (n.min() >= 0 and n.max() < num_units):
                 raise SnnlearnError(f"{path} has units from {n.min()} to {n.max()}; expected 0 to {num_units - 1}")
-            kept = t < duration
-            step = np.floor(t[kept] * (num_steps / duration) + _ROUNDING).astype(np.intp)
-            x[sample[kept], np.minimum(step, num_steps - 1), n[kept]] = 1
-        check(Sample(x, labels), str(path))
-        return Sample(x, labels.astype(np.int32))
+            step = _step(t, dt)
+            kept = step < num_steps
+            x[sample[kept], step[kept].astype(np.intp), n[kept]] = 1
+            num_events, late = num_events + t.size, late + int(np.sum(~kept))
+            latest = max(latest, float(t.max(initial=0)))
+        if labels is not None:
+            check(Sample(x, labels), str(path))
+        if late == num_events > 0:
+            raise SnnlearnError(
+                f"{path}: none of its {num_events:,} events is before {num_steps * dt:.4g} s, where the {num_steps} "
+                f"steps end; the last is at {latest:.4g}{_unit(latest)}"
+            )
+        y = None if labels is None else labels.astype(np.int32)
+        return Recorded(x, y, num_events, late, num_events - late - int(x.sum(dtype=np.int64)))
+
+
+def _step(t: Float[np.ndarray, " n"], dt: float) -> Float[np.ndarray, " n"]:
+    """The step of each time; k · dt is in step k, though rounding to the file's type put it before k · dt."""
+    exact = t.astype(np.float64)
+    rounding = 0.501 * np.spacing(t).astype(np.float64) + 2 * np.spacing(exact)
+    return np.floor((exact + rounding) / dt)
+
+
+def _window(paths: list[Path], num_steps: int | None, duration: float | None, dt: float | None) -> tuple[int, float]:
+    """Steps and time step; what is not given follows from the recordings."""
+    if duration is not None:
+        if dt is None:
+            return (100 if num_steps is None else num_steps), duration / (100 if num_steps is None else num_steps)
+        return max(1, math.ceil(duration / dt * (1 - 1e-9))), dt
+    if num_steps is not None and dt is not None:
+        return num_steps, dt
+    latest = max((_latest(path) for path in paths), key=float)
+    if latest > _LONGEST:
+        raise SnnlearnError(
+            f"{paths[0]}: its last event is at {latest:.4g}{_unit(float(latest))}; if it is in s nevertheless, say how "
+            "many time steps of which length (num-steps, dt)"
+        )
+    if dt is not None:
+        return int(_step(latest[None], dt)[0]) + 1, dt
+    num_steps = 100 if num_steps is None else num_steps
+    dt = _two_digits(float(latest) / num_steps or 1e-3)
+    while _step(latest[None], dt)[0] >= num_steps:
+        dt = _two_digits(dt * 1.0001)
+    return num_steps, dt
+
+
+def _two_digits(number: float) -> float:
+    """Round up to two digits."""
+    digit = 10.0 ** (math.floor(math.log10(number)) - 1)
+    return float(f"{math.ceil(number / digit * (1 - 1e-9)) * digit:.2g}")
+
+
+def _unit(latest: float) -> str:
+    """What a time most likely is that is too great for a recording in s."""
+    if latest <= _LONGEST:
+        return " s"
+    unit, factor = ("ms", 1e3) if latest <= 1e3 * _LONGEST else ("µs", 1e6)
+    return f", which is likely {unit}: times are in s, so divide them by {factor:.0e}".replace("e+0", "e")
+
+
+def _notes(recorded: Sequence[Recorded]) -> tuple[str, ...]:
+    """What binning has lost, in sentences."""
+    total = sum(one.num_events for one in recorded)
+    late, together = (sum(getattr(one, name) for one in recorded) for name in ("late", "together"))
+    notes = []
+    if late:
+        notes.append(
+            f"{late:,} of {total:,} events ({late / total:.1%}) come after the last time step and are dropped; "
+            "give more steps, or a longer time step."
+        )
+    if together:
+        notes.append(
+            f"{together:,} of {total:,} events ({together / total:.1%}) fall in a time step where their unit has "
+            "spiked already, and are not counted; a shorter time step keeps them apart."
+        )
+    return tuple(notes)
+
+
+def _latest(path: Path) -> Float[np.ndarray, ""]:
+    """The greatest time, in the file's type."""
+    with _open(path) as (times, _, _):
+        latest = np.zeros((), np.float64)
+        for start in range(0, len(times), _CHUNK):
+            t = np.concatenate(times[start : start + _CHUNK])
+            _check_times(t, path)
+            latest = max(latest, np.asarray(t.max(initial=0)), key=float)
+        return latest
+
+
+def _check_times(t: Float[np.ndarray, " n"], path: Path) -> None:
+    if t.size and not (t.min() >= 0 and t.max() < np.inf):  # NaN is neither
+        raise SnnlearnError(f"{path} has spike times that are negative or not finite; expected times in s")
 
 
 def _greatest_unit(path: Path) -> int:
-    with _open(path) as (_, units, labels):
-        chunks = (np.concatenate(units[i : i + _CHUNK]) for i in range(0, len(labels), _CHUNK))
+    with _open(path) as (_, units, _):
+        chunks = (np.concatenate(units[i : i + _CHUNK]) for i in range(0, len(units), _CHUNK))
         greatest = max((int(n.max()) for n in chunks if n.size), default=None)
     if greatest is None:
         raise SnnlearnError(f"{path} has no events; expected spikes/times and spikes/units with some")
@@ -125,8 +276,8 @@ def _greatest_unit(path: Path) -> int:
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[tuple[h5py.Dataset, h5py.Dataset, np.ndarray]]:
-    """Times, units and labels in the file; whatever HDF5 finds damaged while they are read is an SnnlearnError."""
+def _open(path: Path) -> Iterator[tuple[h5py.Dataset, h5py.Dataset, np.ndarray | None]]:
+    """Times, units and, if it has any, labels in the file; whatever is damaged while they are read is refused."""
     import h5py  # a slow import that only these files need
 
     if not path.is_file():
@@ -135,13 +286,14 @@ def _open(path: Path) -> Iterator[tuple[h5py.Dataset, h5py.Dataset, np.ndarray]]
         with h5py.File(path, "r") as file:
             times = _dataset(file, "spikes/times", "floats", ragged=True)
             units = _dataset(file, "spikes/units", "integers", ragged=True)
-            labels = _dataset(file, "labels", "integers", ragged=False)
-            if not 0 < len(labels) == len(times) == len(units):
+            labels = _dataset(file, "labels", "integers", ragged=False) if "labels" in file else None
+            found = len(times) if labels is None else len(labels)
+            if not 0 < found == len(times) == len(units):
                 raise SnnlearnError(
-                    f"{path} has {len(times)} samples of times, {len(units)} of units and {len(labels)} labels; "
+                    f"{path} has {len(times)} samples of times, {len(units)} of units and {found} labels; "
                     "expected as many of each, and at least one"
                 )
-            yield times, units, labels[:]
+            yield times, units, None if labels is None else labels[:]
     except (OSError, RuntimeError, KeyError) as error:
         raise SnnlearnError(f"{path} is damaged or not HDF5 ({error}); fetch it again") from error
 

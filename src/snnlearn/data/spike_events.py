@@ -75,7 +75,7 @@ def write_events(
         The path.
 
     Raises:
-        SnnlearnError: Labels or time steps are not as many as samples, or there is none.
+        SnnlearnError: Labels or time steps are not as many as samples, there is none, or a value is no 0 or 1.
 
     >>> import tempfile
     >>> from snnlearn.data import events
@@ -91,6 +91,8 @@ def write_events(
             f"write_events got {len(trains)} samples, {len(labels)} labels and {len(steps)} time steps; "
             "give as many of each, and at least one"
         )
+    if not all(np.isin(spikes, (0, 1)).all() for spikes in trains):
+        raise SnnlearnError("write_events got values that are not 0 or 1; give spikes")
     with replacing(path) as new, h5py.File(new, "w") as file:
         file["labels"] = np.asarray(labels, np.int32)
         times = file.create_dataset("spikes/times", len(trains), h5py.vlen_dtype(np.float32))

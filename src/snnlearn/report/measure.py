@@ -113,7 +113,7 @@ def summarise(
         num_steps=inputs.shape[1],
         wall_time=float(np.sum(history.seconds)),
         samples_per_second=float(len(hypotheses) * len(data.train.y) / max(typical, 1e-9)),
-        warnings=(*warnings(layers), *growth(history)),
+        warnings=(*data.notes, *warnings(layers), *growth(history)),
         config=config,
         why_plain=why_plain,
         environment=environment(),
