@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import equinox as eqx
@@ -13,11 +15,12 @@ import pytest
 from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
 
-from snnlearn import kernels
+from snnlearn import SnnlearnError, kernels
 from snnlearn.coding import PackedSpikes, pack_spikes
 from snnlearn.kernels import library
-from snnlearn.losses import CrossEntropy
-from snnlearn.network import Conv2d, Layer, Network, feedforward, unroll, why_not_compiled
+from snnlearn.kernels.products import currents
+from snnlearn.losses import CrossEntropy, StepwiseCrossEntropy
+from snnlearn.network import Conv2d, Dense, Layer, Network, feedforward, unroll, why_not_compiled
 from snnlearn.neurons import (
     ALIF,
     LI,
@@ -38,7 +41,8 @@ from snnlearn.neurons import (
     Triangle,
     ZeroOrderHold,
 )
-from snnlearn.rules import BPTT
+from snnlearn.rules import BPTT, EProp
+from snnlearn.rules.eligibility import has_presynaptic_traces
 
 compiled = pytest.mark.skipif(kernels.why_plain() is not None, reason=str(kernels.why_plain()))
 
@@ -281,6 +285,91 @@ def test_what_is_not_compiled_says_why(case, monkeypatch):
 )
 def test_layers_that_the_kernels_do_not_know(layer, reason, case):
     assert reason in why_not_compiled((layer(case[0].layers[-1].synapses),))
+
+
+class OwnLIF(LIF):
+    """Someone else's neuron, with an equation of its own."""
+
+
+class OwnAtan(Atan):
+    """Someone else's surrogate, with a derivative of its own."""
+
+
+class OwnDense(Dense):
+    """Someone else's synapses, with a map of their own."""
+
+
+@compiled
+@pytest.mark.parametrize(
+    ("synapses", "neuron", "reason"),
+    [
+        (Dense, OwnLIF(), "layer 1 is OwnLIF"),
+        (Dense, LIF(surrogate=OwnAtan()), "layer 1 has the surrogate OwnAtan"),
+        (OwnDense, LIF(), "layer 1 has OwnDense synapses, not Dense"),
+    ],
+)
+def test_a_subclass_is_not_its_base(synapses, neuron, reason):
+    key = jax.random.key(0)
+    network = Network((Layer(synapses(4, 3, key=key), neuron), Layer(Dense(3, 2, key=key), LI())))
+    assert why_not_compiled(network.layers) == reason
+    assert not has_presynaptic_traces(OwnLIF())
+    if synapses is OwnDense:
+        batch = jax.vmap(pack_spikes)(jnp.ones((2, 5, 4))), jnp.zeros(2, int)
+        with pytest.raises(SnnlearnError, match="nothing says of OwnDense; use OTTT"):
+            EProp()(network, StepwiseCrossEntropy(), *batch, key=key)
+
+
+@compiled
+@pytest.mark.parametrize(
+    ("where", "wrong"),
+    [
+        (lambda n: n.layers[0].synapses.weight, jnp.nan),
+        (lambda n: n.layers[0].synapses.weight, jnp.inf),
+        (lambda n: n.layers[1].recurrent.weight, jnp.nan),
+        (lambda n: n.layers[2].synapses.weight, -jnp.inf),
+    ],
+)
+def test_weights_that_are_not_finite_show_as_in_plain_jax(case, where, wrong):
+    """Of a synapse that carries no spikes, too, which the kernels pass over."""
+    network, xs, _, _ = case
+    silent = xs.at[..., 0].set(0.0)
+    network = eqx.tree_at(where, network, where(network).at[2, 0].set(wrong))
+    expected, found = (outputs(network, x)[0] for x in (silent, jax.vmap(pack_spikes)(silent)))
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-4)
+    assert bool(jnp.isnan(expected[2]).any()) == (where(network) is network.layers[2].synapses.weight)
+    by_weight = currents(network.layers[0].synapses.weight)(jnp.swapaxes(silent, 0, 1))
+    np.testing.assert_array_equal(
+        jnp.isnan(by_weight[0, 0]), jnp.isnan(network.layers[0].synapses.weight @ silent[0, 0])
+    )
+
+
+def test_the_environment_asks_for_what_there_is():
+    assert library._asked("") == "" and library._asked("Plain") == "plain"
+    with pytest.raises(SnnlearnError, match="SNNLEARN_KERNELS is 'foo' in the environment; give plain"):
+        library._asked("foo")
+
+
+def test_switching_off_holds_for_one_thread():
+    """In whatever order several leave it: they used to leave it to each other."""
+    before, inside = kernels.why_plain(), threading.Barrier(2, timeout=20)
+
+    def first(_):
+        with kernels.plain():
+            inside.wait()  # the other has entered as well
+        inside.wait()
+        return kernels.why_plain()
+
+    def second(_):
+        with kernels.plain():
+            inside.wait()
+            inside.wait()  # the first has left
+            assert "switched off" in str(kernels.why_plain())
+        return kernels.why_plain()
+
+    with ThreadPoolExecutor(2) as pool:
+        found = [pool.submit(first, 0), pool.submit(second, 0)]
+        assert [one.result() for one in found] == [before, before] == [kernels.why_plain()] * 2
 
 
 def test_packing_is_undone_by_unpacking():

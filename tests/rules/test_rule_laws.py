@@ -207,7 +207,7 @@ def test_ottt_trains_convolutions_and_eprop_refuses_them():
     network, _, inputs, targets = case("convolutional")
     network = eqx.tree_at(lambda n: n.layers[0].neuron, network, LIF(v_th=0.2))
     check_rule(OTTT(), network, StepwiseCrossEntropy(), inputs, targets, key=KEYS[3])
-    with pytest.raises(SnnlearnError, match="Conv2d shares its weights among many; use OTTT"):
+    with pytest.raises(SnnlearnError, match="Conv2d; use OTTT"):
         EProp()(network, StepwiseCrossEntropy(), inputs, targets, key=KEYS[3])
 
 

@@ -465,7 +465,7 @@ def spiking(neuron, readout=None):
         (EProp(), lambda: spiking(LIF()), StepwiseCrossEntropy(), "the readout is LIF; use OTTT or SuperSpike"),
         (EProp(), lambda: recurrent(LIF()), AlphaVanRossum(), "use SuperSpike"),
         (EProp(), lambda: recurrent(LIF()), CrossEntropy(), "CrossEntropy is not, and BPTT trains any"),
-        (EProp(), convolutional, StepwiseCrossEntropy(), "Conv2d shares its weights among many; use OTTT"),
+        (EProp(), convolutional, StepwiseCrossEntropy(), "Conv2d; use OTTT"),
         (
             EProp(StoredFeedback(learns=True)),
             lambda: feedforward((N_IN, N, N, N_OUT), key=KEY),

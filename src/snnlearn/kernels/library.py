@@ -6,10 +6,13 @@ import contextlib
 import ctypes
 import os
 from collections.abc import Iterator
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 
 import jax
+
+from snnlearn._errors import SnnlearnError
 
 LIBRARY = Path(__file__).with_name("libsnnlearn.so")
 """Where `compile` puts it; not imported from there, so that `python -m` finds that module untouched."""
@@ -17,8 +20,23 @@ LIBRARY = Path(__file__).with_name("libsnnlearn.so")
 GPUS = ("gpu", "cuda", "rocm")
 """What JAX calls a GPU."""
 
-_asked_for = os.environ.get("SNNLEARN_KERNELS", "").lower()
-_switched_off = _asked_for == "plain"
+
+def _asked(choice: str) -> str:
+    """What the environment asks for.
+
+    Raises:
+        SnnlearnError: if there is no such choice.
+    """
+    if choice.lower() not in ("", "plain", "fused"):
+        raise SnnlearnError(
+            f"SNNLEARN_KERNELS is {choice!r} in the environment; give plain, which switches the kernels off, or fused, "
+            "which switches those for GPUs on, or unset it"
+        )
+    return choice.lower()
+
+
+_asked_for = _asked(os.environ.get("SNNLEARN_KERNELS", ""))
+_switched_off = ContextVar("switched_off", default=_asked_for == "plain")
 
 
 def why_plain() -> str | None:
@@ -28,7 +46,7 @@ def why_plain() -> str | None:
     and have never run on a GPU; therefore they are used only where the environment variable `SNNLEARN_KERNELS=fused`
     asks for them. `SNNLEARN_KERNELS=plain` and `plain()` switch all kernels off.
     """
-    if _switched_off:
+    if _switched_off.get():
         return "the compiled kernels are switched off"
     if on_gpu():
         if _asked_for == "fused":
@@ -51,16 +69,17 @@ def on_gpu() -> bool:
 def plain() -> Iterator[None]:
     """Within it, whatever is traced runs as plain JAX. What was compiled before stays as it is.
 
+    It holds for the thread that enters it, and for no other.
+
     >>> with plain():
     ...     why_plain()
     'the compiled kernels are switched off'
     """
-    global _switched_off
-    before, _switched_off = _switched_off, True
+    before = _switched_off.set(True)
     try:
         yield
     finally:
-        _switched_off = before
+        _switched_off.reset(before)
 
 
 @cache

@@ -42,7 +42,7 @@ def currents(weight: Float[Array, "units in"]) -> Callable[[Activity], Float[Arr
     units, inputs = weight.shape
     if not _serves(weight):
         return lambda xs: numbers(_flat(xs, inputs)) @ weight.T
-    width = _width(units)
+    width, lost = _width(units), unless_finite(weight)[None, None]
     rows = jnp.pad(weight.T, ((0, 0), (0, -units % width)))
     blocks = jnp.swapaxes(rows.reshape(len(rows), -1, width), 0, 1)
 
@@ -51,9 +51,18 @@ def currents(weight: Float[Array, "units in"]) -> Callable[[Activity], Float[Arr
         x, num_steps = (xs.words, xs.num_steps) if isinstance(xs, PackedSpikes) else (xs, len(xs))
         out = jax.ShapeDtypeStruct((num_steps, x.shape[1], rows.shape[1]), jnp.float32)
         call = jax.ffi.ffi_call("snnlearn_currents", out, vmap_method="sequential")
-        return call(x, blocks, num_steps=np.int64(num_steps))[..., :units]
+        return call(x, blocks, num_steps=np.int64(num_steps))[..., :units] + lost
 
     return of
+
+
+def unless_finite(weight: Float[Array, "units in"]) -> Float[Array, " units"]:
+    """0 for a unit whose weights are finite, NaN for any other: what a product makes of these and of silent inputs.
+
+    Kernels pass over what is silent. To their currents this is added, so that a training that has diverged shows there
+    as it does without them; an infinite weight counts as NaN even where its input spikes.
+    """
+    return jnp.sum(0 * weight, axis=1)
 
 
 def outer(xs: Activity, errors: Float[Array, "K B units"]) -> Float[Array, "in units"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -10,6 +11,7 @@ from jaxtyping import Array, Float
 from snnlearn.coding.packed import PackedSpikes
 from snnlearn.kernels import why_plain
 from snnlearn.kernels.chain import Constants, Form, Shape, State, Weights, run
+from snnlearn.kernels.products import unless_finite
 from snnlearn.network.layer import Layer, LayerState
 from snnlearn.network.synapses import Dense
 from snnlearn.neurons import ALIF, LI, LIF, CubaLIF, NextStep, NoReset, Subtract, ToValue
@@ -57,25 +59,21 @@ def run_compiled(
 
 
 def _fault(layer: Layer, *, last: bool) -> str | None:
+    # Of each part the very class: what a subclass changes the kernels do not know.
     neuron: Any = layer.neuron
     for synapses in (layer.synapses, layer.recurrent):
-        if synapses is not None and not isinstance(synapses, Dense):
+        if synapses is not None and type(synapses) is not Dense:
             return f"has {type(synapses).__name__} synapses, not Dense"
         if synapses is not None and synapses.weight.dtype != jnp.float32:
             return f"has weights of type {synapses.weight.dtype}, not float32"
-    if isinstance(neuron, LI):
+    if type(neuron) is LI:
         parameters = (neuron.tau_mem, neuron.v_leak, neuron.resistance)
         if not last or layer.recurrent is not None:
             return "is a leaky integrator that spikes do not follow from" if not last else "is a recurrent LI"
-    elif isinstance(neuron, (LIF, CubaLIF, ALIF)):
-        extra = {
-            LIF: (),
-            CubaLIF: ("tau_syn",),
-            ALIF: ("tau_adapt", "beta"),
-        }[type(neuron)]
+    elif (extra := {LIF: (), CubaLIF: ("tau_syn",), ALIF: ("tau_adapt", "beta")}.get(type(neuron))) is not None:
         parameters = tuple(getattr(neuron, name) for name in ("tau_mem", "v_th", "v_leak", "resistance", *extra))
-        reset = neuron.reset.reset if isinstance(neuron.reset, NextStep) else neuron.reset
-        if not isinstance(reset, (Subtract, ToValue, NoReset)):
+        reset = neuron.reset.reset if type(neuron.reset) is NextStep else neuron.reset
+        if type(reset) not in (Subtract, ToValue, NoReset):
             return f"is reset by {type(reset).__name__}"
         if isinstance(reset, ToValue):
             parameters += (reset.v_reset,)
@@ -92,21 +90,20 @@ def _fault(layer: Layer, *, last: bool) -> str | None:
 
 def _shape(surrogate: AbstractSurrogate) -> tuple[Shape, float, float] | None:
     """Shape, height and slope of a surrogate's pseudo-derivative, if the kernels know it."""
-    match surrogate:
-        case Scaled(surrogate=inner, scale=scale):
-            found = _shape(inner)
-            return None if found is None else (found[0], scale * found[1], found[2])
-        case FastSigmoid(slope=slope):
-            return Shape.FAST_SIGMOID, 1.0, slope
-        case Atan(alpha=alpha):
-            return Shape.ATAN, alpha / 2, jnp.pi / 2 * alpha
-        case Triangle(height=height, width=width):
-            return Shape.TRIANGLE, height, 1 / width
-        case Boxcar(height=height, width=width):
-            return Shape.BOXCAR, height, 2 / width
-        case StraightThrough():
-            return Shape.STRAIGHT_THROUGH, 1.0, 0.0
-    return None
+    if type(surrogate) is Scaled:
+        found = _shape(surrogate.surrogate)
+        return None if found is None else (found[0], surrogate.scale * found[1], found[2])
+    known = _SHAPES.get(type(surrogate))
+    return None if known is None else known(surrogate)
+
+
+_SHAPES: dict[type, Callable[[Any], tuple[Shape, float, float]]] = {
+    FastSigmoid: lambda s: (Shape.FAST_SIGMOID, 1.0, s.slope),
+    Atan: lambda s: (Shape.ATAN, s.alpha / 2, jnp.pi / 2 * s.alpha),
+    Triangle: lambda s: (Shape.TRIANGLE, s.height, 1 / s.width),
+    Boxcar: lambda s: (Shape.BOXCAR, s.height, 2 / s.width),
+    StraightThrough: lambda s: (Shape.STRAIGHT_THROUGH, 1.0, 0.0),
+}
 
 
 class _Part(NamedTuple):
@@ -124,9 +121,10 @@ class _Part(NamedTuple):
         assert isinstance(synapses, Dense) and (recurrent is None or isinstance(recurrent, Dense))
         units = synapses.out_shape[0]
         biases = [s.bias for s in (synapses, recurrent) if s is not None and s.bias is not None]
+        matrices = [s.weight for s in (synapses, recurrent) if s is not None]
         weights = Weights(
             synapses.weight,
-            sum(biases, start=jnp.zeros(units)),  # pyright: ignore[reportArgumentType]
+            sum(biases, start=sum(map(unless_finite, matrices), start=jnp.zeros(units))),  # pyright: ignore
             jnp.zeros((0,)) if recurrent is None else recurrent.weight,
         )
         decay, gain = neuron.discretisation(neuron.dt, neuron.tau_mem)

@@ -50,7 +50,7 @@ Current = Callable[[Any], Float[Array, "K B ..."]]
 
 def current_of(synapses: AbstractSynapses, *, spikes: bool) -> Current:
     """The currents that synapses make, by the event-driven kernels where nothing but spikes arrives."""
-    if spikes and isinstance(synapses, Dense):
+    if spikes and type(synapses) is Dense:
         by_weight, bias = currents(synapses.weight), synapses.bias
 
         return by_weight if bias is None else lambda xs: by_weight(xs) + bias[None, None]
@@ -60,7 +60,7 @@ def current_of(synapses: AbstractSynapses, *, spikes: bool) -> Current:
 def why_no_events(network: Network) -> str | None:
     """Why a layer's products with input spikes are plain JAX, in a clause; None if they are event-driven."""
     first = network.layers[0].synapses
-    if not isinstance(first, Dense):
+    if type(first) is not Dense:
         return f"layer 1 has {type(first).__name__} synapses, not Dense"
     return why_no_products()
 

@@ -102,12 +102,12 @@ def check_synapses(rule: str, plan: LayerPlan, layer: Layer) -> None:
         SnnlearnError: with the rule that can.
     """
     for synapses in _synapses(layer):
-        if isinstance(carrier(synapses), Dense) or (plan.factored and not len(plan.kernel.poles)):
+        if type(carrier(synapses)) is Dense or (plan.factored and not len(plan.kernel.poles)):
             continue
         if jax.tree.leaves(eqx.filter(synapses, eqx.is_inexact_array)):
             raise SnnlearnError(
-                f"{rule} keeps a trace for each synapse, and {type(carrier(synapses)).__name__} shares its "
-                "weights among many; use OTTT with LIF neurons, or BPTT"
+                f"{rule} keeps a trace for each synapse, as Dense has one weight for each, which nothing says of "
+                f"{type(carrier(synapses)).__name__}; use OTTT with LIF neurons, or BPTT"
             )
 
 
@@ -209,7 +209,7 @@ def _in_shape(xs: Any, shape: tuple[int, ...]) -> Any:
 
 def _before_weights(synapses: AbstractSynapses, xs: Arrived) -> Activity:
     """What reaches the synapses that hold the weights; spikes stay packed where nothing stands before these."""
-    if isinstance(synapses, Dense) and isinstance(xs, PackedSpikes):
+    if type(synapses) is Dense and isinstance(xs, PackedSpikes):
         return _in_shape(xs, synapses.in_shape)
     return jax.vmap(jax.vmap(lambda x: presynaptic(synapses, x)))(numbers(xs))
 
@@ -264,7 +264,7 @@ def _of_membrane(local: Local, gain: Float[Array, ""]) -> Local:
 
 def _product(synapses: AbstractSynapses, worth: Float[Array, "K B *units"], pre: Arrived) -> AbstractSynapses:
     """The gradient without a filter, for any synapses: they are linear, so each is asked what its weights had to do."""
-    if isinstance(synapses, Dense) and isinstance(pre, PackedSpikes):
+    if type(synapses) is Dense and isinstance(pre, PackedSpikes):
         return with_weight(synapses, outer(_before_weights(synapses, pre), worth).T)
     weights, constants = eqx.partition(synapses, eqx.is_inexact_array)
     xs = _in_shape(numbers(pre), synapses.in_shape)
