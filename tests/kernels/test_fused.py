@@ -5,6 +5,7 @@ No test runs them on one.
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from functools import partial
 from typing import NamedTuple
 
@@ -228,7 +229,7 @@ def test_on_a_gpu_they_have_to_be_asked_for(gpu, monkeypatch):
         raise AssertionError("a GPU does not need the C++ library")
 
     monkeypatch.setattr(library, "_load", no_library)
-    monkeypatch.setattr(library, "_switched_off", False)
+    monkeypatch.setattr(library, "_switched_off", ContextVar("_switched_off", default=False))
     monkeypatch.setattr(jax, "default_backend", lambda: gpu)
     for asked, sentence in (("", "SNNLEARN_KERNELS=fused in the environment switches them on"), ("fused", None)):
         monkeypatch.setattr(library, "_asked_for", asked)
@@ -241,7 +242,7 @@ def test_on_a_gpu_they_have_to_be_asked_for(gpu, monkeypatch):
 @pytest.mark.parametrize("asked", ["", "fused"])
 def test_elsewhere_nothing_changes(asked, monkeypatch):
     monkeypatch.setattr(library, "_asked_for", asked)
-    monkeypatch.setattr(library, "_switched_off", False)
+    monkeypatch.setattr(library, "_switched_off", ContextVar("_switched_off", default=False))
     monkeypatch.setattr(library, "_load", lambda: "no library")
     assert kernels.why_plain() == "no library"
     monkeypatch.setattr(jax, "default_backend", lambda: "tpu")
