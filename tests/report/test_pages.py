@@ -74,7 +74,8 @@ def compare(path: Path) -> Path:
         for name in (HOSTILE, "eprop")
     ]
     pairs = compare_all({HOSTILE: np.arange(3.0), "b": np.zeros(3)}, compare_algorithms)
-    return write_comparison(contenders, path, title=HOSTILE, setting=[Row(HOSTILE, HOSTILE, HOSTILE)], pairs=pairs)
+    setting, left_out = [Row(HOSTILE, HOSTILE, HOSTILE)], {HOSTILE: HOSTILE}
+    return write_comparison(contenders, path, title=HOSTILE, setting=setting, pairs=pairs, left_out=left_out)
 
 
 def gradients(path: Path) -> Path:

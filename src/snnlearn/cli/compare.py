@@ -47,7 +47,7 @@ def compare(options: Compare) -> int:
 def _compare(options: Compare, task: Dataset, path: Path) -> int:
     console = console_of()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    contenders, wrong = [], {}
+    contenders, wrong, left_out = [], {}, {}
     with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
         total = len(options.rules) * len(options.learning_rates) * options.epochs
         bar = progress.add_task("", total=total)
@@ -59,8 +59,10 @@ def _compare(options: Compare, task: Dataset, path: Path) -> int:
                     try:
                         trained.append(_train(options_of(options, rule, rate), lambda: progress.advance(bar)))
                     except Diverged as diverged:
+                        left_out[f"{rule}, step size {rate:g}"] = str(diverged)
                         console.print(f"{rule}, step size {rate:g}: {diverged}", soft_wrap=True)
             except SnnlearnError as refusal:
+                left_out[rule] = str(refusal)
                 console.print(f"{rule}: {refusal}", soft_wrap=True)
                 progress.update(bar, total=(total := total - len(options.learning_rates) * options.epochs))
                 continue
@@ -80,7 +82,9 @@ def _compare(options: Compare, task: Dataset, path: Path) -> int:
     if pairs:
         write_json(path / "paired.json", [pair.numbers() for pair in pairs])
     title = f"{options.data} · {len(contenders)} learning rules"
-    write_comparison(contenders, path / "report.html", title=title, setting=setting(options, task), pairs=pairs)
+    write_comparison(
+        contenders, path / "report.html", title=title, setting=setting(options, task), pairs=pairs, left_out=left_out
+    )
     console.print(f"Report: {path / 'report.html'}", soft_wrap=True)
     return 0
 

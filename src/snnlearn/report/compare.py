@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -105,6 +105,7 @@ def write_comparison(
     title: str,
     setting: Sequence[Row],
     pairs: Sequence[Pair] = (),
+    left_out: Mapping[str, str] | None = None,
 ) -> Path:
     """Write a self-contained page: risks with intervals, learning curves and what each rule costs.
 
@@ -114,6 +115,7 @@ def write_comparison(
         title: Heading of the page.
         setting: What they were trained on, and how.
         pairs: Comparisons of each with each; none if they were not asked for.
+        left_out: Rules that have no result, and why: refused, or diverged.
 
     Returns:
         The path.
@@ -161,6 +163,11 @@ def write_comparison(
             Section(title="Risk", figures=[risks, curves], width=480, note=note),
             *([pair_section(pairs, _PAIRED.format(over="seeds" if seeds > 1 else "samples"))] if pairs else []),
             Section(title="Numbers", tables=[costs], note=explained),
+            *(
+                [Section(title="Without a result", tables=[Table(("rule", "why"), list(left_out.items()))])]
+                if left_out
+                else []
+            ),
             Section(title="On what", numbers=[Numbers(setting)]),
         ],
     )

@@ -277,7 +277,8 @@ def print_sweep(report: SweepReport, console: Console, *, most: int = 8) -> None
 
 def _law(law: PowerLaw) -> str:
     low, high, _ = law.interval
-    return f"Risk against training samples: m^(−{law.exponent:.2f}), exponent between {low:.2f} and {high:.2f}."
+    words = f"Risk against training samples: m^(-{law.exponent:.2f}), exponent between {low:.2f} and {high:.2f}."
+    return words.replace("-", "−")
 
 
 @matplotlib.rc_context(STYLE)
