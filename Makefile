@@ -1,6 +1,6 @@
 # Everything a person runs. `make` alone lists it. Nothing is installed outside .venv.
 
-DEMO ?= --data digits --seeds 3
+DEMO ?= --data digits --encode linear-latency --seeds 3 --baseline
 PYTEST ?= -n 2 --dist loadfile
 
 PIP = .venv/bin/python -m pip --disable-pip-version-check -qq
@@ -17,7 +17,7 @@ export NO_MKDOCS_2_WARNING = 1
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-6s %s\n", $$1, $$2}' Makefile
 
-demo: .venv/.installed ## install snnlearn, train a spiking network on handwritten digits and report its risk
+demo: .venv/.installed ## install snnlearn, train a spiking network on handwritten digits, report its risk beside a baseline
 	@.venv/bin/snnlearn train $(DEMO)
 
 test: export JAX_PLATFORMS ?= cpu
