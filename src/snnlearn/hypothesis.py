@@ -51,7 +51,7 @@ class Hypothesis(eqx.Module):
 
 
 def why_plain(encoder: AbstractEncoder, network: Network) -> str | None:
-    """Why the compiled kernels do not run this network on what this encoder gives, in a clause; None if they do."""
+    """The reason, as a clause, why the kernels do not run this network on this encoder's output; None if they do."""
     if not encoder.gives_spikes:
         return f"the input of {type(encoder).__name__} is not spikes"
     return why_not_compiled(network.layers)

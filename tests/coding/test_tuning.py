@@ -105,7 +105,7 @@ def test_vectors_lie_along_the_last_axis():
         (lambda: GaussianTuning(jnp.zeros(3), sigma=1, max_rate=5, base_rate=5), "0 ≤ base_rate < max_rate"),
         (lambda: GaussianTuning(jnp.zeros((1, 2, 3)), sigma=1), r"give \[n\] or \[n, D\]"),
         (lambda: CosineTuning(jnp.zeros(3), base_rate=-1), "base_rate is -1.0 Hz"),
-        (lambda: CosineTuning(np.zeros((3, 2))), r"give \[n\]"),
+        (lambda: CosineTuning(np.zeros((3, 2))), "one for each neuron"),
         (lambda: VonMisesTuning(jnp.zeros(3), concentration=-2), "concentration is -2.0"),
         (lambda: TunedPopulation(Rate(5, max_rate=90), CosineTuning(jnp.zeros(3))), "give both the same"),
     ],

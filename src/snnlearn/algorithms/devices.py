@@ -42,7 +42,7 @@ class Devices(eqx.Module):
 
     @property
     def count(self) -> int:
-        """How many."""
+        """The number of devices."""
         return 1 if self.mesh is None else self.mesh.size
 
     # ------------------------------------------------------------------------------------------ outside of the program
@@ -121,7 +121,11 @@ class Devices(eqx.Module):
         )(arrays)
 
     def share(self, tree: T) -> tuple[T, Bool[Array, " share"]]:
-        """This device's part of arrays `[m, …]`, `[⌈m / count⌉, …]`, and which of it no device before has, too."""
+        """This device's share of arrays `[m, …]`, and which of its rows count.
+
+        All shares have ⌈m / count⌉ rows. Where m is no multiple of the number of devices the last ones overlap;
+        a row then counts only on the first device that has it.
+        """
         length = len(jax.tree.leaves(tree)[0])
         if self.mesh is None:
             return tree, jnp.ones(length, bool)

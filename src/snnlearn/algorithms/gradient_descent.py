@@ -170,7 +170,7 @@ class GradientDescent(AbstractAlgorithm):
         return dataclasses.replace(self, epochs=1)
 
     def why_plain(self, encoder: AbstractEncoder, network: Network) -> str | None:
-        """Why training runs as plain JAX, in a clause; None if the event-driven kernels do the work.
+        """Why training runs as plain JAX, as a clause; None if the event-driven kernels do the work.
 
         Args:
             encoder: as at the start.

@@ -1,4 +1,4 @@
-"""A run as a folder that can be killed at any moment and gone on with.
+"""The folder of a run, which can be killed at any moment and resumed.
 
 - `run.json`: the folder's format, and the version that wrote it
 - `config.toml`: every option

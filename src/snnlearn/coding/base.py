@@ -8,7 +8,6 @@ A code is a value that is passed in. A new one is a final subclass of `AbstractE
 
 # No `from __future__ import annotations` here: Equinox does not recognise an `AbstractVar` written as a string.
 
-import math
 from abc import abstractmethod
 
 import equinox as eqx
@@ -16,7 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
 from snnlearn._errors import SnnlearnError
-from snnlearn._parameters import check_positive
+from snnlearn.coding.checks import Owner, an_array, check_above_zero, check_number, named, shown
 
 
 class AbstractEncoder(eqx.Module):
@@ -107,11 +106,12 @@ def unit_interval(x: Shaped[Array, "*shape"]) -> Float[Array, "*shape"]:
     """The sample as float32, clipped to [0, 1].
 
     Raises:
-        SnnlearnError: if x holds integers: grey levels 0…255 would silently become 1.
+        SnnlearnError: if x is no array of numbers, or holds integers: grey levels 0…255 would silently become 1.
 
     >>> unit_interval(jnp.array([-1.0, 0.3, 7.0])).tolist()
     [0.0, 0.30000001192092896, 1.0]
     """
+    x = an_array("encoder", x)
     if jnp.issubdtype(x.dtype, jnp.integer):
         raise SnnlearnError(
             f"x has dtype {x.dtype}, expected floats in [0, 1]; wrap the encoder, for example Rescaled(encoder, 0, 255)"
@@ -139,7 +139,7 @@ def up_to_rounding(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     return jnp.minimum(x * (1 + 2 * float(jnp.finfo(x.dtype).eps)), 1.0)
 
 
-def check_whole(owner: object, *, at_least: int, **counts: object) -> None:
+def check_whole(owner: Owner, *, at_least: int, **counts: object) -> None:
     """Refuse counts that are not whole numbers, or too small.
 
     Raises:
@@ -147,9 +147,7 @@ def check_whole(owner: object, *, at_least: int, **counts: object) -> None:
     """
     for name, count in counts.items():
         if not isinstance(count, int) or isinstance(count, bool) or count < at_least:
-            raise SnnlearnError(
-                f"{type(owner).__name__}: {name} is {count!r}; give a whole number, at least {at_least}"
-            )
+            raise SnnlearnError(f"{named(owner)}: {name} is {shown(count)}; give a whole number, at least {at_least}")
 
 
 def check_window(owner: object, num_steps: object, dt: float) -> None:
@@ -159,7 +157,7 @@ def check_window(owner: object, num_steps: object, dt: float) -> None:
         SnnlearnError: naming the owner, the field and its value.
     """
     check_whole(owner, at_least=1, num_steps=num_steps)
-    check_positive(owner, dt=dt)
+    check_above_zero(owner, dt=dt)
 
 
 def check_range(owner: object, low: float, high: float) -> None:
@@ -168,5 +166,6 @@ def check_range(owner: object, low: float, high: float) -> None:
     Raises:
         SnnlearnError: naming the owner and both ends.
     """
-    if not (high > low and math.isfinite(high - low)):
-        raise SnnlearnError(f"{type(owner).__name__}: the range is [{low}, {high}]; give finite low < high")
+    check_number(owner, "a finite number", lambda x: True, low=low, high=high)
+    if not high > low:
+        raise SnnlearnError(f"{named(owner)}: the range is [{low}, {high}]; give finite low < high")

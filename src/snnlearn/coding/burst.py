@@ -15,6 +15,7 @@ from snnlearn.coding.base import (
     unit_interval,
     up_to_rounding,
 )
+from snnlearn.coding.checks import scalar
 
 
 class Burst(AbstractSpikeEncoder):
@@ -44,7 +45,7 @@ class Burst(AbstractSpikeEncoder):
     max_spikes: int = 5
     min_interval: int = 2
     max_interval: int | None = None
-    dt: float = eqx.field(converter=float, default=1e-3)
+    dt: float = eqx.field(converter=scalar, default=1e-3)
 
     def __check_init__(self):
         check_window(self, self.num_steps, self.dt)
@@ -65,7 +66,7 @@ class Burst(AbstractSpikeEncoder):
         # Both are rounded up, from just below: k/N is to send k spikes, also where its nearest float is above it.
         count = jnp.ceil(self.max_spikes * value * (1 - 2 * float(jnp.finfo(value.dtype).eps)))
         interval = jnp.ceil(longest - up_to_rounding(value) * (longest - self.min_interval))
-        steps = jnp.arange(self.num_steps, dtype=jnp.float32).reshape(-1, *(1 for _ in x.shape))
+        steps = jnp.arange(self.num_steps, dtype=jnp.float32).reshape(-1, *(1 for _ in value.shape))
         spikes = (steps % interval[None] == 0) & (steps < (count * interval)[None])
         return keep_nan(spikes, value)
 

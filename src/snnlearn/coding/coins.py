@@ -17,6 +17,8 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, UInt32
 
 from snnlearn._errors import SnnlearnError
+from snnlearn.coding.base import check_whole
+from snnlearn.coding.checks import an_array, shown
 
 
 def bernoulli_spikes(p: Float[Array, "*shape"], num_steps: int, *, key: PRNGKeyArray) -> Float[Array, "T *shape"]:
@@ -30,10 +32,13 @@ def bernoulli_spikes(p: Float[Array, "*shape"], num_steps: int, *, key: PRNGKeyA
         num_steps: number of steps T.
         key: the randomness.
 
+    Raises:
+        SnnlearnError: if an argument is not that.
+
     >>> bernoulli_spikes(jnp.array([0.0, 1.0]), 3, key=jax.random.key(0)).tolist()
     [[0.0, 1.0], [0.0, 1.0], [0.0, 1.0]]
     """
-    words = _stream(key)
+    p, words = _chances("bernoulli_spikes", p, num_steps, key), _stream(key)
     spikes = (words(_counters((num_steps, *p.shape))) >> 8) < _level(p)[None]
     return spikes.astype(jnp.float32) + (p - jax.lax.stop_gradient(p))[None]
 
@@ -48,10 +53,14 @@ def packed_spikes(p: Float[Array, "*shape"], num_steps: int, *, key: PRNGKeyArra
         num_steps: number of steps T; W = ⌈T / 32⌉, and the bits after the last step are 0.
         key: the randomness.
 
+    Raises:
+        SnnlearnError: if an argument is not that.
+
     >>> packed_spikes(jnp.array([0.0, 1.0]), 4, key=jax.random.key(0)).tolist()
     [[0, 15]]
     """
-    words, counters = _stream(key), _counters((-(-num_steps // 32), 32, *p.shape))
+    p, words = _chances("packed_spikes", p, num_steps, key), _stream(key)
+    counters = _counters((-(-num_steps // 32), 32, *p.shape))
     level = jnp.where(jnp.isnan(p), 0, _level(p))[None]
     packed = jnp.zeros((len(counters), *p.shape), jnp.uint32)
     for bit in range(32):
@@ -63,9 +72,18 @@ def packed_spikes(p: Float[Array, "*shape"], num_steps: int, *, key: PRNGKeyArra
 def unpack_spikes(packed: UInt32[Array, "W *shape"], num_steps: int) -> Float[Array, "T *shape"]:
     """The spikes, 0 or 1, of words of 32 steps each; the inverse of packing.
 
+    Raises:
+        SnnlearnError: if these are no words.
+
     >>> unpack_spikes(jnp.array([0b101], jnp.uint32), 4).tolist()
     [1.0, 0.0, 1.0, 0.0]
     """
+    packed = an_array("unpack_spikes", packed, "packed")
+    if packed.dtype != jnp.uint32 or packed.ndim == 0:
+        raise SnnlearnError(
+            f"unpack_spikes: packed is an array {packed.shape} of {packed.dtype}; give words [W, ...] of uint32"
+        )
+    check_whole("unpack_spikes", at_least=0, num_steps=num_steps)
     bit = jnp.arange(32, dtype=jnp.uint32).reshape(1, 32, *(1 for _ in packed.shape[1:]))
     bits = (packed[:, None] >> bit) & 1
     return bits.reshape(-1, *packed.shape[1:])[:num_steps].astype(jnp.float32)
@@ -82,6 +100,14 @@ def _counters(shape: tuple[int, ...]) -> UInt32[Array, "..."]:
     if size > 2**32:
         raise SnnlearnError(f"one key gives 2³² random words, but {size} are asked for; split the key and the steps")
     return jax.lax.iota(jnp.uint32, size).reshape(shape)
+
+
+def _chances(owner: str, p: Float[Array, "*shape"], num_steps: int, key: PRNGKeyArray) -> Float[Array, "*shape"]:
+    """The probabilities, where all arguments can be used."""
+    check_whole(owner, at_least=1, num_steps=num_steps)
+    if not isinstance(key, jax.Array):
+        raise SnnlearnError(f"{owner}: key is {shown(key)}; give a random key, such as jax.random.key(0)")
+    return an_array(owner, p, "p")
 
 
 def _stream(key: PRNGKeyArray) -> Callable[[UInt32[Array, "..."]], UInt32[Array, "..."]]:

@@ -6,8 +6,9 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from snnlearn._parameters import check_positive, check_time_constants
+from snnlearn._parameters import check_time_constants
 from snnlearn.coding.base import AbstractDecoder
+from snnlearn.coding.checks import check_above_zero, over_time, scalar
 
 
 class MeanMembrane(AbstractDecoder):
@@ -19,6 +20,7 @@ class MeanMembrane(AbstractDecoder):
 
     def __call__(self, output: Float[Array, "T C"]) -> Float[Array, " C"]:
         """See the base."""
+        output = over_time(self, output, "output", axes=2)
         return output.mean(axis=0)
 
 
@@ -31,6 +33,7 @@ class MaxMembrane(AbstractDecoder):
 
     def __call__(self, output: Float[Array, "T C"]) -> Float[Array, " C"]:
         """See the base."""
+        output = over_time(self, output, "output", axes=2)
         return output.max(axis=0)
 
 
@@ -43,6 +46,7 @@ class LastMembrane(AbstractDecoder):
 
     def __call__(self, output: Float[Array, "T C"]) -> Float[Array, " C"]:
         """See the base."""
+        output = over_time(self, output, "output", axes=2)
         return output[-1]
 
 
@@ -55,6 +59,7 @@ class SpikeCount(AbstractDecoder):
 
     def __call__(self, output: Float[Array, "T C"]) -> Float[Array, " C"]:
         """See the base."""
+        output = over_time(self, output, "output", axes=2)
         return output.sum(axis=0)
 
 
@@ -74,14 +79,16 @@ class FilteredRate(AbstractDecoder):
     [1000.0]
     """
 
-    tau: float = eqx.field(converter=float, default=20e-3)
-    dt: float = eqx.field(converter=float, default=1e-3)
+    tau: float = eqx.field(converter=scalar, default=20e-3)
+    dt: float = eqx.field(converter=scalar, default=1e-3)
 
     def __check_init__(self):
+        check_above_zero(self, tau=self.tau, dt=self.dt)
         check_time_constants(self, self.dt, tau=self.tau)
 
     def __call__(self, output: Float[Array, "T C"]) -> Float[Array, " C"]:
         """See the base; `output` is spikes."""
+        output = over_time(self, output, "output", axes=2)
         age = jnp.arange(len(output) - 1, -1, -1, dtype=output.dtype) * (self.dt / self.tau)
         return (-jnp.expm1(-self.dt / self.tau) / self.dt) * (jnp.exp(-age) @ output)
 
@@ -107,14 +114,15 @@ class FirstSpike(AbstractDecoder):
     [-1.0, -2.0]
     """
 
-    scale: float = eqx.field(converter=float, default=5e-3)
-    dt: float = eqx.field(converter=float, default=1e-3)
+    scale: float = eqx.field(converter=scalar, default=5e-3)
+    dt: float = eqx.field(converter=scalar, default=1e-3)
 
     def __check_init__(self):
-        check_positive(self, scale=self.scale, dt=self.dt)
+        check_above_zero(self, scale=self.scale, dt=self.dt)
 
     def __call__(self, output: Float[Array, "T C"]) -> Float[Array, " C"]:
         """See the base; `output` is spikes."""
+        output = over_time(self, output, "output", axes=2)
         silent_so_far = jnp.cumprod(1.0 - output, axis=0)
         return -(self.dt / self.scale) * silent_so_far.sum(axis=0)
 

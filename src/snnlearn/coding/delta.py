@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import math
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
 from snnlearn._errors import SnnlearnError
-from snnlearn._parameters import check_positive
 from snnlearn.coding.base import AbstractSpikeEncoder, check_window
+from snnlearn.coding.checks import Owner, an_array, check_above_zero, check_number, scalar
 
 
 def delta_events(x: Float[Array, "T *n"], threshold: float, initial: float | None = 0.0) -> Float[Array, "T *n"]:
@@ -25,9 +23,13 @@ def delta_events(x: Float[Array, "T *n"], threshold: float, initial: float | Non
         threshold: change θ that is an event, > 0.
         initial: the value before the first step; None is the first value itself.
 
+    Raises:
+        SnnlearnError: if the signal is none, or threshold or initial is out of range.
+
     >>> delta_events(jnp.array([1.0, 2.0, 0.0, 2.0, 2.9]), threshold=1.0).tolist()
     [1.0, 1.0, -1.0, 1.0, 0.0]
     """
+    x = _signal("delta_events", x, threshold, initial)
     before = jnp.concatenate([_before(x, initial)[None], x[:-1]])
     return _event(x - before, threshold, jnp.abs(x) + jnp.abs(before))
 
@@ -46,6 +48,9 @@ def send_on_delta_events(
         threshold: change θ that is an event, > 0.
         initial: the reference before the first step; None is the first value itself.
 
+    Raises:
+        SnnlearnError: if the signal is none, or threshold or initial is out of range.
+
     >>> x = jnp.array([0.0, 0.6, 1.2, 1.8, 1.2])
     >>> send_on_delta_events(x, threshold=1.0).tolist()
     [0.0, 0.0, 1.0, 0.0, 0.0]
@@ -53,6 +58,7 @@ def send_on_delta_events(
     Source: Miskowicz (2006), doi:10.3390/s6010049; moving the reference by θ, so that the events alone say where it is,
     is the step-forward form of Petro, Kasabov & Kiss (2020), doi:10.1109/TNNLS.2019.2906158.
     """
+    x = _signal("send_on_delta_events", x, threshold, initial)
     start = _before(x, initial)
 
     def step(level, value):  # r = start + θ · level is rounded once; adding θ up would be rounded at every event
@@ -82,17 +88,18 @@ class Delta(AbstractSpikeEncoder):
     """
 
     num_steps: int
-    threshold: float = eqx.field(converter=float, default=0.1)
-    initial: float | None = 0.0
-    dt: float = eqx.field(converter=float, default=1e-3)
+    threshold: float = eqx.field(converter=scalar, default=0.1)
+    initial: float | None = eqx.field(converter=scalar, default=0.0)
+    dt: float = eqx.field(converter=scalar, default=1e-3)
 
     def __check_init__(self):
         _check(self)
 
     def __call__(self, x: Shaped[Array, "T *n"], *, key: PRNGKeyArray | None = None) -> Float[Array, "T *n 2"]:
         """See the base; deterministic."""
+        x = _as_floats(self, x)
         self.out_shape(x.shape)
-        return _on_and_off(delta_events(_as_floats(x), self.threshold, self.initial))
+        return _on_and_off(delta_events(x, self.threshold, self.initial))
 
     def out_shape(self, in_shape: tuple[int, ...]) -> tuple[int, ...]:
         """All axes but the first, which is time; then ON and OFF."""
@@ -118,17 +125,18 @@ class SendOnDelta(AbstractSpikeEncoder):
     """
 
     num_steps: int
-    threshold: float = eqx.field(converter=float, default=0.1)
-    initial: float | None = 0.0
-    dt: float = eqx.field(converter=float, default=1e-3)
+    threshold: float = eqx.field(converter=scalar, default=0.1)
+    initial: float | None = eqx.field(converter=scalar, default=0.0)
+    dt: float = eqx.field(converter=scalar, default=1e-3)
 
     def __check_init__(self):
         _check(self)
 
     def __call__(self, x: Shaped[Array, "T *n"], *, key: PRNGKeyArray | None = None) -> Float[Array, "T *n 2"]:
         """See the base; deterministic."""
+        x = _as_floats(self, x)
         self.out_shape(x.shape)
-        return _on_and_off(send_on_delta_events(_as_floats(x), self.threshold, self.initial))
+        return _on_and_off(send_on_delta_events(x, self.threshold, self.initial))
 
     def out_shape(self, in_shape: tuple[int, ...]) -> tuple[int, ...]:
         """All axes but the first, which is time; then ON and OFF."""
@@ -137,17 +145,29 @@ class SendOnDelta(AbstractSpikeEncoder):
 
 def _check(code: Delta | SendOnDelta) -> None:
     check_window(code, code.num_steps, code.dt)
-    check_positive(code, threshold=code.threshold)
-    if code.initial is not None and not math.isfinite(code.initial):
-        raise SnnlearnError(f"{type(code).__name__}: initial is {code.initial}; give a finite number, or None")
+    check_above_zero(code, threshold=code.threshold)
+    if code.initial is not None:
+        check_number(code, "a finite number, or None", lambda x: True, initial=code.initial)
+
+
+def _signal(owner: str, x: Float[Array, "T *n"], threshold: float, initial: float | None) -> Float[Array, "T *n"]:
+    """The signal, where it and how it is to be sent can be used."""
+    check_above_zero(owner, threshold=threshold)
+    if initial is not None:
+        check_number(owner, "a finite number, or None", lambda x: True, initial=initial)
+    x = _as_floats(owner, x)
+    if x.ndim == 0 or len(x) == 0:
+        raise SnnlearnError(f"{owner}: x has shape {x.shape}; give a signal [T, ...] of at least one step")
+    return x
 
 
 def _before(x: Float[Array, "T *n"], initial: float | None) -> Float[Array, "*n"]:
     return x[0] if initial is None else jnp.full_like(x[0], initial)
 
 
-def _as_floats(x: Shaped[Array, "T *n"]) -> Float[Array, "T *n"]:
+def _as_floats(owner: Owner, x: Shaped[Array, "T *n"]) -> Float[Array, "T *n"]:
     """The signal in its own precision, by which its rounding is judged; whole numbers and truth values in single."""
+    x = an_array(owner, x)
     return x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(jnp.float32)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -19,6 +19,7 @@ from snnlearn.coding.base import (
     check_whole,
     check_window,
 )
+from snnlearn.coding.checks import Owner, an_array, check_number, check_part, scalar, shown
 
 
 class Current(AbstractEncoder):
@@ -39,8 +40,8 @@ class Current(AbstractEncoder):
     """
 
     num_steps: int
-    gain: float = eqx.field(converter=float, default=1.0)
-    dt: float = eqx.field(converter=float, default=1e-3)
+    gain: float = eqx.field(converter=scalar, default=1.0)
+    dt: float = eqx.field(converter=scalar, default=1e-3)
 
     @property
     def held_steps(self) -> int:
@@ -49,11 +50,11 @@ class Current(AbstractEncoder):
 
     def __check_init__(self):
         check_window(self, self.num_steps, self.dt)
-        if not math.isfinite(self.gain):
-            raise SnnlearnError(f"Current: gain is {self.gain}; give a finite number")
+        check_number(self, "a finite number", lambda x: True, gain=self.gain)
 
     def __call__(self, x: Shaped[Array, "*shape"], *, key: PRNGKeyArray | None = None) -> Float[Array, "T *shape"]:
         """See the base; deterministic."""
+        x = an_array(self, x)
         return jnp.broadcast_to(self.gain * x.astype(jnp.float32), (self.num_steps, *x.shape))
 
     def out_shape(self, in_shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -76,13 +77,14 @@ class Spikes(AbstractSpikeEncoder):
     """
 
     num_steps: int
-    dt: float = eqx.field(converter=float, default=1e-3)
+    dt: float = eqx.field(converter=scalar, default=1e-3)
 
     def __check_init__(self):
         check_window(self, self.num_steps, self.dt)
 
     def __call__(self, x: Shaped[Array, "T *n"], *, key: PRNGKeyArray | None = None) -> Float[Array, "T *n"]:
         """See the base; deterministic."""
+        x = an_array(self, x)
         self.out_shape(x.shape)
         return x.astype(jnp.float32)
 
@@ -123,6 +125,7 @@ class Framewise(AbstractOuterEncoder):
         self.num_frames = num_frames
 
     def __check_init__(self):
+        check_part(self, AbstractEncoder, "an encoder, such as Rate(5)", encoder=self.encoder)
         check_whole(self, at_least=1, num_frames=self.num_frames)
 
     @property
@@ -132,6 +135,7 @@ class Framewise(AbstractOuterEncoder):
 
     def __call__(self, x: Shaped[Array, "F *n"], *, key: PRNGKeyArray) -> Float[Array, "T *out"]:
         """See the base; each frame has a key of its own."""
+        x = an_array(self, x)
         out = self.out_shape(x.shape)
         frames = jax.vmap(lambda frame, k: self.encoder(frame, key=k))(x, jax.random.split(key, self.num_frames))
         return frames.reshape(self.num_steps, *out)
@@ -181,9 +185,10 @@ class Rescaled(AbstractOuterEncoder):
         high: float | int | np.number | np.ndarray | Array,
     ):
         self.encoder = encoder
-        self.low, self.high = _bound(low), _bound(high)
+        self.low, self.high = bound_of(self, low, "low"), bound_of(self, high, "high")
 
     def __check_init__(self):
+        check_part(self, AbstractEncoder, "an encoder, such as Rate(100)", encoder=self.encoder)
         if isinstance(self.low, float) and isinstance(self.high, float):
             check_range(self, self.low, self.high)
             return
@@ -197,6 +202,7 @@ class Rescaled(AbstractOuterEncoder):
 
     def __call__(self, x: Shaped[Array, "*shape"], *, key: PRNGKeyArray) -> Float[Array, "T *out"]:
         """See the base; the key goes to the inner encoder."""
+        x = an_array(self, x)
         low, span = (self._like(x, bound) for bound in (self.low, self.high - self.low))
         above = x.astype(jnp.float32) - low
         return self.encoder(jnp.where(span > 0, above / jnp.where(span > 0, span, 1.0), 0.0 * above), key=key)
@@ -233,14 +239,20 @@ def learn_range(x: np.ndarray | Array, *, axis: int | tuple[int, ...] | None = 0
     >>> low.tolist(), high.tolist()
     ([1.0, 5.0], [3.0, 5.0])
     """
-    values = np.asarray(x, np.float32)
+    values = np.asarray(an_array("learn_range", x), np.float32)
     if values.size == 0:
         raise SnnlearnError(f"learn_range: the data of shape {values.shape} are empty; give at least one sample")
     if not np.isfinite(values).all():
         raise SnnlearnError("learn_range: the data hold NaN or infinite values; remove or replace them")
-    return np.asarray(values.min(axis)), np.asarray(values.max(axis))
+    try:
+        return np.asarray(values.min(axis)), np.asarray(values.max(axis))
+    except (TypeError, ValueError):
+        raise SnnlearnError(
+            f"learn_range: axis is {shown(axis)}; give the axes of data {values.shape} that share one range, or None"
+        ) from None
 
 
-def _bound(value: float | int | np.number | np.ndarray | Array) -> float | Float[Array, "..."]:
+def bound_of(owner: Owner, value: Any, name: str) -> float | Float[Array, "..."]:
     """One number for all features stays a constant, several are an array."""
-    return float(value) if np.ndim(value) == 0 else jnp.asarray(value, jnp.float32)
+    value = scalar(value)
+    return value if isinstance(value, float) else an_array(owner, value, name).astype(jnp.float32)

@@ -13,8 +13,17 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from snnlearn._errors import SnnlearnError
-from snnlearn._parameters import check_positive
 from snnlearn.coding.base import AbstractDecoder
+from snnlearn.coding.checks import (
+    an_array,
+    check_above_zero,
+    check_number,
+    check_part,
+    for_jax,
+    known_array,
+    scalar,
+    shown,
+)
 
 
 class AbstractKernel(eqx.Module):
@@ -43,13 +52,14 @@ class Exponential(AbstractKernel):
     Source: van Rossum (2001), doi:10.1162/089976601300014321.
     """
 
-    tau: float = eqx.field(converter=float, default=10e-3)
+    tau: float = eqx.field(converter=scalar, default=10e-3)
 
     def __check_init__(self):
-        check_positive(self, tau=self.tau)
+        check_above_zero(self, tau=self.tau)
 
     def autocorrelation(self, lag: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
         """See the base."""
+        lag = an_array(self, lag, "lag")
         return 0.5 * jnp.exp(-lag / self.tau)
 
 
@@ -71,11 +81,11 @@ class DoubleExponential(AbstractKernel):
     Source: Zenke & Ganguli (2018), doi:10.1162/neco_a_01086.
     """
 
-    tau_decay: float = eqx.field(converter=float, default=10e-3)
-    tau_rise: float = eqx.field(converter=float, default=5e-3)
+    tau_decay: float = eqx.field(converter=scalar, default=10e-3)
+    tau_rise: float = eqx.field(converter=scalar, default=5e-3)
 
     def __check_init__(self):
-        check_positive(self, tau_decay=self.tau_decay, tau_rise=self.tau_rise)
+        check_above_zero(self, tau_decay=self.tau_decay, tau_rise=self.tau_rise)
         if not self.tau_rise < self.tau_decay:
             raise SnnlearnError(
                 f"DoubleExponential: tau_rise is {self.tau_rise} s, not below tau_decay = {self.tau_decay} s; swap them"
@@ -83,6 +93,7 @@ class DoubleExponential(AbstractKernel):
 
     def autocorrelation(self, lag: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
         """See the base."""
+        lag = an_array(self, lag, "lag")
         a, b = self.tau_decay, self.tau_rise
         return (a * jnp.exp(-lag / a) - b * jnp.exp(-lag / b)) / (2 * (a**2 - b**2))
 
@@ -103,6 +114,9 @@ def van_rossum_distance(
         others: spike times of the other.
         kernel: what turns spikes into traces.
 
+    Raises:
+        SnnlearnError: if times are no arrays `[m]`, or the kernel is none.
+
     >>> one = jnp.array([0.10, 0.20])
     >>> round(float(van_rossum_distance(one, jnp.array([0.10, jnp.inf]))), 4)  # one spike is missing
     0.5
@@ -111,6 +125,11 @@ def van_rossum_distance(
 
     Source: van Rossum (2001), doi:10.1162/089976601300014321; its D² with `Exponential`.
     """
+    check_part("van_rossum_distance", AbstractKernel, "a kernel, such as Exponential()", kernel=kernel)
+    times, others = (
+        an_array("van_rossum_distance", train, name, shape="the spike times of one train, [m]", axes=(1,))
+        for train, name in ((times, "times"), (others, "others"))
+    )
     spikes = jnp.concatenate([times, others])
     sign = jnp.concatenate([jnp.ones_like(times), -jnp.ones_like(others)])
     silent = jnp.isposinf(spikes)
@@ -133,7 +152,7 @@ class NearestTemplate(AbstractDecoder):
         dt: time step, s, > 0.
 
     Raises:
-        SnnlearnError: if dt is not positive, or the output has not the templates' shape.
+        SnnlearnError: if a field is not what it should be, or the output has not the templates' shape.
 
     >>> early, late = jnp.zeros((2, 50, 1)).at[0, 10].set(1.0).at[1, 30].set(1.0)
     >>> decoder = NearestTemplate(jnp.stack([early, late]))
@@ -141,15 +160,18 @@ class NearestTemplate(AbstractDecoder):
     1
     """
 
-    templates: Float[Array, "K T n"]
+    templates: Float[Array, "K T n"] = eqx.field(converter=for_jax)
     kernel: AbstractKernel = Exponential()
-    dt: float = eqx.field(converter=float, default=1e-3)
+    dt: float = eqx.field(converter=scalar, default=1e-3)
 
     def __check_init__(self):
-        check_positive(self, dt=self.dt)
+        check_above_zero(self, dt=self.dt)
+        check_part(self, AbstractKernel, "a kernel, such as Exponential()", kernel=self.kernel)
+        known_array(self, self.templates, "templates", shape="one spike train per class and unit, [K, T, n]", axes=(3,))
 
     def __call__(self, output: Float[Array, "T n"]) -> Float[Array, " K"]:
         """See the base; `output` is spikes."""
+        output = an_array(self, output, "output")
         if output.shape != self.templates.shape[1:]:
             raise SnnlearnError(
                 f"NearestTemplate: the spikes have shape {output.shape}, the templates {self.templates.shape[1:]}; "
@@ -181,8 +203,7 @@ def victor_purpura_distance(times: np.ndarray, others: np.ndarray, cost: float) 
     Source: Victor & Purpura (1996), doi:10.1152/jn.1996.76.2.1310.
     """
     times, others = _spike_times(times), _spike_times(others)
-    if not (cost >= 0 and np.isfinite(cost)):
-        raise SnnlearnError(f"cost is {cost}; give a finite number of at least 0, in 1/s")
+    check_number("victor_purpura_distance", "a finite number of at least 0, in 1/s", lambda x: x >= 0, cost=cost)
     column = np.arange(len(others) + 1.0)
     row = column.copy()  # G of no spike of the first train
     for time in times:
@@ -268,7 +289,10 @@ def _dissimilarity(
 
 
 def _spike_times(times: np.ndarray) -> np.ndarray:
-    times = np.asarray(times, float)
+    try:
+        times = np.asarray(times, float)
+    except (TypeError, ValueError):
+        raise SnnlearnError(f"spike times are {shown(times)}; give an array of numbers, s, one train each") from None
     if times.ndim != 1 or not np.isfinite(times).all() or (np.diff(times) < 0).any():
         raise SnnlearnError(
             f"spike times of shape {times.shape} are not finite and ascending; sort them, one train each"
@@ -278,7 +302,10 @@ def _spike_times(times: np.ndarray) -> np.ndarray:
 
 def _with_edges(times: np.ndarray, window: tuple[float, float]) -> np.ndarray:
     """The train with a spike at both ends of the window; spikes at the same moment are one."""
-    start, end = window
+    try:
+        start, end = (float(edge) for edge in window)
+    except (TypeError, ValueError):
+        raise SnnlearnError(f"the window is {shown(window)}; give its start and its end, s") from None
     if not (end > start and np.isfinite(end - start)):
         raise SnnlearnError(f"the window is {window}; give a finite start < end, s")
     times = _spike_times(times)

@@ -16,7 +16,8 @@ from scipy import stats
 from scipy.special import rel_entr
 
 from snnlearn._errors import SnnlearnError
-from snnlearn.coding.base import AbstractEncoder
+from snnlearn.coding.base import AbstractEncoder, check_whole
+from snnlearn.coding.checks import a_table, an_array, check_above_zero, check_function, check_number, known_array, shown
 from snnlearn.coding.inverses import AbstractReconstruction
 from snnlearn.coding.likelihood import TuningCurves
 
@@ -36,12 +37,17 @@ def fisher_information(tuning: TuningCurves, s: Float[Array, "*D"], duration: fl
     Returns:
         A number, or the matrix `[D, D]`.
 
+    Raises:
+        SnnlearnError: if an argument is not that.
+
     >>> tuning = lambda s: 50 * jnp.exp(-0.5 * (s - jnp.arange(-8, 8.5, 0.5)) ** 2)
     >>> round(float(fisher_information(tuning, jnp.array(0.1), duration=0.5)), 3)  # T A √(2π) / (σ Δ)
     125.331
 
     Source: Seung & Sompolinsky (1993), doi:10.1073/pnas.90.22.10749.
     """
+    s = _at("fisher_information", tuning, s)
+    check_above_zero("fisher_information", duration=duration)
     rates, slopes = tuning(s), jax.jacfwd(tuning)(s)
     weight = jnp.where(rates > 0, duration / jnp.where(rates > 0, rates, 1.0), 0.0)
     return jnp.einsum("i...,i,i...->...", slopes, weight, slopes) if s.ndim == 0 else slopes.T * weight[None] @ slopes
@@ -65,6 +71,9 @@ def gaussian_fisher_information(
     Returns:
         A number, or the matrix `[D, D]`.
 
+    Raises:
+        SnnlearnError: if an argument is not that.
+
     >>> noise = jnp.array([[1.0, 0.5], [0.5, 1.0]])
     >>> mean = lambda s: jnp.stack([s, s])
     >>> round(float(gaussian_fisher_information(mean, lambda s: noise, jnp.array(0.0))), 4)  # without correlation: 2
@@ -72,6 +81,8 @@ def gaussian_fisher_information(
 
     Source: Abbott & Dayan (1999), doi:10.1162/089976699300016827, equation 2.1.
     """
+    s = _at("gaussian_fisher_information", response, s)
+    check_function("gaussian_fisher_information", "a function of s, [n, n]", covariance=covariance)
     n, size = len(response(s)), s.size
     slopes = jax.jacfwd(response)(s).reshape(n, size)
     matrix, change = covariance(s), jax.jacfwd(covariance)(s).reshape(n, n, size)
@@ -86,9 +97,16 @@ def cramer_rao_bound(information: Float[Array, "*D_D"]) -> Float[Array, "*D_D"]:
     Args:
         information: Fisher information, a number or a matrix.
 
+    Raises:
+        SnnlearnError: if it is neither.
+
     >>> float(cramer_rao_bound(jnp.array(4.0)))
     0.25
     """
+    shape = "a number, or a square matrix"
+    information = an_array("cramer_rao_bound", information, "information", shape=shape, axes=(0, 2))
+    if information.ndim == 2 and information.shape[0] != information.shape[1]:
+        raise SnnlearnError(f"cramer_rao_bound: information has shape {information.shape}; give {shape}")
     return jnp.linalg.inv(information) if information.ndim == 2 else 1.0 / information
 
 
@@ -109,7 +127,8 @@ def poisson_channel(means: np.ndarray, tail: float = 1e-15) -> np.ndarray:
     array([[1.    , 0.    , 0.    , 0.    , 0.    ],
            [0.3679, 0.3679, 0.1839, 0.0613, 0.019 ]])
     """
-    means = np.asarray(means, float)
+    means = a_table("poisson_channel", means, "means", shape="one for each stimulus, [S]", axes=(1,))
+    check_number("poisson_channel", "a probability in (0, 1)", lambda x: 0 < x < 1, tail=tail)
     if not (np.isfinite(means).all() and (means >= 0).all()):
         raise SnnlearnError(
             f"means reach from {means.min()} to {means.max()}; give expected counts, finite and at least 0"
@@ -134,7 +153,8 @@ def binomial_channel(num_steps: int, chance: np.ndarray) -> np.ndarray:
     array([[0.25, 0.5 , 0.25],
            [0.  , 0.  , 1.  ]])
     """
-    chance = np.asarray(chance, float)
+    check_whole("binomial_channel", at_least=1, num_steps=num_steps)
+    chance = a_table("binomial_channel", chance, "chance", shape="one for each stimulus, [S]", axes=(1,))
     if not ((chance >= 0) & (chance <= 1)).all():
         raise SnnlearnError(f"chance reaches from {chance.min()} to {chance.max()}; give probabilities in [0, 1]")
     return stats.binom.pmf(np.arange(num_steps + 1), num_steps, chance[:, None])
@@ -153,7 +173,7 @@ def mutual_information(channel: np.ndarray, prior: np.ndarray | None = None) -> 
     >>> mutual_information(np.eye(4))  # four counts, each for one stimulus
     2.0
     """
-    prior = _prior(channel, prior)
+    channel, prior = _prior("mutual_information", channel, prior)
     return float(prior @ rel_entr(channel, prior @ channel).sum(axis=1) / np.log(2))
 
 
@@ -170,7 +190,8 @@ def bayes_error(channel: np.ndarray, prior: np.ndarray | None = None) -> float:
     >>> round(bayes_error(poisson_channel(np.array([5.0, 10.0]))), 6)
     0.176796
     """
-    return float(1 - (_prior(channel, prior)[:, None] * channel).max(axis=0).sum())
+    channel, prior = _prior("bayes_error", channel, prior)
+    return float(1 - (prior[:, None] * channel).max(axis=0).sum())
 
 
 def bayes_error_estimate(log_joint: Float[Array, "M K"]) -> tuple[float, float]:
@@ -186,9 +207,13 @@ def bayes_error_estimate(log_joint: Float[Array, "M K"]) -> tuple[float, float]:
     Returns:
         The estimate, and its standard error.
 
+    Raises:
+        SnnlearnError: if the scores are no finite array `[M, K]`.
+
     >>> bayes_error_estimate(jnp.zeros((10, 4)))  # nothing is known: 3 of 4 guesses are wrong
     (0.75, 0.0)
     """
+    log_joint = _scored("bayes_error_estimate", log_joint)
     wrong = 1 - np.asarray(jax.nn.softmax(log_joint, axis=1), np.float64).max(axis=1)
     return float(wrong.mean()), float(wrong.std() / np.sqrt(len(wrong)))
 
@@ -205,10 +230,14 @@ def mutual_information_estimate(log_joint: Float[Array, "M K"]) -> tuple[float, 
     Returns:
         The estimate, and its standard error.
 
+    Raises:
+        SnnlearnError: if the scores are no finite array `[M, K]`.
+
     >>> certain = 1e3 * jnp.eye(4)  # the spikes of each class fit no other
     >>> mutual_information_estimate(certain)
     (2.0, 0.0)
     """
+    log_joint = _scored("mutual_information_estimate", log_joint)
     log_posterior = np.asarray(jax.nn.log_softmax(log_joint, axis=1), np.float64)
     bits = np.log2(log_joint.shape[1]) + (np.exp(log_posterior) * log_posterior).sum(axis=1) / np.log(2)
     return float(bits.mean()), float(bits.std() / np.sqrt(len(bits)))
@@ -222,22 +251,44 @@ def pattern_information(spikes: Shaped[np.ndarray | Array, "M *pattern"]) -> flo
     Args:
         spikes: the M values' spikes.
 
+    Raises:
+        SnnlearnError: if they are no array of numbers.
+
     >>> pattern_information(np.array([[0, 1], [0, 1], [1, 0], [1, 0]]))
     1.0
     """
+    spikes = a_table("pattern_information", spikes, "spikes", shape="those of each value, [M, ...]", axes=())
     patterns = np.asarray(spikes).reshape(len(spikes), -1)
     frequency = np.unique(patterns, axis=0, return_counts=True)[1] / len(patterns)
     return float(-frequency @ np.log2(frequency))
 
 
-def _prior(channel: np.ndarray, prior: np.ndarray | None) -> np.ndarray:
-    prior = np.full(len(channel), 1 / len(channel)) if prior is None else np.asarray(prior, float)
+def _at(owner: str, tuning: TuningCurves, s: Float[Array, "*D"]) -> Float[Array, "*D"]:
+    """The value, where it and the curves can be used."""
+    check_function(owner, "tuning curves, such as GaussianTuning(centres, sigma)", tuning=tuning)
+    return an_array(owner, s, "s", shape="one value, a number or [D]", axes=(0, 1))
+
+
+def _scored(owner: str, log_joint: Float[Array, "M K"]) -> Float[Array, "M K"]:
+    shape = "the score of each class for each sample, [M, K]"
+    return known_array(owner, log_joint, "log_joint", shape=shape, axes=(2,))
+
+
+def _prior(owner: str, channel: np.ndarray, prior: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    channel = a_table(owner, channel, "channel", shape="the probability of each count, [S, K]", axes=(2,))
+    shape = f"the probability of each of {len(channel)} stimuli"
+    uniform = np.full(len(channel), 1 / len(channel))
+    prior = uniform if prior is None else a_table(owner, prior, "prior", shape=shape, axes=(1,))
+    if prior.shape != uniform.shape:
+        raise SnnlearnError(f"{owner}: prior has shape {prior.shape}; give {shape}")
+    if not ((channel >= 0).all() and (prior >= 0).all()):
+        raise SnnlearnError(f"{owner}: channel or prior holds NaN or negative numbers; give probabilities")
     if not (np.allclose(channel.sum(axis=1), 1) and np.isclose(prior.sum(), 1)):
         raise SnnlearnError(
             f"the prior sums to {prior.sum():g}, the rows of the channel to {channel.sum(axis=1).min():g} … "
             f"{channel.sum(axis=1).max():g}; give probabilities that sum to 1"
         )
-    return prior
+    return channel, prior
 
 
 # What a code costs
@@ -266,6 +317,9 @@ def reconstruction_costs(
         values: M samples to encode and to decode.
         key: randomness of the codes.
 
+    Raises:
+        SnnlearnError: if an argument is not that.
+
     >>> from snnlearn.coding import InverseLinearLatency, LinearLatency
     >>> codes = {f"{n} steps": (LinearLatency(n), InverseLinearLatency()) for n in (3, 11)}
     >>> for row in reconstruction_costs(codes, jnp.linspace(0.01, 1, 100), key=jax.random.key(0)):
@@ -273,6 +327,13 @@ def reconstruction_costs(
     3 steps 1.0 0.144 0.25
     11 steps 1.0 0.029 0.05
     """
+    values = an_array("reconstruction_costs", values, "values")
+    if values.size == 0 or values.ndim == 0 or not isinstance(codes, Mapping):
+        raise SnnlearnError(
+            "reconstruction_costs: give a dict, under each name an encoder and its inverse, and values [M, ...]"
+        )
+    if not isinstance(key, jax.Array):
+        raise SnnlearnError(f"reconstruction_costs: key is {shown(key)}; give a random key, such as jax.random.key(0)")
     keys = jax.random.split(key, len(values))
     rows = []
     for name, (encoder, inverse) in codes.items():

@@ -18,8 +18,9 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from snnlearn._errors import SnnlearnError
-from snnlearn._parameters import check_positive, check_time_constants
+from snnlearn._parameters import check_time_constants
 from snnlearn.coding.base import check_whole
+from snnlearn.coding.checks import check_above_zero, check_number, check_part, known_array, over_time, scalar
 
 
 class AbstractReconstruction(eqx.Module):
@@ -70,14 +71,15 @@ class InverseRate(AbstractReconstruction):
     [0.0, 1.0]
     """
 
-    max_rate: float = eqx.field(converter=float, default=200.0)
-    dt: float = eqx.field(converter=float, default=1e-3)
+    max_rate: float = eqx.field(converter=scalar, default=200.0)
+    dt: float = eqx.field(converter=scalar, default=1e-3)
 
     def __check_init__(self):
-        check_positive(self, max_rate=self.max_rate, dt=self.dt)
+        check_above_zero(self, max_rate=self.max_rate, dt=self.dt)
 
     def __call__(self, spikes: Float[Array, "T *n"]) -> Float[Array, "*n"]:
         """See the base."""
+        spikes = over_time(self, spikes)
         return spikes.mean(axis=0) / (self.max_rate * self.dt)
 
 
@@ -97,14 +99,15 @@ class InversePoissonRate(AbstractReconstruction):
     [0.0, 0.693...]
     """
 
-    max_rate: float = eqx.field(converter=float, default=200.0)
-    dt: float = eqx.field(converter=float, default=1e-3)
+    max_rate: float = eqx.field(converter=scalar, default=200.0)
+    dt: float = eqx.field(converter=scalar, default=1e-3)
 
     def __check_init__(self):
-        check_positive(self, max_rate=self.max_rate, dt=self.dt)
+        check_above_zero(self, max_rate=self.max_rate, dt=self.dt)
 
     def __call__(self, spikes: Float[Array, "T *n"]) -> Float[Array, "*n"]:
         """See the base."""
+        spikes = over_time(self, spikes)
         # Where every step spikes the rate is not bounded by them; half a step that does not keeps the logarithm finite.
         silent = jnp.maximum(1.0 - spikes.mean(axis=0), 0.5 / len(spikes))
         return jnp.clip(jnp.log(silent) / (-self.max_rate * self.dt), 0.0, 1.0)
@@ -128,22 +131,23 @@ class InverseRegularRate(AbstractInverse):
     [0.375, 0.625]
     """
 
-    max_rate: float = eqx.field(converter=float, default=200.0)
-    phase: float = eqx.field(converter=float, default=0.5)
-    dt: float = eqx.field(converter=float, default=1e-3)
+    max_rate: float = eqx.field(converter=scalar, default=200.0)
+    phase: float = eqx.field(converter=scalar, default=0.5)
+    dt: float = eqx.field(converter=scalar, default=1e-3)
 
     def __check_init__(self):
-        check_positive(self, max_rate=self.max_rate, dt=self.dt)
-        if not 0 <= self.phase < 1:
-            raise SnnlearnError(f"InverseRegularRate: phase is {self.phase}; give a number in [0, 1)")
+        check_above_zero(self, max_rate=self.max_rate, dt=self.dt)
+        check_number(self, "a number in [0, 1)", lambda x: 0 <= x < 1, phase=self.phase)
 
     def __call__(self, spikes: Float[Array, "T *n"]) -> Float[Array, "*n"]:
         """See the base."""
+        spikes = over_time(self, spikes)
         low, high = self.interval(spikes)
         return 0.5 * (low + high)
 
     def interval(self, spikes: Float[Array, "T *n"]) -> tuple[Float[Array, "*n"], Float[Array, "*n"]]:
         """See the base."""
+        spikes = over_time(self, spikes)
         least, of_one = spikes.sum(axis=0) - self.phase, len(spikes) * self.dt * self.max_rate
         return jnp.clip(least / of_one, 0.0, 1.0), jnp.clip((least + 1.0) / of_one, 0.0, 1.0)
 
@@ -167,14 +171,14 @@ class InverseLatency(AbstractInverse):
     [0.25..., 0.1...]
     """
 
-    tau: float = eqx.field(converter=float, default=20e-3)
-    threshold: float = eqx.field(converter=float, default=0.2)
-    dt: float = eqx.field(converter=float, default=1e-3)
+    tau: float = eqx.field(converter=scalar, default=20e-3)
+    threshold: float = eqx.field(converter=scalar, default=0.2)
+    dt: float = eqx.field(converter=scalar, default=1e-3)
 
     def __check_init__(self):
+        check_above_zero(self, tau=self.tau, dt=self.dt)
         check_time_constants(self, self.dt, tau=self.tau)
-        if not 0 < self.threshold < 1:
-            raise SnnlearnError(f"InverseLatency: threshold is {self.threshold}; give a number in (0, 1)")
+        check_number(self, "a number in (0, 1)", lambda x: 0 < x < 1, threshold=self.threshold)
 
     def _value(self, step: Float[Array, "*n"]) -> Float[Array, "*n"]:
         """The current that charges to the threshold within so many steps, at most 1."""
@@ -183,12 +187,14 @@ class InverseLatency(AbstractInverse):
 
     def __call__(self, spikes: Float[Array, "T *n"]) -> Float[Array, "*n"]:
         """See the base."""
+        spikes = over_time(self, spikes)
         step = first_step(spikes)
         never = 0.5 * self.interval(jnp.zeros_like(spikes))[1]
         return jnp.where(step == len(spikes), never, self._value(step))
 
     def interval(self, spikes: Float[Array, "T *n"]) -> tuple[Float[Array, "*n"], Float[Array, "*n"]]:
         """See the base."""
+        spikes = over_time(self, spikes)
         step = first_step(spikes)
         return jnp.where(step == len(spikes), 0.0, self._value(step + 0.5)), self._value(step - 0.5)
 
@@ -209,22 +215,23 @@ class InverseLinearLatency(AbstractInverse):
     [0.1..., 0.75, 0.05...]
     """
 
-    threshold: float = eqx.field(converter=float, default=0.0)
+    threshold: float = eqx.field(converter=scalar, default=0.0)
 
     def __check_init__(self):
-        if not 0 <= self.threshold < 1:
-            raise SnnlearnError(f"InverseLinearLatency: threshold is {self.threshold}; give a number in [0, 1)")
+        check_number(self, "a number in [0, 1)", lambda x: 0 <= x < 1, threshold=self.threshold)
 
     def _value(self, step: Float[Array, "*n"], num_steps: int) -> Float[Array, "*n"]:
         return jnp.clip(1.0 - step / max(num_steps - 1, 1), self.threshold, 1.0)
 
     def __call__(self, spikes: Float[Array, "T *n"]) -> Float[Array, "*n"]:
         """See the base."""
+        spikes = over_time(self, spikes)
         step = first_step(spikes)
         return jnp.where(step == len(spikes), 0.5 * self.threshold, self._value(step, len(spikes)))
 
     def interval(self, spikes: Float[Array, "T *n"]) -> tuple[Float[Array, "*n"], Float[Array, "*n"]]:
         """See the base."""
+        spikes = over_time(self, spikes)
         step, num_steps = first_step(spikes), len(spikes)
         never = step == num_steps
         half = 0.5 if num_steps > 1 else 1.0  # a window of one step says only whether x is above the threshold
@@ -250,14 +257,14 @@ class InverseRankOrder(AbstractReconstruction):
     Source: Thorpe & Gautrais (1998), Rank order coding, doi:10.1007/978-1-4615-4831-7_19.
     """
 
-    modulation: float = eqx.field(converter=float, default=0.9)
+    modulation: float = eqx.field(converter=scalar, default=0.9)
 
     def __check_init__(self):
-        if not 0 < self.modulation < 1:
-            raise SnnlearnError(f"InverseRankOrder: modulation is {self.modulation}; give a number in (0, 1)")
+        check_number(self, "a number in (0, 1)", lambda x: 0 < x < 1, modulation=self.modulation)
 
     def __call__(self, spikes: Float[Array, "T *n"]) -> Float[Array, "*n"]:
         """See the base."""
+        spikes = over_time(self, spikes)
         step = first_step(spikes)
         rank = jnp.searchsorted(jnp.sort(step.ravel()), step).astype(spikes.dtype)
         value = jnp.where(step == len(spikes), 0.0, self.modulation**rank)
@@ -289,6 +296,7 @@ class InversePhase(AbstractInverse):
 
     def __call__(self, spikes: Float[Array, "T *n"]) -> Float[Array, "*n"]:
         """See the base."""
+        spikes = over_time(self, spikes)
         digits = min(self.num_phases, len(spikes))
         periods = len(spikes) // digits
         weight = jnp.asarray(np.ldexp(1.0, -1 - np.arange(digits)), spikes.dtype)
@@ -297,6 +305,7 @@ class InversePhase(AbstractInverse):
 
     def interval(self, spikes: Float[Array, "T *n"]) -> tuple[Float[Array, "*n"], Float[Array, "*n"]]:
         """See the base."""
+        spikes = over_time(self, spikes)
         low = self(spikes)
         return low, low + math.ldexp(1.0, -min(self.num_phases, len(spikes)))
 
@@ -334,11 +343,13 @@ class InverseBurst(AbstractInverse):
 
     def __call__(self, spikes: Float[Array, "T *n"]) -> Float[Array, "*n"]:
         """See the base."""
+        spikes = over_time(self, spikes)
         low, high = self.interval(spikes)
         return 0.5 * (low + high)
 
     def interval(self, spikes: Float[Array, "T *n"]) -> tuple[Float[Array, "*n"], Float[Array, "*n"]]:
         """See the base."""
+        spikes = over_time(self, spikes)
         num_steps = len(spikes)
         longest = num_steps if self.max_interval is None else self.max_interval
         span = max(longest - self.min_interval, 1)  # without a span all intervals are t_max, and say 0 ≤ x ≤ 1
@@ -369,14 +380,20 @@ class InverseDelta(AbstractReconstruction):
     [0.5, 0.5, 0.0]
     """
 
-    threshold: float = eqx.field(converter=float, default=0.1)
-    initial: float = eqx.field(converter=float, default=0.0)
+    threshold: float = eqx.field(converter=scalar, default=0.1)
+    initial: float = eqx.field(converter=scalar, default=0.0)
 
     def __check_init__(self):
-        check_positive(self, threshold=self.threshold)
+        check_above_zero(self, threshold=self.threshold)
+        check_number(self, "a finite number", lambda x: True, initial=self.initial)
 
     def __call__(self, spikes: Float[Array, "T *n 2"]) -> Float[Array, "T *n"]:
         """See the base."""
+        spikes = over_time(self, spikes, axes=2)
+        if spikes.shape[-1] != 2:
+            raise SnnlearnError(
+                f"InverseDelta: spikes has shape {spikes.shape}; give ON and OFF along the last axis, of 2"
+            )
         return self.initial + self.threshold * jnp.cumsum(spikes[..., 0] - spikes[..., 1], axis=0)
 
 
@@ -388,16 +405,25 @@ class InverseRescaled(AbstractReconstruction):
         low: value of 0, a number or an array whose axes are the values' last ones.
         high: value of 1, alike.
 
+    Raises:
+        SnnlearnError: if a field is not that, or a bound is not finite.
+
     >>> InverseRescaled(InverseRate(max_rate=1000), low=-1.0, high=3.0)(jnp.array([[1.0], [0.0]])).tolist()
     [1.0]
     """
 
     inverse: AbstractReconstruction
-    low: float | Float[Array, "..."]
-    high: float | Float[Array, "..."]
+    low: float | Float[Array, "..."] = eqx.field(converter=scalar)
+    high: float | Float[Array, "..."] = eqx.field(converter=scalar)
+
+    def __check_init__(self):
+        check_part(self, AbstractReconstruction, "an inverse, such as InverseRate()", inverse=self.inverse)
+        for name, bound in (("low", self.low), ("high", self.high)):
+            known_array(self, bound, name, shape="a number for each feature", axes=())
 
     def __call__(self, spikes: Float[Array, "T *n"]) -> Float[Array, "*x"]:
         """See the base."""
+        spikes = over_time(self, spikes)
         x = self.inverse(spikes)
         low, high = (jnp.asarray(bound, x.dtype) for bound in (self.low, self.high))
         return jnp.broadcast_to(low, x.shape) + jnp.broadcast_to(high - low, x.shape) * x
@@ -421,9 +447,16 @@ class InverseFramewise(AbstractReconstruction):
     num_frames: int
 
     def __check_init__(self):
+        check_part(self, AbstractReconstruction, "an inverse, such as InverseRate()", inverse=self.inverse)
         check_whole(self, at_least=1, num_frames=self.num_frames)
 
     def __call__(self, spikes: Float[Array, "T *n"]) -> Float[Array, "F *x"]:
         """See the base."""
+        spikes = over_time(self, spikes)
+        if len(spikes) % self.num_frames:
+            raise SnnlearnError(
+                f"InverseFramewise: {len(spikes)} steps are not {self.num_frames} frames of one length; "
+                "give the number of frames that the signal has"
+            )
         frames = spikes.reshape(self.num_frames, -1, *spikes.shape[1:])
         return jax.vmap(self.inverse)(frames)

@@ -12,11 +12,24 @@ from collections.abc import Callable
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from snnlearn._errors import SnnlearnError
-from snnlearn._parameters import check_positive
 from snnlearn.coding.base import AbstractDecoder, check_whole
+from snnlearn.coding.checks import (
+    an_array,
+    check_above_zero,
+    check_function,
+    check_number,
+    check_part,
+    for_jax,
+    known_array,
+    of_neurons,
+    over_time,
+    scalar,
+    shown,
+)
 from snnlearn.coding.inverses import AbstractReconstruction
 
 TuningCurves = Callable[[Float[Array, "*D"]], Float[Array, " n"]]
@@ -36,10 +49,18 @@ def poisson_log_likelihood(
         s: the value.
         duration: the window T, s.
 
+    Raises:
+        SnnlearnError: if an argument is not that.
+
     >>> rates = lambda s: jnp.array([s, 2 * s])
     >>> round(float(poisson_log_likelihood(rates, jnp.array([1.0, 0.0]), jnp.array(10.0), duration=0.1)), 4)
     -0.6974
     """
+    owner = "poisson_log_likelihood"
+    check_function(owner, "tuning curves, such as GaussianTuning(centres, sigma)", tuning=tuning)
+    check_above_zero(owner, duration=duration)
+    counts = an_array(owner, counts, "counts", shape="the spikes of each neuron, [n]", axes=(1,))
+    s = an_array(owner, s, "s", shape="one value, a number or [D]", axes=(0, 1))
     return _terms(tuning, counts, s, duration).sum()
 
 
@@ -53,6 +74,11 @@ def _terms(
     (by multiplication: XLA would bring two fractions to a common denominator, which is 0 again).
     """
     rates = tuning(s)
+    if rates.shape != counts.shape:
+        raise SnnlearnError(
+            f"there are counts of shape {counts.shape}, but tuning curves of shape {rates.shape}; "
+            "give the spikes of the neurons that the curves are of"
+        )
     seen = jnp.maximum(rates, TINY)
     per_rate = jax.lax.stop_gradient(1.0 / seen)
     return counts * (jnp.log(seen * per_rate) - jnp.log(per_rate)) - duration * rates
@@ -84,17 +110,19 @@ class MaximumLikelihood(AbstractReconstruction):
     """
 
     tuning: TuningCurves
-    candidates: Float[Array, " G"] | Float[Array, "G D"]
+    candidates: Float[Array, " G"] | Float[Array, "G D"] = eqx.field(converter=for_jax)
     num_newton: int = 4
-    dt: float = eqx.field(converter=float, default=1e-3)
+    dt: float = eqx.field(converter=scalar, default=1e-3)
 
     def __check_init__(self):
         check_candidates(self, self.candidates)
-        check_positive(self, dt=self.dt)
+        check_function(self, "tuning curves, such as GaussianTuning(centres, sigma)", tuning=self.tuning)
+        check_above_zero(self, dt=self.dt)
         check_whole(self, at_least=0, num_newton=self.num_newton)
 
     def __call__(self, spikes: Float[Array, "T *shape n"]) -> Float[Array, "*value"]:
         """See the base."""
+        spikes = over_time(self, spikes, axes=2)
 
         def estimate(counts):
             duration = len(spikes) * self.dt
@@ -127,15 +155,18 @@ class LeastSquares(AbstractReconstruction):
 
     inverse: AbstractReconstruction
     activations: TuningCurves
-    candidates: Float[Array, " G"] | Float[Array, "G D"]
+    candidates: Float[Array, " G"] | Float[Array, "G D"] = eqx.field(converter=for_jax)
     num_newton: int = 4
 
     def __check_init__(self):
         check_candidates(self, self.candidates)
+        check_part(self, AbstractReconstruction, "an inverse, such as InverseLinearLatency()", inverse=self.inverse)
+        check_function(self, "activations of a value, such as tuning curves", activations=self.activations)
         check_whole(self, at_least=0, num_newton=self.num_newton)
 
     def __call__(self, spikes: Float[Array, "T *shape n"]) -> Float[Array, "*value"]:
         """See the base."""
+        spikes = over_time(self, spikes, axes=2)
 
         def estimate(read):
             return climb(lambda s: -((read - self.activations(s)) ** 2), self.candidates, self.num_newton)
@@ -169,16 +200,20 @@ class PosteriorMean(AbstractReconstruction):
     """
 
     tuning: TuningCurves
-    grid: Float[Array, " G"]
+    grid: Float[Array, " G"] = eqx.field(converter=for_jax)
     log_prior: Callable[[Float[Array, ""]], Float[Array, ""]] | None = None
-    dt: float = eqx.field(converter=float, default=1e-3)
+    dt: float = eqx.field(converter=scalar, default=1e-3)
 
     def __check_init__(self):
-        check_candidates(self, self.grid)
-        check_positive(self, dt=self.dt)
+        check_candidates(self, self.grid, "grid", axes=(1,))
+        check_function(self, "tuning curves, such as GaussianTuning(centres, sigma)", tuning=self.tuning)
+        if self.log_prior is not None:
+            check_function(self, "the logarithm of a density, as a function of a value", log_prior=self.log_prior)
+        check_above_zero(self, dt=self.dt)
 
     def posterior(self, spikes: Float[Array, "T *shape n"]) -> Float[Array, "*shape G"]:
         """The probability of each value of the grid; sums to 1."""
+        spikes = over_time(self, spikes, axes=2)
 
         def of_counts(counts):
             def log_joint(s):
@@ -210,8 +245,7 @@ class PosteriorMean(AbstractReconstruction):
         Raises:
             SnnlearnError: if the level is out of range.
         """
-        if not 0 < level < 1:
-            raise SnnlearnError(f"level is {level}; give a probability in (0, 1)")
+        check_number("interval", "a probability in (0, 1)", lambda x: 0 < x < 1, level=level)
         posterior = self.posterior(spikes)
         # The density is linear between the values of the grid, so its integral is the trapezoids'.
         area = jnp.cumsum(0.5 * (posterior[..., 1:] + posterior[..., :-1]), axis=-1)
@@ -261,7 +295,15 @@ class LogLikelihood(AbstractDecoder):
             rates: rate of each unit under each class, Hz, ≥ 0; with an axis of time where they change.
             prior: probability of each class; equal by default.
             dt: time step, s, > 0.
+
+        Raises:
+            SnnlearnError: if rates or prior are not that.
         """
+        check_above_zero("LogLikelihood.poisson", dt=dt)
+        shape = "the rate of each unit under each class, [K, n] or [K, T, n]"
+        rates = known_array("LogLikelihood.poisson", rates, "rates", shape=shape, axes=(2, 3))
+        if not isinstance(rates, Tracer) and (rates < 0).any():
+            raise SnnlearnError(f"LogLikelihood.poisson: a rate is {rates.min()} Hz; give at least 0")
         rates = rates[:, None] if rates.ndim == 2 else rates
         return cls(jnp.log(jnp.maximum(rates, TINY)), -dt * rates.sum(axis=-1), _log_prior(prior, rates))
 
@@ -275,13 +317,21 @@ class LogLikelihood(AbstractDecoder):
             chance: probability of a spike in one step, in [0, 1], of each unit under each class; with an axis of time
                 where it changes.
             prior: probability of each class; equal by default.
+
+        Raises:
+            SnnlearnError: if chances or prior are not that.
         """
+        shape = "the probability of a spike of each unit under each class, [K, n] or [K, T, n]"
+        chance = known_array("LogLikelihood.bernoulli", chance, "chance", shape=shape, axes=(2, 3))
+        if not isinstance(chance, Tracer) and ((chance < 0) | (chance > 1)).any():
+            raise SnnlearnError("LogLikelihood.bernoulli: chance is not in [0, 1] everywhere; give probabilities")
         chance = chance[:, None] if chance.ndim == 2 else chance
         silence = jnp.log(jnp.maximum(1.0 - chance, TINY))
         return cls(jnp.log(jnp.maximum(chance, TINY)) - silence, silence.sum(axis=-1), _log_prior(prior, chance))
 
     def __call__(self, output: Float[Array, "T n"]) -> Float[Array, " K"]:
         """See the base; `output` is spikes or their number."""
+        output = of_neurons(self, output, self.weight.shape[-1], "output", axes=(2,))
         num_steps, changes = len(output), self.weight.shape[1] > 1
         if changes and self.weight.shape[1] != num_steps:
             raise SnnlearnError(
@@ -294,7 +344,13 @@ class LogLikelihood(AbstractDecoder):
 
 def _log_prior(prior: Float[Array, " K"] | None, per_class: Float[Array, "K ..."]) -> Float[Array, " K"]:
     classes = len(per_class)
-    return jnp.full(classes, -jnp.log(classes), per_class.dtype) if prior is None else jnp.log(prior)
+    if prior is None:
+        return jnp.full(classes, -jnp.log(classes), per_class.dtype)
+    shape = f"one probability for each of {classes} classes"
+    prior = known_array("LogLikelihood", prior, "prior", shape=shape, axes=(1,))
+    if len(prior) != classes or (not isinstance(prior, Tracer) and not (prior > 0).all()):
+        raise SnnlearnError(f"LogLikelihood: the prior {shown(prior)} is not {shape}, above 0; give that")
+    return jnp.log(prior)
 
 
 def climb(
@@ -339,11 +395,15 @@ def over_populations(
     return values.reshape(*activity.shape[:-1], *values.shape[1:])
 
 
-def check_candidates(owner: object, candidates: Float[Array, "G *D"]) -> None:
-    """Refuse fewer than two candidates.
+def check_candidates(
+    owner: object, candidates: object, name: str = "candidates", axes: tuple[int, ...] = (1, 2)
+) -> None:
+    """Refuse what is no array of finite values, and fewer than two of them.
 
     Raises:
         SnnlearnError: naming the owner and their number.
     """
+    shape = "values [G]" if axes == (1,) else "values [G] or [G, D]"
+    candidates = known_array(owner, candidates, name, shape=shape, axes=axes)
     if len(candidates) < 2:
         raise SnnlearnError(f"{type(owner).__name__}: got {len(candidates)} candidate values; give at least 2")

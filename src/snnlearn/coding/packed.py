@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float, UInt32
 
 from snnlearn._errors import SnnlearnError
+from snnlearn.coding.checks import an_array
 from snnlearn.coding.coins import unpack_spikes
 
 
@@ -63,9 +64,15 @@ class PackedSpikes(eqx.Module):
 def pack_spikes(spikes: Float[Array, "T *shape"]) -> PackedSpikes:
     """The spikes of one sample, packed; whatever is not 0 is a spike. The inverse of `unpack`.
 
+    Raises:
+        SnnlearnError: if it is no array of numbers, steps first.
+
     >>> pack_spikes(jnp.eye(3)).unpack().tolist()
     [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
     """
+    spikes = an_array("pack_spikes", spikes, "spikes")
+    if spikes.ndim == 0:
+        raise SnnlearnError("pack_spikes: spikes is one number; give an array, steps first")
     num_steps, *shape = spikes.shape
     num_words = -(-num_steps // 32)
     padded = jnp.pad(spikes != 0, ((0, 32 * num_words - num_steps), *((0, 0) for _ in shape)))

@@ -9,6 +9,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
 from snnlearn._errors import SnnlearnError
 from snnlearn.coding.base import AbstractSpikeEncoder, check_whole, check_window, keep_nan, unit_interval
+from snnlearn.coding.checks import scalar
 
 
 class Phase(AbstractSpikeEncoder):
@@ -34,7 +35,7 @@ class Phase(AbstractSpikeEncoder):
 
     num_steps: int
     num_phases: int = 8
-    dt: float = eqx.field(converter=float, default=1e-3)
+    dt: float = eqx.field(converter=scalar, default=1e-3)
 
     def __check_init__(self):
         check_window(self, self.num_steps, self.dt)
@@ -50,7 +51,7 @@ class Phase(AbstractSpikeEncoder):
         level = jnp.minimum(jnp.floor(value * levels), levels - 1).astype(jnp.int32)
         # Digits of whole numbers, by shifting: the exp2 of floats is not exact, and 2^{−13} times a level lost digits.
         last = self.num_phases - 1 - np.arange(self.num_steps, dtype=np.int32) % self.num_phases
-        return keep_nan((level[None] >> last.reshape(-1, *(1 for _ in x.shape))) & 1, value)
+        return keep_nan((level[None] >> last.reshape(-1, *(1 for _ in value.shape))) & 1, value)
 
     def out_shape(self, in_shape: tuple[int, ...]) -> tuple[int, ...]:
         """One unit per value."""

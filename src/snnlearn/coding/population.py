@@ -9,8 +9,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
 from snnlearn._errors import SnnlearnError
-from snnlearn._parameters import check_positive
 from snnlearn.coding.base import AbstractEncoder, AbstractOuterEncoder, check_range, check_whole
+from snnlearn.coding.checks import an_array, check_above_zero, check_part, known_array, scalar
 from snnlearn.coding.tuning import AbstractTuning
 
 
@@ -24,9 +24,15 @@ def gaussian_activations(
         centres: the value c_i that each neuron prefers.
         sigma: width σ of the receptive fields, > 0.
 
+    Raises:
+        SnnlearnError: if an argument is not that.
+
     >>> gaussian_activations(jnp.array(0.5), jnp.array([0.0, 0.5, 1.0]), sigma=1.0).round(4).tolist()
     [0.882..., 1.0, 0.882...]
     """
+    x = an_array("gaussian_activations", x)
+    centres = known_array("gaussian_activations", centres, "centres", shape="one for each neuron, [n]", axes=(1,))
+    check_above_zero("gaussian_activations", sigma=sigma)
     distance = x[..., None] - centres.reshape(*(1 for _ in x.shape), -1)
     return jnp.exp(-0.5 * (distance / sigma) ** 2)
 
@@ -72,14 +78,15 @@ class Population(AbstractOuterEncoder):
     ):
         self.encoder = encoder
         self.num_neurons = num_neurons
-        self.low = float(low)
-        self.high = float(high)
-        self.beta = float(beta)
+        self.low = scalar(low)
+        self.high = scalar(high)
+        self.beta = scalar(beta)
 
     def __check_init__(self):
+        check_part(self, AbstractEncoder, "an encoder, such as Rate(100)", encoder=self.encoder)
         check_whole(self, at_least=3, num_neurons=self.num_neurons)
         check_range(self, self.low, self.high)
-        check_positive(self, beta=self.beta)
+        check_above_zero(self, beta=self.beta)
 
     @property
     def spacing(self) -> float:
@@ -99,6 +106,7 @@ class Population(AbstractOuterEncoder):
 
     def __call__(self, x: Shaped[Array, "*shape"], *, key: PRNGKeyArray) -> Float[Array, "T *out"]:
         """See the base; the key goes to the inner encoder, and the neurons are the last axis."""
+        x = an_array(self, x)
         if jnp.issubdtype(x.dtype, jnp.integer) and (self.low, self.high) == (0.0, 1.0):
             raise SnnlearnError(
                 f"Population: x has dtype {x.dtype}, but the range is [0, 1]; give low and high of the data, "
@@ -143,6 +151,8 @@ class TunedPopulation(AbstractOuterEncoder):
         self.tuning = tuning
 
     def __check_init__(self):
+        check_part(self, AbstractEncoder, "an encoder, such as Rate(100, 50.0)", encoder=self.encoder)
+        check_part(self, AbstractTuning, "tuning curves, such as GaussianTuning(centres, sigma)", tuning=self.tuning)
         max_rate = getattr(self.encoder, "max_rate", None)
         if max_rate is not None and not math.isclose(max_rate, self.tuning.max_rate):
             raise SnnlearnError(
@@ -152,6 +162,7 @@ class TunedPopulation(AbstractOuterEncoder):
 
     def __call__(self, x: Shaped[Array, "*shape"], *, key: PRNGKeyArray) -> Float[Array, "T *out"]:
         """See the base; the key goes to the inner encoder, and the neurons are the last axis."""
+        x = an_array(self, x)
         *shape, _ = self._population_shape(x.shape)
         stimuli = x.astype(jnp.float32).reshape(-1, *self.tuning.stimulus_shape)
         activations = jax.vmap(self.tuning)(stimuli) / self.tuning.max_rate
@@ -164,7 +175,7 @@ class TunedPopulation(AbstractOuterEncoder):
     def _population_shape(self, in_shape: tuple[int, ...]) -> tuple[int, ...]:
         stimulus = self.tuning.stimulus_shape
         outer = len(in_shape) - len(stimulus)
-        if in_shape[max(outer, 0) :] != stimulus:
+        if in_shape[max(outer, 0) :] != stimulus or 0 in in_shape:
             raise SnnlearnError(
                 f"TunedPopulation: a sample has shape {in_shape}, but the tuning curves take stimuli of shape "
                 f"{stimulus}; put these along the last axis"

@@ -6,8 +6,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from snnlearn._errors import SnnlearnError
-from snnlearn._parameters import check_positive
+from snnlearn.coding.checks import check_above_zero, check_number, for_jax, known_array, of_neurons, scalar
 from snnlearn.coding.inverses import AbstractReconstruction
 
 
@@ -32,17 +31,18 @@ class PopulationVector(AbstractReconstruction):
     Source: Georgopoulos, Schwartz & Kettner (1986), doi:10.1126/science.3749885.
     """
 
-    preferred: Float[Array, " n"]
-    base_rate: float = eqx.field(converter=float, default=0.0)
-    dt: float = eqx.field(converter=float, default=1e-3)
+    preferred: Float[Array, " n"] = eqx.field(converter=for_jax)
+    base_rate: float = eqx.field(converter=scalar, default=0.0)
+    dt: float = eqx.field(converter=scalar, default=1e-3)
 
     def __check_init__(self):
-        check_positive(self, dt=self.dt)
-        if not self.base_rate >= 0:
-            raise SnnlearnError(f"PopulationVector: base_rate is {self.base_rate} Hz; give a number of at least 0")
+        check_above_zero(self, dt=self.dt)
+        known_array(self, self.preferred, "preferred", shape="one angle for each neuron, [n]", axes=(1,))
+        check_number(self, "a number of at least 0", lambda x: x >= 0, base_rate=self.base_rate)
 
     def vector(self, spikes: Float[Array, "T *shape n"]) -> Float[Array, "*shape 2"]:
         """The population vector P itself; its length says how much the neurons agree."""
+        spikes = of_neurons(self, spikes, len(self.preferred))
         excess = spikes.sum(axis=0) - self.base_rate * len(spikes) * self.dt
         return excess @ jnp.stack([jnp.cos(self.preferred), jnp.sin(self.preferred)], axis=-1)
 
@@ -61,16 +61,23 @@ class CentreOfMass(AbstractReconstruction):
     Args:
         centres: the value that each neuron prefers, `[n]`, or `[n, D]` for values of D dimensions.
 
+    Raises:
+        SnnlearnError: if the centres are no such array.
+
     >>> CentreOfMass(jnp.array([0.0, 1.0, 4.0]))(jnp.array([[0.0, 1.0, 1.0], [0.0, 1.0, 0.0]])).tolist()
     2.0
 
     Source: Dayan & Abbott, Theoretical Neuroscience (2001), section 3.3.
     """
 
-    centres: Float[Array, " n"] | Float[Array, "n D"]
+    centres: Float[Array, " n"] | Float[Array, "n D"] = eqx.field(converter=for_jax)
+
+    def __check_init__(self):
+        known_array(self, self.centres, "centres", shape="[n] or [n, D]", axes=(1, 2))
 
     def __call__(self, spikes: Float[Array, "T *shape n"]) -> Float[Array, "*value"]:
         """See the base."""
+        spikes = of_neurons(self, spikes, len(self.centres))
         counts = spikes.sum(axis=0)
         counts = jnp.where(counts.sum(axis=-1, keepdims=True) == 0, 1.0, counts)
         return jnp.tensordot(counts / counts.sum(axis=-1, keepdims=True), self.centres, axes=1)

@@ -6,17 +6,21 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
-from snnlearn._errors import SnnlearnError
 from snnlearn.coding.base import AbstractSpikeEncoder, check_window, keep_nan, unit_interval
+from snnlearn.coding.checks import an_array, check_number, scalar
 from snnlearn.coding.temporal import spike_at
 
 
 def ranks(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """How many values come before each, the largest first; of equal ones the earlier in the array.
 
+    Raises:
+        SnnlearnError: if x is no array.
+
     >>> ranks(jnp.array([0.2, 0.9, 0.2])).tolist()
     [1.0, 0.0, 2.0]
     """
+    x = an_array("ranks", x)
     order = jnp.argsort(-x.ravel(), stable=True)
     return jnp.argsort(order).astype(jnp.float32).reshape(x.shape)
 
@@ -42,13 +46,12 @@ class RankOrder(AbstractSpikeEncoder):
     """
 
     num_steps: int
-    threshold: float = eqx.field(converter=float, default=0.0)
-    dt: float = eqx.field(converter=float, default=1e-3)
+    threshold: float = eqx.field(converter=scalar, default=0.0)
+    dt: float = eqx.field(converter=scalar, default=1e-3)
 
     def __check_init__(self):
         check_window(self, self.num_steps, self.dt)
-        if not 0 <= self.threshold < 1:
-            raise SnnlearnError(f"RankOrder: threshold is {self.threshold}; give a number in [0, 1)")
+        check_number(self, "a number in [0, 1)", lambda x: 0 <= x < 1, threshold=self.threshold)
 
     def __call__(self, x: Shaped[Array, "*shape"], *, key: PRNGKeyArray | None = None) -> Float[Array, "T *shape"]:
         """See the base; deterministic."""

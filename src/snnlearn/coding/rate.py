@@ -8,8 +8,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
 from snnlearn._errors import SnnlearnError
-from snnlearn._parameters import check_positive, highest_rate
+from snnlearn._parameters import highest_rate
 from snnlearn.coding.base import AbstractSpikeEncoder, check_window, unit_interval, up_to_rounding
+from snnlearn.coding.checks import check_above_zero, check_number, scalar
 from snnlearn.coding.coins import bernoulli_spikes
 
 
@@ -37,8 +38,8 @@ class Rate(AbstractSpikeEncoder):
     """
 
     num_steps: int
-    max_rate: float = eqx.field(converter=float, default=200.0)
-    dt: float = eqx.field(converter=float, default=1e-3)
+    max_rate: float = eqx.field(converter=scalar, default=200.0)
+    dt: float = eqx.field(converter=scalar, default=1e-3)
 
     def __check_init__(self):
         _check_one_spike_per_step(self, self.max_rate)
@@ -80,12 +81,12 @@ class PoissonRate(AbstractSpikeEncoder):
     """
 
     num_steps: int
-    max_rate: float = eqx.field(converter=float, default=200.0)
-    dt: float = eqx.field(converter=float, default=1e-3)
+    max_rate: float = eqx.field(converter=scalar, default=200.0)
+    dt: float = eqx.field(converter=scalar, default=1e-3)
 
     def __check_init__(self):
         check_window(self, self.num_steps, self.dt)
-        check_positive(self, max_rate=self.max_rate)
+        check_above_zero(self, max_rate=self.max_rate)
 
     def probability(self, x: Shaped[Array, "*shape"]) -> Float[Array, "*shape"]:
         """The probability of a spike in one step."""
@@ -121,19 +122,18 @@ class RegularRate(AbstractSpikeEncoder):
     """
 
     num_steps: int
-    max_rate: float = eqx.field(converter=float, default=200.0)
-    phase: float = eqx.field(converter=float, default=0.5)
-    dt: float = eqx.field(converter=float, default=1e-3)
+    max_rate: float = eqx.field(converter=scalar, default=200.0)
+    phase: float = eqx.field(converter=scalar, default=0.5)
+    dt: float = eqx.field(converter=scalar, default=1e-3)
 
     def __check_init__(self):
         _check_one_spike_per_step(self, self.max_rate)
-        if not 0 <= self.phase < 1:
-            raise SnnlearnError(f"RegularRate: phase is {self.phase}; give a number in [0, 1)")
+        check_number(self, "a number in [0, 1)", lambda x: 0 <= x < 1, phase=self.phase)
 
     def __call__(self, x: Shaped[Array, "*shape"], *, key: PRNGKeyArray | None = None) -> Float[Array, "T *shape"]:
         """See the base; deterministic."""
         p = unit_interval(x) * (self.max_rate * self.dt)
-        steps = jnp.arange(self.num_steps + 1, dtype=jnp.float32).reshape(-1, *(1 for _ in x.shape))
+        steps = jnp.arange(self.num_steps + 1, dtype=jnp.float32).reshape(-1, *(1 for _ in p.shape))
         spikes = jnp.diff(jnp.floor(self.phase + steps * jax.lax.stop_gradient(up_to_rounding(p))[None]), axis=0)
         return spikes + (p - jax.lax.stop_gradient(p))[None]
 
@@ -144,7 +144,7 @@ class RegularRate(AbstractSpikeEncoder):
 
 def _check_one_spike_per_step(code: Rate | RegularRate, max_rate: float) -> None:
     check_window(code, code.num_steps, code.dt)
-    check_positive(code, max_rate=max_rate)
+    check_above_zero(code, max_rate=max_rate)
     if max_rate * code.dt > 1:
         raise SnnlearnError(
             f"{type(code).__name__}: max_rate is {max_rate} Hz, more than one spike per step of {code.dt} s; "

@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import check_time_constants
 from snnlearn.coding.base import AbstractSpikeEncoder, check_window, unit_interval
+from snnlearn.coding.checks import an_array, check_above_zero, check_number, scalar
 
 
 def latency(x: Float[Array, "*shape"], tau: float, threshold: float) -> Float[Array, "*shape"]:
@@ -27,9 +28,14 @@ def latency(x: Float[Array, "*shape"], tau: float, threshold: float) -> Float[Ar
     Returns:
         The time, s; `inf` for x ≤ θ, where the membrane never gets there.
 
+    Raises:
+        SnnlearnError: if x is no array, or tau or threshold is out of range.
+
     >>> (1e3 * latency(jnp.array([0.1, 0.25, 1.0]), tau=20e-3, threshold=0.2)).round(3).tolist()
     [inf, 32.18..., 4.46...]
     """
+    x = an_array("latency", x)
+    check_above_zero("latency", tau=tau, threshold=threshold)
     never = x <= threshold  # false for NaN, which stays NaN
     return jnp.where(never, jnp.inf, -tau * jnp.log1p(-threshold / jnp.where(never, 1.0, x)))
 
@@ -45,9 +51,14 @@ def linear_latency(x: Float[Array, "*shape"], t_max: float, threshold: float = 0
     Returns:
         The time, s; `inf` for x ≤ threshold.
 
+    Raises:
+        SnnlearnError: if x is no array, or t_max or threshold is out of range.
+
     >>> linear_latency(jnp.array([0.0, 0.5, 1.0]), t_max=4.0).tolist()
     [inf, 2.0, 0.0]
     """
+    x = an_array("linear_latency", x)
+    check_number("linear_latency", "a finite number of at least 0", lambda x: x >= 0, t_max=t_max, threshold=threshold)
     return jnp.where(x <= threshold, jnp.inf, (1.0 - x) * t_max)  # NaN stays NaN
 
 
@@ -63,9 +74,14 @@ def spike_at(times: Float[Array, "*shape"], num_steps: int, dt: float) -> Float[
         num_steps: number of steps T; a later spike falls out of the window.
         dt: time step, s.
 
+    Raises:
+        SnnlearnError: if an argument is not that.
+
     >>> spike_at(jnp.array([1e-3, 9e-3, jnp.inf]), num_steps=3, dt=1e-3).tolist()
     [[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
     """
+    times = an_array("spike_at", times, "times")
+    check_window("spike_at", num_steps, dt)
     steps = jnp.arange(num_steps, dtype=jnp.float32).reshape(-1, *(1 for _ in times.shape))
     time = (times / dt)[None]
     shared = jnp.maximum(0.0, 1.0 - jnp.abs(steps - time))
@@ -94,15 +110,15 @@ class Latency(AbstractSpikeEncoder):
     """
 
     num_steps: int
-    tau: float = eqx.field(converter=float, default=20e-3)
-    threshold: float = eqx.field(converter=float, default=0.2)
-    dt: float = eqx.field(converter=float, default=1e-3)
+    tau: float = eqx.field(converter=scalar, default=20e-3)
+    threshold: float = eqx.field(converter=scalar, default=0.2)
+    dt: float = eqx.field(converter=scalar, default=1e-3)
 
     def __check_init__(self):
         check_window(self, self.num_steps, self.dt)
+        check_above_zero(self, tau=self.tau, dt=self.dt)
         check_time_constants(self, self.dt, tau=self.tau)
-        if not 0 < self.threshold < 1:
-            raise SnnlearnError(f"Latency: threshold is {self.threshold}; give a number in (0, 1)")
+        check_number(self, "a number in (0, 1)", lambda x: 0 < x < 1, threshold=self.threshold)
         earliest = -self.tau * math.log1p(-self.threshold)
         if round(earliest / self.dt) >= self.num_steps:
             raise SnnlearnError(
@@ -137,13 +153,12 @@ class LinearLatency(AbstractSpikeEncoder):
     """
 
     num_steps: int
-    threshold: float = eqx.field(converter=float, default=0.0)
-    dt: float = eqx.field(converter=float, default=1e-3)
+    threshold: float = eqx.field(converter=scalar, default=0.0)
+    dt: float = eqx.field(converter=scalar, default=1e-3)
 
     def __check_init__(self):
         check_window(self, self.num_steps, self.dt)
-        if not 0 <= self.threshold < 1:
-            raise SnnlearnError(f"LinearLatency: threshold is {self.threshold}; give a number in [0, 1)")
+        check_number(self, "a number in [0, 1)", lambda x: 0 <= x < 1, threshold=self.threshold)
 
     def __call__(self, x: Shaped[Array, "*shape"], *, key: PRNGKeyArray | None = None) -> Float[Array, "T *shape"]:
         """See the base; deterministic."""

@@ -6,7 +6,6 @@ automatic differentiation, whatever the curves.
 
 # No `from __future__ import annotations` here: Equinox does not recognise an `AbstractVar` written as a string.
 
-import math
 from abc import abstractmethod
 
 import equinox as eqx
@@ -15,7 +14,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from snnlearn._errors import SnnlearnError
-from snnlearn._parameters import check_positive
+from snnlearn.coding.checks import an_array, check_above_zero, check_number, known_array, named, scalar
 
 
 class AbstractTuning(eqx.Module):
@@ -78,19 +77,18 @@ class GaussianTuning(AbstractTuning):
         max_rate: float | int = 50.0,
         base_rate: float | int = 0.0,
     ):
-        self.centres = jnp.asarray(centres)
-        self.sigma = float(sigma)
-        self.max_rate = float(max_rate)
-        self.base_rate = float(base_rate)
+        self.centres = known_array(self, centres, "centres", shape="[n] or [n, D]", axes=(1, 2))
+        self.sigma = scalar(sigma)
+        self.max_rate = scalar(max_rate)
+        self.base_rate = scalar(base_rate)
 
     def __check_init__(self):
         _check_rates(self)
-        check_positive(self, sigma=self.sigma)
-        if self.centres.ndim not in (1, 2):
-            raise SnnlearnError(f"GaussianTuning: centres have shape {self.centres.shape}; give [n] or [n, D]")
+        check_above_zero(self, sigma=self.sigma)
 
     def __call__(self, s: Float[Array, "*D"]) -> Float[Array, " n"]:
         """See the base."""
+        s = _stimulus(self, s)
         axes = tuple(range(1, self.centres.ndim))
         squared_distance = jnp.sum((s[None] - self.centres) ** 2, axis=axes)
         return self.base_rate + (self.max_rate - self.base_rate) * jnp.exp(-squared_distance / (2 * self.sigma**2))
@@ -130,16 +128,16 @@ class CosineTuning(AbstractTuning):
     def __init__(
         self, angles: Float[Array, " n"] | np.ndarray, max_rate: float | int = 60.0, base_rate: float | int = 30.0
     ):
-        self.angles = jnp.asarray(angles)
-        self.max_rate = float(max_rate)
-        self.base_rate = float(base_rate)
+        self.angles = known_array(self, angles, "angles", shape="one for each neuron, [n]", axes=(1,))
+        self.max_rate = scalar(max_rate)
+        self.base_rate = scalar(base_rate)
 
     def __check_init__(self):
         _check_rates(self)
-        _check_angles(self, self.angles)
 
     def __call__(self, s: Float[Array, ""]) -> Float[Array, " n"]:
         """See the base; s in rad."""
+        s = _stimulus(self, s)
         return jnp.maximum(0.0, self.base_rate + (self.max_rate - self.base_rate) * jnp.cos(s - self.angles))
 
     @property
@@ -179,18 +177,18 @@ class VonMisesTuning(AbstractTuning):
         max_rate: float | int = 50.0,
         base_rate: float | int = 0.0,
     ):
-        self.angles = jnp.asarray(angles)
-        self.concentration = float(concentration)
-        self.max_rate = float(max_rate)
-        self.base_rate = float(base_rate)
+        self.angles = known_array(self, angles, "angles", shape="one for each neuron, [n]", axes=(1,))
+        self.concentration = scalar(concentration)
+        self.max_rate = scalar(max_rate)
+        self.base_rate = scalar(base_rate)
 
     def __check_init__(self):
         _check_rates(self)
-        _check_angles(self, self.angles)
-        check_positive(self, concentration=self.concentration)
+        check_above_zero(self, concentration=self.concentration)
 
     def __call__(self, s: Float[Array, ""]) -> Float[Array, " n"]:
         """See the base; s in rad."""
+        s = _stimulus(self, s)
         bell = jnp.exp(self.concentration * (jnp.cos(s - self.angles) - 1.0))
         return self.base_rate + (self.max_rate - self.base_rate) * bell
 
@@ -203,21 +201,34 @@ class VonMisesTuning(AbstractTuning):
 def grid(*axes: Float[Array, " _"] | np.ndarray) -> Float[Array, "n D"]:
     """All combinations of the centres along D axes, `[n_1 · … · n_D, D]`, the last axis fastest.
 
+    Raises:
+        SnnlearnError: if an axis is no array of centres.
+
     >>> grid(jnp.array([0.0, 1.0]), jnp.array([5.0, 6.0])).tolist()
     [[0.0, 5.0], [0.0, 6.0], [1.0, 5.0], [1.0, 6.0]]
     """
+    if not axes:
+        raise SnnlearnError("grid: there are no axes; give the centres along at least one")
+    shape = "the centres along one axis, [n]"
+    axes = tuple(known_array("grid", axis, "an axis", shape=shape, axes=(1,)) for axis in axes)
     return jnp.stack(jnp.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, len(axes))
 
 
 def _check_rates(tuning: AbstractTuning) -> None:
     """Refuse rates that are negative, not finite, or without modulation."""
     low, high = tuning.base_rate, tuning.max_rate
-    if not (0 <= low < high and math.isfinite(high)):
+    check_number(tuning, "a finite rate, Hz", lambda x: True, base_rate=low, max_rate=high)
+    if not 0 <= low < high:
         raise SnnlearnError(
             f"{type(tuning).__name__}: base_rate is {low} Hz and max_rate {high} Hz; give 0 ≤ base_rate < max_rate"
         )
 
 
-def _check_angles(tuning: AbstractTuning, angles: Array) -> None:
-    if angles.ndim != 1:
-        raise SnnlearnError(f"{type(tuning).__name__}: the angles have shape {angles.shape}; give [n]")
+def _stimulus(tuning: AbstractTuning, s: Array) -> Array:
+    """One stimulus, where it has the shape of those that neurons prefer."""
+    s = an_array(tuning, s, "s")
+    if s.shape != tuning.stimulus_shape:
+        raise SnnlearnError(
+            f"{named(tuning)}: s has shape {s.shape}; give one stimulus of shape {tuning.stimulus_shape}, or jax.vmap"
+        )
+    return s

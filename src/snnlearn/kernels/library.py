@@ -40,7 +40,7 @@ _switched_off = ContextVar("switched_off", default=_asked_for == "plain")
 
 
 def why_plain() -> str | None:
-    """Why networks run as plain JAX, in a clause; None if kernels may be used.
+    """Why networks run as plain JAX, as a clause; None if kernels may be used.
 
     On CPU these are the compiled ones. On a GPU they are the fused ones, which are tested in Pallas's interpreter only
     and have never run on a GPU; therefore they are used only where the environment variable `SNNLEARN_KERNELS=fused`

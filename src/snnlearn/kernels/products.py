@@ -98,7 +98,7 @@ def numbers(xs: Float[Array, "K B ..."] | PackedSpikes) -> Float[Array, "K B ...
 
 
 def why_no_products() -> str | None:
-    """Why the products are plain JAX, in a clause; None if they are event-driven. There are none for GPUs."""
+    """Why the products are plain JAX, as a clause; None if they are event-driven. There are none for GPUs."""
     return "the kernels of three-factor rules are for CPU, not GPUs" if on_gpu() else why_plain()
 
 

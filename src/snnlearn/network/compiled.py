@@ -32,7 +32,7 @@ from snnlearn.neurons.surrogates import (
 
 
 def why_not_compiled(layers: tuple[Layer, ...]) -> str | None:
-    """Why these layers run as plain JAX on packed spikes, in a clause; None if the compiled kernels run them."""
+    """Why these layers run as plain JAX on packed spikes, as a clause; None if the compiled kernels run them."""
     if (reason := why_plain()) is not None:
         return reason
     for number, layer in enumerate(layers, start=1):

@@ -320,7 +320,7 @@ def connection_weights(tree: Any) -> Any:
 
 
 def check_fit(owner: str, out_shape: tuple[int, ...], in_shape: tuple[int, ...]) -> None:
-    """Refuse parts of which one's output does not fit the next one's input in size.
+    """Refuse two consecutive parts if the output of the first and the input of the second differ in size.
 
     Raises:
         SnnlearnError: naming both shapes.

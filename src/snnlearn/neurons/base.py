@@ -18,7 +18,7 @@ class AbstractNeuron(eqx.Module):
     """A population of units without connections: current and state in, output and state out.
 
     The equation is written once, elementwise, so that one instance serves any shape of units, and everything that
-    learning rules need from it is had by differentiating it.
+    learning rules need from it is found by differentiation.
     """
 
     dt: eqx.AbstractVar[float]

@@ -83,7 +83,7 @@ class RunSummary:
         warnings: One sentence each.
         config: The run's configuration, flat or nested.
         environment: Versions of what ran, by name.
-        why_plain: Why the training ran as plain JAX, in a clause; None if it ran by kernels.
+        why_plain: Why the training ran as plain JAX, as a clause; None if it ran by kernels.
         reproduce: Command line that repeats the run; empty if there is none.
         on_gpu: Whether it ran on a GPU.
         left_out: How many test samples equal some that it was trained or selected on, and are not counted.

@@ -78,7 +78,7 @@ def contract(
 def _adjoint(
     kernel: Kernel, local: Local, neuron: AbstractNeuron | None, signal: Float[Array, "K B out"], end: Array
 ) -> tuple[Float[Array, "K B out"], Any, Float[Array, "Q B out"]]:
-    """What each step's input is worth, what the membrane before the block, and what the traces before it."""
+    """Derivatives of the loss by each step's input, and by the membrane and the traces with which the block began."""
     of_inputs, of_trace = adjoint(kernel, local, signal, end)
     if neuron is None:
         return of_inputs, None, of_trace

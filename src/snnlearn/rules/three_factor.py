@@ -58,7 +58,7 @@ def current_of(synapses: AbstractSynapses, *, spikes: bool) -> Current:
 
 
 def why_no_events(network: Network) -> str | None:
-    """Why a layer's products with input spikes are plain JAX, in a clause; None if they are event-driven."""
+    """Why a layer's products with input spikes are plain JAX, as a clause; None if they are event-driven."""
     first = network.layers[0].synapses
     if type(first) is not Dense:
         return f"layer 1 has {type(first).__name__} synapses, not Dense"
@@ -131,9 +131,9 @@ def arrived(
 class AbstractThreeFactorRule(AbstractOnlineRule):
     r"""$\partial\mathcal L/\partial\theta\approx\sum_t L^t\,(h*e)^t$: learning signal, filter, eligibility trace.
 
-    The trace of each parameter follows its own unit; the signal says how much better the unit had better fire; the
-    filter bridges the delay between the unit's spikes and the error they cause. What differs from rule to rule is the
-    filter, and how the signal reaches hidden units.
+    The trace of each parameter follows its own unit; the signal says by how much the loss would fall if the unit
+    fired more; the filter bridges the delay between the unit's spikes and the error they cause. What differs from rule
+    to rule is the filter, and how the signal reaches hidden units.
     """
 
     feedback: eqx.AbstractVar[AbstractFeedback]

@@ -263,7 +263,7 @@ def _of_membrane(local: Local, gain: Float[Array, ""]) -> Local:
 
 
 def _product(synapses: AbstractSynapses, worth: Float[Array, "K B *units"], pre: Arrived) -> AbstractSynapses:
-    """The gradient without a filter, for any synapses: they are linear, so each is asked what its weights had to do."""
+    """The gradient without a filter, for any synapses: the derivative of their (linear) map by their weights."""
     if type(synapses) is Dense and isinstance(pre, PackedSpikes):
         return with_weight(synapses, outer(_before_weights(synapses, pre), worth).T)
     weights, constants = eqx.partition(synapses, eqx.is_inexact_array)
