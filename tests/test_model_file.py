@@ -43,7 +43,7 @@ RESETS = (
     neurons.NextStep(neurons.ToValue(v_reset=0.1)),
 )
 NEURONS = {
-    "IF": IF(v_th=0.7, resistance=2.0),
+    "IF": IF(v_th=0.7, resistance=jnp.array([2.0, 1.0, 0.5])),
     "LIF": LIF(tau_mem=7e-3, v_th=0.3, v_leak=-0.2, resistance=1.5),
     "trained LIF": LIF(tau_mem=jnp.array([5e-3, 10e-3, 30e-3]), v_th=jnp.array([0.3, 0.4, 0.5])),
     "Euler LIF": LIF(discretisation=neurons.ForwardEuler()),

@@ -1,17 +1,18 @@
 """What may stand in a parameter's place: a float is a constant, an array is trained.
 
-A quantity that must stay positive (a time constant) is trained through its logarithm, never clamped: a clamp has no
-gradient at its edge.
+A quantity that must stay in a range is trained through a logarithm, never clamped: a clamp has no gradient at its edge.
 """
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from snnlearn._errors import SnnlearnError
@@ -38,7 +39,31 @@ class Positive(eqx.Module):
         return jnp.exp(self.log)
 
 
-PositiveParameter = float | Positive
+class TimeConstant(eqx.Module):
+    """A trained time constant, which stays longer than the time step: `value = dt + exp(log)`.
+
+    Args:
+        value: the initial value, s, > dt, of any shape.
+        dt: time step, s.
+
+    >>> round(float(TimeConstant(jnp.array(0.02), dt=1e-3).value), 6)
+    0.02
+    """
+
+    log: Float[Array, "..."]
+    dt: float
+
+    def __init__(self, value: Float[Array, "..."], dt: float):
+        self.log = jnp.log(value - dt)
+        self.dt = dt
+
+    @property
+    def value(self) -> Float[Array, "..."]:
+        """The time constant itself, s."""
+        return self.dt + jnp.exp(self.log)
+
+
+PositiveParameter = float | Positive | TimeConstant
 """A positive constant, or a trained positive array."""
 
 Parameter = float | Float[Array, "..."]
@@ -53,45 +78,90 @@ def value(parameter: Any) -> Any:
     >>> value(0.02)
     0.02
     """
-    return parameter.value if isinstance(parameter, Positive) else parameter
+    return parameter.value if isinstance(parameter, (Positive, TimeConstant)) else parameter
 
 
-def positive(parameter: Number | Array | np.ndarray | Positive) -> PositiveParameter:
+def number(parameter: Any) -> Any:
+    """An int or a NumPy scalar as a float; anything else as it is, for a check to refuse by its name.
+
+    >>> number(np.float32(0.5))
+    0.5
+    """
+    return float(parameter) if isinstance(parameter, Number) else parameter
+
+
+def positive(parameter: Any) -> Any:
     """Make a positive parameter: a number stays a constant, an array becomes trained through its logarithm.
+
+    What is not positive stays as it is, for a check to refuse by its name.
 
     >>> positive(0.02)
     0.02
     """
-    if isinstance(parameter, Positive):
+    parameter = plain(parameter)
+    if not isinstance(parameter, jax.Array):
         return parameter
-    if isinstance(parameter, Number):
-        return float(parameter)
-    return Positive(jnp.asarray(parameter, dtype=jnp.result_type(float)))
+    return Positive(parameter) if _fault(lambda x: x > 0, parameter) is None else parameter
 
 
-def plain(parameter: Number | Array | np.ndarray) -> Parameter:
+def plain(parameter: Any) -> Any:
     """Make an unbounded parameter: a number stays a constant, an array is trained.
+
+    What is neither stays as it is, for a check to refuse by its name.
 
     >>> plain(1)
     1.0
     """
-    if isinstance(parameter, Number):
-        return float(parameter)
-    return jnp.asarray(parameter, dtype=jnp.result_type(float))
+    if isinstance(parameter, (Number, Positive, TimeConstant)):
+        return number(parameter)
+    try:
+        return jnp.asarray(parameter, dtype=jnp.result_type(float))
+    except (TypeError, ValueError):
+        return parameter
 
 
-def check_positive(owner: object, **parameters: PositiveParameter) -> None:
-    """Refuse constants that are not finite and above 0 (trained ones are positive by construction).
+def check(owner: object, expected: str, law: Callable[[np.ndarray], Any], **parameters: Any) -> None:
+    """Refuse parameters that are no finite numbers, or of which the law is not true: constants and arrays alike.
+
+    The values of what is being traced are not known, and pass.
+
+    Raises:
+        SnnlearnError: naming the parameter, its value, its owner and what is expected.
+    """
+    for name, parameter in parameters.items():
+        fault = _fault(law, parameter)
+        if fault is not None:
+            raise SnnlearnError(f"{_name(owner)}: {name} is {fault}; give {expected}")
+
+
+def check_finite(owner: object, **parameters: Any) -> None:
+    """Refuse what is no finite number, or no array of them.
 
     Raises:
         SnnlearnError: naming the parameter, its value and its owner.
     """
-    for name, parameter in parameters.items():
-        if isinstance(parameter, float) and not (parameter > 0 and math.isfinite(parameter)):
-            raise SnnlearnError(f"{type(owner).__name__}: {name} is {parameter}; give a finite number above 0")
+    check(owner, "a finite number", np.isfinite, **parameters)
 
 
-def check_time_constants(owner: object, dt: float, **taus: PositiveParameter) -> None:
+def check_positive(owner: object, **parameters: Any) -> None:
+    """Refuse what is no finite number above 0, or no array of them.
+
+    Raises:
+        SnnlearnError: naming the parameter, its value and its owner.
+    """
+    check(owner, "a finite number above 0", lambda x: x > 0, **parameters)
+
+
+def check_not_negative(owner: object, **parameters: Any) -> None:
+    """Refuse what is no finite number of at least 0, or no array of them.
+
+    Raises:
+        SnnlearnError: naming the parameter, its value and its owner.
+    """
+    check(owner, "a finite number, 0 or more", lambda x: x >= 0, **parameters)
+
+
+def check_time_constants(owner: object, dt: Any, **taus: Any) -> None:
     """Refuse time constants that are not positive, or that the time step `dt` cannot resolve.
 
     Raises:
@@ -99,9 +169,10 @@ def check_time_constants(owner: object, dt: float, **taus: PositiveParameter) ->
     """
     check_positive(owner, dt=dt, **taus)
     for name, tau in taus.items():
-        if isinstance(tau, float) and dt > tau:
+        fault = _fault(lambda tau: tau >= dt, tau, " s")
+        if fault is not None:
             raise SnnlearnError(
-                f"{type(owner).__name__}: dt = {dt} s is longer than {name} = {tau} s; choose dt at most {name}"
+                f"{_name(owner)}: dt = {dt} s is longer than {name} = {fault}; choose dt at most {name}"
             )
 
 
@@ -113,3 +184,75 @@ def highest_rate(dt: float) -> float:
     """
     rate = float(f"{1 / dt:.6g}")
     return rate if rate * dt <= 1 else float(f"{(1 - 1e-5) / dt:.6g}")
+
+
+def train_time_constants(owner: Any, **longest: float) -> None:
+    """Bind a new neuron's time constants to its time step; for `__post_init__`.
+
+    An array becomes a trained time constant, which no step of a training takes below `dt`. A time constant that is
+    clearly meant in milliseconds is refused: one of `longest` or more, and of more than 1,000 time steps.
+
+    Args:
+        owner: the neuron, which has a `dt`.
+        longest: by the name of each time constant, s.
+
+    Raises:
+        SnnlearnError: naming the time constant, its value and what to change.
+    """
+    dt = number(owner.dt)
+    for name, limit in longest.items():
+        tau = plain(getattr(owner, name))
+        check_time_constants(owner, dt, **{name: tau})
+        fault = _fault(lambda tau, limit=limit: (tau < limit) | (tau <= 1000 * dt), tau, " s")
+        if fault is not None:
+            milliseconds = float(fault.split()[0]) / 1000
+            raise SnnlearnError(
+                f"{_name(owner)}: {name} is {fault}, and times are in seconds; for milliseconds give "
+                f"{name}={milliseconds:g}"
+            )
+        if isinstance(tau, jax.Array):
+            fault = _fault(lambda tau: tau - dt > 0, tau, " s")
+            if fault is not None:
+                raise SnnlearnError(
+                    f"{_name(owner)}: {name} is trained and starts at {fault}, which is dt; start above dt"
+                )
+            object.__setattr__(owner, name, TimeConstant(tau, dt))
+
+
+def _fault(law: Callable[[np.ndarray], Any], parameter: Any, unit: str = "") -> str | None:
+    """The first value for which the law is not true, or that is no finite number; None if there is none."""
+    parameter = value(parameter)
+    if isinstance(parameter, Tracer):
+        return None
+    if not isinstance(parameter, (Number, np.ndarray, jax.Array)) or isinstance(parameter, bool):
+        return shown(parameter)
+    values = np.asarray(parameter)
+    if not (np.issubdtype(values.dtype, np.number) or jnp.issubdtype(values.dtype, jnp.floating)):
+        return f"an array of {values.dtype}"
+    with np.errstate(invalid="ignore"):
+        wrong = np.argwhere(~(np.isfinite(values) & law(values)))
+    if len(wrong) == 0:
+        return None
+    place = tuple(wrong[0].tolist())
+    return f"{values[place]!s}{unit}" + (f" at {list(place)}" if place else "")
+
+
+def shown(argument: Any) -> str:
+    """What an argument is, in a few words: `the string 'atan'`, `the class Atan`, `a list`."""
+    match argument:
+        case None:
+            return "None"
+        case str():
+            return f"the string {argument!r}"
+        case type():
+            return f"the class {argument.__name__}"
+        case bool() | int() | float() | np.number():
+            return f"{argument}"
+        case np.ndarray() | jax.Array():
+            return f"an array of shape {argument.shape}"
+    name = type(argument).__name__
+    return f"{'an' if name[0] in 'AEIOUaeiou' else 'a'} {name}"
+
+
+def _name(owner: object) -> str:
+    return owner if isinstance(owner, str) else type(owner).__name__

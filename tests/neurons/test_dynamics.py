@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import equinox as eqx
@@ -9,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from snnlearn._errors import SnnlearnError
@@ -21,6 +22,7 @@ from snnlearn.neurons import (
     AbstractNeuron,
     CubaLIF,
     Delayed,
+    Filtered,
     ForwardEuler,
     NextStep,
     NoReset,
@@ -55,10 +57,10 @@ def factors(discretisation, dt, tau):
     return factors(discretisation.of, dt, tau)[0], 1.0
 
 
-def reset(kind, v, z, v_th):
+def reset(kind, v, z, height):
     match kind:
         case Subtract():
-            return v - v_th * z
+            return v - height * z
         case ToValue():
             return np.where(z, kind.v_reset, v)
     return v
@@ -85,10 +87,10 @@ def plain_loop(neuron: Any, currents):
         if isinstance(neuron.refractory, Refractory):
             new = np.where(blocked, v, new)
         if isinstance(neuron.reset, NextStep):
-            new = reset(neuron.reset.reset, new, last, neuron.v_th)
+            new = reset(neuron.reset.reset, new, last, neuron.v_th - rest)
         threshold = neuron.v_th + (neuron.beta * a if isinstance(neuron, ALIF) else 0.0)
         z = (new > threshold) & ~blocked
-        v = new if isinstance(neuron.reset, NextStep) else reset(neuron.reset, new, z, neuron.v_th)
+        v = new if isinstance(neuron.reset, NextStep) else reset(neuron.reset, new, z, neuron.v_th - rest)
         if isinstance(neuron, ALIF):
             decay, gain = factors(neuron.adaptation, neuron.dt, neuron.tau_adapt)
             a = decay * a + gain * z
@@ -143,6 +145,30 @@ def test_any_combination_of_choices_is_the_plain_loop(neuron, seed):
             np.testing.assert_allclose(state.i, i, rtol=1e-9, atol=1e-9)
         if isinstance(neuron, ALIF):
             np.testing.assert_allclose(state.a, a, rtol=1e-9, atol=1e-9)
+
+
+@settings(max_examples=15, deadline=None, derandomize=True)
+@given(neuron=neurons(), shift=st.sampled_from([-70.0, -1.0, 40.0]), rest_reset=st.booleans())
+def test_only_differences_of_voltages_matter(neuron, shift, rest_reset):
+    """Rest, threshold and reset moved together: the same spikes, and a membrane that is moved."""
+    assume(not isinstance(neuron, IF))
+    reset, fields = neuron.reset, {field.name: getattr(neuron, field.name) for field in dataclasses.fields(neuron)}
+    late, reset = isinstance(reset, NextStep), getattr(reset, "reset", reset)
+    moved = reset
+    if isinstance(reset, ToValue):
+        reset, moved = (ToValue(), ToValue()) if rest_reset else (reset, ToValue(reset.v_reset + shift))
+    neuron, moved = (
+        type(neuron)(**fields | {"reset": NextStep(kind) if late else kind} | voltages)
+        for kind, voltages in ((reset, {}), (moved, {n: fields[n] + shift for n in ("v_th", "v_leak")}))
+    )
+    wrap = [lambda n: n, lambda n: Delayed(Filtered(n, tau_syn=4e-3))][int(rest_reset)]
+    currents = jnp.asarray(np.logspace(-1, 2, N) * np.random.default_rng(0).normal(0.5, 1.0, (T, N)))
+    with jax.enable_x64(True):
+        currents = currents.astype(jnp.float64)
+        (expected, before), (output, after) = run(wrap(neuron), currents), run(wrap(moved), currents)
+        assert expected.any()
+        np.testing.assert_array_equal(output, expected)
+        np.testing.assert_allclose(after.v - shift, before.v, rtol=1e-9, atol=1e-9)
 
 
 def test_a_reset_in_the_next_step_is_not_lost_in_a_refractory_period():

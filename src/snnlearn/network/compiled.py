@@ -76,7 +76,7 @@ def _fault(layer: Layer, *, last: bool) -> str | None:
         if type(reset) not in (Subtract, ToValue, NoReset):
             return f"is reset by {type(reset).__name__}"
         if isinstance(reset, ToValue):
-            parameters += (reset.v_reset,)
+            parameters += (reset.target(neuron.v_leak),)
         if neuron.refractory is not None:
             return "has a refractory period"
         if _shape(neuron.surrogate) is None:
@@ -138,8 +138,8 @@ class _Part(NamedTuple):
         late = isinstance(neuron.reset, NextStep)
         reset = neuron.reset.reset if late else neuron.reset
         keep, add = {
-            Subtract: lambda: (1.0, -neuron.v_th),
-            ToValue: lambda: (0.0, reset.v_reset),
+            Subtract: lambda: (1.0, neuron.v_leak - neuron.v_th),
+            ToValue: lambda: (0.0, reset.target(neuron.v_leak)),
             NoReset: lambda: (1.0, 0.0),
         }[type(reset)]()
         constants = constants._replace(v_th=neuron.v_th, reset_keep=keep, reset_add=add)

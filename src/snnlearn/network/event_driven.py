@@ -81,7 +81,7 @@ def spike_times(network: Network, xs: Float[Array, "T ..."], *, max_spikes: int 
 
     Args:
         network: dense layers without bias or recurrence, of `LIF` or `CubaLIF` neurons with v_leak < v_th, reset in the
-            step of the spike (subtraction is a reset to 0, since a spike is exactly at the threshold).
+            step of the spike (subtraction is a reset to rest, since a spike is exactly at the threshold).
         xs: input, `[T, *in_shape]`; a value other than 0 or 1 scales what a spike does.
         max_spikes: K, how often each unit may spike; the input may not have more than K spikes for each of its units.
 
@@ -129,7 +129,7 @@ def _unit(layer: Layer, number: int) -> Unit:
         tau_mem=value(neuron.tau_mem),
         tau_syn=value(neuron.tau_syn) if isinstance(neuron, CubaLIF) else math.inf,
         threshold=neuron.v_th - neuron.v_leak,
-        drop=neuron.v_th - (neuron.reset.v_reset if isinstance(neuron.reset, ToValue) else 0.0),
+        drop=neuron.v_th - (neuron.reset.target(neuron.v_leak) if isinstance(neuron.reset, ToValue) else neuron.v_leak),
     )
 
 
@@ -152,9 +152,8 @@ def _fault(layer: Layer) -> str | None:
         return f"is reset by {type(neuron.reset).__name__}, not Subtract or ToValue"
     if neuron.refractory is not None:
         return "has a refractory period"
-    for name, v in (("v_leak", neuron.v_leak), ("v_reset", getattr(neuron.reset, "v_reset", 0.0))):
-        if isinstance(v, float) and isinstance(neuron.v_th, float) and v >= neuron.v_th:
-            return f"has {name} = {v}, not below v_th = {neuron.v_th}"
+    if isinstance(neuron.v_leak, float) and isinstance(neuron.v_th, float) and neuron.v_leak >= neuron.v_th:
+        return f"has v_leak = {neuron.v_leak}, not below v_th = {neuron.v_th}"
     return None
 
 

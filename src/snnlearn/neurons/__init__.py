@@ -1,6 +1,7 @@
 """One unit's dynamics: neurons, and the values that they are made of."""
 
 from snnlearn._parameters import Positive as Positive
+from snnlearn._parameters import TimeConstant as TimeConstant
 from snnlearn.neurons.adaptive import ALIF as ALIF
 from snnlearn.neurons.adaptive import ALIFState as ALIFState
 from snnlearn.neurons.base import AbstractNeuron as AbstractNeuron

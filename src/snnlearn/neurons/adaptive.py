@@ -11,10 +11,14 @@ from jaxtyping import Array, Float
 from snnlearn._parameters import (
     Parameter,
     PositiveParameter,
+    check_finite,
+    check_not_negative,
     check_positive,
     check_time_constants,
+    number,
     plain,
     positive,
+    train_time_constants,
     value,
 )
 from snnlearn.neurons.base import AbstractSpikingNeuron, Firing
@@ -38,10 +42,10 @@ class ALIF(AbstractSpikingNeuron):
     Bellec et al. 2020 (doi:10.1038/s41467-020-17236-y): the threshold of step t takes spikes up to step t − 1.
 
     Args:
-        tau_mem: membrane time constant, s, ≥ dt. A float is a constant, an array is trained.
-        tau_adapt: adaptation time constant, s, ≥ dt.
+        tau_mem: membrane time constant, s, ≥ dt and below 1 s (or 1,000 dt). A float is fixed, an array is trained.
+        tau_adapt: adaptation time constant, s, ≥ dt and below 100 s (or 1,000 dt).
         beta: adaptation strength, in the unit of the membrane, ≥ 0.
-        v_th: threshold at rest; what `Subtract` subtracts.
+        v_th: threshold at rest.
         v_leak: resting membrane.
         resistance: $R$, membrane per unit of current, > 0.
         surrogate: the spike's derivative.
@@ -71,11 +75,17 @@ class ALIF(AbstractSpikingNeuron):
     refractory: AbstractRefractory | None = None
     adaptation: AbstractDiscretisation = UnitGain()
     discretisation: AbstractDiscretisation = ZeroOrderHold()
-    dt: float = 1e-3
+    dt: float = eqx.field(converter=number, default=1e-3)
+
+    def __post_init__(self):
+        train_time_constants(self, tau_mem=1.0, tau_adapt=100.0)
+        check_not_negative(self, beta=plain(self.beta))  # of a new neuron: training may take it anywhere
 
     def __check_init__(self):
         check_time_constants(self, self.dt, tau_mem=self.tau_mem, tau_adapt=self.tau_adapt)
         check_positive(self, resistance=self.resistance)
+        check_finite(self, v_th=self.v_th, v_leak=self.v_leak, beta=self.beta)
+        self.reset.check(self, self.v_th, self.v_leak)
 
     def initial_state(self, shape: tuple[int, ...]) -> ALIFState:
         """See the base."""
@@ -85,6 +95,6 @@ class ALIF(AbstractSpikingNeuron):
         """See the base."""
         decay, gain = self.discretisation(self.dt, value(self.tau_mem))
         v = self.v_leak + decay * (state.v - self.v_leak) + gain * value(self.resistance) * current
-        spikes, v, firing = self._fire(v, state.v, self.v_th + self.beta * state.a, state.firing)
+        spikes, v, firing = self._fire(v, state.v, self.v_th + self.beta * state.a, self.v_leak, state.firing)
         decay, gain = self.adaptation(self.dt, value(self.tau_adapt))
         return spikes, ALIFState(v, decay * state.a + gain * spikes, firing)

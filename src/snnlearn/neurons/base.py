@@ -83,6 +83,7 @@ class AbstractSpikingNeuron(AbstractNeuron):
         v: Float[Array, "*units"],
         v_before: Float[Array, "*units"],
         threshold: Float[Array, "*units"] | Parameter,
+        rest: Parameter,
         firing: Firing,
     ) -> tuple[Float[Array, "*units"], Float[Array, "*units"], Firing]:
         """Spike and reset.
@@ -91,6 +92,7 @@ class AbstractSpikingNeuron(AbstractNeuron):
             v: the membrane after decay and input.
             v_before: the membrane as the last step left it.
             threshold: the momentary threshold; the resting one is `v_th`.
+            rest: the membrane at rest.
             firing: what the last step left behind.
 
         Returns:
@@ -101,11 +103,11 @@ class AbstractSpikingNeuron(AbstractNeuron):
             v = period.hold(v, v_before, waiting > 0)
         # After holding, which would undo the reset by the last step's spikes.
         if isinstance(self.reset, NextStep) and firing.spikes is not None:
-            v = self.reset.reset(v, firing.spikes, self.v_th)
+            v = self.reset.reset(v, firing.spikes, self.v_th, rest)
         spikes = self.surrogate(v - threshold)
         if period is not None and waiting is not None:
             spikes = jnp.where(waiting > 0, 0.0, spikes)
             waiting = jnp.where(spikes > 0, period.steps(self.dt), jnp.maximum(waiting - 1, 0))
         if isinstance(self.reset, NextStep):
             return spikes, v, Firing(spikes, waiting)
-        return spikes, self.reset(v, spikes, self.v_th), Firing(None, waiting)
+        return spikes, self.reset(v, spikes, self.v_th, rest), Firing(None, waiting)

@@ -11,10 +11,13 @@ from jaxtyping import Array, Float
 from snnlearn._parameters import (
     Parameter,
     PositiveParameter,
+    check_finite,
     check_positive,
     check_time_constants,
+    number,
     plain,
     positive,
+    train_time_constants,
     value,
 )
 from snnlearn.neurons.base import AbstractSpikingNeuron, Firing
@@ -39,8 +42,8 @@ class CubaLIF(AbstractSpikingNeuron):
     and takes the new current.
 
     Args:
-        tau_mem: membrane time constant, s, ≥ dt. A float is a constant, an array is trained.
-        tau_syn: synaptic time constant, s, ≥ dt.
+        tau_mem: membrane time constant, s, ≥ dt and below 1 s (or 1,000 dt). A float is fixed, an array is trained.
+        tau_syn: synaptic time constant, s, ≥ dt and below 1 s (or 1,000 dt).
         v_th: threshold.
         v_leak: resting membrane.
         resistance: $R$, membrane per unit of current, > 0.
@@ -70,11 +73,16 @@ class CubaLIF(AbstractSpikingNeuron):
     refractory: AbstractRefractory | None = None
     synapse: AbstractDiscretisation = UnitGain()
     discretisation: AbstractDiscretisation = ZeroOrderHold()
-    dt: float = 1e-3
+    dt: float = eqx.field(converter=number, default=1e-3)
+
+    def __post_init__(self):
+        train_time_constants(self, tau_mem=1.0, tau_syn=1.0)
 
     def __check_init__(self):
         check_time_constants(self, self.dt, tau_mem=self.tau_mem, tau_syn=self.tau_syn)
         check_positive(self, resistance=self.resistance)
+        check_finite(self, v_th=self.v_th, v_leak=self.v_leak)
+        self.reset.check(self, self.v_th, self.v_leak)
 
     def initial_state(self, shape: tuple[int, ...]) -> CubaLIFState:
         """See the base."""
@@ -88,5 +96,5 @@ class CubaLIF(AbstractSpikingNeuron):
         i = decay * state.i + gain * current
         decay, gain = self.discretisation(self.dt, value(self.tau_mem))
         v = self.v_leak + decay * (state.v - self.v_leak) + gain * value(self.resistance) * i
-        spikes, v, firing = self._fire(v, state.v, self.v_th, state.firing)
+        spikes, v, firing = self._fire(v, state.v, self.v_th, self.v_leak, state.firing)
         return spikes, CubaLIFState(i, v, firing)

@@ -8,7 +8,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from snnlearn._parameters import PositiveParameter, check_time_constants, positive, value
+from snnlearn._parameters import PositiveParameter, check_time_constants, positive, train_time_constants, value
 from snnlearn.neurons.base import AbstractNeuron
 from snnlearn.neurons.discretisation import AbstractDiscretisation, UnitGain
 
@@ -32,7 +32,7 @@ class Filtered(AbstractNeuron):
 
     Args:
         neuron: the neuron that takes the current.
-        tau_syn: synaptic time constant, s, ≥ dt. A float is a constant, an array is trained.
+        tau_syn: synaptic time constant, s, ≥ dt and below 1 s (or 1,000 dt). A float is fixed, an array is trained.
         synapse: how the current's equation becomes a step.
 
     >>> from snnlearn.neurons import ALIF
@@ -45,6 +45,9 @@ class Filtered(AbstractNeuron):
     neuron: AbstractNeuron
     tau_syn: PositiveParameter = eqx.field(converter=positive, default=10e-3)
     synapse: AbstractDiscretisation = UnitGain()
+
+    def __post_init__(self):
+        train_time_constants(self, tau_syn=1.0)
 
     def __check_init__(self):
         check_time_constants(self, self.dt, tau_syn=self.tau_syn)

@@ -8,7 +8,16 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from snnlearn._parameters import Parameter, PositiveParameter, check_positive, plain, positive, value
+from snnlearn._parameters import (
+    Parameter,
+    PositiveParameter,
+    check_finite,
+    check_positive,
+    number,
+    plain,
+    positive,
+    value,
+)
 from snnlearn.neurons.base import AbstractSpikingNeuron, Firing
 from snnlearn.neurons.refractory import AbstractRefractory
 from snnlearn.neurons.resets import Reset, Subtract
@@ -26,7 +35,7 @@ class IF(AbstractSpikingNeuron):
     r"""Integrate-and-fire without leak: `v ← v + R i` in each step, spike where `v > v_th`.
 
     Args:
-        v_th: threshold. A float is a constant, an array is trained.
+        v_th: threshold above rest, which is 0. A float is a constant, an array is trained.
         resistance: $R$, membrane per unit of current and step, > 0; NIR's $\dot v = rI$ is $R = r\,dt$.
         surrogate: the spike's derivative.
         reset: what a spike does to the membrane, and when.
@@ -46,10 +55,12 @@ class IF(AbstractSpikingNeuron):
     surrogate: AbstractSurrogate = Atan()
     reset: Reset = Subtract()
     refractory: AbstractRefractory | None = None
-    dt: float = 1e-3
+    dt: float = eqx.field(converter=number, default=1e-3)
 
     def __check_init__(self):
         check_positive(self, dt=self.dt, resistance=self.resistance)
+        check_finite(self, v_th=self.v_th)
+        self.reset.check(self, self.v_th, 0.0)
 
     def initial_state(self, shape: tuple[int, ...]) -> IFState:
         """See the base."""
@@ -58,5 +69,5 @@ class IF(AbstractSpikingNeuron):
     def __call__(self, current: Float[Array, "*units"], state: IFState) -> tuple[Float[Array, "*units"], IFState]:
         """See the base."""
         v = state.v + value(self.resistance) * current
-        spikes, v, firing = self._fire(v, state.v, self.v_th, state.firing)
+        spikes, v, firing = self._fire(v, state.v, self.v_th, 0.0, state.firing)
         return spikes, IFState(v, firing)

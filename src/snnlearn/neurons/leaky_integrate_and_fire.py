@@ -11,10 +11,13 @@ from jaxtyping import Array, Float
 from snnlearn._parameters import (
     Parameter,
     PositiveParameter,
+    check_finite,
     check_positive,
     check_time_constants,
+    number,
     plain,
     positive,
+    train_time_constants,
     value,
 )
 from snnlearn.neurons.base import AbstractSpikingNeuron, Firing
@@ -37,7 +40,7 @@ class LIF(AbstractSpikingNeuron):
     With the default discretisation, `v ← v_leak + α(v − v_leak) + (1 − α) R i`, `α = exp(−dt/tau_mem)`.
 
     Args:
-        tau_mem: membrane time constant, s, ≥ dt. A float is a constant, an array is trained.
+        tau_mem: membrane time constant, s, ≥ dt and below 1 s (or 1,000 dt). A float is fixed, an array is trained.
         v_th: threshold.
         v_leak: resting membrane.
         resistance: $R$, membrane per unit of current, > 0.
@@ -64,11 +67,16 @@ class LIF(AbstractSpikingNeuron):
     reset: Reset = Subtract()
     refractory: AbstractRefractory | None = None
     discretisation: AbstractDiscretisation = ZeroOrderHold()
-    dt: float = 1e-3
+    dt: float = eqx.field(converter=number, default=1e-3)
+
+    def __post_init__(self):
+        train_time_constants(self, tau_mem=1.0)
 
     def __check_init__(self):
         check_time_constants(self, self.dt, tau_mem=self.tau_mem)
         check_positive(self, resistance=self.resistance)
+        check_finite(self, v_th=self.v_th, v_leak=self.v_leak)
+        self.reset.check(self, self.v_th, self.v_leak)
 
     def initial_state(self, shape: tuple[int, ...]) -> LIFState:
         """See the base."""
@@ -78,5 +86,5 @@ class LIF(AbstractSpikingNeuron):
         """See the base."""
         decay, gain = self.discretisation(self.dt, value(self.tau_mem))
         v = self.v_leak + decay * (state.v - self.v_leak) + gain * value(self.resistance) * current
-        spikes, v, firing = self._fire(v, state.v, self.v_th, state.firing)
+        spikes, v, firing = self._fire(v, state.v, self.v_th, self.v_leak, state.firing)
         return spikes, LIFState(v, firing)

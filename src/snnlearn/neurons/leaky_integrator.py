@@ -11,10 +11,13 @@ from jaxtyping import Array, Float
 from snnlearn._parameters import (
     Parameter,
     PositiveParameter,
+    check_finite,
     check_positive,
     check_time_constants,
+    number,
     plain,
     positive,
+    train_time_constants,
     value,
 )
 from snnlearn.neurons.base import AbstractNeuron
@@ -33,7 +36,7 @@ class LI(AbstractNeuron):
     With the default discretisation, `v ← v_leak + α(v − v_leak) + (1 − α) R i`, `α = exp(−dt/tau_mem)`.
 
     Args:
-        tau_mem: membrane time constant, s, ≥ dt. A float is a constant, an array is trained.
+        tau_mem: membrane time constant, s, ≥ dt and below 1 s (or 1,000 dt). A float is fixed, an array is trained.
         v_leak: resting membrane.
         resistance: $R$, membrane per unit of current, > 0.
         discretisation: how the equation becomes a step.
@@ -52,11 +55,15 @@ class LI(AbstractNeuron):
     v_leak: Parameter = eqx.field(converter=plain, default=0.0)
     resistance: PositiveParameter = eqx.field(converter=positive, default=1.0)
     discretisation: AbstractDiscretisation = ZeroOrderHold()
-    dt: float = 1e-3
+    dt: float = eqx.field(converter=number, default=1e-3)
+
+    def __post_init__(self):
+        train_time_constants(self, tau_mem=1.0)
 
     def __check_init__(self):
         check_time_constants(self, self.dt, tau_mem=self.tau_mem)
         check_positive(self, resistance=self.resistance)
+        check_finite(self, v_leak=self.v_leak)
 
     def initial_state(self, shape: tuple[int, ...]) -> LIState:
         """See the base."""

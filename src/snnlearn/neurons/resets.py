@@ -8,12 +8,14 @@ threshold repelling.
 
 # No "from __future__ import annotations": Equinox reads AbstractVar from the annotations themselves.
 from abc import abstractmethod
+from typing import Any
 
 import equinox as eqx
 import jax
 from jaxtyping import Array, Float
 
-from snnlearn._parameters import Parameter, plain
+from snnlearn._errors import SnnlearnError
+from snnlearn._parameters import Parameter, check_finite, plain
 
 
 class AbstractReset(eqx.Module):
@@ -22,8 +24,24 @@ class AbstractReset(eqx.Module):
     block_gradient: eqx.AbstractVar[bool]
 
     @abstractmethod
-    def __call__(self, v: Float[Array, "*n"], spikes: Float[Array, "*n"], v_th: Parameter) -> Float[Array, "*n"]:
-        """The membrane after `spikes` (0 or 1), in the unit of `v`; `v_th` is the resting threshold."""
+    def __call__(
+        self, v: Float[Array, "*n"], spikes: Float[Array, "*n"], v_th: Parameter, v_leak: Parameter
+    ) -> Float[Array, "*n"]:
+        """The membrane after spikes.
+
+        Args:
+            v: the membrane.
+            spikes: 0 or 1.
+            v_th: the threshold at rest, in the unit of `v`.
+            v_leak: the membrane at rest.
+        """
+
+    def check(self, owner: object, v_th: Parameter, v_leak: Parameter) -> None:
+        """Refuse constants of the neuron with which this reset does not bring the membrane below the threshold.
+
+        Raises:
+            SnnlearnError: naming them.
+        """
 
 
 def _spikes_for(reset: AbstractReset, spikes: Array) -> Array:
@@ -31,7 +49,9 @@ def _spikes_for(reset: AbstractReset, spikes: Array) -> Array:
 
 
 class Subtract(AbstractReset):
-    """Subtract the resting threshold, `v ← v − v_th z` ("soft reset"); what exceeds the threshold is kept.
+    """Subtract the threshold's height above rest, `v ← v − (v_th − v_leak) z` ("soft reset").
+
+    What exceeds the threshold is kept, and a membrane exactly at threshold is reset to rest, wherever rest is.
 
     Args:
         block_gradient: whether no gradient flows through the spikes that reset.
@@ -39,26 +59,55 @@ class Subtract(AbstractReset):
 
     block_gradient: bool = True
 
-    def __call__(self, v: Float[Array, "*n"], spikes: Float[Array, "*n"], v_th: Parameter) -> Float[Array, "*n"]:
+    def __call__(
+        self, v: Float[Array, "*n"], spikes: Float[Array, "*n"], v_th: Parameter, v_leak: Parameter
+    ) -> Float[Array, "*n"]:
         """See the base."""
-        return v - v_th * _spikes_for(self, spikes)
+        return v - (v_th - v_leak) * _spikes_for(self, spikes)
+
+    def check(self, owner: object, v_th: Parameter, v_leak: Parameter) -> None:
+        """See the base."""
+        if isinstance(v_th, float) and isinstance(v_leak, float) and v_th <= v_leak:
+            raise SnnlearnError(
+                f"{type(owner).__name__}: v_th is {v_th}, not above the resting membrane {v_leak}, so that Subtract() "
+                "has nothing to subtract; raise v_th, or give reset=ToValue(v_reset)"
+            )
+
+
+def _value_or_rest(v_reset: Any) -> Any:
+    return None if v_reset is None else plain(v_reset)
 
 
 class ToValue(AbstractReset):
     """Set the membrane to a value, `v ← (1 − z) v + z v_reset` ("hard reset").
 
     Args:
-        v_reset: the value, in the unit of the membrane.
+        v_reset: the value, in the unit of the membrane; None is the neuron's value at rest.
         block_gradient: whether no gradient flows through the spikes that reset.
     """
 
-    v_reset: Parameter = eqx.field(converter=plain, default=0.0)
+    v_reset: Parameter | None = eqx.field(converter=_value_or_rest, default=None)
     block_gradient: bool = True
 
-    def __call__(self, v: Float[Array, "*n"], spikes: Float[Array, "*n"], v_th: Parameter) -> Float[Array, "*n"]:
+    def __call__(
+        self, v: Float[Array, "*n"], spikes: Float[Array, "*n"], v_th: Parameter, v_leak: Parameter
+    ) -> Float[Array, "*n"]:
         """See the base."""
         spikes = _spikes_for(self, spikes)
-        return (1 - spikes) * v + spikes * self.v_reset
+        return (1 - spikes) * v + spikes * self.target(v_leak)
+
+    def target(self, v_leak: Parameter) -> Parameter:
+        """The membrane after a spike, given that at rest."""
+        return v_leak if self.v_reset is None else self.v_reset
+
+    def check(self, owner: object, v_th: Parameter, v_leak: Parameter) -> None:
+        """See the base."""
+        check_finite(self, v_reset=self.target(v_leak))
+        if isinstance(v_th, float) and isinstance(self.v_reset, float) and self.v_reset >= v_th:
+            raise SnnlearnError(
+                f"{type(owner).__name__}: v_reset is {self.v_reset}, not below v_th = {v_th}, so that a neuron that "
+                "spikes once never stops; lower v_reset, or leave it out to reset to rest"
+            )
 
 
 class NoReset(AbstractReset):
@@ -66,7 +115,9 @@ class NoReset(AbstractReset):
 
     block_gradient: bool = True
 
-    def __call__(self, v: Float[Array, "*n"], spikes: Float[Array, "*n"], v_th: Parameter) -> Float[Array, "*n"]:
+    def __call__(
+        self, v: Float[Array, "*n"], spikes: Float[Array, "*n"], v_th: Parameter, v_leak: Parameter
+    ) -> Float[Array, "*n"]:
         """See the base."""
         return v
 
@@ -79,6 +130,10 @@ class NextStep(eqx.Module):
     """
 
     reset: AbstractReset = Subtract()
+
+    def check(self, owner: object, v_th: Parameter, v_leak: Parameter) -> None:
+        """What the reset itself demands of the neuron's constants."""
+        self.reset.check(owner, v_th, v_leak)
 
 
 Reset = AbstractReset | NextStep
