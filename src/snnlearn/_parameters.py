@@ -5,6 +5,7 @@ A quantity that must stay in a range is trained through a logarithm, never clamp
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -217,6 +218,35 @@ def train_time_constants(owner: Any, **longest: float) -> None:
                     f"{_name(owner)}: {name} is trained and starts at {fault}, which is dt; start above dt"
                 )
             object.__setattr__(owner, name, TimeConstant(tau, dt))
+
+
+def check_one_dt(owner: object, dt: float, **parts: Any) -> None:
+    """Refuse parts that count on another time step than the network's.
+
+    Args:
+        owner: who puts them together.
+        dt: the network's time step, s.
+        parts: encoder, decoder, loss: anything, of which each field `dt`, however deep, is compared.
+
+    Raises:
+        SnnlearnError: naming the part and both time steps.
+    """
+    for name, part in parts.items():
+        for holder, found in time_steps(part).items():
+            if not math.isclose(found, dt):
+                place = f"{name} ({holder})" if holder else name
+                raise SnnlearnError(
+                    f"{_name(owner)}: the {place} has dt = {found} s and the network {dt} s; give both the same"
+                )
+
+
+def time_steps(tree: Any) -> dict[str, float]:
+    """Each constant field `dt` in a tree of modules, s, by the place of what holds it."""
+    return {
+        jax.tree_util.keystr(path[:-1], simple=True, separator="."): leaf
+        for path, leaf in jax.tree.leaves_with_path(tree)
+        if path and getattr(path[-1], "name", None) == "dt" and isinstance(leaf, Number)
+    }
 
 
 def _fault(law: Callable[[np.ndarray], Any], parameter: Any, unit: str = "") -> str | None:

@@ -12,8 +12,9 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from snnlearn._errors import SnnlearnError
 from snnlearn._memory import check_memory
+from snnlearn._parameters import check_one_dt
 from snnlearn.coding import AbstractDecoder, AbstractEncoder, PackedSpikes, pack_spikes
-from snnlearn.network import Network, why_not_compiled
+from snnlearn.network import Network, fresh_state, why_not_compiled
 
 
 class Hypothesis(eqx.Module):
@@ -25,7 +26,7 @@ class Hypothesis(eqx.Module):
         decoder: from the network's output over time to scores, of which the largest decides.
 
     Raises:
-        SnnlearnError: if encoder and network differ in their time step.
+        SnnlearnError: if encoder or decoder has another time step than the network.
     """
 
     encoder: AbstractEncoder
@@ -33,20 +34,17 @@ class Hypothesis(eqx.Module):
     decoder: AbstractDecoder
 
     def __check_init__(self):
-        if not math.isclose(self.encoder.dt, self.network.dt):
-            raise SnnlearnError(
-                f"Hypothesis: the encoder's dt is {self.encoder.dt} s and the network's {self.network.dt} s; "
-                "give both the same"
-            )
+        check_one_dt(self, self.network.dt, encoder=self.encoder, decoder=self.decoder)
 
     def __call__(self, x: Array, *, key: PRNGKeyArray) -> Float[Array, " C"]:
         """Scores of one `x`.
 
         Args:
             x: one sample, in the shape and range that the encoder takes.
-            key: random key of the encoder; deterministic encoders ignore it.
+            key: random key of the encoder, and of the noise of neurons that draw their spikes.
         """
-        output, _ = self.network(network_input(self.encoder, self.network, x, key=key))
+        state = fresh_state(self.network, key=key)
+        output, _ = self.network(network_input(self.encoder, self.network, x, key=key), state)
         return self.decoder(output)
 
 
@@ -108,7 +106,8 @@ def scores(
         hypothesis: the hypothesis.
         xs: the samples, `[m, *shape]`.
         batch_size: how many are computed at once.
-        key: random key of the encoder; None is the fixed key 0, so that a decision can be repeated.
+        key: random key of encoder and noise, of which each sample has its own branch; None is the fixed key 0, so that
+            a decision can be repeated.
 
     Raises:
         SnnlearnError: if the samples do not fit the network in shape, or are not finite.
@@ -136,7 +135,8 @@ def predict(
         hypothesis: the hypothesis.
         xs: the samples, `[m, *shape]`.
         batch_size: how many are computed at once.
-        key: random key of the encoder; None is the fixed key 0, so that a prediction can be repeated.
+        key: random key of encoder and noise, of which each sample has its own branch; None is the fixed key 0, so that
+            a prediction can be repeated.
 
     Returns:
         classes, `[m]` integers.

@@ -14,7 +14,7 @@ import pytest
 from snnlearn import Hypothesis, SnnlearnError, fit, predict
 from snnlearn.algorithms import GradientDescent
 from snnlearn.algorithms.gradient_descent import evaluate, seed
-from snnlearn.coding import Current, MaxMembrane, Rate
+from snnlearn.coding import Current, FirstSpike, MaxMembrane, Rate
 from snnlearn.data import Sample, yin_yang
 from snnlearn.losses import CrossEntropy, MeanSquaredError, RateBand
 from snnlearn.network import AsGiven, feedforward, unroll
@@ -191,7 +191,9 @@ def test_it_learns():
             lambda: start(network=feedforward((4, 4, 2), key=KEYS[0])),
             r"has 3 classes, but the network's output is \(2,\)",
         ),
-        (lambda: start(encoder=Current(num_steps=3, dt=2e-3)), "dt is 0.002 s and the network's 0.001 s"),
+        (lambda: start(encoder=Current(num_steps=3, dt=2e-3)), "has dt = 0.002 s and the network 0.001 s"),
+        (lambda: start(loss=CrossEntropy() + RateBand(dt=2e-3)), r"the loss \(terms.1\) has dt = 0.002 s"),
+        (lambda: start(loss=CrossEntropy(FirstSpike(dt=2e-3))), r"the loss \(decoder\) has dt = 0.002 s"),
     ],
 )
 def test_what_does_not_fit_is_refused(make, sentence):
@@ -199,5 +201,5 @@ def test_what_does_not_fit_is_refused(make, sentence):
         make()
 
 
-def start(network=NETWORK, encoder=ENCODER, batch_size=10):
-    return GradientDescent(batch_size=batch_size).start(encoder, network, DATA, keys=KEYS)
+def start(network=NETWORK, encoder=ENCODER, batch_size=10, loss=ALGORITHM.loss):
+    return GradientDescent(loss=loss, batch_size=batch_size).start(encoder, network, DATA, keys=KEYS)

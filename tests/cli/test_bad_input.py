@@ -67,6 +67,7 @@ TRAIN = {
     "dt above trained tau": ("--dt 0.02 --tau-mem 0.01 --train-time-constants", "longer than --tau-mem 0.01"),
     "dt above tau_out": ("--dt 0.02 --tau-mem 1 --tau-out 0.01", "dt = 0.02 s is longer than --tau-out 0.01"),
     "superspike at steps that are too long": ("--rule superspike --dt 0.01", "--loss van-rossum .* at most 0.005"),
+    "milliseconds": ("--tau-mem 20", "seconds; for milliseconds give .*0.02"),
     "negative refractory period": ("--refractory -1", "--refractory is -1.0"),
     "no steps": ("--num-steps 0", "--num-steps is 0; give a whole number from 1"),
     "segments of no steps": ("--segment 0", "--segment is 0; give a whole number from 1"),

@@ -10,7 +10,7 @@ import pytest
 
 from snnlearn._errors import SnnlearnError
 from snnlearn.network import AveragePool2d, Chain, Conv2d, Dense, Layer, Network, feedforward, unroll
-from snnlearn.neurons import ALIF, LI, LIF, CubaLIF, Delayed, NextStep, Refractory
+from snnlearn.neurons import ALIF, LI, LIF, CubaLIF, Delayed, ExponentialEscape, NextStep, Refractory
 
 KEYS = jax.random.split(jax.random.key(2), 8)
 T = 14
@@ -126,6 +126,18 @@ def test_feedforward_puts_its_arguments_where_they_belong():
         ),
         (lambda: Layer(Dense(3, 4, key=KEYS[0]), LIF(), Dense(3, 4, key=KEYS[0])), "recurrent synapses"),
         (lambda: Layer(Dense(3, 4, key=KEYS[0]), LIF(), Dense(4, 3, key=KEYS[0])), "recurrent synapses"),
+        (
+            lambda: feedforward((3, 4), readout=LIF(surrogate=ExponentialEscape(dt=2e-3)), key=KEYS[0]),
+            r"time steps \[0.001, 0.002\] s",
+        ),
+        (
+            lambda: feedforward((3, 4, 2), neuron=Delayed(LIF(tau_mem=np.full(5, 9e-3))), key=KEYS[0]),
+            r"layer 1 has units of shape \[4\], but tau_mem of its Delayed is of shape \[5\]",
+        ),
+        (
+            lambda: feedforward((3, 4, 2), readout=LI(v_leak=np.zeros(3)), key=KEYS[0]),
+            r"layer 2 has units of shape \[2\], but v_leak of its LI is of shape \[3\]",
+        ),
         (lambda: feedforward((4,), key=KEYS[0]), "feedforward: sizes is"),
         (lambda: feedforward((4, 0, 3), key=KEYS[0]), "Dense: out_size is 0"),
     ],

@@ -10,6 +10,11 @@ import pytest
 from scipy import stats
 
 from snnlearn._errors import SnnlearnError
+from snnlearn.algorithms.gradient_descent import evaluate
+from snnlearn.coding import Current, SpikeCount
+from snnlearn.data import Sample
+from snnlearn.hypothesis import Hypothesis, scores
+from snnlearn.losses import CrossEntropy
 from snnlearn.network import Dense, Layer, Network, diagnose, feedforward, unroll
 from snnlearn.neurons import (
     ALIF,
@@ -131,6 +136,20 @@ def test_a_key_draws_the_noise_anew_and_the_same_key_the_same():
 
 def test_without_a_key_every_run_meets_the_same_noise():
     np.testing.assert_array_equal(NETWORK(XS)[0], NETWORK(XS)[0])
+
+
+def test_noise_in_decisions_is_new_for_each_sample_and_the_same_again():
+    """Trained with fresh noise, a network is judged with fresh noise: one sample, 200 times, is left to chance."""
+    hypothesis = Hypothesis(Current(num_steps=3), NETWORK, SpikeCount())
+    xs, y = jnp.full((200, 3), 0.3), jnp.zeros(200, dtype=int)
+    found = scores(hypothesis, xs, key=KEY)
+    assert len(np.unique(found, axis=0)) > 20
+    np.testing.assert_array_equal(found, scores(hypothesis, xs, key=KEY))
+    loss = CrossEntropy(SpikeCount())
+    _, wrong = evaluate(loss, hypothesis.encoder, NETWORK, Sample(xs, y), key=KEY)
+    assert 0 < int(wrong) < 200 and int(wrong) == np.sum(found.argmax(axis=1) != 0)
+    rate = np.asarray(diagnose(NETWORK, jnp.zeros((200, 1, 3)))[0].firing_rate)
+    assert not np.isin(rate, (0, 1000)).any()  # one step: frozen noise would be all samples or none
 
 
 def test_layers_have_noise_of_their_own():

@@ -29,9 +29,11 @@ from snnlearn.neurons import (
     LIF,
     CubaLIF,
     Delayed,
+    EscapeNoise,
     Filtered,
     NextStep,
     Refractory,
+    Sigmoid,
     Subtract,
     ToValue,
 )
@@ -41,12 +43,14 @@ from snnlearn.rules import (
     RTRL,
     AbstractRule,
     EProp,
+    EventProp,
     EvolutionStrategy,
     ForwardGradient,
     NodePerturbation,
     SuperSpike,
     TruncatedBPTT,
     WeightPerturbation,
+    XieSeung,
 )
 from snnlearn.rules.conformance import check_rule
 
@@ -193,6 +197,21 @@ def test_every_rule_trains_every_neuron_that_it_takes(rule, neurons):
 def test_a_rule_refuses_a_neuron_with_the_rule_that_takes_it(rule, neuron):
     with pytest.raises(SnnlearnError, match=refused(rule)[1]):
         RULES[rule](*arguments_of(rule, neuron, neuron), key=KEYS[3])
+
+
+@pytest.mark.parametrize(
+    "rule", [BPTT(), *RULES.values(), XieSeung(), EventProp()], ids=lambda rule: type(rule).__name__
+)
+def test_a_loss_with_a_time_step_of_its_own_is_refused(rule):
+    """One loss had two values, by its own time step or by the network's."""
+    noisy = EscapeNoise(LIF(surrogate=Sigmoid()))
+    network = feedforward((4, 3), readout=noisy if isinstance(rule, XieSeung) else CubaLIF(), key=KEYS[0])
+    loss = AlphaVanRossum(dt=2e-3)
+    if isinstance(rule, EventProp):
+        loss = CrossEntropy(FirstSpike(dt=2e-3))
+    targets = LABELS if isinstance(rule, EventProp) else jnp.zeros((B, T, 3))
+    with pytest.raises(SnnlearnError, match=r"loss.* has dt = 0.002 s and the network 0.001 s"):
+        rule(network, loss, jnp.zeros((B, T, 4)), targets, key=KEYS[3])
 
 
 @pytest.mark.parametrize("rule", ["TruncatedBPTT", "RTRL", "EProp", "OTTT", "SuperSpike"])

@@ -15,6 +15,7 @@ import optax
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
 from snnlearn._errors import SnnlearnError
+from snnlearn._parameters import check_one_dt
 from snnlearn.algorithms.base import AbstractAlgorithm
 from snnlearn.algorithms.devices import ONE_DEVICE, Devices
 from snnlearn.algorithms.optimizers import Optimizer, shared
@@ -22,7 +23,7 @@ from snnlearn.coding import AbstractEncoder, PackedSpikes, pack_spikes
 from snnlearn.data import Dataset, Sample
 from snnlearn.hypothesis import Hypothesis, encode, network_input, why_plain
 from snnlearn.losses import AbstractLoss, CrossEntropy
-from snnlearn.network import AbstractInitialisation, FluctuationDriven, Network, unroll
+from snnlearn.network import AbstractInitialisation, FluctuationDriven, Network, fresh_state, unroll
 from snnlearn.rules import BPTT, AbstractOnlineRule, AbstractRule
 from snnlearn.rules.online import in_blocks, parts, steps_of, time_first
 from snnlearn.rules.three_factor import AbstractThreeFactorRule, why_no_events
@@ -252,8 +253,7 @@ def _check_fit(algorithm: GradientDescent, encoder: AbstractEncoder, network: Ne
             f"GradientDescent: batch_size is {algorithm.batch_size}, but the training sample has only "
             f"{len(data.train.x)}; give at most that"
         )
-    assert algorithm.loss.decoder is not None
-    Hypothesis(encoder, network, algorithm.loss.decoder)  # checks the time steps
+    check_one_dt(algorithm, network.dt, encoder=encoder, loss=algorithm.loss)
 
 
 @eqx.filter_jit
@@ -433,14 +433,15 @@ def evaluate(
         sample: the sample.
         batch_size: how many are computed at once.
         devices: which share the sample; of more than one, those that run this.
-        key: random key of the encoder.
+        key: random key of the encoder, and of the noise of neurons that draw their spikes.
     """
     assert loss.decoder is not None
     decoder = loss.decoder
 
     def one(sample):
         x, y, key = sample
-        outputs = unroll(network, network_input(encoder, network, x, key=key))[0].outputs
+        xs = network_input(encoder, network, x, key=key)
+        outputs = unroll(network, xs, fresh_state(network, key=key))[0].outputs
         return loss(outputs, y), jnp.argmax(decoder(outputs[-1])) != y
 
     size = len(sample.y)

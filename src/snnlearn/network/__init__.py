@@ -12,6 +12,7 @@ from snnlearn.network.layer import LayerState as LayerState
 from snnlearn.network.network import Activity as Activity
 from snnlearn.network.network import Network as Network
 from snnlearn.network.network import feedforward as feedforward
+from snnlearn.network.network import fresh_state as fresh_state
 from snnlearn.network.network import unroll as unroll
 from snnlearn.network.synapses import AbstractSynapses as AbstractSynapses
 from snnlearn.network.synapses import AveragePool2d as AveragePool2d

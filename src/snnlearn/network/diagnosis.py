@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from snnlearn.network.layer import Layer
-from snnlearn.network.network import Network, unroll
+from snnlearn.network.network import Network, fresh_state, unroll
 from snnlearn.neurons import AbstractSpikingNeuron, AbstractSurrogate, core
 
 
@@ -44,7 +44,8 @@ def diagnose(network: Network, inputs: Float[Array, "B T ..."]) -> tuple[Diagnos
     >>> float(hidden.silent), readout
     (1.0, None)
     """
-    outputs = jax.vmap(lambda xs: unroll(network, xs)[0].outputs)(inputs)
+    keys = jax.random.split(jax.random.key(0), len(inputs))  # noise for each sample, where there is any
+    outputs = jax.vmap(lambda xs, key: unroll(network, xs, fresh_state(network, key=key))[0].outputs)(inputs, keys)
     arriving = (inputs, *outputs[:-1])
     return tuple(_diagnose(layer, xs, zs) for layer, xs, zs in zip(network.layers, arriving, outputs, strict=True))
 

@@ -10,9 +10,11 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from snnlearn._errors import SnnlearnError
+from snnlearn._parameters import time_steps
 from snnlearn.coding.packed import PackedSpikes
 from snnlearn.network.compiled import run_compiled, why_not_compiled
 from snnlearn.network.layer import Layer, LayerState
@@ -39,7 +41,7 @@ class Network(eqx.Module):
         layers: first to last, at least one; each must fit the one before in size, all with the same time step.
 
     Raises:
-        SnnlearnError: if the layers do not fit.
+        SnnlearnError: if the layers do not fit, or a neuron's parameters the number of its units.
     """
 
     layers: tuple[Layer, ...]
@@ -49,7 +51,9 @@ class Network(eqx.Module):
             raise SnnlearnError("Network: it has no layers; give at least one")
         for before, after in pairwise(self.layers):
             check_fit("Network", before.shape, after.synapses.in_shape)
-        steps = {layer.neuron.dt for layer in self.layers}
+        for number, layer in enumerate(self.layers, start=1):
+            _check_lengths(number, layer)
+        steps = {layer.neuron.dt for layer in self.layers} | set(time_steps(self.layers).values())
         if len(steps) > 1:
             raise SnnlearnError(f"Network: its layers have time steps {sorted(steps)} s; give all the same dt")
 
@@ -108,6 +112,34 @@ class Network(eqx.Module):
         """
         activity, state = unroll(self, xs, state)
         return activity.outputs[-1], state
+
+
+def fresh_state(network: Network, *, key: PRNGKeyArray) -> tuple[LayerState, ...]:
+    """The state at rest for one sample, where neurons draw their spikes with the noise of its key.
+
+    Args:
+        network: the network.
+        key: the sample's random key. The noise is of a branch from which no encoder and no rule draws.
+    """
+    return network.initial_state(key=jax.random.fold_in(key, 2**32 - 1))
+
+
+def _check_lengths(number: int, layer: Layer) -> None:
+    """Refuse neurons whose parameters are not for each of the layer's units, or for all."""
+    for path, leaf in jax.tree.leaves_with_path(layer.neuron):
+        if eqx.is_array(leaf) and not _broadcasts(leaf.shape, layer.shape):
+            name = next((key.name for key in reversed(path) if getattr(key, "name", "log") != "log"), "a parameter")
+            raise SnnlearnError(
+                f"Network: layer {number} has units of shape {list(layer.shape)}, but {name} of its "
+                f"{type(layer.neuron).__name__} is of shape {list(leaf.shape)}; give one number, or one for each unit"
+            )
+
+
+def _broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
+    try:
+        return np.broadcast_shapes(shape, to) == to
+    except ValueError:
+        return False
 
 
 def _with_noise(states: Any, key: PRNGKeyArray) -> Any:

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
+from snnlearn._parameters import check_one_dt
 from snnlearn.coding import PackedSpikes
 from snnlearn.losses import AbstractLoss
 from snnlearn.losses.base import Outputs
@@ -79,6 +80,7 @@ def mean_loss(
         segment: steps between two states that backpropagation keeps; None to keep all.
         key: random key of the network's noise, if there is any.
     """
+    check_one_dt("mean_loss", network.dt, loss=loss)
     rest = start_state(network, len(targets), key=key)
     run = partial(_outputs, network) if segment is None else partial(_outputs_in_segments, network, segment)
     return jnp.mean(jax.vmap(loss, in_axes=(1, 0))(run(inputs, rest)[0], targets))

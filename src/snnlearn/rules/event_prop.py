@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
 from snnlearn._errors import SnnlearnError
+from snnlearn._parameters import check_one_dt
 from snnlearn.coding import FirstSpike, PackedSpikes
 from snnlearn.kernels.products import numbers
 from snnlearn.losses import AbstractLoss, AbstractScoreLoss, Sum
@@ -64,6 +65,7 @@ class EventProp(AbstractRule):
     ) -> tuple[Float[Array, ""], Network]:
         """See the base."""
         terms = _terms(loss)
+        check_one_dt(self, network.dt, loss=loss)
 
         @eqx.filter_value_and_grad
         def mean_loss(network):

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
 from snnlearn._errors import SnnlearnError
+from snnlearn._parameters import check_one_dt
 from snnlearn.coding import PackedSpikes, pack_spikes
 from snnlearn.losses import AbstractFilteredLoss, AbstractLoss, AbstractStepwiseLoss, RateBand, StepwiseSum, Sum
 from snnlearn.network import Layer, Network
@@ -82,6 +83,7 @@ class AbstractOnlineRule(AbstractRule):
         key: PRNGKeyArray,
     ) -> tuple[Float[Array, ""], Network]:
         """See the base."""
+        check_one_dt(self, network.dt, loss=loss)
         num_steps = steps_of(inputs)
         blocks, rest = in_blocks(time_first(self, loss, inputs, targets), self.block_size, num_steps)
         nothing = no_gradient(network)

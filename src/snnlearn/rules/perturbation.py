@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
 from snnlearn._errors import SnnlearnError
-from snnlearn._parameters import check_positive
+from snnlearn._parameters import check_one_dt, check_positive
 from snnlearn.coding import PackedSpikes
 from snnlearn.kernels.products import numbers
 from snnlearn.losses import AbstractLoss
@@ -150,6 +150,7 @@ class NodePerturbation(AbstractRule):
                     f"NodePerturbation disturbs currents and gives no credit to a neuron's own arrays, which layer "
                     f"{number} has; make them constants, or use WeightPerturbation or BPTT"
                 )
+        check_one_dt(self, network.dt, loss=loss)
         xs = numbers(by_step(inputs))
         rest = start_state(network, len(targets), key=key)
         undisturbed = jax.vmap(loss)(_disturbed(network, rest, xs, 0.0, key), targets)

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
 from snnlearn._errors import SnnlearnError
-from snnlearn._parameters import check_positive
+from snnlearn._parameters import check_one_dt, check_positive
 from snnlearn.coding import PackedSpikes
 from snnlearn.losses import AbstractLoss, Kernel
 from snnlearn.network import Network
@@ -87,6 +87,7 @@ class XieSeung(AbstractRule):
         key: PRNGKeyArray,
     ) -> tuple[Float[Array, ""], Network]:
         """See the base."""
+        check_one_dt(self, network.dt, loss=loss)
         batch_size = len(targets)
         total = Kernel(0.0, jnp.zeros(1), jnp.ones(1))
         memory = _start(self, total, network, batch_size, key)
