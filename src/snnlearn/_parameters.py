@@ -243,7 +243,7 @@ def check_one_dt(owner: object, dt: float, **parts: Any) -> None:
 def time_steps(tree: Any) -> dict[str, float]:
     """Each constant field `dt` in a tree of modules, s, by the place of what holds it."""
     return {
-        jax.tree_util.keystr(path[:-1], simple=True, separator="."): leaf
+        jax.tree_util.keystr(path[:-1], simple=True, separator="."): float(leaf)
         for path, leaf in jax.tree.leaves_with_path(tree)
         if path and getattr(path[-1], "name", None) == "dt" and isinstance(leaf, Number)
     }
