@@ -31,7 +31,7 @@ from snnlearn.report.page import Table
 from snnlearn.report.terminal import print_table
 
 HEADER = ("rule", "cosine", "norm", "bias", "variance", "µs/step", "MB")
-_LONG = 5120  # steps, of which memory that grows with them outgrows that of blocks of 128
+_LONG = 10240  # steps, by which memory that grows with them outgrows that of blocks of 128
 
 
 def gradients(options: Gradients) -> int:
@@ -116,7 +116,7 @@ def _lengths(num_steps: int) -> tuple[int, ...]:
     """Four lengths, from the data's own to a long one, each as many times the one before.
 
     >>> _lengths(20), _lengths(1000)
-    ((20, 120, 720, 4320), (1000, 2000, 4000, 8000))
+    ((20, 160, 1280, 10240), (1000, 2000, 4000, 8000))
     """
     factor = max(2, round((_LONG / num_steps) ** (1 / 3)))
     return tuple(num_steps * factor**power for power in range(4))

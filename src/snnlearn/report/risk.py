@@ -123,7 +123,7 @@ class RiskReport:
         low, high, confidence = self.estimates[0].interval
         assert self.gap is not None
         return (
-            f"On {self.n:,} samples that it has never seen, the network errs {self.errors:,} times. With "
+            f"On {self.n:,} samples that it has never seen, the network errs {_times(self.errors)}. With "
             f"{percent(confidence, 0)} confidence its risk is between {percent(low, 2)} and {percent(high, 2)}, and "
             f"exceeds its training error of {percent(self.empirical_risk, 2)} by {100 * self.gap.low:.2f} to "
             f"{100 * self.gap.high:.2f} percentage points."
@@ -281,3 +281,7 @@ def _reliability_figure(one: Calibration) -> Drawing:
     below.bar(middle, diagram.counts, 0.92 * width, color=GREY)
     below.set(xlim=(0, 1), xlabel="stated probability", ylabel="decisions")
     return draw(figure, f"Reliability diagram, {one.name}")
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count:,} times"
