@@ -8,8 +8,21 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from snnlearn.network import Dense, Layer, Network, diagnose
-from snnlearn.neurons import IF, LI, LIF, Atan, CubaLIF, Delayed, Refractory, SilentRefractory, ToValue
+from snnlearn._errors import SnnlearnError
+from snnlearn.network import Dense, FluctuationDriven, Layer, Network, diagnose
+from snnlearn.neurons import (
+    IF,
+    LI,
+    LIF,
+    AbstractNeuron,
+    AbstractWrapper,
+    Atan,
+    CubaLIF,
+    Delayed,
+    Refractory,
+    SilentRefractory,
+    ToValue,
+)
 
 KEY = jax.random.key(0)
 B, T = 2, 30
@@ -47,6 +60,45 @@ def test_a_neuron_that_spikes_whenever_it_can_is_saturated(refractory, every):
     (found,) = examine(layer(LIF(refractory=refractory), [[1e4], [0.0]]))
     np.testing.assert_allclose(found.firing_rate, [np.ceil(T / every) / T * 1000, 0], rtol=1e-5)
     assert float(found.saturated) == 0.5
+
+
+class Loud(AbstractWrapper):
+    """Somebody else's wrapper: twice the current."""
+
+    neuron: AbstractNeuron
+
+    def initial_state(self, shape):
+        return self.neuron.initial_state(shape)
+
+    def __call__(self, current, state):
+        return self.neuron(2 * current, state)
+
+    def free(self):
+        return Loud(self.neuron.free())
+
+
+class Undeclared(AbstractNeuron):
+    """The same, without saying that it wraps a neuron."""
+
+    neuron: AbstractNeuron
+    dt: float = 1e-3
+
+    initial_state, __call__, free = Loud.initial_state, Loud.__call__, Loud.free
+
+
+def test_a_wrapper_from_elsewhere_has_the_threshold_of_the_neuron_inside():
+    """It counted as a layer that does not spike, with a threshold of 1."""
+    drawn = [
+        FluctuationDriven()(Network((layer(neuron, np.ones((6, 3))),)), jnp.ones((B, T, 3)), key=KEY)
+        for neuron in (Loud(LIF(v_th=5.0)), LIF(v_th=5.0, resistance=2.0))
+    ]
+    loud, same = (network.layers[0].synapses.weight for network in drawn)
+    np.testing.assert_allclose(loud, same, rtol=1e-5)
+    (found,), (expected,) = (diagnose(network, jnp.full((B, T, 3), 4.0)) for network in drawn)
+    assert found is not None and found.firing_rate.any()
+    np.testing.assert_allclose(found.firing_rate, expected.firing_rate)
+    with pytest.raises(SnnlearnError, match=r"Undeclared: it holds another neuron.* derive it from AbstractWrapper"):
+        Undeclared(LIF())
 
 
 @pytest.mark.parametrize("delay", [0, 2])

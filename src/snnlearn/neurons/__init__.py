@@ -6,7 +6,9 @@ from snnlearn.neurons.adaptive import ALIF as ALIF
 from snnlearn.neurons.adaptive import ALIFState as ALIFState
 from snnlearn.neurons.base import AbstractNeuron as AbstractNeuron
 from snnlearn.neurons.base import AbstractSpikingNeuron as AbstractSpikingNeuron
+from snnlearn.neurons.base import AbstractWrapper as AbstractWrapper
 from snnlearn.neurons.base import Firing as Firing
+from snnlearn.neurons.base import core as core
 from snnlearn.neurons.conformance import check_neuron as check_neuron
 from snnlearn.neurons.conformance import check_surrogate as check_surrogate
 from snnlearn.neurons.current_based import CubaLIF as CubaLIF
@@ -47,4 +49,3 @@ from snnlearn.neurons.surrogates import Scaled as Scaled
 from snnlearn.neurons.surrogates import Sigmoid as Sigmoid
 from snnlearn.neurons.surrogates import StraightThrough as StraightThrough
 from snnlearn.neurons.surrogates import Triangle as Triangle
-from snnlearn.neurons.wrappers import core as core

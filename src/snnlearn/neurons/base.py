@@ -8,6 +8,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import Parameter
 from snnlearn.neurons.refractory import AbstractRefractory
 from snnlearn.neurons.resets import NextStep, NoReset, Reset
@@ -46,6 +47,37 @@ class AbstractNeuron(eqx.Module):
     @abstractmethod
     def free(self) -> "AbstractNeuron":
         """The same neuron with a threshold that it never reaches: its linear membrane."""
+
+    def __check_init__(self):
+        inside = [name for name, part in vars(self).items() if isinstance(part, AbstractNeuron)]
+        if inside and not isinstance(self, AbstractWrapper):
+            raise SnnlearnError(
+                f"{type(self).__name__}: it holds another neuron, so that it must say what it is; derive it from "
+                "AbstractWrapper, and call the neuron inside `neuron`"
+            )
+
+
+class AbstractWrapper(AbstractNeuron):
+    """A neuron that is another one, changed: threshold, surrogate and refractory period are those of the one inside."""
+
+    neuron: eqx.AbstractVar[Any]
+
+    @property
+    def dt(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The time step of the neuron inside, s."""
+        return self.neuron.dt
+
+
+def core(neuron: AbstractNeuron) -> AbstractNeuron:
+    """The neuron inside its wrappers, which holds the threshold.
+
+    >>> from snnlearn.neurons import LI, Delayed, Filtered
+    >>> core(Delayed(Filtered(LI(tau_mem=5e-3)))).tau_mem
+    0.005
+    """
+    while isinstance(neuron, AbstractWrapper):
+        neuron = neuron.neuron
+    return neuron
 
 
 class Firing(NamedTuple):

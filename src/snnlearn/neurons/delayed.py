@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from snnlearn._errors import SnnlearnError
-from snnlearn.neurons.base import AbstractNeuron
+from snnlearn.neurons.base import AbstractNeuron, AbstractWrapper
 
 
 class DelayedState(NamedTuple):
@@ -24,7 +24,7 @@ class DelayedState(NamedTuple):
         return self.neuron.v
 
 
-class Delayed(AbstractNeuron):
+class Delayed(AbstractWrapper):
     """Another neuron, whose input acts some steps later.
 
     One step is the convention of libraries in which the input, or the synaptic current, acts in the next step, or in
@@ -47,11 +47,6 @@ class Delayed(AbstractNeuron):
     def __check_init__(self):
         if self.steps < 1:
             raise SnnlearnError(f"Delayed: steps is {self.steps}; give at least 1, or use the neuron itself")
-
-    @property
-    def dt(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """The neuron's time step, s."""
-        return self.neuron.dt
 
     def initial_state(self, shape: tuple[int, ...]) -> DelayedState:
         """See the base."""

@@ -10,7 +10,7 @@ import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from snnlearn._errors import SnnlearnError
-from snnlearn.neurons.base import AbstractNeuron, AbstractSpikingNeuron
+from snnlearn.neurons.base import AbstractSpikingNeuron, AbstractWrapper
 from snnlearn.neurons.surrogates import AbstractEscape, AbstractSurrogate, ExponentialEscape, Scaled
 
 
@@ -26,7 +26,7 @@ class EscapeNoiseState(NamedTuple):
         return self.neuron.v
 
 
-class EscapeNoise(AbstractNeuron):
+class EscapeNoise(AbstractWrapper):
     r"""Another neuron, whose spikes are drawn: $P(z^t=1\mid\text{past})=p(v^t-v_{th})$.
 
     p is the primitive of the neuron's own surrogate, which is an escape function: `Sigmoid`, `Gaussian`,
@@ -72,11 +72,6 @@ class EscapeNoise(AbstractNeuron):
             raise SnnlearnError(
                 f"EscapeNoise: ExponentialEscape has dt = {surrogate.dt} s and the neuron {self.dt} s; make them equal"
             )
-
-    @property
-    def dt(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """The neuron's time step, s."""
-        return self.neuron.dt
 
     def initial_state(self, shape: tuple[int, ...]) -> EscapeNoiseState:
         """See the base."""

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from snnlearn._parameters import PositiveParameter, check_time_constants, positive, train_time_constants, value
-from snnlearn.neurons.base import AbstractNeuron
+from snnlearn.neurons.base import AbstractNeuron, AbstractWrapper
 from snnlearn.neurons.discretisation import AbstractDiscretisation, UnitGain
 
 
@@ -25,7 +25,7 @@ class FilteredState(NamedTuple):
         return self.neuron.v
 
 
-class Filtered(AbstractNeuron):
+class Filtered(AbstractWrapper):
     r"""Another neuron behind a synapse, $\tau_{syn}\dot i = -i$, whose current an input makes jump by its weight.
 
     `Filtered(LIF(...))` is a `CubaLIF`; any other neuron gets a synaptic current in the same way.
@@ -51,11 +51,6 @@ class Filtered(AbstractNeuron):
 
     def __check_init__(self):
         check_time_constants(self, self.dt, tau_syn=self.tau_syn)
-
-    @property
-    def dt(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """The neuron's time step, s."""
-        return self.neuron.dt
 
     def initial_state(self, shape: tuple[int, ...]) -> FilteredState:
         """See the base."""

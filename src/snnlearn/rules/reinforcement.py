@@ -21,7 +21,7 @@ from snnlearn._parameters import check_one_dt, check_positive
 from snnlearn.coding import PackedSpikes
 from snnlearn.losses import AbstractLoss, Kernel
 from snnlearn.network import Network
-from snnlearn.neurons import AbstractNeuron, EscapeNoise, EscapeNoiseState
+from snnlearn.neurons import AbstractNeuron, AbstractWrapper, EscapeNoise, EscapeNoiseState
 from snnlearn.rules import traces as tr
 from snnlearn.rules.base import AbstractRule, by_step, start_state
 from snnlearn.rules.eligibility import has_presynaptic_traces
@@ -170,17 +170,13 @@ class Memory(NamedTuple):
     traces: tuple[tr.LayerTraces, ...]
 
 
-class _Scored(AbstractNeuron):
+class _Scored(AbstractWrapper):
     """A neuron that draws its spikes, in which they have the derivative of the logarithm of their probability.
 
     Only as output: what follows in the neuron takes the spikes as given.
     """
 
     neuron: EscapeNoise
-
-    @property
-    def dt(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return self.neuron.dt
 
     def initial_state(self, shape: tuple[int, ...]) -> EscapeNoiseState:
         return self.neuron.initial_state(shape)
