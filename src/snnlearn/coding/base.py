@@ -15,7 +15,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
 from snnlearn._errors import SnnlearnError
-from snnlearn.coding.checks import Owner, an_array, check_above_zero, check_number, named, shown
+from snnlearn._parameters import shown
+from snnlearn.coding.checks import Owner, an_array, check_above_zero, check_number, named
 
 
 class AbstractEncoder(eqx.Module):

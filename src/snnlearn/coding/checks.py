@@ -13,6 +13,7 @@ from jax.core import Tracer
 from jaxtyping import Array
 
 from snnlearn._errors import SnnlearnError
+from snnlearn._parameters import shown
 
 Owner = object | str
 """Whose argument it is: an instance, or the name of a function."""
@@ -169,20 +170,3 @@ def a_table(owner: Owner, x: Any, name: str, *, shape: str, axes: tuple[int, ...
 def named(owner: Owner) -> str:
     """The name of a function, or of an instance's class."""
     return owner if isinstance(owner, str) else type(owner).__name__
-
-
-def shown(argument: Any) -> str:
-    """What an argument is, in a few words: `the string 'atan'`, `the class Atan`, `a list`."""
-    match argument:
-        case None:
-            return "None"
-        case str():
-            return f"the string {argument!r}"
-        case type():
-            return f"the class {argument.__name__}"
-        case bool() | int() | float() | np.number():
-            return f"{argument}"
-        case np.ndarray() | jax.Array():
-            return f"an array of shape {argument.shape}"
-    name = type(argument).__name__
-    return f"{'an' if name[0] in 'AEIOUaeiou' else 'a'} {name}"

@@ -17,8 +17,9 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, UInt32
 
 from snnlearn._errors import SnnlearnError
+from snnlearn._parameters import shown
 from snnlearn.coding.base import check_whole
-from snnlearn.coding.checks import an_array, shown
+from snnlearn.coding.checks import an_array
 
 
 def bernoulli_spikes(p: Float[Array, "*shape"], num_steps: int, *, key: PRNGKeyArray) -> Float[Array, "T *shape"]:

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
 from snnlearn._errors import SnnlearnError
+from snnlearn._parameters import shown
 from snnlearn.coding.base import (
     AbstractEncoder,
     AbstractOuterEncoder,
@@ -19,7 +20,7 @@ from snnlearn.coding.base import (
     check_whole,
     check_window,
 )
-from snnlearn.coding.checks import Owner, an_array, check_number, check_part, scalar, shown
+from snnlearn.coding.checks import Owner, an_array, check_number, check_part, scalar
 
 
 class Current(AbstractEncoder):

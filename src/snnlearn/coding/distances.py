@@ -13,17 +13,9 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from snnlearn._errors import SnnlearnError
+from snnlearn._parameters import shown
 from snnlearn.coding.base import AbstractDecoder
-from snnlearn.coding.checks import (
-    an_array,
-    check_above_zero,
-    check_number,
-    check_part,
-    for_jax,
-    known_array,
-    scalar,
-    shown,
-)
+from snnlearn.coding.checks import an_array, check_above_zero, check_number, check_part, for_jax, known_array, scalar
 
 
 class AbstractKernel(eqx.Module):

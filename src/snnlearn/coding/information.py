@@ -16,8 +16,9 @@ from scipy import stats
 from scipy.special import rel_entr
 
 from snnlearn._errors import SnnlearnError
+from snnlearn._parameters import shown
 from snnlearn.coding.base import AbstractEncoder, check_whole
-from snnlearn.coding.checks import a_table, an_array, check_above_zero, check_function, check_number, known_array, shown
+from snnlearn.coding.checks import a_table, an_array, check_above_zero, check_function, check_number, known_array
 from snnlearn.coding.inverses import AbstractReconstruction
 from snnlearn.coding.likelihood import TuningCurves
 

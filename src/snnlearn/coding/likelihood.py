@@ -16,6 +16,7 @@ from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from snnlearn._errors import SnnlearnError
+from snnlearn._parameters import shown
 from snnlearn.coding.base import AbstractDecoder, check_whole
 from snnlearn.coding.checks import (
     an_array,
@@ -28,7 +29,6 @@ from snnlearn.coding.checks import (
     of_neurons,
     over_time,
     scalar,
-    shown,
 )
 from snnlearn.coding.inverses import AbstractReconstruction
 
