@@ -8,7 +8,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from snnlearn._errors import SnnlearnError
 from snnlearn._memory import check_memory
@@ -91,6 +91,31 @@ def check_size(encoder: AbstractEncoder, network: Network, *, samples: int, copi
     )
 
 
+def decide(scores: Float[Array, "*m C"], *, key: PRNGKeyArray) -> Int[Array, "*m"]:
+    """The class of the largest score; of several equal ones each is as likely, so that no class is favoured.
+
+    Args:
+        scores: of each class, `[..., C]`.
+        key: random key that ties are broken by.
+
+    >>> decide(jnp.array([[0.0, 2.0, 1.0], [3.0, 1.0, 2.0]]), key=jax.random.key(0)).tolist()
+    [1, 0]
+    >>> round(float(decide(jnp.zeros((1000, 2)), key=jax.random.key(0)).mean()), 1)
+    0.5
+    """
+    best = scores == jnp.max(scores, axis=-1, keepdims=True)
+    return jnp.argmax(jnp.where(best, jax.random.uniform(key, scores.shape), -1.0), axis=-1)
+
+
+def ties(scores: Float[np.ndarray, "m C"]) -> Bool[np.ndarray, " m"]:
+    """Where several classes have the largest score, so that chance decides.
+
+    >>> ties(np.array([[0.0, 2.0, 2.0], [3.0, 1.0, 2.0]])).tolist()
+    [True, False]
+    """
+    return np.sum(scores == scores.max(axis=1, keepdims=True), axis=1) > 1
+
+
 @eqx.filter_jit
 def _scores(hypothesis: Hypothesis, xs: Array, key: PRNGKeyArray, batch_size: int) -> Array:
     keys = jax.random.split(key, len(xs))
@@ -135,8 +160,10 @@ def predict(
         hypothesis: the hypothesis.
         xs: the samples, `[m, *shape]`.
         batch_size: how many are computed at once.
-        key: random key of encoder and noise, of which each sample has its own branch; None is the fixed key 0, so that
-            a prediction can be repeated.
+from snnlearn._memory import check_memory
+from snnlearn._parameters import check_one_dt
+from snnlearn.coding import AbstractDecoder, AbstractEncoder, PackedSpikes, pack_spikes
+from snnlearn.network import Network, fresh_state, why_not_compiled
 
     Returns:
         classes, `[m]` integers.
@@ -144,4 +171,10 @@ def predict(
     Raises:
         SnnlearnError: if the samples do not fit the network in shape, or are not finite.
     """
-    return scores(hypothesis, xs, batch_size=batch_size, key=key).argmax(axis=1)
+    return decisions(scores(hypothesis, xs, batch_size=batch_size, key=key), key=key)
+
+
+def decisions(scores: Float[np.ndarray, "m C"], *, key: PRNGKeyArray | None = None) -> np.ndarray:
+    """What `predict` decides by these scores, given the same key."""
+    # Folded in, as the encoder has drawn by the key itself.
+    return np.asarray(decide(jnp.asarray(scores), key=jax.random.fold_in(jax.random.key(0) if key is None else key, 1)))

@@ -10,11 +10,14 @@ import pytest
 from scipy.stats import beta
 
 from snnlearn import Hypothesis, SnnlearnError, predict
+from snnlearn.algorithms.gradient_descent import evaluate
 from snnlearn.coding import Current, MeanMembrane, Rate
 from snnlearn.data import Sample
+from snnlearn.hypothesis import scores, ties
+from snnlearn.losses import CrossEntropy
 from snnlearn.network import Dense, Layer, Network
 from snnlearn.neurons import LI
-from snnlearn.risk import chance_level, empirical_risk, generalization_gap, risk, risk_of_errors
+from snnlearn.risk import chance_level, empirical_risk, generalization_gap, reliability, risk, risk_of_errors
 
 RNG = np.random.default_rng(0)
 N, CLASSES, WRONG = 300, 4, 37
@@ -118,3 +121,26 @@ def test_chance_is_the_class_most_frequent_in_training():
 def test_what_cannot_be_decided_is_refused(call, sentence):
     with pytest.raises(SnnlearnError, match=sentence):
         call()
+
+
+def test_ties_favour_no_class():
+    """A network that tells nothing apart errs as often as chance does, whichever way the classes are named."""
+    silent = eqx.tree_at(lambda h: h.network.layers[0].synapses.weight, CURRENT, replace_fn=jnp.zeros_like)
+    assert ties(scores(silent, X)).all() and not ties(scores(CURRENT, X)).any()
+    expected, spread = N * (1 - 1 / CLASSES), np.sqrt(N / CLASSES * (1 - 1 / CLASSES))
+    decided = predict(silent, X)
+    for label in range(CLASSES):
+        errors = np.sum(decided != label)
+        assert abs(errors - expected) < 4 * spread
+        # The validation that selects the epoch, too.
+        sample = Sample(X, np.full(N, label, np.int32))
+        _, errors = evaluate(CrossEntropy(), silent.encoder, silent.network, sample, key=jax.random.key(0))
+        assert abs(int(errors) - expected) < 4 * spread
+    np.testing.assert_array_equal(decided, predict(silent, X))
+    assert not np.array_equal(decided, predict(silent, X, key=jax.random.key(1)))
+
+
+def test_the_reliability_of_ties_does_not_depend_on_the_order_of_classes():
+    p = np.full((6, 2), 0.5)
+    for y in (0, 1):
+        assert reliability(p, np.full(6, y)).accuracy[7] == 0.5

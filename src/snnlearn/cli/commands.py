@@ -37,7 +37,7 @@ from snnlearn.cli.seen import data_of, judged, recall, remember
 from snnlearn.cli.terminal import printable
 from snnlearn.coding import AbstractEncoder, Rescaled, Spikes
 from snnlearn.data import Dataset, Recorded, read_events, read_values
-from snnlearn.hypothesis import Hypothesis
+from snnlearn.hypothesis import Hypothesis, decisions, scores, ties
 from snnlearn.hypothesis import encode as encode_batch
 from snnlearn.hypothesis import predict as decide
 from snnlearn.model_file import load, save
@@ -287,7 +287,9 @@ def evaluate(options: Evaluate) -> int:
         given, notes = labelled_file(options.data, hypothesis)
         sample, seen, left_out = judged(given, recall(folder))
         note = "; ".join([f"{len(sample.y)} samples of {options.data}{left_out}", *notes])
-    found = risk.risk(hypothesis, sample)
+    scored = scores(hypothesis, sample.x)
+    found = risk.risk_of_errors(int(np.sum(decisions(scored) != sample.y)), len(sample.y))
+    note += by_chance(scored)
     if seen is None:
         console_of().print(f"{found}\nOn {note}.", soft_wrap=True)
     else:
@@ -314,6 +316,12 @@ def predict(options: Predict) -> int:
             table.add_row(str(path), str(number), names[decision] if names else str(decision))
     console_of().print(table)
     return 0
+
+
+def by_chance(scored: np.ndarray) -> str:
+    """How many decisions are between equal scores, as the end of a sentence; empty if none."""
+    tied = int(ties(scored).sum())
+    return f"; {tied} of the decisions ({tied / len(scored):.1%}) are between equal scores, made by chance" * bool(tied)
 
 
 def is_recording(path: Path) -> bool:

@@ -10,13 +10,13 @@ from rich.text import Text
 from snnlearn import risk as theory
 from snnlearn._errors import SnnlearnError
 from snnlearn._files import write_json
-from snnlearn.cli.commands import check_values, console_of, is_recording, keep_compiled_programs, recording
+from snnlearn.cli.commands import by_chance, check_values, console_of, is_recording, keep_compiled_programs, recording
 from snnlearn.cli.folders import locked
 from snnlearn.cli.options import Risk
 from snnlearn.cli.run_folder import RunFolder
 from snnlearn.cli.seen import data_of, judged, recall
 from snnlearn.data import Dataset, Sample, read_labelled
-from snnlearn.hypothesis import Hypothesis, scores
+from snnlearn.hypothesis import Hypothesis, decisions, scores
 from snnlearn.model_file import load
 from snnlearn.report.risk import Bound, Calibration, Estimate, RiskReport, print_risk, write_risk
 
@@ -76,7 +76,8 @@ def _report(
 ) -> RiskReport:
     found = {"train": data.train, "validation": data.validation, "this": sample}
     decided = {name: scores(hypothesis, part.x) for name, part in found.items()}
-    wrong = {name: decided[name].argmax(axis=1) != part.y for name, part in found.items()}
+    wrong = {name: decisions(decided[name]) != part.y for name, part in found.items()}
+    source += by_chance(decided["this"])
     errors, n = int(wrong["this"].sum()), len(sample.y)
     temperature = theory.fit_temperature(decided["validation"], data.validation.y)
     return RiskReport(

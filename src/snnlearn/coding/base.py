@@ -96,7 +96,7 @@ class AbstractDecoder(eqx.Module):
 
     @abstractmethod
     def __call__(self, output: Float[Array, "T C"]) -> Float[Array, " C"]:
-        """Score the classes; larger is more likely, and of equal scores argmax takes the first.
+        """Score the classes; larger is more likely, and of equal scores chance takes one.
 
         Args:
             output: membranes or spikes of the C output units at each of T steps.

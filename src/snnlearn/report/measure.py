@@ -16,7 +16,7 @@ from jaxtyping import Array, Float
 
 from snnlearn.coding import AbstractEncoder
 from snnlearn.data import Dataset
-from snnlearn.hypothesis import Hypothesis, encode, predict
+from snnlearn.hypothesis import Hypothesis, decisions, encode, predict, scores, ties
 from snnlearn.kernels.library import on_gpu
 from snnlearn.network import AbstractSynapses, Diagnosis, Layer, Network, diagnose, unroll
 from snnlearn.neurons import AbstractSpikingNeuron, core
@@ -76,9 +76,10 @@ def summarise(
     selected = select(history)
     chosen = hypotheses[selected]
     wrong = [predict(hypothesis, data.test.x) != data.test.y for hypothesis in hypotheses]
-    decisions = predict(chosen, data.test.x)
+    scored = scores(chosen, data.test.x)
+    decided, tied = decisions(scored), int(ties(scored).sum())
     confusion = np.zeros((data.num_classes, data.num_classes), dtype=int)
-    np.add.at(confusion, (data.test.y, decisions), 1)
+    np.add.at(confusion, (data.test.y, decided), 1)
     inputs = encode(chosen.encoder, jnp.asarray(data.test.x[:_PROBE]), key=jax.random.key(0))
     counted = operations(chosen.network, chosen.encoder, inputs)
     layers = tuple(_layers(chosen.network, diagnosed(chosen.network, inputs)))
@@ -103,7 +104,7 @@ def summarise(
         chance=chance_level(data.train, data.test),
         selected_seed=selected,
         layers=layers,
-        examples=tuple(_examples(chosen, data, names, decisions)),
+        examples=tuple(_examples(chosen, data, names, decided)),
         dt=chosen.network.dt,
         parameters=sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(chosen.network, eqx.is_inexact_array))),
         synops=float(counted.synops),
@@ -113,7 +114,7 @@ def summarise(
         num_steps=inputs.shape[1],
         wall_time=float(np.sum(history.seconds)),
         samples_per_second=float(len(hypotheses) * len(data.train.y) / max(typical, 1e-9)),
-        warnings=(*data.notes, *warnings(layers), *growth(history)),
+        warnings=(*data.notes, *_tied(tied, len(scored)), *warnings(layers), *growth(history)),
         config=config,
         why_plain=why_plain,
         environment=environment(),
@@ -123,6 +124,16 @@ def summarise(
         all_seen=data.all_seen,
         baseline=None if baseline is None else baseline(data, wrong[selected]),
     )
+
+
+def _tied(tied: int, n: int) -> list[str]:
+    """How many decisions chance made, in a sentence."""
+    if not tied:
+        return []
+    return [
+        f"{tied:,} of {n:,} test decisions ({tied / n:.1%}) are between classes of equal scores, of which chance takes "
+        "one: a network whose output tells more apart would do better."
+    ]
 
 
 def select(history: History) -> int:
@@ -273,9 +284,9 @@ def _activity(network: Network, xs: Array):
     return unroll(network, xs, record=lambda state: state.v)[0]
 
 
-def _examples(hypothesis: Hypothesis, data: Dataset, names: tuple[str, ...], decisions: np.ndarray) -> list[Example]:
+def _examples(hypothesis: Hypothesis, data: Dataset, names: tuple[str, ...], decided: np.ndarray) -> list[Example]:
     """Three samples of the test set on their way through the network: one decided wrongly, if there is one."""
-    right, wrong = np.flatnonzero(decisions == data.test.y), np.flatnonzero(decisions != data.test.y)
+    right, wrong = np.flatnonzero(decided == data.test.y), np.flatnonzero(decided != data.test.y)
     examples = []
     for index in (*right[: 3 - min(len(wrong), 1)], *wrong[:1]):
         x = jnp.asarray(data.test.x[index])
@@ -294,7 +305,7 @@ def _examples(hypothesis: Hypothesis, data: Dataset, names: tuple[str, ...], dec
             Example(
                 image=_image(data, np.asarray(data.test.x[index])),
                 label=names[int(data.test.y[index])],
-                predicted=names[int(decisions[index])],
+                predicted=names[int(decided[index])],
                 layers=tuple(layers),
                 membranes=tuple(membranes),
             )

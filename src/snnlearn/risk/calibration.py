@@ -60,7 +60,9 @@ def reliability(
     check_probabilities(probabilities, labels)
     if bins < 1:
         raise SnnlearnError(f"reliability: bins is {bins}; give at least 1")
-    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
+    confidence = probabilities.max(axis=1)
+    best = probabilities == confidence[:, None]
+    right = best[np.arange(len(labels)), labels] / best.sum(axis=1)  # of equal ones, chance decides
     edges = np.linspace(0.0, 1.0, bins + 1)
     place = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, bins - 1)
     count = np.bincount(place, minlength=bins)

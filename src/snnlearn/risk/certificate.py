@@ -19,7 +19,7 @@ from snnlearn._errors import SnnlearnError
 from snnlearn.coding import AbstractDecoder, AbstractEncoder
 from snnlearn.data import Sample
 from snnlearn.data.base import check, overlap
-from snnlearn.hypothesis import encode
+from snnlearn.hypothesis import decide, encode
 from snnlearn.losses import AbstractLoss, CrossEntropy
 from snnlearn.network import Network
 from snnlearn.risk.bounds import check_delta
@@ -311,8 +311,9 @@ def _gibbs_errors(posterior, encoder, decoder, x, y, draws, key):
 
         def draw(key):
             weight_key, encoder_key = jax.random.split(key)
+            tie_key = jax.random.fold_in(key, 1)
             output, _ = posterior.draw(key=weight_key)(encoder(x, key=encoder_key))
-            return jnp.argmax(decoder(output)) != y
+            return decide(decoder(output), key=tie_key) != y
 
         return jax.lax.map(draw, jax.random.split(key, draws))
 

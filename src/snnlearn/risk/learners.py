@@ -20,7 +20,7 @@ from snnlearn.algorithms import AbstractAlgorithm
 from snnlearn.coding import AbstractEncoder
 from snnlearn.data import Dataset, Sample
 from snnlearn.data.base import check, hold_out
-from snnlearn.hypothesis import encode, predict
+from snnlearn.hypothesis import decide, encode, predict
 from snnlearn.losses import AbstractLoss, CrossEntropy
 from snnlearn.network import Network
 from snnlearn.risk.all_tasks import Learner
@@ -169,13 +169,14 @@ def full_batch_descent(
         return jax.lax.scan(step, start, jax.random.split(key, steps))[0]
 
     @eqx.filter_jit
-    def decide(parameters, x):
+    def decided(parameters, x):
         trained = eqx.combine(parameters, constants)
-        return jax.vmap(lambda xs: jnp.argmax(decoder(trained(xs)[0])))(encode(encoder, x, key=key))
+        scores = jax.vmap(lambda xs: decoder(trained(xs)[0]))(encode(encoder, x, key=key))
+        return decide(scores, key=jax.random.fold_in(key, 1))
 
     def learn(sample: Sample) -> Decide:
         check(sample, "full_batch_descent: the sample")
         trained = descend(jnp.asarray(sample.x), jnp.asarray(sample.y))
-        return lambda x: np.asarray(decide(trained, jnp.asarray(x)))
+        return lambda x: np.asarray(decided(trained, jnp.asarray(x)))
 
     return learn
