@@ -4,7 +4,8 @@ It is a NumPy `.npz` archive. The entry `structure` is JSON in UTF-8, as bytes; 
 
 - `{"class": "neurons.LIF", "fields": {…}}`, a class of this library and all of its fields,
 - `{"tuple": […]}`,
-- `{"array": "network.layers.0.synapses.weight"}`, the entry of the archive that holds the array,
+- `{"array": "network.layers.0.synapses.weight"}`, the entry of the archive that holds the array; with
+  `"bits_of": "bfloat16"` its bits, as NumPy has no such type,
 - numbers, strings, true, false and null for themselves.
 
 Its root is `{"format": "snnlearn-model", "version": 1, "hypothesis": …, "class_names": […]}`.
@@ -153,8 +154,12 @@ def _describe(node: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
     if isinstance(node, tuple):
         return {"tuple": [_describe(item, f"{name}.{position}", arrays) for position, item in enumerate(node)]}
     if isinstance(node, (jax.Array, np.ndarray)):
-        arrays[name.removeprefix(".")] = np.asarray(node)
-        return {"array": name.removeprefix(".")}
+        array, name = np.asarray(node), name.removeprefix(".")
+        if array.dtype.kind == "V":  # such as bfloat16, which NumPy's files have no word for
+            arrays[name] = array.view(f"u{array.dtype.itemsize}")
+            return {"array": name, "bits_of": array.dtype.name}
+        arrays[name] = array
+        return {"array": name}
     if node is None or isinstance(node, (bool, int, float, str)):
         return node
     raise SnnlearnError(f"save: {name.removeprefix('.')} is a {type(node).__name__}, which a file cannot describe")
@@ -168,7 +173,12 @@ def _construct(node: Any, arrays: dict[str, np.ndarray]) -> Any:
             return node
         raise ValueError(f"unexpected {node!r}")
     if "array" in node:
-        return jnp.asarray(arrays[node["array"]])
+        array = arrays[node["array"]]
+        if (kind := node.get("bits_of")) is not None:
+            array = array.view(jnp.dtype(str(kind)))
+            if not np.all(np.isfinite(array.astype(np.float32))):
+                raise ValueError(f"{node['array']} is not finite")
+        return jnp.asarray(array)
     if "tuple" in node:
         return tuple(_construct(item, arrays) for item in node["tuple"])
     cls = _find(str(node["class"]))

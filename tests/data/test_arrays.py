@@ -9,7 +9,7 @@ import pytest
 from matplotlib.image import imsave
 
 from snnlearn._errors import SnnlearnError
-from snnlearn.data import npz, read_values
+from snnlearn.data import npz, read_labelled, read_series, read_values
 
 X, Y = np.linspace(-3, 5, 120).reshape(40, 3), np.arange(40) % 4
 
@@ -163,3 +163,25 @@ def test_read_values_refuses_what_it_cannot_use(tmp_path):
     }.items():
         with pytest.raises(SnnlearnError, match=message):
             read_values(tmp_path / name)
+
+
+def test_a_cell_that_is_no_number_makes_no_header(tmp_path):
+    """A byte-order mark, as spreadsheets write, is no part of the first number either."""
+    for name, text in (("mark", "\ufeff1,2\n3,4\n"), ("header", "\ufeffa,b\n1,2\n3,4\n")):
+        (tmp_path / f"{name}.csv").write_text(text, encoding="utf-8")
+        assert read_series(tmp_path / f"{name}.csv").tolist() == [[[1, 2], [3, 4]]]
+    (tmp_path / "bad.csv").write_text("1,x\n3,4\n")
+    with pytest.raises(SnnlearnError, match="is no table of numbers"):
+        read_series(tmp_path / "bad.csv")
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.int64])
+def test_features_that_float32_cannot_tell_apart_are_refused(dtype, tmp_path):
+    y = np.arange(40) % 2
+    x = (1_700_000_000 + np.arange(40)[:, None]).astype(dtype)  # seconds since 1970
+    np.savez(tmp_path / "times.npz", x=np.concatenate([x - 1_700_000_000, x], axis=1), y=y)
+    for read in (npz, read_labelled, read_values):
+        with pytest.raises(SnnlearnError, match=r"a feature \(number 1\) from 17.* subtract its mean"):
+            read(tmp_path / "times.npz")
+    np.savez(tmp_path / "moved.npz", x=x - 1_700_000_000, y=y)
+    assert npz(tmp_path / "moved.npz").shape == (1,)

@@ -235,8 +235,8 @@ def test_summary_of_unhealthy_units(task):
     assert (spiking.silent, spiking.saturated) == (0.5, 0.5) and readout.firing_rate.size == 0
     assert any("50% of its units never spike" in w for w in summary.warnings)
     assert any("50% of its units spike in nearly every step" in w for w in summary.warnings)
-    # Both classes get the same score, so that the decision is always 0; a silent layer is spikes all the same.
-    assert summary.test_errors.tolist() == [int(np.sum(task.test.y != 0))]
+    # Both classes get the same score, so that chance decides; a silent layer is spikes all the same.
+    assert any("(100.0%) are between classes of equal scores" in w for w in summary.warnings)
     names = [(name, is_spikes) for name, _, is_spikes in summary.examples[0].layers]
     assert names == [("input", False), ("1 · LIF 4", True), ("2 · LI 2", False)]
     assert (summary.synops, summary.macs) == (5 * 2 * 2, 2 * 4)

@@ -144,3 +144,13 @@ def test_the_reliability_of_ties_does_not_depend_on_the_order_of_classes():
     p = np.full((6, 2), 0.5)
     for y in (0, 1):
         assert reliability(p, np.full(6, y)).accuracy[7] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [(np.eye(CLASSES)[Y], "expected integers"), (Y + 0.5, "expected integers"), (Y + 1, "has the label 4")],
+)
+def test_labels_that_are_none_are_refused(y, message):
+    for measure in (risk, empirical_risk):
+        with pytest.raises(SnnlearnError, match=message):
+            measure(CURRENT, Sample(X, y))

@@ -13,7 +13,7 @@ from jaxtyping import Float32
 
 from snnlearn._errors import SnnlearnError
 from snnlearn._memory import check_memory
-from snnlearn.data.base import Dataset, Sample, check, count_classes, hold_out, is_spikes, split
+from snnlearn.data.base import Dataset, Sample, check, check_narrowing, count_classes, hold_out, is_spikes, split
 from snnlearn.data.images import read_idx, scale_pixels
 
 _IMAGES = (".png", ".jpg", ".jpeg")
@@ -58,6 +58,10 @@ def npz(path: str | os.PathLike[str], *, validation: float = 0.1, test: float = 
             f"{path} has dt, but its x is {sample.x.dtype} of shape {sample.x.shape} and not spikes; "
             "leave dt out, or give x as uint8 [samples, steps, units] with only 0 and 1"
         )
+    if not has_spikes:
+        for one in (sample, own_test):
+            if one is not None:
+                check_narrowing(one.x, str(path))
     dtype = np.uint8 if has_spikes else np.float32
     if own_test is None:
         parts = split(sample, validation=validation, test=test, seed=seed)
@@ -83,7 +87,9 @@ def read_labelled(path: str | os.PathLike[str]) -> Sample:
     arrays = _load(path)
     if not isinstance(arrays, dict):
         raise SnnlearnError(f"{path} is a single array; give a .npz file, as numpy.savez(path, x=x, y=y) writes it")
-    return _pair(arrays, "x", "y", path)
+    sample = _pair(arrays, "x", "y", path)
+    check_narrowing(sample.x, str(path))
+    return sample
 
 
 def read_values(path: str | os.PathLike[str]) -> Float32[np.ndarray, " m *shape"]:
@@ -120,6 +126,7 @@ def read_values(path: str | os.PathLike[str]) -> Float32[np.ndarray, " m *shape"
     else:
         raise SnnlearnError(f"{path} has an unknown kind of name; give a .png, .jpg, .npy, .npz or IDX file")
     check(Sample(x, np.zeros(x.shape[:1], np.int32)), str(path))
+    check_narrowing(x, str(path))
     return x.astype(np.float32, copy=False)
 
 
@@ -156,11 +163,14 @@ def read_series(path: str | os.PathLike[str]) -> Float32[np.ndarray, " m T N"]:
         raise SnnlearnError(f"{path} has shape {x.shape}; give a signal [T] or [T, N], or several, [m, T, N]")
     x = x[None, :, None] if x.ndim == 1 else x[None] if x.ndim == 2 else x
     check(Sample(x, np.zeros(x.shape[:1], np.int32)), str(path))
+    check_narrowing(x, str(path))
     return x.astype(np.float32, copy=False)
 
 
 def _read_table(path: Path) -> np.ndarray:
-    rows = [line.split(",") for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    rows = [
+        line.split(",") for line in path.read_text(encoding="utf-8-sig", errors="replace").splitlines() if line.strip()
+    ]
     try:
         return np.array([[float(cell) for cell in row] for row in (rows[1:] if _is_header(rows) else rows)])
     except ValueError as error:
@@ -170,12 +180,16 @@ def _read_table(path: Path) -> np.ndarray:
 
 
 def _is_header(rows: list[list[str]]) -> bool:
-    """Whether the first line has a cell that is no number."""
+    """Whether no cell of the first line is a number: with some, it is a line of data with a bad cell."""
+    return bool(rows) and not any(map(_is_number, rows[0]))
+
+
+def _is_number(cell: str) -> bool:
     try:
-        _ = [float(cell) for row in rows[:1] for cell in row]
+        float(cell)
     except ValueError:
-        return True
-    return False
+        return False
+    return True
 
 
 def _read_image(path: Path) -> Float32[np.ndarray, "1 height width"]:

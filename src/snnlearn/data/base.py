@@ -190,6 +190,24 @@ def is_spikes(x: Shaped[np.ndarray, " m *shape"]) -> bool:
     return x.ndim == 3 and x.dtype in (np.uint8, np.bool_) and bool(x.max(initial=0) <= 1)
 
 
+def check_narrowing(x: Shaped[np.ndarray, "m *shape"], where: str) -> None:
+    """Refuse features whose differences float32 loses, such as times of day in s since 1970.
+
+    Raises:
+        SnnlearnError: A feature of float64 or of great integers is not told apart to a thousandth of its range.
+    """
+    if np.can_cast(x.dtype, np.float32):
+        return
+    rows = x.reshape(len(x), -1)
+    spread = rows.max(axis=0) - rows.min(axis=0)
+    lost = np.spacing(np.abs(rows).max(axis=0).astype(np.float32)).astype(np.float64)
+    for feature in np.flatnonzero((spread > 0) & (lost > 1e-3 * spread)):
+        raise SnnlearnError(
+            f"{where} has a feature (number {feature}) from {rows[:, feature].min()} to {rows[:, feature].max()}, which "
+            "float32 cannot tell apart to a thousandth of that range; subtract its mean, and save it again"
+        )
+
+
 def _stratify(sample: Sample, fractions: dict[str, float], seed: int) -> list[Integer[np.ndarray, " _"]]:
     """Random indices of the rest and then of each fraction, classes in the same proportion in each."""
     for name, fraction in fractions.items():

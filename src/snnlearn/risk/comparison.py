@@ -101,7 +101,9 @@ def compare_hypotheses(
     >>> print(compare_hypotheses(*wrong))
     difference +5.00%, 95% interval [+2.00%, +11.00%], p = 0.0625 (100 pairs)
     """
-    first, second = _paired(first, second, "compare_hypotheses")
+    first, second = _paired(np.asarray(first), np.asarray(second), "compare_hypotheses")
+    if not (np.isin(first, (0, 1)).all() and np.isin(second, (0, 1)).all()):
+        raise SnnlearnError("compare_hypotheses: errors are not true or false; give whether each decision is wrong")
     difference = first.astype(float) - second.astype(float)
     interval = bootstrap(difference, confidence=confidence, resamples=resamples, seed=seed)
     p = mcnemar(int(np.sum(difference > 0)), int(np.sum(difference < 0)))
@@ -198,7 +200,7 @@ def seeds_needed(difference: float, spread: float, *, power: float = 0.8, level:
     for name, value in (("power", power), ("level", level)):
         if not 0 < value < 1:
             raise SnnlearnError(f"seeds_needed: {name} is {value}; give a probability between 0 and 1")
-    if difference == 0 or spread < 0:
+    if difference == 0 or not (spread >= 0 and math.isfinite(difference) and math.isfinite(spread)):
         raise SnnlearnError(f"seeds_needed: difference is {difference} and spread {spread}; give ≠ 0 and ≥ 0")
     z = float(stats.norm.isf(level / 2) + stats.norm.ppf(power))
     return max(math.ceil((z * spread / difference) ** 2), math.ceil(1 - math.log2(level)), 2)
@@ -209,4 +211,6 @@ def _paired(first: np.ndarray, second: np.ndarray, where: str) -> tuple[np.ndarr
         raise SnnlearnError(
             f"{where}: the two have shapes {first.shape} and {second.shape}; give two lists of the same length ≥ 1"
         )
+    if not (np.all(np.isfinite(first)) and np.all(np.isfinite(second))):
+        raise SnnlearnError(f"{where}: a risk is NaN or infinite; leave out the pairs whose training failed")
     return first, second

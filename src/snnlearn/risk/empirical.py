@@ -10,6 +10,7 @@ from jaxtyping import PRNGKeyArray
 
 from snnlearn._errors import SnnlearnError
 from snnlearn.data import Sample, overlap
+from snnlearn.data.base import check
 from snnlearn.hypothesis import Hypothesis, predict
 from snnlearn.risk.intervals import Interval, clopper_pearson
 
@@ -38,6 +39,12 @@ class Risk(NamedTuple):
 
 
 def _errors(hypothesis: Hypothesis, sample: Sample, key: PRNGKeyArray | None) -> int:
+    check(Sample(np.asarray(sample.x), np.asarray(sample.y)), "risk: the sample")
+    classes = hypothesis.network.out_shape[0]
+    if np.max(sample.y) >= classes:
+        raise SnnlearnError(
+            f"risk: the sample has the label {np.max(sample.y)}; the hypothesis decides between 0 and {classes - 1}"
+        )
     return int(np.sum(predict(hypothesis, sample.x, key=key) != np.asarray(sample.y)))
 
 
