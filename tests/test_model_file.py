@@ -306,9 +306,9 @@ def test_a_class_of_ones_own_is_refused(tmp_path):
 
 
 def test_types_that_numpy_lacks(tmp_path):
-    network = sl.network.feedforward((3, 4, 2), key=jax.random.key(0))
-    half = jax.tree.map(lambda w: w.astype(jnp.bfloat16) if eqx.is_inexact_array(w) else w, network)
-    original = sl.Hypothesis(sl.coding.Current(num_steps=3), half, sl.coding.MeanMembrane())
-    sl.model_file.save(original, tmp_path / "half.npz")
-    loaded, _ = sl.model_file.load(tmp_path / "half.npz")
+    net = network.feedforward((3, 4, 2), key=jax.random.key(0))
+    half = jax.tree.map(lambda w: w.astype(jnp.bfloat16) if eqx.is_inexact_array(w) else w, net)
+    original = Hypothesis(coding.Current(num_steps=3), half, coding.MeanMembrane())
+    save(original, tmp_path / "half.npz")
+    loaded, _ = load(tmp_path / "half.npz")
     assert eqx.tree_equal(loaded, original) and loaded.network.layers[0].synapses.weight.dtype == jnp.bfloat16

@@ -101,9 +101,7 @@ def compare_hypotheses(
     >>> print(compare_hypotheses(*wrong))
     difference +5.00%, 95% interval [+2.00%, +11.00%], p = 0.0625 (100 pairs)
     """
-    first, second = _paired(np.asarray(first), np.asarray(second), "compare_hypotheses")
-    if not (np.isin(first, (0, 1)).all() and np.isin(second, (0, 1)).all()):
-        raise SnnlearnError("compare_hypotheses: errors are not true or false; give whether each decision is wrong")
+    first, second = _paired(first, second, "compare_hypotheses")
     difference = first.astype(float) - second.astype(float)
     interval = bootstrap(difference, confidence=confidence, resamples=resamples, seed=seed)
     p = mcnemar(int(np.sum(difference > 0)), int(np.sum(difference < 0)))
