@@ -160,10 +160,8 @@ def predict(
         hypothesis: the hypothesis.
         xs: the samples, `[m, *shape]`.
         batch_size: how many are computed at once.
-from snnlearn._memory import check_memory
-from snnlearn._parameters import check_one_dt
-from snnlearn.coding import AbstractDecoder, AbstractEncoder, PackedSpikes, pack_spikes
-from snnlearn.network import Network, fresh_state, why_not_compiled
+        key: random key of encoder, noise and ties, of which each sample has its own branch; None is the fixed key 0, so
+            that a prediction can be repeated.
 
     Returns:
         classes, `[m]` integers.

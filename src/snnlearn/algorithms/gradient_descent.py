@@ -440,14 +440,9 @@ def evaluate(
 
     def one(sample):
         x, y, key = sample
-<<<<<<< HEAD
         xs = network_input(encoder, network, x, key=key)
         outputs = unroll(network, xs, fresh_state(network, key=key))[0].outputs
-        return loss(outputs, y), jnp.argmax(decoder(outputs[-1])) != y
-=======
-        outputs = unroll(network, network_input(encoder, network, x, key=key))[0].outputs
         return loss(outputs, y), decide(decoder(outputs[-1]), key=jax.random.fold_in(key, 1)) != y
->>>>>>> b136a35 (Ties favour no class: one function decides, their share is said)
 
     size = len(sample.y)
     share, counts = devices.share((sample.x, sample.y, jax.random.split(key, size)))

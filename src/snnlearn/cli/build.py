@@ -70,7 +70,7 @@ def _file(path: Path, options: Train, split: dict) -> Dataset:
     if path.is_dir() and (images := sorted(f.suffix for f in path.rglob("*") if f.suffix.lower() in _IMAGES)):
         raise SnnlearnError(
             f"--data {path} is a folder of {len(images)} images ({images[0]}), which is not read; write them to one "
-            "file by numpy.savez('mine.npz', x=x, y=y), x [samples, height, width] and y their classes from 0, and give that"
+            "file by numpy.savez('mine.npz', x=x, y=y), with x [samples, height, width] and y the classes from 0"
         )
     if path.suffix in (".h5", ".hdf5") or path.is_dir():
         dt = window(options)["dt"] if options.num_steps is None else options.dt

@@ -168,9 +168,8 @@ def read_series(path: str | os.PathLike[str]) -> Float32[np.ndarray, " m T N"]:
 
 
 def _read_table(path: Path) -> np.ndarray:
-    rows = [
-        line.split(",") for line in path.read_text(encoding="utf-8-sig", errors="replace").splitlines() if line.strip()
-    ]
+    lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()  # a byte-order mark is no cell
+    rows = [line.split(",") for line in lines if line.strip()]
     try:
         return np.array([[float(cell) for cell in row] for row in (rows[1:] if _is_header(rows) else rows)])
     except ValueError as error:

@@ -203,8 +203,8 @@ def check_narrowing(x: Shaped[np.ndarray, "m *shape"], where: str) -> None:
     lost = np.spacing(np.abs(rows).max(axis=0).astype(np.float32)).astype(np.float64)
     for feature in np.flatnonzero((spread > 0) & (lost > 1e-3 * spread)):
         raise SnnlearnError(
-            f"{where} has a feature (number {feature}) from {rows[:, feature].min()} to {rows[:, feature].max()}, which "
-            "float32 cannot tell apart to a thousandth of that range; subtract its mean, and save it again"
+            f"{where} has a feature (number {feature}) from {rows[:, feature].min()} to {rows[:, feature].max()}, "
+            "which float32 cannot tell apart to a thousandth of that range; subtract its mean, and save it again"
         )
 
 
