@@ -112,7 +112,7 @@ def test_chance_is_the_class_most_frequent_in_training():
         (lambda: predict(CURRENT, np.full((2, CLASSES), np.nan, np.float32)), "NaN or infinite"),
         (lambda: predict(CURRENT, np.full((2, CLASSES), np.inf, np.float32)), "NaN or infinite"),
         (lambda: predict(CURRENT, X[:, :3]), r"shape \(3,\) is encoded as 3 inputs, but the network takes 4"),
-        (lambda: Hypothesis(Current(num_steps=3, dt=2e-3), CURRENT.network, MeanMembrane()), "dt is 0.002 s"),
+        (lambda: Hypothesis(Current(num_steps=3, dt=2e-3), CURRENT.network, MeanMembrane()), "dt = 0.002 s"),
         (lambda: chance_level(SAMPLE, Sample(X[:0], Y[:0])), "a sample is empty"),
         (lambda: risk_of_errors(5, 4), "errors"),
         (lambda: risk_of_errors(0, 0), "n"),
