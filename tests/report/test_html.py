@@ -143,7 +143,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypat
         raise OSError("disk is full")
 
     monkeypatch.setattr(Path, "replace", fail)
-    with pytest.raises(OSError, match="disk is full"):
+    with pytest.raises(SnnlearnError, match="disk is full"):
         write_page(Page(kicker="", title="new", sections=()), path)
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
 
