@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import shutil
 import sys
 import unicodedata
@@ -49,7 +50,13 @@ def printable_errors() -> Iterator[None]:
             yield
     finally:
         said.seek(0)
-        sys.stderr.write(printable(said.read(), keep="\n"))
+        sys.stderr.write("\n".join(map(_without_python, printable(said.read(), keep="\n").split("\n"))))
+
+
+def _without_python(line: str) -> str:
+    """A line of the parser's box with types by their names, as wide as it was."""
+    words = re.sub(r"<class '(\w+)'>", lambda name: "none" if name[1] == "NoneType" else name[1], line)
+    return words if words == line else words[:-1].ljust(len(line) - 1) + line[-1]
 
 
 def end_output() -> None:
