@@ -74,10 +74,12 @@ def draw(number: int, seed_of_draws: int, good: Path) -> list[Case]:
     return list(found.values())[:number]
 
 
-def run(chosen: list[Case], good: Path, *, jobs: int = 2) -> Iterator[Outcome]:
-    """Run the cases in processes of their own, side by side."""
-    waiting, running = list(reversed(chosen)), {}
+def run(chosen: list[Case], good: Path, *, jobs: int, seconds: float) -> Iterator[Outcome]:
+    """Run the cases in processes of their own, side by side; begin none after some seconds."""
+    waiting, running, start = list(reversed(chosen)), {}, time.monotonic()
     while waiting or running:
+        if time.monotonic() - start > seconds:
+            waiting = []
         while waiting and len(running) < jobs:
             child = _Child(waiting.pop(), good)
             running[child.process] = child
@@ -96,7 +98,7 @@ class _Child:
         self.folder = Path(tempfile.mkdtemp(prefix="trial-"))
         shutil.copytree(good, self.folder, dirs_exist_ok=True)
         case.prepare(self.folder)
-        self.before = _snapshot(self.folder)
+        self.before = snapshot(self.folder)
         self.pipes = [_pipe(), _pipe()]
         self.start, self.status, self.faults = time.monotonic(), None, []
         self.computed, self.last_computed = 0.0, 0.0
@@ -128,14 +130,15 @@ class _Child:
         out, err = (_read(read) for read, _ in self.pipes)
         found = Outcome(self.case, self.status, out, err, time.monotonic() - self.start, self.faults)
         if self.status is not None:
-            found.faults += _judge(found, self.folder, self.before)
+            found.faults += judge(found, self.folder, self.before)
         shutil.rmtree(self.folder)
         return found
 
 
-def _judge(found: Outcome, folder: Path, before: dict[str, str]) -> list[str]:
+def judge(found: Outcome, folder: Path, before: dict[str, str]) -> list[str]:
+    """What is wrong with how a command ended, and with what it left in its folder."""
     faults = []
-    after = _snapshot(folder)
+    after = snapshot(folder)
     new = sorted(after.keys() - before.keys())
     changed = sorted(name for name in before if after.get(name) != before[name] and name not in found.case.may_change)
     if _PYTHON.search(found.err) or _PYTHON.search(found.out):
@@ -232,7 +235,7 @@ def _processor_seconds(process: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _snapshot(folder: Path) -> dict[str, str]:
+def snapshot(folder: Path) -> dict[str, str]:
     """All there is below a folder: files by their content."""
     found = {}
     for path in folder.rglob("*"):
@@ -247,6 +250,7 @@ def main() -> int:
     parser.add_argument("--cases", type=int, default=1500)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no case after so many")
     parser.add_argument("--only", default="", help="only cases whose kind contains this")
     parser.add_argument("--log", help="a file for every outcome, one JSON object in a line")
     options = parser.parse_args()
@@ -270,13 +274,16 @@ def main() -> int:
         faults, kinds, refused = collections.Counter(), collections.Counter(), 0
         started = time.monotonic()
         with open(options.log or os.devnull, "w") as log:
-            for found in run(chosen, good, jobs=options.jobs):
+            for found in run(chosen, good, jobs=options.jobs, seconds=options.seconds):
                 kinds[found.case.kind] += 1
                 refused += found.status == 2 and not found.faults
                 for fault in found.faults:
                     faults[re.split(r"[:0-9]", fault)[0].strip()] += 1
                 if found.faults:
-                    print(f"{found.case}\n  {'; '.join(found.faults)}\n  {found.err.strip()[-300:]}", flush=True)
+                    print(
+                        f"{str(found.case)[:500]}\n  {'; '.join(found.faults)}\n  {found.err.strip()[-300:]}",
+                        flush=True,
+                    )
                 line = {"case": repr(found.case), "kind": found.case.kind, "status": found.status}
                 line |= {"faults": found.faults, "err": found.err, "out": found.out[:500], "seconds": found.seconds}
                 log.write(json.dumps(line) + "\n")
