@@ -465,6 +465,7 @@ def _closed(file: h5py.File, buffer: io.BytesIO) -> bytes:
 Spoil = Callable[[st.DrawFn, bytes], bytes]
 _ON = ("--out", "out", "--layers", "4", "--epochs", "1", "--batch-size", "4", "--num-steps", "4")
 _RISK = ("run/risk.json", "run/risk.html")
+_RUN = tuple(f"run/{name}" for name in ("report.html", "summary.json", "model.npz"))
 _HALF = ("half/metrics.jsonl", "half/checkpoint.npz")
 _SWEEP = ("sweep/summary.json", "sweep/report.html")
 
@@ -522,7 +523,7 @@ FILES: list[tuple[str, Spoil, list[tuple[str, ...]], tuple[str, ...]]] = [
         _RISK,
     ),
     ("run/config.toml", toml_bytes, [("evaluate", "run"), ("risk", "run", "--bits", "4")], _RISK),
-    ("run/run.json", json_bytes, [("evaluate", "run"), ("predict", "run", "x.npy"), ("train", "--resume", "run")], ()),
+    ("run/run.json", json_bytes, [("evaluate", "run"), ("predict", "run", "x.npy"), ("train", "--resume", "run")], _RUN),
     ("half/checkpoint.npz", npz_bytes, [("train", "--resume", "half")], _HALF),
     ("half/metrics.jsonl", lines_bytes, [("train", "--resume", "half")], _HALF),
     ("half/config.toml", toml_bytes, [("train", "--resume", "half")], _HALF),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import re
 import shutil
@@ -30,59 +29,32 @@ TRAIN = {
     "no such file": ("--data {bad}/nowhere.npz", "nowhere.npz cannot be read"),
     "no folder": ("--data mnist", "--data-folder"),
     "wrong folder": ("--data mnist --data-folder {bad}/nowhere", "train-images-idx3-ubyte"),
-    "wrong magic number": ("--data mnist --data-folder {bad}/magic", "not an IDX header"),
-    "truncated gzip": ("--data mnist --data-folder {bad}/cut", "damaged gzip file"),
-    "too few labels": ("--data mnist --data-folder {bad}/labels", "holds 5 images and .* 4 labels"),
-    "signed pixels": ("--data mnist --data-folder {bad}/signed", "expected uint8"),
-    "text as npz": ("--data {bad}/text.npz", "not a NumPy file"),
-    "pickle": ("--data {bad}/pickle.npz", "holds Python objects"),
-    "truncated npz": ("--data {bad}/cut.npz", "damaged"),
     "no y": ("--data {bad}/unlabelled.npz", "lacks the array y"),
-    "fewer labels": ("--data {bad}/fewer.npz", "30 samples and 29 labels"),
-    "NaN": ("--data {bad}/nan.npz", "NaN"),
-    "empty class": ("--data {bad}/gap.npz", "no sample of class 1"),
-    "one class": ("--data {bad}/one.npz", "at least two classes"),
     "no HDF5": ("--data {bad}/text.h5", "not HDF5"),
     "encoded spikes": ("--data spike-xor --encode rate", "--encode rate: spike-xor is spikes already"),
     "series of spikes": ("--data spike-xor --series", "--series: spike-xor is spikes already"),
     "changes of a still image": ("--encode delta", "delta encodes changes over time; give --series"),
-    "changes by nothing": ("--encode delta --series --delta-threshold 0", "--delta-threshold is 0.0"),
     "burst beyond the window": ("--encode burst --num-steps 8", "5 spikes 2 steps apart take 9 steps"),
     "too many digits": ("--encode phase --num-phases 24", "at most 23"),
-    "no digits": ("--encode phase --num-phases 0", "--num-phases is 0"),
-    "no spikes in a burst": ("--encode burst --max-spikes 0", "--max-spikes is 0"),
     "rates on a population above one spike a step": (
         "--encode population --population-code rate --max-rate 2000",
         "more than one spike per step",
     ),
     "regular rate above one spike a step": ("--encode regular-rate --max-rate 2000", "more than one spike per step"),
-    "threshold above every value": ("--encode latency --latency-threshold 1", "--latency-threshold is 1.0"),
     "constant data": ("--data {bad}/same.npz", "must not be all equal"),
-    "dt 0": ("--dt 0", "--dt is 0.0; give a number from 1e-09 to 1e.06"),
-    "dt NaN": ("--dt nan", "--dt is nan"),
-    "negative time constant": ("--tau-mem -0.01", "--tau-mem is -0.01"),
-    "time constant of no use": ("--neuron lif --tau-syn 0", "--tau-syn is 0.0"),
-    "infinite time constant": ("--tau-out inf", "--tau-out is inf"),
     "dt above tau": ("--dt 0.02 --tau-mem 0.01", "dt = 0.02 s is longer than --tau-mem 0.01"),
     "dt above trained tau": ("--dt 0.02 --tau-mem 0.01 --train-time-constants", "longer than --tau-mem 0.01"),
     "dt above tau_out": ("--dt 0.02 --tau-mem 1 --tau-out 0.01", "dt = 0.02 s is longer than --tau-out 0.01"),
     "superspike at steps that are too long": ("--rule superspike --dt 0.01", "--loss van-rossum .* at most 0.005"),
     "milliseconds": ("--tau-mem 20", "seconds; for milliseconds give .*0.02"),
-    "negative refractory period": ("--refractory -1", "--refractory is -1.0"),
-    "no steps": ("--num-steps 0", "--num-steps is 0; give a whole number from 1"),
-    "segments of no steps": ("--segment 0", "--segment is 0; give a whole number from 1"),
-    "latency window of 0": ("--encode latency --num-steps 0", "--num-steps is 0"),
     "latency window before the first spike": ("--encode latency --num-steps 1", "before the first possible spike"),
     "rate above one spike a step": ("--encode rate --max-rate 2000", "more than one spike per step"),
-    "more steps than anybody waits for": ("--num-steps 1000000000", "--num-steps is 1000000000; give a whole number"),
-    "more seeds than anybody waits for": ("--seeds 1000000000", "--seeds is 1000000000; give a whole number from 1"),
     "steps beyond the memory": ("--num-steps 1000000 --batch-size 1000", "needs [0-9.e+]+ GB .* this machine has"),
     "data beyond the memory": ("--data randman --num-steps 1000000", "needs [0-9.e+]+ GB .* this machine has"),
     "units beyond the memory": ("--layers 999999 999999", "needs [0-9.e+]+ GB .* this machine has"),
     "a layer nobody has": ("--layers 100000000000000000000", "numbers below 1,000,000"),
     "a kernel nobody has": ("--layers 4c100000000000000000000", "numbers below 1,000,000"),
     "digits of another script": ("--layers \uff12", "--layers has"),
-    "adaptation by NaN": ("--beta nan", "--beta is nan; give a number from 0"),
     "two neurons in a population": ("--encode population --population 2", "at least 3"),
     "layer of size 0": ("--layers 0", "out_size is 0"),
     "convolution without channels": ("--layers 0c3", "channels is 0"),
@@ -91,18 +63,8 @@ TRAIN = {
     "no such layer": ("--layers 16x", "--layers has '16x'"),
     "convolution after dense": ("--layers 16 4c3", "is no image; use dense layers"),
     "convolution of a population": ("--layers 4c3 --encode population", "is no image; use dense layers"),
-    "slope 0": ("--surrogate-slope 0", "--surrogate-slope is 0.0"),
     "rate band upside down": ("--rate-band 50 5", "give 0 ≤ low ≤ high"),
     "batch larger than the set": ("--batch-size 100000", "batch_size is 100000"),
-    "batch of 0": ("--batch-size 0", "--batch-size is 0"),
-    "no epochs": ("--epochs 0", "--epochs is 0"),
-    "no seeds": ("--seeds 0", "--seeds is 0"),
-    "negative seed": ("--seed -1", "--seed is -1"),
-    "seed beyond 32 bits": ("--seed 4294967296", "--seed is 4294967296"),
-    "negative learning rate": ("--learning-rate -1", "--learning-rate is -1.0"),
-    "negative norm": ("--clip-gradient -1", "--clip-gradient is -1.0"),
-    "no validation": ("--validation 0", "--validation is 0.0; give a number between 0 and 1"),
-    "validation above 1": ("--validation 1.5", "--validation is 1.5"),
     "nothing to train on": ("--validation 0.5 --test 0.5", "leave a rest"),
     "no such config": ("--config {bad}/nowhere.toml", "nowhere.toml is not a file"),
     "misspelt key": ("--config {bad}/misspelt.toml", "unknown key 'epoch'; did you mean epochs"),
@@ -145,8 +107,6 @@ OTHERS = {
     "predict from other steps": ("predict {bad}/events {bad}/spikes.npy", "expected 5 steps"),
     "encode no file": ("encode {bad}/nowhere.png", "is not a file"),
     "index too large": ("encode {bad}/wide.npy --index 30", "samples 0 to 29"),
-    "negative index": ("encode --index -1", "--index is -1"),
-    "encode over no steps": ("encode --num-steps 0", "--num-steps is 0"),
     "encode at too high a rate": ("encode --max-rate 5000", "more than one spike per step"),
     "encode in a population of 2": ("encode --population 2", "at least 3"),
     "encode a constant": ("encode {bad}/constant.npy", "constant, 7.0"),
@@ -162,18 +122,10 @@ OTHERS = {
     "no kind of picture": ("encode --out codes.gif", "ends in .html, .png, .svg, .h5 or .npz"),
     "risk of nothing": ("risk {bad}/nowhere", "nowhere is not a folder"),
     "risk of an unfinished run": ("risk {bad}/bare", "snnlearn train --resume"),
-    "certainty": ("risk {finished} --confidence 1", "--confidence is 1.0; give a number between 0 and 1"),
-    "weights of no bits": ("risk {finished} --bits 4 0", "--bits has 0"),
     "risk on another shape": ("risk {finished} --data {bad}/wide.npz", "the network takes 3"),
-    "a domain of one point": ("no-free-lunch --points 1", "--points is 1"),
     "too many tasks": ("no-free-lunch --points 8 --samples 6", "since all are enumerated"),
-    "impossible tasks": ("no-free-lunch --smoothness 0", "--smoothness is 0.0"),
-    "a certificate that never fails": ("certify --delta 0", "--delta is 0.0"),
-    "a certificate that always fails": ("certify --delta 1.5", "--delta is 1.5"),
-    "no data for the prior": ("certify --prior-share 0", "--prior-share is 0.0"),
     "no data for the certificate": ("certify --prior-share 0.999", "--prior-share is 0.999, which leaves"),
     "too little for the certificate": ("certify --prior-share 0.97", "both must hold a batch"),
-    "a prior without spread": ("certify --prior-std 0", "--prior-std is 0.0"),
     "several certificates": ("certify --seeds 3", "--seeds is 3"),
     "a loss that bounds nothing": ("certify --loss mean-squared", "at least ln 2"),
     "a pair of one": ("compare --paired {finished}", "--paired has 1 run"),
@@ -240,19 +192,10 @@ def bad(finished, tmp_path_factory) -> Path:
     """A folder of everything that can be wrong with a file."""
     folder = tmp_path_factory.mktemp("bad")
     _write_idx(folder / "magic", images=b"\x12\x34" + _idx(5, 8, 8)[2:])
-    _write_idx(folder / "cut", images=gzip.compress(_idx(5, 8, 8))[:-20])
-    _write_idx(folder / "labels", labels=_idx(4))
-    _write_idx(folder / "signed", images=_idx(5, 8, 8, kind=9))
     x, y = np.random.default_rng(0).random((30, 4)), np.arange(30) % 3
-    np.savez(folder / "pickle.npz", x=np.array([{}] * 30), y=y)
     np.savez(folder / "unlabelled.npz", x=x)
-    np.savez(folder / "fewer.npz", x=x, y=y[:-1])
-    np.savez(folder / "nan.npz", x=np.where(x == x[3, 2], np.nan, x), y=y)
-    np.savez(folder / "gap.npz", x=x, y=2 * (y % 2))
-    np.savez(folder / "one.npz", x=x, y=0 * y)
     np.savez(folder / "wide.npz", x=x, y=y)
     np.savez(folder / "classes.npz", x=x[:, :3], y=np.arange(30) % 4)
-    (folder / "cut.npz").write_bytes((folder / "wide.npz").read_bytes()[:-40])
     for name in ("text.npz", "text.h5"):
         (folder / name).write_text("these are words, and no numbers")
     for name, line in {
