@@ -109,14 +109,17 @@ class RunFolder:
 
     def metrics(self) -> list[dict[str, Any]]:
         """The lines written so far, but for one that a kill has cut."""
-        lines = []
+        lines, first = [], []
         file = self.path / "metrics.jsonl"
         if file.exists() and not file.is_file():  # such as a pipe, whose end would be waited for
             raise SnnlearnError(f"{file} is not a file; put it back as it was")
         for text in file.read_text(encoding="utf-8", errors="replace").splitlines() if file.exists() else ():
             try:
                 line = json.loads(text)
-                _ = [np.array(line[name], float) for name in (*Metrics._fields, "seconds")]
+                shapes = [np.array(line[name], float).shape for name in (*Metrics._fields, "seconds")]
+                if shapes != first and lines:
+                    break
+                first = shapes
             except (ValueError, TypeError, KeyError, RecursionError):
                 break
             lines.append(line)

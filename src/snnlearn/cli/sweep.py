@@ -205,8 +205,10 @@ def _shown(settings: dict[str, Any]) -> dict[str, str]:
 
 
 def _read(file: Path) -> dict[str, Any] | None:
-    found = read_json(file) if file.exists() else None
-    if not (found is None or isinstance(found, dict)):
+    if not file.exists():
+        return None
+    found = read_json(file)
+    if not isinstance(found, dict):
         raise SnnlearnError(f"{file} is damaged; remove it, and its configuration is trained again")
     return found
 

@@ -70,9 +70,16 @@ def end_output() -> None:
 def sentence(error: Exception) -> str:
     """One sentence for an error that a caller can mend, or that the machine made."""
     if isinstance(error, OSError) and error.strerror:
-        place = printable(os.fsdecode(error.filename)) if isinstance(error.filename, (str, bytes)) else "the output"
+        place = (
+            printable(_short(os.fsdecode(error.filename))) if isinstance(error.filename, (str, bytes)) else "the output"
+        )
         reason = error.strerror[0].lower() + error.strerror[1:]
         return f"{place} cannot be used ({reason}); make room, or give another place"
     if isinstance(error, MemoryError):
         return "this needs more memory than the machine has; lower --batch-size, --num-steps, --seeds or --layers"
-    return printable(str(error))
+    return printable(re.sub(r"\S{300,}", lambda word: _short(word[0]), str(error)))
+
+
+def _short(word: str) -> str:
+    """A word of which nobody reads the middle."""
+    return word if len(word) < 300 else f"{word[:100]} … {word[-20:]}"
