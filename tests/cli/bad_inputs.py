@@ -523,7 +523,12 @@ FILES: list[tuple[str, Spoil, list[tuple[str, ...]], tuple[str, ...]]] = [
         _RISK,
     ),
     ("run/config.toml", toml_bytes, [("evaluate", "run"), ("risk", "run", "--bits", "4")], _RISK),
-    ("run/run.json", json_bytes, [("evaluate", "run"), ("predict", "run", "x.npy"), ("train", "--resume", "run")], _RUN),
+    (
+        "run/run.json",
+        json_bytes,
+        [("evaluate", "run"), ("predict", "run", "x.npy"), ("train", "--resume", "run")],
+        _RUN,
+    ),
     ("half/checkpoint.npz", npz_bytes, [("train", "--resume", "half")], _HALF),
     ("half/metrics.jsonl", lines_bytes, [("train", "--resume", "half")], _HALF),
     ("half/config.toml", toml_bytes, [("train", "--resume", "half")], _HALF),
