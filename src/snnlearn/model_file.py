@@ -88,7 +88,9 @@ def load(path: str | os.PathLike) -> tuple[Hypothesis, tuple[str, ...]]:
         if isinstance(hypothesis, Hypothesis):
             _check_sizes(hypothesis.network)
     except (LookupError, ArithmeticError, TypeError, ValueError, AttributeError, ImportError, RecursionError) as error:
-        raise SnnlearnError(f"{path} does not describe a hypothesis ({error}); save it again") from error
+        # What is no ValueError speaks of Python or JAX.
+        reason = error if isinstance(error, (ValueError, LookupError)) else "its parts do not fit together"
+        raise SnnlearnError(f"{path} does not describe a hypothesis ({reason}); save it again") from error
     if not isinstance(hypothesis, Hypothesis):
         raise SnnlearnError(f"{path} describes a {type(hypothesis).__name__}, not a hypothesis; save it again")
     return hypothesis, names

@@ -89,13 +89,16 @@ OTHERS = {
     "evaluate another version's run": ("evaluate {bad}/newer", "format 99"),
     "evaluate before the end": ("evaluate {bad}/bare", "snnlearn train --resume"),
     "damaged model": ("evaluate {bad}/damaged", "model.npz is damaged"),
-    "evaluate on no npz": ("evaluate {finished} --data {bad}/text.h5", "give an .npz file"),
+    "evaluate on no npz": (
+        "evaluate {finished} --data {bad}/text.h5",
+        "holds events, but the network was trained on values",
+    ),
     "evaluate on no file": ("evaluate {finished} --data {bad}/nowhere.npz", "cannot be read"),
     "evaluate on another shape": ("evaluate {finished} --data {bad}/wide.npz", "the network takes 3"),
     "evaluate on more classes": ("evaluate {finished} --data {bad}/classes.npz", "knows classes 0 to 2"),
     "predict nothing": ("predict {finished}", "no file"),
     "predict from no file": ("predict {finished} {bad}/nowhere.npy", "is not a file"),
-    "predict from another kind": ("predict {finished} {bad}/text.h5", "unknown kind"),
+    "predict from another kind": ("predict {finished} {bad}/words.csv", "unknown kind"),
     "predict from another shape": ("predict {finished} {bad}/wide.npy", "the network takes 3"),
     "predict from NaN": ("predict {finished} {bad}/nan.npy", "NaN"),
     "predict from nothing": ("predict {finished} {bad}/empty.npy", "is empty"),
@@ -277,4 +280,4 @@ def test_a_sweep_over_rules_gives_each_the_loss_that_its_readout_has():
     assert [name for name, one in found.items() if one.loss == "stepwise-cross-entropy"] == ["bptt", "eprop"]
     task = build.dataset(options)
     for one in found.values():
-        build.algorithm(one, task, one.dt)  # which refuses a loss that does not fit the readout
+        build.algorithm(one, task, build.encoder(one, task).dt)  # which refuses a loss that does not fit the readout

@@ -105,11 +105,14 @@ class Checked:
     """Options whose numbers have ranges."""
 
     def check(self) -> None:
-        """Refuse numbers out of range, of those options too that the others leave without use.
+        """Refuse numbers out of range, of those options too that the others leave without use, and names of no text.
 
         Raises:
             SnnlearnError: naming the option, its value and the range.
         """
+        for name, text in vars(self).items():
+            if isinstance(text, (str, Path)) and any("\ud800" <= character <= "\udfff" for character in str(text)):
+                raise SnnlearnError(f"--{name.replace('_', '-')} is {text}, a name that is not UTF-8; rename it")
         for name, within in ranges(type(self)).items():
             value: Any = getattr(self, name)
             for number in value if isinstance(value, tuple) else (value,):

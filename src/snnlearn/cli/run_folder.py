@@ -107,19 +107,24 @@ class RunFolder:
         with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 
-    def metrics(self) -> list[dict[str, Any]]:
-        """The lines written so far, but for one that a kill has cut."""
-        lines, first = [], []
+    def metrics(self, seeds: tuple[int, ...] | None = None) -> list[dict[str, Any]]:
+        """The lines written so far, up to one that a kill has cut or that is no epoch's.
+
+        Args:
+            seeds: the shape of each metric, if it is known.
+        """
+        lines = []
         file = self.path / "metrics.jsonl"
         if file.exists() and not file.is_file():  # such as a pipe, whose end would be waited for
             raise SnnlearnError(f"{file} is not a file; put it back as it was")
         for text in file.read_text(encoding="utf-8", errors="replace").splitlines() if file.exists() else ():
             try:
                 line = json.loads(text)
-                shapes = [np.array(line[name], float).shape for name in (*Metrics._fields, "seconds")]
-                if shapes != first and lines:
+                values = [np.array(line[name], float) for name in Metrics._fields]
+                if line["epoch"] != len(lines) + 1 or np.isnan([*map(np.sum, values), line["seconds"]]).any():
                     break
-                first = shapes
+                if seeds is not None and any(each.shape != seeds for each in values):
+                    break
             except (ValueError, TypeError, KeyError, RecursionError):
                 break
             lines.append(line)
@@ -162,7 +167,7 @@ class RunFolder:
             check_finite(path, {name: array for name, array in found.items() if name != "best_loss"})
             training = _with_arrays(fresh, found)
         epoch = int(training.epoch[0])
-        kept = [line for line in self.metrics() if line["epoch"] <= epoch]
+        kept = self.metrics(seeds=training.epoch.shape)[:epoch]
         if len(kept) != epoch:
             raise SnnlearnError(
                 f"{self.path / 'metrics.jsonl'} has {len(kept)} of the {epoch} epochs of the checkpoint; put the file "

@@ -154,11 +154,11 @@ def _go_on(path: Path, options: Sweep, settings: list[dict[str, Any]]) -> int:
             sizes = []
             for size in options.sizes:
                 file = path / "sizes" / f"{size:06}.json"
-                sizes.append(_read(file) or _write(file, _of_size(options, task, size)))
+                sizes.append(_read_size(file, options) or _write(file, _of_size(options, task, size)))
                 progress.advance(bar)
             if options.sizes:
                 file = path / "sizes" / f"{len(task.train.y):06}.json"
-                sizes.append(_read(file) or _write(file, _of_size(options, task, len(task.train.y))))
+                sizes.append(_read_size(file, options) or _write(file, _of_size(options, task, len(task.train.y))))
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"go on with snnlearn sweep --resume {shlex.quote(str(path))}") from None
     report = SweepReport(
@@ -186,7 +186,7 @@ def _once(file: Path, settings: dict[str, Any], options: Sweep, task: Dataset) -
             if not (one := Configuration.of(found)).refused:
                 _ = one.interval, one.validation_error
         except (TypeError, ValueError, ArithmeticError) as error:
-            raise SnnlearnError(f"{file} is damaged; remove it, and its configuration is trained again") from error
+            raise _damaged(file) from error
         return found
     try:
         measured = _train(configured(options, settings), task)
@@ -209,8 +209,25 @@ def _read(file: Path) -> dict[str, Any] | None:
         return None
     found = read_json(file)
     if not isinstance(found, dict):
-        raise SnnlearnError(f"{file} is damaged; remove it, and its configuration is trained again")
+        raise _damaged(file)
     return found
+
+
+def _read_size(file: Path, options: Sweep) -> dict[str, Any] | None:
+    found = _read(file)
+    if found is None:
+        return None
+    try:
+        errors = np.array(found["test_errors"], int)
+        if errors.shape != (options.seeds,) or int(found["size"]) < 1:
+            raise _damaged(file)
+    except (KeyError, TypeError, ValueError) as error:
+        raise _damaged(file) from error
+    return found
+
+
+def _damaged(file: Path) -> SnnlearnError:
+    return SnnlearnError(f"{file} is damaged; remove it, and what it held is trained again")
 
 
 def _write(file: Path, content: dict[str, Any]) -> dict[str, Any]:

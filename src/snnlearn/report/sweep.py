@@ -69,6 +69,8 @@ class Configuration:
         unknown = {"refused": "", "synops": 0.0, "macs": 0.0, "seconds": 0.0} | dict.fromkeys(numbers, 0)
         values: dict[str, Any] = unknown | dict.fromkeys(counts, ()) | found
         values |= {name: np.array(values[name], int) for name in counts}
+        if not np.all(np.isfinite([values[name] for name in (*numbers, "synops", "macs", "seconds")])):
+            raise ValueError("a number is not finite")
         return cls(**values)
 
     @property
