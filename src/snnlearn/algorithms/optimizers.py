@@ -16,7 +16,7 @@ import optax
 from jaxtyping import Array, Float
 
 from snnlearn._errors import SnnlearnError
-from snnlearn._parameters import Positive
+from snnlearn._parameters import Positive, TimeConstant
 from snnlearn.network import connection_weights
 
 LEARNING_RATE = 0.1
@@ -54,12 +54,12 @@ def initial_scale(parameters: Any) -> Any:
     """
 
     def of(node: Any) -> Any:
-        if isinstance(node, Positive):
+        if isinstance(node, Positive | TimeConstant):
             return jax.tree.map(lambda leaf: jnp.ones((), leaf.dtype), node)
         size = jnp.sqrt(jnp.mean(jnp.square(node)))
         return jnp.where(size > 0, size, jnp.ones_like(size))
 
-    return jax.tree.map(of, parameters, is_leaf=lambda node: isinstance(node, Positive))
+    return jax.tree.map(of, parameters, is_leaf=lambda node: isinstance(node, Positive | TimeConstant))
 
 
 def relative(optimizer: optax.GradientTransformation) -> optax.GradientTransformation:
