@@ -147,6 +147,7 @@ class _Visits(AbstractRule):
     """A "gradient" that adds up what the rule is shown."""
 
     def __call__(self, network, loss, inputs, targets, *, key):
+        assert isinstance(inputs, jax.Array)
         zero = jax.tree.map(jnp.zeros_like, eqx.filter(network, eqx.is_inexact_array))
         seen = jnp.broadcast_to(-inputs[:, 0].sum(axis=0), zero.layers[0].synapses.weight.shape)
         return jnp.zeros(()), eqx.tree_at(lambda network: network.layers[0].synapses.weight, zero, seen)

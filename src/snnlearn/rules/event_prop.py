@@ -40,9 +40,7 @@ class EventProp(AbstractRule):
     Args:
         max_spikes: how often each unit spikes at most, ≥ 1; 1 is a network of first spikes. See `spike_times`.
 
-    >>> from snnlearn.coding import PackedSpikes
-    from snnlearn.kernels.products import numbers
-    from snnlearn.losses import CrossEntropy
+    >>> from snnlearn.losses import CrossEntropy
     >>> from snnlearn.network import feedforward
     >>> from snnlearn.neurons import CubaLIF
     >>> network = feedforward((4, 3), readout=CubaLIF(v_th=0.05), key=jax.random.key(0))
