@@ -177,16 +177,6 @@ def check_time_constants(owner: object, dt: Any, **taus: Any) -> None:
             )
 
 
-def highest_rate(dt: float) -> float:
-    """The highest rate of at most one spike in a step, Hz, to six digits: what to advise where a rate is too high.
-
-    >>> highest_rate(1e-3), highest_rate(6e-3)
-    (1000.0, 166.665)
-    """
-    rate = float(f"{1 / dt:.6g}")
-    return rate if rate * dt <= 1 else float(f"{(1 - 1e-5) / dt:.6g}")
-
-
 def train_time_constants(owner: Any, **longest: float) -> None:
     """Bind a new neuron's time constants to its time step; for `__post_init__`.
 

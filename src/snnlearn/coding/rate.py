@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
 from snnlearn._errors import SnnlearnError
-from snnlearn._parameters import highest_rate
+from snnlearn._rates import highest_rate
 from snnlearn.coding.base import AbstractSpikeEncoder, check_window, unit_interval, up_to_rounding
 from snnlearn.coding.checks import check_above_zero, check_number, scalar
 from snnlearn.coding.coins import bernoulli_spikes

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 
 from snnlearn._errors import SnnlearnError
 from snnlearn._memory import check_memory
-from snnlearn._parameters import highest_rate
+from snnlearn._rates import highest_rate
 from snnlearn.data.base import Dataset, Sample, split
 
 

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from snnlearn._errors import SnnlearnError
-from snnlearn._parameters import check_positive, check_time_constants, highest_rate
+from snnlearn._parameters import check_positive, check_time_constants
+from snnlearn._rates import highest_rate
 from snnlearn.coding import AbstractDecoder, SpikeCount
 from snnlearn.losses.base import AbstractFilteredLoss, AbstractLoss, AbstractStepwiseLoss
 from snnlearn.losses.kernel import Kernel
