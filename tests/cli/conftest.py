@@ -63,6 +63,8 @@ def tiny(blobs: Path) -> list[str]:
 @pytest.fixture(scope="package")
 def finished(tiny: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run that is done; to be read, or copied."""
+    # What earlier tests compiled would not come to the disk, where later processes look.
+    jax.clear_caches()
     out = tmp_path_factory.mktemp("finished") / "run"
     assert main(["train", *tiny, "--out", str(out)]) == 0
     return out

@@ -13,7 +13,7 @@ from snnlearn._errors import SnnlearnError
 from snnlearn.algorithms.gradient_descent import evaluate
 from snnlearn.coding import Current, SpikeCount
 from snnlearn.data import Sample
-from snnlearn.hypothesis import Hypothesis, scores
+from snnlearn.hypothesis import Hypothesis, scores, ties
 from snnlearn.losses import CrossEntropy
 from snnlearn.network import Dense, Layer, Network, diagnose, feedforward, unroll
 from snnlearn.neurons import (
@@ -147,7 +147,9 @@ def test_noise_in_decisions_is_new_for_each_sample_and_the_same_again():
     np.testing.assert_array_equal(found, scores(hypothesis, xs, key=KEY))
     loss = CrossEntropy(SpikeCount())
     _, wrong = evaluate(loss, hypothesis.encoder, NETWORK, Sample(xs, y), key=KEY)
-    assert 0 < int(wrong) < 200 and int(wrong) == np.sum(found.argmax(axis=1) != 0)
+    beaten = found[:, 0] < found.max(axis=1)
+    open_ = np.sum(ties(found) & ~beaten)  # chance decides between equal counts
+    assert 0 < np.sum(beaten) <= int(wrong) <= np.sum(beaten) + open_ < 200
     rate = np.asarray(diagnose(NETWORK, jnp.zeros((200, 1, 3)))[0].firing_rate)
     assert not np.isin(rate, (0, 1000)).any()  # one step: frozen noise would be all samples or none
 

@@ -69,7 +69,7 @@ def test_packed_spikes_are_cut_between_words():
     spikes = jax.random.bernoulli(KEYS[1], 0.2, (B, 75, 20)).astype(jnp.float32)
     assert all(bool(layer.any()) for layer in unroll(network, spikes[0])[0].outputs)
     batch = jax.vmap(pack_spikes)(spikes), jnp.array([2, 0, 1])
-    loss = CrossEntropy() + 1e-4 * RateBand(5.0, 20.0)
+    loss = CrossEntropy() + 1e-4 * RateBand(5.0, 20.0, dt=network.dt)
     expected, found = (gradient(rule, network, loss, *batch) for rule in (BPTT(), BPTT(10)))
     for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-5 * float(jnp.max(jnp.abs(b))))
