@@ -22,15 +22,18 @@ from hypothesis import strategies as st
 
 from snnlearn.cli import options as commands
 
-from .good_inputs import TINY, idx
+from .good_inputs import SMALL, TINY, idx
 
 COMMANDS: dict[str, tuple[type, tuple[str, ...]]] = {
     "train": (commands.Train, (*TINY, "--out", "out")),
     "evaluate": (commands.Evaluate, ("run",)),
     "predict": (commands.Predict, ("run", "x.npy")),
     "encode": (commands.Encode, ("x.npy", "--num-steps", "9", "--codes", "rate", "--out", "codes.npz")),
-    "compare": (commands.Compare, (*TINY, "--rules", "bptt", "--learning-rates", "0.1", "--out", "out")),
-    "gradients": (commands.Gradients, (*TINY, "--rules", "bptt", "--repeats", "2", "--out", "out")),
+    "compare": (
+        commands.Compare,
+        (*SMALL, "--epochs", "2", "--rules", "bptt", "--learning-rates", "0.1", "--out", "out"),
+    ),
+    "gradients": (commands.Gradients, (*SMALL, "--rules", "bptt", "--repeats", "2", "--out", "out")),
     "risk": (commands.Risk, ("run", "--bits", "4")),
     "no-free-lunch": (commands.NoFreeLunch, ("--points", "2", "--samples", "1", "--out", "out")),
     "certify": (commands.Certify, (*TINY, "--bound-epochs", "1", "--networks", "1", "--out", "out")),

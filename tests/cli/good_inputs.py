@@ -12,10 +12,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-TINY = (
-    *("--data", "blobs.npz", "--layers", "4", "--num-steps", "4", "--epochs", "2"),
-    *("--batch-size", "16", "--learning-rate", "0.1"),
-)
+SMALL = ("--data", "blobs.npz", "--layers", "4", "--num-steps", "4", "--batch-size", "16")
+TINY = (*SMALL, "--epochs", "2", "--learning-rate", "0.1")
 
 
 def write_good_inputs(folder: Path) -> None:

@@ -87,7 +87,7 @@ OTHERS = {
     "evaluate nothing": ("evaluate {bad}/nowhere", "nowhere is not a folder"),
     "evaluate what is no run": ("evaluate {bad}/magic", "not a run's folder"),
     "evaluate another version's run": ("evaluate {bad}/newer", "format 99"),
-    "evaluate before the end": ("evaluate {bad}/bare", "snnlearn train --resume"),
+    "evaluate without options": ("evaluate {bad}/bare", "config.toml is not a file"),
     "damaged model": ("evaluate {bad}/damaged", "model.npz is damaged"),
     "evaluate on no npz": (
         "evaluate {finished} --data {bad}/text.h5",
@@ -97,6 +97,7 @@ OTHERS = {
     "evaluate on another shape": ("evaluate {finished} --data {bad}/wide.npz", "the network takes 3"),
     "evaluate on more classes": ("evaluate {finished} --data {bad}/classes.npz", "knows classes 0 to 2"),
     "predict nothing": ("predict {finished}", "no file"),
+    "predictions of no kind": ("predict {finished} {bad}/wide.npy --out p.txt", "ends in .csv, .json, .npz"),
     "predict from no file": ("predict {finished} {bad}/nowhere.npy", "is not a file"),
     "predict from another kind": ("predict {finished} {bad}/words.csv", "unknown kind"),
     "predict from another shape": ("predict {finished} {bad}/wide.npy", "the network takes 3"),
@@ -124,12 +125,24 @@ OTHERS = {
     "write currents as events": ("encode --codes current --out x.h5", "current has no spikes to write"),
     "no kind of picture": ("encode --out codes.gif", "ends in .html, .png, .svg, .h5 or .npz"),
     "risk of nothing": ("risk {bad}/nowhere", "nowhere is not a folder"),
-    "risk of an unfinished run": ("risk {bad}/bare", "snnlearn train --resume"),
+    "risk of an unfinished run": ("risk {bad}/unfinished", "snnlearn train --resume"),
     "risk on another shape": ("risk {finished} --data {bad}/wide.npz", "the network takes 3"),
     "too many tasks": ("no-free-lunch --points 8 --samples 6", "since all are enumerated"),
     "no data for the certificate": ("certify --prior-share 0.999", "--prior-share is 0.999, which leaves"),
     "too little for the certificate": ("certify --prior-share 0.97", "both must hold a batch"),
-    "several certificates": ("certify --seeds 3", "--seeds is 3"),
+    "several certificates": ("certify --seeds 3", "certify has no option --seeds; did you mean --seed"),
+    "no such command": ("fly", "there is no command fly; snnlearn --help"),
+    "a misspelt command": ("trian", "did you mean train"),
+    "a misspelt option": ("train --epohcs 3", "train has no option --epohcs; did you mean --epochs"),
+    "resume a certificate": ("certify --resume x", "certify has no option --resume"),
+    "compare at one step size": ("compare --learning-rate 0.1", "did you mean --learning-rates"),
+    "gradients over epochs": ("gradients --epochs 3", "gradients has no option --epochs"),
+    "gradients of a run with other options": ("gradients --run {finished} --layers 3", "drop --layers"),
+    "gradients of no run": ("gradients --run {bad}/nowhere", "nowhere is not a folder"),
+    "compare on with options": ("compare --resume {bad}/magic --epochs 3", "drop --epochs"),
+    "compare on with nothing": ("compare --resume {bad}/magic", "not a comparison's folder"),
+    "compare from no config": ("compare --config {bad}/nowhere.toml", "nowhere.toml is not a file"),
+    "gradients from a misspelt config": ("gradients --config {bad}/misspelt.toml", "did you mean epochs"),
     "a loss that bounds nothing": ("certify --loss mean-squared", "at least ln 2"),
     "a pair of one": ("compare --paired {finished}", "--paired has 1 run"),
     "a pair of the same": ("compare --paired {finished} {finished}", "a run twice"),
@@ -173,9 +186,8 @@ def test_one_sentence(line, expected, bad, finished, tmp_path, capsys, monkeypat
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("fly", "fly"),
-        ("train --epohcs 3", "--epohcs"),
-        ("train --epochs many", "many"),
+        ("train --epochs many", "many is not a whole number"),
+        ("train --dt soon", "soon is not a number"),
         ("train --neuron hh", "hh"),
         ("train --rate-band 5", "--rate-band"),
         ("evaluate", "run|RUN|PATH"),
@@ -224,10 +236,12 @@ def bad(finished, tmp_path_factory) -> Path:
     # Runs: of another version, without options or model, with a damaged model, of a network on pixels and on spikes.
     for name in ("newer", "bare"):
         (folder / name).mkdir()
-        identity = {"format": 99, "snnlearn": "9.9.9"} if name == "newer" else {"format": 1, "snnlearn": "0.1.0"}
+        identity = {"format": 99, "snnlearn": "9.9.9"} if name == "newer" else {"format": 2, "snnlearn": "0.1.0"}
         (folder / name / "run.json").write_text(json.dumps(identity))
-    for name in ("damaged", "pixels", "events"):
+    for name in ("damaged", "unfinished", "pixels", "events"):
         shutil.copytree(finished, folder / name)
+    for name in ("model.npz", "checkpoint.npz"):
+        (folder / "unfinished" / name).unlink()
     model = (folder / "damaged" / "model.npz").read_bytes()
     (folder / "damaged" / "model.npz").write_bytes(model[: len(model) // 2])
     network = feedforward((64, 5, 3), key=jax.random.key(0))

@@ -107,3 +107,23 @@ def test_predict_takes_images_and_arrays(say, digits_run, tmp_path):
     assert len(set(one_by_one)) > 1 and set(one_by_one) <= {"north", "east", "south", "west"}
     assert one_by_one == decisions(say("predict", digits_run, tmp_path / "all.npz"))
     assert one_by_one[::-1] == decisions(say("predict", digits_run, *pictures[::-1]))
+
+
+def test_predictions_in_a_file(say, digits_run, tmp_path):
+    """The scores decide, in each kind of file."""
+    pixels = np.random.default_rng(0).random((5, 8, 8))
+    np.save(tmp_path / "x.npy", pixels)
+    np.save(tmp_path / "y.npy", pixels[:2])
+    files = (tmp_path / "x.npy", tmp_path / "y.npy")
+    shown = decisions(say("predict", digits_run, *files, "--out", tmp_path / "p.json"))
+    say("predict", digits_run, *files, "--out", tmp_path / "p.csv")
+    say("predict", digits_run, *files, "--out", tmp_path / "p.npz")
+    found = json.loads((tmp_path / "p.json").read_text())
+    assert [one["class"] for one in found] == [max(one["scores"], key=one["scores"].get) for one in found] == shown
+    assert [(Path(one["file"]).name, one["sample"]) for one in found[4:6]] == [("x.npy", 4), ("y.npy", 0)]
+    with (tmp_path / "p.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["class"] for row in rows] == shown
+    assert [float(row["score of east"]) for row in rows] == [one["scores"]["east"] for one in found]
+    with np.load(tmp_path / "p.npz") as arrays:
+        assert arrays["class_names"][arrays["y"]].tolist() == shown and arrays["scores"].shape == (7, 4)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from snnlearn.cli import main
+from snnlearn.cli import main, processes
 
 # In float64 rounding does not grow into other spikes.
 OPTIONS = ("--layers", "16", "--num-steps", "10", "--rule", "eprop")
@@ -98,6 +98,22 @@ def test_a_batch_that_the_devices_cannot_share_is_refused(tmp_path):
     (error,) = end(start("--distributed", "--batch-size", "10", "--out", str(tmp_path / "run"), devices=3))
     assert "3 devices cannot share a batch_size of 10 equally; give a multiple of 3" in error
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("address", "process"), [("127.0.0.1:{taken}", 0), ("127.0.0.1:{free}", 1), ("nowhere", 0)])
+def test_an_address_that_cannot_be_used_is_refused(address, process, monkeypatch, capsys):
+    monkeypatch.setattr(processes, "_SECONDS_TO_START", 0.3)
+    with socket.socket() as taken, socket.socket() as free:
+        taken.bind(("", 0))
+        taken.listen()
+        free.bind(("127.0.0.1", 0))  # and does not listen
+        ports = {"taken": taken.getsockname()[1], "free": free.getsockname()[1]}
+        monkeypatch.setenv("JAX_COORDINATOR_ADDRESS", address.format(**ports))
+        monkeypatch.setenv("JAX_NUM_PROCESSES", "2")
+        monkeypatch.setenv("JAX_PROCESS_ID", str(process))
+        assert main(["train", "--distributed"]) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1 and "a free port of it" in err
 
 
 @pytest.mark.parametrize(

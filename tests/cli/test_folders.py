@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -108,3 +109,27 @@ def test_two_resumes_of_one_run(finished, capsys):
                 f"error: {finished} is being written by another process; wait until it ends, or stop it\n"
             )
     assert not (finished / LOCK).exists()
+
+
+WRITTEN = ("config.toml", "seen.npz", "run.json", "metrics.jsonl", "checkpoint.npz", "model.npz", "summary.json")
+
+
+@pytest.mark.parametrize("count", range(len(WRITTEN) + 1))
+def test_a_kill_between_two_files_leaves_a_run_or_a_folder_for_another(count, finished, tmp_path, monkeypatch):
+    """With the lock and half of the next file, as the kill leaves them."""
+    monkeypatch.setattr("snnlearn.report.write_html", lambda *_: None)
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / LOCK).touch()
+    for name in WRITTEN[:count]:
+        shutil.copy(finished / name, run)
+    (run / ".next.0123456789abcdef.tmp").touch()
+    if count <= WRITTEN.index("run.json"):
+        with new_folder(run, ""):
+            assert {file.name for file in run.iterdir()} == {LOCK, *WRITTEN[:count]}
+        return
+    with pytest.raises(SnnlearnError, match="go on with --resume"), new_folder(run, ""):
+        pass
+    assert main(["train", "--resume", str(run)]) == 0
+    assert {file.name for file in run.iterdir()} == {*WRITTEN}
+    assert (run / "model.npz").read_bytes() == (finished / "model.npz").read_bytes()

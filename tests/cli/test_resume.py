@@ -126,6 +126,20 @@ def test_ctrl_c_saves_the_last_whole_epoch(interrupted, finished, tmp_path):
     assert [line["seconds"] for line in lines(run)] == seconds
 
 
+def test_a_stopped_run_is_of_use(interrupted, blobs, say):
+    """Its best network so far decides and is judged, which is said; nothing in the folder changes."""
+    before = {file.name: file.read_bytes() for file in interrupted.iterdir()}
+    out = say("evaluate", interrupted)
+    assert "The training is not finished: this is the best network of 5 of 12 epochs. Go on with" in out
+    with np.load(interrupted / "checkpoint.npz") as checkpoint:
+        errors = checkpoint["best_errors"].min()
+    assert say("predict", interrupted, blobs).count("│") == 5 * 120
+    with np.load(blobs) as arrays:
+        assert errors < 12, "a network that has learned"
+        assert f"of {len(arrays['y']) // 5})" in out
+    assert {file.name: file.read_bytes() for file in interrupted.iterdir()} == before
+
+
 def forget_epochs(run: Path) -> None:
     (run / "metrics.jsonl").write_text("")
 
@@ -134,8 +148,28 @@ def cut_checkpoint(run: Path) -> None:
     (run / "checkpoint.npz").write_bytes((run / "checkpoint.npz").read_bytes()[:-100])
 
 
-def change_layers(run: Path) -> None:
-    (run / "config.toml").write_text((run / "config.toml").read_text().replace('"16"', '"17"'))
+def change_options(run: Path) -> None:
+    (run / "config.toml").write_text((run / "config.toml").read_text().replace("split_seed = 0", "split_seed = 1"))
+
+
+def take_anothers_checkpoint(run: Path) -> None:
+    with np.load(run / "checkpoint.npz") as checkpoint:
+        np.savez(run / "checkpoint.npz", **{**checkpoint, "run": checkpoint["run"][::-1]})
+
+
+def choose_an_epoch_to_come(run: Path) -> None:
+    with np.load(run / "checkpoint.npz") as checkpoint:
+        np.savez(run / "checkpoint.npz", **{**checkpoint, "best_epoch": np.full_like(checkpoint["best_epoch"], 99)})
+
+
+def put_seeds_apart(run: Path) -> None:
+    with np.load(run / "checkpoint.npz") as checkpoint:
+        np.savez(run / "checkpoint.npz", **{**checkpoint, "epoch": checkpoint["epoch"] - np.int32([0, 1])})
+
+
+def write_what_is_no_epoch(run: Path) -> None:
+    first, *rest = (run / "metrics.jsonl").read_text().splitlines(keepends=True)
+    (run / "metrics.jsonl").write_text("".join([first, "3\n", *rest]))
 
 
 @pytest.mark.parametrize(
@@ -143,7 +177,11 @@ def change_layers(run: Path) -> None:
     [
         (forget_epochs, "has 0 of the 5 epochs"),
         (cut_checkpoint, "checkpoint.npz is damaged"),
-        (change_layers, "does not fit config.toml"),
+        (change_options, "config.toml is not what the run began with"),
+        (take_anothers_checkpoint, "checkpoint.npz is not this run's"),
+        (choose_an_epoch_to_come, "counts epochs that cannot be"),
+        (put_seeds_apart, "counts epochs that cannot be"),
+        (write_what_is_no_epoch, "has 1 of the 5 epochs"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )

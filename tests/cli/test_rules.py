@@ -6,10 +6,11 @@ import json
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from snnlearn.algorithms.gradient_descent import seed
-from snnlearn.cli import main
+from snnlearn.cli import compare, main
 from snnlearn.cli.build import default_loss
 from snnlearn.cli.commands import prepare
 from snnlearn.cli.compare import gradient_memory, options_of, working_memory
@@ -17,13 +18,30 @@ from snnlearn.cli.gradients import _of_length
 from snnlearn.cli.options import Compare
 from snnlearn.coding import PackedSpikes
 
-SMALL = ["--data", "digits", "--num-steps", "6", "--layers", "16", "--epochs", "3", "--batch-size", "64"]
+SMALL = ["--data", "digits", "--num-steps", "6", "--layers", "16", "--batch-size", "64"]
 
 
 def test_compare_trains_each_rule_and_reports(tmp_path, capsys):
     rules = ["bptt", "eprop", "superspike"]
     rates = ["--learning-rates", "1e-3", "0.1", "1e20"]
-    assert main(["compare", *SMALL, *rates, "--seeds", "2", "--out", str(tmp_path / "c"), "--rules", *rules]) == 0
+    assert (
+        main(
+            [
+                "compare",
+                *SMALL,
+                "--epochs",
+                "3",
+                *rates,
+                "--seeds",
+                "2",
+                "--out",
+                str(tmp_path / "c"),
+                "--rules",
+                *rules,
+            ]
+        )
+        == 0
+    )
     found = {one["rule"]: one for one in json.loads((tmp_path / "c" / "comparison.json").read_text())}
     assert set(found) == set(rules)
     assert found["bptt"]["learning_rate"] == 0.1  # 1e-3 trains next to nothing in three epochs, and 1e20 diverges
@@ -47,10 +65,52 @@ def test_gradients_measures_each_rule_and_says_which_refuse(tmp_path, capsys, mo
     # E-prop is asked as it trains, with images of packed spikes; of one feed-forward layer its gradient is BPTT's.
     rows = {line.split()[0]: line for line in out.splitlines() if line.strip()}
     assert "+1.000" in rows["bptt"] and "+1.000" in rows["eprop"]
+    found = {one["rule"]: one for one in json.loads((tmp_path / "g" / "gradients.json").read_text())}
+    assert list(found) == ["bptt", "eprop", "weight-perturbation"]
+    assert found["eprop"]["layers"][0]["cosine"] == pytest.approx(1, abs=1e-3) and found["bptt"]["num_steps"] == 6
     page = (tmp_path / "g" / "report.html").read_text()
     assert "WeightPerturbation" in page and all(
         words in page for words in (" test; 10 classes", "6 steps of 1 ms", "16-10")
     )
+
+
+def test_gradients_of_a_run_are_of_its_network_on_its_data_in_its_code(finished, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("snnlearn.cli.gradients._LONG", 20)
+    assert main(["gradients", "--run", str(finished), "--rules", "bptt", "--out", str(tmp_path / "g")]) == 0
+    (found,) = json.loads((tmp_path / "g" / "gradients.json").read_text())
+    assert found["num_steps"] == 8 and len(found["layers"]) == 3
+    assert "blobs" in (tmp_path / "g" / "report.html").read_text()
+
+
+def test_a_killed_comparison_goes_on(tiny, say, tmp_path, monkeypatch, capsys):
+    """The first rule is not trained again, and the options are those of a file."""
+    (tmp_path / "few.toml").write_text("epochs = 2\nseeds = 1\n")
+    folder, train, trained = tmp_path / "c", compare._train, []
+
+    def killed(options, advance):
+        trained.append(options.rule)
+        if len(trained) == 2:
+            raise KeyboardInterrupt
+        return train(options, advance)
+
+    monkeypatch.setattr(compare, "_train", killed)
+    data = [*tiny[: tiny.index("--epochs")], "--batch-size", "6", "--config", str(tmp_path / "few.toml")]
+    rules = ["--rules", "bptt", "ottt", "--learning-rates", "0.05", "--paired"]
+    assert main(["compare", *data, *rules, "--out", str(folder)]) == 130
+    assert f"snnlearn compare --resume {folder}" in capsys.readouterr().err
+    assert [file.name for file in (folder / "rules").iterdir()] == ["bptt.json"]
+    before = (folder / "rules" / "bptt.json").stat().st_mtime_ns
+    say("compare", "--resume", folder)
+    assert trained == ["bptt", "ottt", "ottt"] and (folder / "rules" / "bptt.json").stat().st_mtime_ns == before
+    found = json.loads((folder / "comparison.json").read_text())
+    assert [one["rule"] for one in found] == ["bptt", "ottt"] and np.shape(found[0]["curves"]) == (1, 2)
+    assert (folder / "paired.json").exists()
+    (folder / "rules" / "ottt.json").write_text("{}")
+    assert main(["compare", "--resume", str(folder)]) == 2
+    assert "ottt.json is damaged; remove it" in capsys.readouterr().err
+    (folder / "config.toml").write_text((folder / "config.toml").read_text().replace("epochs = 2", "epochs = 3"))
+    assert main(["compare", "--resume", str(folder)]) == 2
+    assert "config.toml is not what the comparison began with" in capsys.readouterr().err
 
 
 def test_memory_of_a_gradient_is_that_of_what_training_gives_the_rule():
@@ -136,7 +196,7 @@ def test_what_does_not_fit_is_refused(arguments, sentence, capsys, tmp_path):
     ],
 )
 def test_rules_without_surrogate_gradients_lower_the_loss(arguments, tmp_path):
-    assert main(["train", *SMALL, *arguments, "--out", str(tmp_path / "r")]) == 0
+    assert main(["train", *SMALL, "--epochs", "3", *arguments, "--out", str(tmp_path / "r")]) == 0
     losses = [
         json.loads(line)["training_loss"][0] for line in (tmp_path / "r" / "metrics.jsonl").read_text().splitlines()
     ]

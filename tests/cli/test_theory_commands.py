@@ -13,6 +13,7 @@ from scipy import stats
 
 from snnlearn.cli import build, main, sweep
 from snnlearn.cli.config import read_config
+from snnlearn.cli.folders import RUN
 from snnlearn.hypothesis import predict, scores
 from snnlearn.model_file import load
 
@@ -122,6 +123,7 @@ def test_runs_of_other_splits_are_no_pair(finished, tiny, tmp_path, capsys):
         first = seen[f"train.{of}"][:24].copy()
         seen[f"train.{of}"][:24], seen[f"test.{of}"] = seen[f"test.{of}"], first
     np.savez(tmp_path / "other" / "seen.npz", **seen)
+    RUN.begin(tmp_path / "other")
     assert main(["compare", "--paired", str(finished), str(tmp_path / "other"), "--out", str(tmp_path / "p")]) == 2
     assert "another test sample" in capsys.readouterr().err and not (tmp_path / "p").exists()
 

@@ -53,121 +53,65 @@ def _status(arguments: list[str]) -> int:
 
 
 def _run(arguments: list[str]) -> int:
-    from typing import Annotated
+    from snnlearn import __version__
+    from snnlearn.cli.config import config_argument, read_config
+    from snnlearn.cli.options import COMMANDS, check_names
 
-    import tyro
-
-    from snnlearn.cli import terminal
-    from snnlearn.cli.options import (
-        Certify,
-        Compare,
-        Encode,
-        Evaluate,
-        Gradients,
-        NoFreeLunch,
-        Predict,
-        Risk,
-        Sweep,
-        Train,
-    )
-
-    if not arguments:
-        arguments = ["--help"]
-    defaults = {"train": Train(), "sweep": Sweep(), "certify": Certify()}
-    if arguments[0] in defaults:
-        from snnlearn.cli.config import config_argument, read_config
-
-        if (path := config_argument(arguments)) is not None:
-            defaults[arguments[0]] = read_config(path, type(defaults[arguments[0]]))
-    with terminal.printable_errors():
-        command = tyro.cli(
-            Annotated[Train, tyro.conf.subcommand("train", default=defaults["train"])]  # pyright: ignore
-            | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
-            | Annotated[Predict, tyro.conf.subcommand("predict")]
-            | Annotated[Compare, tyro.conf.subcommand("compare")]
-            | Annotated[Gradients, tyro.conf.subcommand("gradients")]
-            | Annotated[Risk, tyro.conf.subcommand("risk")]
-            | Annotated[Sweep, tyro.conf.subcommand("sweep", default=defaults["sweep"])]
-            | Annotated[Certify, tyro.conf.subcommand("certify", default=defaults["certify"])]
-            | Annotated[NoFreeLunch, tyro.conf.subcommand("no-free-lunch")]
-            | Annotated[Encode, tyro.conf.subcommand("encode")],
-            prog="snnlearn",
-            description="Train spiking neural networks and know their risk.",
-            args=arguments,
-        )
+    if arguments == ["--version"]:
+        print(f"snnlearn {__version__}")
+        return 0
+    check_names(arguments)
+    name = arguments[0] if arguments else ""
+    default = None
+    if (path := config_argument(arguments)) is not None and name in COMMANDS:
+        default = read_config(path, COMMANDS[name])
+    options = _parsed(arguments or ["--help"], {name: default})
     # Imported only now: JAX takes longer to start than --help may.
+    import importlib
+
     import jax
 
+    if getattr(options, "resume", None) is not None:
+        _check_alone(arguments, "--resume", *(("--distributed",) if name == "train" else ()))
+    if name == "gradients" and options.run is not None:
+        _check_alone(arguments, "--run", "--rules", "--repeats", "--out")
+    module = name.replace("-", "_")
+    where = "commands" if name in ("train", "evaluate", "predict", "encode") else module
     try:
-        return _do(command, arguments)
+        return getattr(importlib.import_module(f"snnlearn.cli.{where}"), module)(options)
     except jax.errors.JaxRuntimeError as error:
         if "RESOURCE_EXHAUSTED" in str(error):
             raise MemoryError from error
         raise
 
 
-def _do(command: Any, arguments: list[str]) -> int:
-    from snnlearn.cli import commands
-    from snnlearn.cli.options import (
-        Certify,
-        Compare,
-        Encode,
-        Evaluate,
-        Gradients,
-        NoFreeLunch,
-        Predict,
-        Risk,
-        Sweep,
-        Train,
-    )
+def _parsed(arguments: list[str], defaults: dict[str, Any]) -> Any:
+    """The options of the command."""
+    from typing import Annotated, Union
 
-    match command:
-        case Compare():
-            from snnlearn.cli.compare import compare
+    import tyro
 
-            return compare(command)
-        case Gradients():
-            from snnlearn.cli.gradients import gradients
+    from snnlearn.cli import terminal
+    from snnlearn.cli.options import COMMANDS, numbers
 
-            return gradients(command)
-        case Risk():
-            from snnlearn.cli.risk import risk
-
-            return risk(command)
-        case Certify():
-            from snnlearn.cli.certify import certify
-
-            return certify(command)
-        case NoFreeLunch():
-            from snnlearn.cli.no_free_lunch import no_free_lunch
-
-            return no_free_lunch(command)
-        case Sweep(resume=None):
-            from snnlearn.cli.sweep import sweep
-
-            return sweep(command)
-        case Sweep(resume=folder) if folder is not None:
-            from snnlearn.cli.sweep import resume
-
-            _check_alone(arguments)
-            return resume(folder)
-        case Train(resume=None):
-            return commands.train(command)
-        case Train(resume=run) if run is not None:
-            _check_alone(arguments, "--distributed")
-            return commands.resume(run, distributed=command.distributed)
-        case Evaluate():
-            return commands.evaluate(command)
-        case Predict():
-            return commands.predict(command)
-        case Encode():
-            return commands.encode(command)
-    raise AssertionError(command)
+    commands = []
+    for name, kind in COMMANDS.items():
+        default = {"default": defaults[name]} if defaults.get(name) is not None else {}
+        commands.append(Annotated[kind, tyro.conf.subcommand(name, **default)])
+    with terminal.printable_errors():
+        return tyro.cli(
+            Union[tuple(commands)],  # pyright: ignore  # noqa: UP007  # known only now
+            prog="snnlearn",
+            description="Train spiking neural networks and know their risk. --version says which snnlearn this is.",
+            args=arguments,
+            registry=numbers(),
+        )
 
 
-def _check_alone(arguments: list[str], *allowed: str) -> None:
-    """Refuse options beside `--resume`, but for some."""
+def _check_alone(arguments: list[str], option: str, *allowed: str) -> None:
+    """Refuse options beside one that stands for them, but for some."""
     from snnlearn._errors import SnnlearnError
 
-    if others := [a for a in arguments if a.startswith("--") and not a.startswith(("--resume", *allowed))]:
-        raise SnnlearnError(f"--resume takes all options from the run; drop {' '.join(others)}")
+    names = [argument.partition("=")[0] for argument in arguments if argument.startswith("--")]
+    if others := [name for name in names if name not in (option, *allowed)]:
+        raise SnnlearnError(f"{option} takes all other options from the folder; drop {' '.join(others)}")

@@ -18,7 +18,6 @@ import numpy as np
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.segment import Segment
-from rich.table import Table
 
 from snnlearn import report, risk
 from snnlearn._errors import SnnlearnError
@@ -31,6 +30,7 @@ from snnlearn.cli.config import as_table
 from snnlearn.cli.encode import encode as encode_one_input
 from snnlearn.cli.folders import locked, new_folder
 from snnlearn.cli.options import Encode, Evaluate, Predict, Train
+from snnlearn.cli.predictions import Predictions, check_kind
 from snnlearn.cli.processes import join, leads
 from snnlearn.cli.run_folder import RunFolder
 from snnlearn.cli.seen import data_of, judged, recall, remember
@@ -39,7 +39,6 @@ from snnlearn.coding import AbstractEncoder, Rescaled, Spikes
 from snnlearn.data import Dataset, Recorded, read_events, read_values
 from snnlearn.hypothesis import Hypothesis, decisions, scores, ties
 from snnlearn.hypothesis import encode as encode_batch
-from snnlearn.hypothesis import predict as decide
 from snnlearn.model_file import load, save
 from snnlearn.report.baseline import logistic_regression
 from snnlearn.report.measure import select, summarise
@@ -60,7 +59,9 @@ def keep_compiled_programs() -> None:
 
 
 def train(options: Train) -> int:
-    """Train from the start."""
+    """Train from the start, or go on with a run."""
+    if options.resume is not None:
+        return _resume(options.resume, distributed=options.distributed)
     options.check()
     devices = join() if options.distributed else ONE_DEVICE
     with new_folder(options.out, options.data) if leads() else contextlib.nullcontext() as path:
@@ -68,10 +69,11 @@ def train(options: Train) -> int:
         folder = RunFolder.create(path, options) if path is not None else None
         if folder is not None:
             remember(folder, task)
+            folder.begin()
         return _finish(folder, options, task, encoder, algorithm, training)
 
 
-def resume(path: Path, *, distributed: bool) -> int:
+def _resume(path: Path, *, distributed: bool) -> int:
     """Go on with a run."""
     folder = RunFolder.open(path)
     options = folder.options()
@@ -279,7 +281,7 @@ def evaluate(options: Evaluate) -> int:
 
     keep_compiled_programs()
     folder = RunFolder.open(options.run)
-    hypothesis, _ = load(folder.model())
+    hypothesis, _, unfinished = learned(folder)
     if options.data is None:
         sample, seen, _ = judged(data_of(folder).test, recall(folder))
         note = "the run's own test sample: choose nothing by this number"
@@ -290,6 +292,8 @@ def evaluate(options: Evaluate) -> int:
     scored = scores(hypothesis, sample.x)
     found = risk.risk_of_errors(int(np.sum(decisions(scored) != sample.y)), len(sample.y))
     note += by_chance(scored)
+    if unfinished:
+        console_of().print(unfinished, soft_wrap=True)
     if seen is None:
         console_of().print(f"{found}\nOn {note}.", soft_wrap=True)
     else:
@@ -307,15 +311,43 @@ def predict(options: Predict) -> int:
     keep_compiled_programs()
     if not options.files:
         raise SnnlearnError("predict: there is no file; give at least one after the run")
-    hypothesis, names = load(RunFolder.open(options.run).model())
-    table = Table("file", "sample", "class")
-    for path in options.files:
-        values = recording(path, hypothesis).x if is_recording(path) else read_values(path)
-        check_values(hypothesis, values, str(path))
-        for number, decision in enumerate(decide(hypothesis, values)):
-            table.add_row(str(path), str(number), names[decision] if names else str(decision))
-    console_of().print(table)
+    if options.out is not None:
+        check_kind(options.out)
+    hypothesis, names, note = learned(RunFolder.open(options.run))
+    inputs = [recording(path, hypothesis).x if is_recording(path) else read_values(path) for path in options.files]
+    for path, x in zip(options.files, inputs, strict=True):
+        check_values(hypothesis, x, str(path))
+    scored = np.concatenate([scores(hypothesis, x) for x in inputs])
+    found = Predictions(
+        files=[str(path) for path, x in zip(options.files, inputs, strict=True) for _ in x],
+        samples=[number for x in inputs for number in range(len(x))],
+        classes=decisions(scored),
+        scores=scored,
+        names=list(names) or [str(number) for number in range(hypothesis.network.out_shape[0])],
+    )
+    console = console_of()
+    console.print(found.table())
+    if note:
+        console.print(note, soft_wrap=True)
+    if options.out is not None:
+        found.write(options.out)
+        console.print(f"Predictions: {options.out}", soft_wrap=True)
     return 0
+
+
+def learned(folder: RunFolder) -> tuple[Hypothesis, tuple[str, ...], str]:
+    """The hypothesis of a run, the names of its classes and, of a training that was stopped, how far it has come."""
+    if (folder.path / "model.npz").exists() or not (folder.path / "checkpoint.npz").exists():
+        return *load(folder.model()), ""
+    options = folder.options()
+    task, encoder, algorithm, fresh = prepare(options, task=data_of(folder))
+    training = folder.last(fresh)
+    best = int(np.argmin(np.asarray(training.best_errors)))
+    note = (
+        f"The training is not finished: this is the best network of {int(training.epoch[0])} of {options.epochs} "
+        f"epochs. Go on with {folder.resume_command()}"
+    )
+    return algorithm.hypotheses(encoder, training)[best], task.class_names, note
 
 
 def by_chance(scored: np.ndarray) -> str:

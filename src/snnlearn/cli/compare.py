@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,10 +19,10 @@ from snnlearn import report, risk
 from snnlearn._errors import SnnlearnError
 from snnlearn._files import write_atomically, write_json
 from snnlearn.algorithms import Diverged, GradientDescent, Metrics, Training
-from snnlearn.cli import build
+from snnlearn.cli import build, interrupts
 from snnlearn.cli.commands import console_of, prepare
-from snnlearn.cli.config import write_config
-from snnlearn.cli.folders import new_folder
+from snnlearn.cli.config import read_config, read_json, write_config
+from snnlearn.cli.folders import COMPARISON, locked, new_folder
 from snnlearn.cli.options import Compare, Gradients, Train
 from snnlearn.coding import AbstractEncoder
 from snnlearn.data import Dataset
@@ -34,6 +35,12 @@ from snnlearn.report.statement import Row
 
 def compare(options: Compare) -> int:
     """Train with each rule and step size, choose the step size on validation data, and report side by side."""
+    if (path := options.resume) is not None:
+        COMPARISON.check(path)
+        options = read_config(path / "config.toml", Compare)
+        options.check()
+        with locked(path):
+            return _compare(options, build.dataset(options), path)
     options.check()
     if options.paired:
         from snnlearn.cli.paired import compare_runs
@@ -47,37 +54,55 @@ def compare(options: Compare) -> int:
 def _compare(options: Compare, task: Dataset, path: Path) -> int:
     console = console_of()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    contenders, wrong, left_out = [], {}, {}
+    contenders: list[Contender] = []
+    wrong: dict[str, np.ndarray] = {}
+    left_out: dict[str, str] = {}
     with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
         total = len(options.rules) * len(options.learning_rates) * options.epochs
         bar = progress.add_task("", total=total)
         for rule in options.rules:
-            trained = []
+            trained, file = [], path / "rules" / f"{rule}.json"
+            if file.exists():
+                contender, wrong[rule], diverged = _read(file)
+                contenders.append(contender)
+                left_out |= diverged
+                progress.advance(bar, len(options.learning_rates) * options.epochs)
+                continue
             try:
                 for rate in options.learning_rates:
                     progress.update(bar, description=f"{rule}, step size {rate:g}")
                     try:
                         trained.append(_train(options_of(options, rule, rate), lambda: progress.advance(bar)))
-                    except Diverged as diverged:
-                        left_out[f"{rule}, step size {rate:g}"] = str(diverged)
-                        console.print(f"{rule}, step size {rate:g}: {diverged}", soft_wrap=True)
+                    except Diverged as why:
+                        left_out[f"{rule}, step size {rate:g}"] = str(why)
+                        console.print(f"{rule}, step size {rate:g}: {why}", soft_wrap=True)
             except SnnlearnError as refusal:
                 left_out[rule] = str(refusal)
                 console.print(f"{rule}: {refusal}", soft_wrap=True)
                 progress.update(bar, total=(total := total - len(options.learning_rates) * options.epochs))
                 continue
+            except KeyboardInterrupt:
+                if not (path / COMPARISON.file).exists():
+                    raise
+                how = f"go on with snnlearn compare --resume {shlex.quote(str(path))}"
+                raise KeyboardInterrupt(how) from None
             if not trained:
                 continue
             best = min(trained, key=lambda one: one.validation_error)
             contenders.append(_contender(best, rule))
             wrong[rule] = _wrong(best)
+            if not (path / COMPARISON.file).exists():
+                write_atomically(path / "config.toml", write_config(options).encode())
+                COMPARISON.begin(path)
+            diverged = {name: reason for name, reason in left_out.items() if name.startswith(f"{rule}, ")}
+            result = {"wrong": wrong[rule].astype(int).tolist(), "left_out": diverged}
+            write_json(file, {"contender": contenders[-1].numbers()} | result)
     if not contenders:
         raise SnnlearnError("no rule of --rules has a result; the sentences above say why, and what to do")
     print_comparison(contenders, console)
     pairs = _in_pairs(wrong) if options.paired is not None else []
     if pairs:
         print_pairs(pairs, console)
-    write_atomically(path / "config.toml", write_config(options).encode())
     write_json(path / "comparison.json", [c.numbers() for c in contenders])
     if pairs:
         write_json(path / "paired.json", [pair.numbers() for pair in pairs])
@@ -87,6 +112,21 @@ def _compare(options: Compare, task: Dataset, path: Path) -> int:
     )
     console.print(f"Report: {path / 'report.html'}", soft_wrap=True)
     return 0
+
+
+def _read(file: Path) -> tuple[Contender, np.ndarray, dict[str, str]]:
+    """What a rule has come to, where it errs, and which step sizes had no result, as written before."""
+    try:
+        found = read_json(file)
+        wrong, numbers = np.array(found["wrong"], bool), found["contender"]
+        arrays = {name: np.array(numbers[name]) for name in ("test_errors", "curves")}
+        low, high = map(float, numbers["interval"])
+        contender = Contender(**numbers | arrays | {"interval": (low, high)})
+        if wrong.shape != (len(contender.test_errors), contender.test_size):
+            raise ValueError
+        return contender, wrong, {str(name): str(reason) for name, reason in found["left_out"].items()}
+    except (SnnlearnError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise SnnlearnError(f"{file} is damaged; remove it, and its rule is trained again") from error
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,6 +189,7 @@ def _train(options: Train, advance: Any) -> _Trained:
     memory = gradient_memory(options, task, encoder, algorithm, training)
     lines, seconds = [], []
     for _ in range(options.epochs):
+        interrupts.check()
         start = time.perf_counter()
         training, metrics = jax.block_until_ready(algorithm.epoch(encoder, training, task))
         seconds.append(time.perf_counter() - start)

@@ -5,19 +5,87 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import hashlib
 import itertools
 import os
+import secrets
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+from snnlearn import __version__
 from snnlearn._errors import SnnlearnError
-from snnlearn._files import remove_leftovers
+from snnlearn._files import remove_leftovers, write_json
 from snnlearn.cli import interrupts
+from snnlearn.cli.config import read_json
 
 LOCK = ".lock"
 """A file that is there while a folder is written. The kernel lets go of it when its process ends, however it ends."""
-IDENTITIES = ("run.json", "sweep.json", "compare.json")
-"""A folder with one of these can be gone on with; each is written once all is there that this needs."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of folder that can be gone on with: one of its files knows what belongs to it, by digest.
+
+    Args:
+        name: what it is.
+        file: the file that says so.
+        format: version of what is in it.
+        fixed: files that are written first and never change.
+    """
+
+    name: str
+    file: str
+    format: int
+    fixed: tuple[str, ...] = ("config.toml",)
+
+    def begin(self, folder: Path) -> None:
+        """Make the folder one of this kind, once the fixed files are there."""
+        digests = {name: _digest(folder / name) for name in self.fixed}
+        identity = {"format": self.format, "snnlearn": __version__, "id": secrets.token_hex(8), "digests": digests}
+        write_json(folder / self.file, identity)
+
+    def check(self, folder: Path) -> None:
+        """Refuse another folder, or one of which a fixed file has changed.
+
+        Raises:
+            SnnlearnError: saying which.
+        """
+        if not folder.is_dir():
+            raise SnnlearnError(f"{folder} is not a folder; give a {self.name}'s folder, such as runs/digits")
+        try:
+            identity = read_json(folder / self.file)
+            found, version, digests = identity["format"], identity["snnlearn"], dict(identity.get("digests", {}))
+        except (SnnlearnError, KeyError, TypeError, ValueError, AttributeError) as error:
+            raise SnnlearnError(
+                f"{folder} is not a {self.name}'s folder: its {self.file} is missing or damaged"
+            ) from error
+        again = f"begin another with --config {folder / 'config.toml'}"
+        if found != self.format:
+            raise SnnlearnError(
+                f"{folder} is of format {found}, written by snnlearn {version}; snnlearn {__version__} reads format "
+                f"{self.format}: use that version, or {again}"
+            )
+        for name in self.fixed:
+            if not (folder / name).is_file():
+                raise SnnlearnError(f"{folder / name} is not a file; put it back as it was")
+            if digests.get(name) != _digest(folder / name):
+                raise SnnlearnError(
+                    f"{folder / name} is not what the {self.name} began with; put it back as it was, or {again}"
+                )
+
+    def identity(self, folder: Path) -> str:
+        """What differs from one folder to another."""
+        return str(read_json(folder / self.file).get("id"))
+
+
+RUN = Kind("run", "run.json", 2, ("config.toml", "seen.npz"))
+SWEEP = Kind("sweep", "sweep.json", 2)
+COMPARISON = Kind("comparison", "compare.json", 1)
+
+
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 @contextlib.contextmanager
@@ -70,7 +138,7 @@ def new_folder(path: Path | None, name: str) -> Iterator[Path]:
 
 
 def _can_be_resumed(folder: Path) -> bool:
-    return any((folder / name).exists() for name in IDENTITIES)
+    return any((folder / kind.file).exists() for kind in (RUN, SWEEP, COMPARISON))
 
 
 def _unused(stack: contextlib.ExitStack, name: str) -> Path:

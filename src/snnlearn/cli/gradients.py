@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,15 @@ from jaxtyping import Array
 
 from snnlearn import rules
 from snnlearn._errors import SnnlearnError
-from snnlearn.cli import build
+from snnlearn._files import write_json
+from snnlearn.algorithms.gradient_descent import seed
+from snnlearn.cli import build, interrupts
 from snnlearn.cli.commands import console_of, prepare
 from snnlearn.cli.compare import options_of, setting, working_memory
 from snnlearn.cli.folders import new_folder
 from snnlearn.cli.options import Gradients, Train
 from snnlearn.cli.run_folder import RunFolder
+from snnlearn.cli.seen import data_of
 from snnlearn.coding import PackedSpikes
 from snnlearn.data import Dataset
 from snnlearn.hypothesis import encode
@@ -37,18 +41,27 @@ _LONG = 10240  # steps, by which memory that grows with them outgrows that of bl
 def gradients(options: Gradients) -> int:
     """Measure, print and write a page."""
     options.check()
-    task = build.dataset(options)  # what is wrong with the data is no rule's refusal
+    network = None
+    if options.run is None:
+        task = build.dataset(options)  # what is wrong with the data is no rule's refusal
+    else:
+        folder = RunFolder.open(options.run)
+        asked = {name: getattr(options, name) for name in ("rules", "repeats", "run", "out")}
+        options = Gradients(**vars(folder.options()) | asked)
+        task, network = data_of(folder), load(folder.model())[0].network
     with new_folder(options.out, f"gradients-{Path(options.data).stem}") as path:
-        return _gradients(options, task, path)
+        return _gradients(options, task, network, path)
 
 
-def _gradients(options: Gradients, task: Dataset, path: Path) -> int:
+def _gradients(options: Gradients, task: Dataset, network: Network | None, path: Path) -> int:
     console = console_of()
     measured = []
     for name in options.rules:
+        interrupts.check()
         with console.status(f"Measuring {name}"):
             try:
-                measured.append(_measure(options_of(options, name, options.learning_rate), options))
+                one = options_of(options, name, options.learning_rate)
+                measured.append(_measure(one, options.repeats, task, network))
             except SnnlearnError as refusal:
                 console.print(f"{name}: {refusal}", soft_wrap=True)
     if not measured:
@@ -67,17 +80,23 @@ def _gradients(options: Gradients, task: Dataset, path: Path) -> int:
         "µs: of a time step of the batch. MB: working memory, of these steps and of more. The page has each layer."
     )
     title = f"{options.data} · gradients of {len(measured)} rules"
+    write_json(path / "gradients.json", [_numbers(one) for one in measured])
     write_gradients(measured, path / "report.html", title=title, setting=setting(options, task)[:3])
     console.print(f"Report: {path / 'report.html'}", soft_wrap=True)
     return 0
 
 
-def _measure(options: Train, asked: Gradients) -> Measured:
-    task, encoder, algorithm, training = prepare(options)
-    if asked.run is None:
-        network = jax.tree.map(lambda leaf: leaf[0] if eqx.is_array(leaf) else leaf, training.network)
-    else:
-        network = load(RunFolder.open(asked.run).model())[0].network
+def _numbers(measured: Measured) -> dict[str, Any]:
+    """All of it as JSON has it; of a layer without a gradient there is nothing to say."""
+    layers = [
+        {name: None if value != value else value for name, value in asdict(layer).items()} for layer in measured.layers
+    ]
+    return asdict(measured) | {"layers": layers}
+
+
+def _measure(options: Train, repeats: int, task: Dataset, trained: Network | None) -> Measured:
+    task, encoder, algorithm, training = prepare(options, task=task)
+    network = seed(training.network, 0) if trained is None else trained
     x = jnp.asarray(task.train.x[: options.batch_size])
     keys = jax.random.split(jax.random.key(options.seed), len(x))
     inputs = algorithm.inputs(encoder, network, x, keys=keys)
@@ -85,11 +104,11 @@ def _measure(options: Train, asked: Gradients) -> Measured:
     rule, loss = algorithm.rule, algorithm.loss
     program = eqx.filter_jit(lambda n, x, y, k: rule(n, loss, x, y, key=k))
     key, other = jax.random.split(jax.random.key(options.seed + 1))
-    repeats = asked.repeats if _is_random(rule, network) else 1
-    draws = [_by_layer(program(network, inputs, targets, k)[1]) for k in jax.random.split(key, repeats)]
+    times = repeats if _is_random(rule, network) else 1
+    draws = [_by_layer(program(network, inputs, targets, k)[1]) for k in jax.random.split(key, times)]
     reference_rule = _reference(rule, options)
     stands_for, plain = eqx.filter_jit(reference_rule), encode(encoder, x, key=jax.random.key(options.seed))
-    others = jax.random.split(other, 4 * asked.repeats if _is_random(reference_rule, network) else 1)
+    others = jax.random.split(other, 4 * repeats if _is_random(reference_rule, network) else 1)
     reference = [_by_layer(stands_for(network, loss, plain, targets, key=k)[1]) for k in others]
     layers = [
         _alignment(f"layer {number}", np.stack(one), np.stack(its))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 import typing
 from dataclasses import dataclass, field
@@ -275,6 +276,8 @@ class Predict(Checked):
     files: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="FILE...")] = ()
     """Images (.png, .jpg), arrays (.npy, .npz with x), IDX files or events (.h5), of the shape that the network was
     trained on."""
+    out: File = None
+    """A file to write them to, with the scores of all classes: .csv, .json or .npz."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -328,6 +331,12 @@ class Compare(Train):
 
     distributed: tyro.conf.Suppress[bool] = False
     baseline: tyro.conf.Suppress[bool] = False
+    rule: tyro.conf.Suppress[Rule] = "bptt"
+    learning_rate: tyro.conf.Suppress[Positive] = 0.1
+    resume: Folder = None
+    """A comparison's folder to go on with; all options are taken from it."""
+    out: Folder = None
+    """The folder to make. By default runs/compare-DATA, with a number added if that exists."""
     paired: Annotated[tuple[Path, ...] | None, tyro.conf.arg(metavar="[RUN...]")] = None
     """Compare in pairs, corrected for their number: two or more finished runs on the test sample that they share; or,
     if none is named, the rules, over seeds (sign-flip test) or, with one seed, over test samples (McNemar's test)."""
@@ -338,7 +347,7 @@ class Compare(Train):
         0.1,
         0.3,
     )
-    """Step sizes to choose from; --learning-rate is not used."""
+    """Step sizes to choose from."""
 
     def check(self) -> None:
         """See the base."""
@@ -357,12 +366,24 @@ class Gradients(Train):
 
     distributed: tyro.conf.Suppress[bool] = False
     baseline: tyro.conf.Suppress[bool] = False
+    rule: tyro.conf.Suppress[Rule] = "bptt"
+    learning_rate: tyro.conf.Suppress[Positive] = 0.1
+    resume: tyro.conf.Suppress[Path | None] = None
+    steps_per_update: tyro.conf.Suppress[OptionalCount] = None
+    optimizer: tyro.conf.Suppress[Literal["adam", "adamw", "adamax", "rmsprop", "sgd"]] = "adam"
+    schedule: tyro.conf.Suppress[Literal["cosine", "constant"]] = "cosine"
+    weight_decay: tyro.conf.Suppress[FromZero] = 1e-4
+    clip_gradient: tyro.conf.Suppress[OptionalPositive] = None
+    epochs: tyro.conf.Suppress[Count] = 40
+    seeds: tyro.conf.Suppress[int] = 1
+    out: Folder = None
+    """The folder to make. By default runs/gradients-DATA, with a number added if that exists."""
     rules: tuple[Rule, ...] = ("bptt", "eprop", "eprop-random", "ottt", "forward-gradient", "weight-perturbation")
     """The rules."""
     repeats: Count = 64
     """How many times a random rule is asked."""
     run: Folder = None
-    """A run folder, whose trained network to look at instead of a fresh one."""
+    """A run folder, whose trained network to look at instead of a fresh one, on the run's data in its code."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -423,6 +444,10 @@ class Certify(Train):
 
     distributed: tyro.conf.Suppress[bool] = False
     baseline: tyro.conf.Suppress[bool] = False
+    resume: tyro.conf.Suppress[Path | None] = None
+    seeds: tyro.conf.Suppress[int] = 1
+    out: Folder = None
+    """The folder to make. By default runs/certificate-DATA, with a number added if that exists."""
     layers: Annotated[tuple[str, ...], tyro.conf.arg(metavar="LAYER...")] = ("64",)
     """Hidden layers, see train."""
     delta: Share = 0.05
@@ -441,10 +466,8 @@ class Certify(Train):
     def check(self) -> None:
         """See the base."""
         super().check()
-        if self.resume is not None:
-            raise SnnlearnError("--resume: a certificate takes a minute and is not resumed; drop it")
         if self.seeds > 1:
-            raise SnnlearnError(f"--seeds is {self.seeds}; a certificate is of one network, drop it")
+            raise SnnlearnError(f"seeds is {self.seeds}; a certificate is of one network, drop it")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -457,6 +480,10 @@ class Sweep(Train):
 
     distributed: tyro.conf.Suppress[bool] = False
     baseline: tyro.conf.Suppress[bool] = False
+    resume: Folder = None
+    """A sweep's folder to go on with; all options are taken from it."""
+    out: Folder = None
+    """The folder to make. By default runs/sweep-DATA, with a number added if that exists."""
     vary: Annotated[tuple[str, ...], tyro.conf.arg(metavar="OPTION=A,B,...")] = (
         "layers=32,128,64-64",
         "num-steps=10,20",
@@ -483,3 +510,81 @@ class Sweep(Train):
             raise SnnlearnError(f"--seeds is {self.seeds}; a sweep compares means over seeds, give at least 2")
         if len(set(self.sizes)) < len(self.sizes):
             raise SnnlearnError("--sizes has a number twice; give each once")
+
+
+COMMANDS: dict[str, type] = {
+    "train": Train,
+    "evaluate": Evaluate,
+    "predict": Predict,
+    "compare": Compare,
+    "gradients": Gradients,
+    "risk": Risk,
+    "sweep": Sweep,
+    "certify": Certify,
+    "no-free-lunch": NoFreeLunch,
+    "encode": Encode,
+}
+
+
+def check_names(arguments: list[str]) -> None:
+    """Refuse a command or an option that there is not.
+
+    Args:
+        arguments: of the command line; those that are no names are not looked at.
+
+    Raises:
+        SnnlearnError: naming it, and the one that is most like it.
+    """
+    if not arguments or arguments[0].startswith("-"):
+        return
+    name, *rest = arguments
+    if name not in COMMANDS:
+        raise SnnlearnError(f"there is no command {name}; {_like(name, list(COMMANDS))}")
+    known = {"--help"} | {f"--{option}" for option in _offered(COMMANDS[name])}
+    for argument in rest:
+        option = argument.partition("=")[0].replace("_", "-")
+        if option.startswith("--") and option not in known and not option.startswith("--tyro-"):
+            raise SnnlearnError(f"{name} has no option {option}; {_like(option, sorted(known))}")
+
+
+def _offered(options: type) -> list[str]:
+    """The names of a command's options."""
+    names = []
+    for name, hint in typing.get_type_hints(options, include_extras=True).items():
+        notes = getattr(hint, "__metadata__", ())
+        if tyro.conf.Suppress not in notes and tyro.conf.Positional not in notes:
+            names += [name.replace("_", "-")] + [f"no-{name.replace('_', '-')}"] * (hint is bool)
+    return names
+
+
+def _like(name: str, names: list[str]) -> str:
+    close = difflib.get_close_matches(name, names, n=1)
+    return f"did you mean {close[0]}?" if close else "snnlearn --help and snnlearn COMMAND --help say what there is"
+
+
+def numbers() -> tyro.constructors.ConstructorRegistry:
+    """How numbers are read, with errors that do not speak of Python."""
+    registry = tyro.constructors.ConstructorRegistry()
+
+    def rule(info: tyro.constructors.PrimitiveTypeInfo) -> tyro.constructors.PrimitiveConstructorSpec | None:
+        words = {int: "a whole number", float: "a number"}
+        kind = info.type
+        if kind not in words:
+            return None
+
+        def read(texts: list[str]) -> Any:
+            try:
+                return kind(texts[0])
+            except ValueError:
+                raise ValueError(f"{texts[0]} is not {words[kind]}") from None
+
+        return tyro.constructors.PrimitiveConstructorSpec(
+            nargs=1,
+            metavar=kind.__name__.upper(),
+            instance_from_str=read,
+            is_instance=lambda value: isinstance(value, kind) and not isinstance(value, bool),
+            str_from_instance=lambda value: [str(value)],
+        )
+
+    registry.primitive_rule(rule)
+    return registry

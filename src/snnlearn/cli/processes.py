@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import socket
+import time
+from typing import Any
 
 import jax
 
@@ -13,6 +16,7 @@ _VARIABLES = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
 _LAUNCHERS = ("SLURM_STEP_NODELIST", "OMPI_COMM_WORLD_SIZE")
 # At the end the others wait for the first, which measures the risk.
 _SECONDS_TO_WAIT = 24 * 3600
+_SECONDS_TO_START = 120
 
 
 def join() -> Devices:
@@ -35,10 +39,53 @@ def join() -> Devices:
                 f"--distributed: JAX_NUM_PROCESSES is {numbers[0]} and JAX_PROCESS_ID {numbers[1]}; give n ≥ 1 and a "
                 "number from 0 to n - 1"
             )
-        jax.distributed.initialize(address, num_processes, process, shutdown_timeout_seconds=_SECONDS_TO_WAIT)
+        _check_address(address, process)
+        _initialize(coordinator_address=address, num_processes=num_processes, process_id=process)
     elif any(name in os.environ for name in _LAUNCHERS):
-        jax.distributed.initialize(shutdown_timeout_seconds=_SECONDS_TO_WAIT)
+        _initialize()
     return Devices.all()
+
+
+def _check_address(address: str, process: int) -> None:
+    """Have the first process listen at the address and the others reach it; JAX would end the program if they cannot.
+
+    Raises:
+        SnnlearnError: if they cannot.
+    """
+    host, _, port = address.rpartition(":")
+    where = f"--distributed: JAX_COORDINATOR_ADDRESS is {address}"
+    if not host or not (port.isdecimal() and 0 < int(port) < 2**16):
+        raise SnnlearnError(f"{where}; give the first process's machine and a free port of it, such as machine:9911")
+    deadline = time.monotonic() + _SECONDS_TO_START
+    while True:
+        try:
+            if process == 0:
+                with socket.socket() as listener:
+                    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    listener.bind(("", int(port)))
+            else:
+                socket.create_connection((host.strip("[]"), int(port)), timeout=1).close()
+            return
+        except OSError as error:
+            # The first process may be started later than others, but its port will not come free.
+            if process == 0 or isinstance(error, socket.gaierror) or time.monotonic() > deadline:
+                raise SnnlearnError(
+                    f"{where}, which cannot be used ({(error.strerror or str(error)).lower()}); give the first "
+                    "process's machine and a free port of it, and start that process"
+                ) from error
+            time.sleep(0.2)
+
+
+def _initialize(**arguments: Any) -> None:
+    try:
+        jax.distributed.initialize(
+            **arguments, initialization_timeout=_SECONDS_TO_START, shutdown_timeout_seconds=_SECONDS_TO_WAIT
+        )
+    except (RuntimeError, ValueError) as error:
+        raise SnnlearnError(
+            f"--distributed: not all processes met within {_SECONDS_TO_START} s; start them all, with the same "
+            "JAX_COORDINATOR_ADDRESS and JAX_NUM_PROCESSES"
+        ) from error
 
 
 def leads() -> bool:

@@ -1,6 +1,6 @@
 """The folder of a run, which can be killed at any moment and resumed.
 
-- `run.json`: the folder's format, and the version that wrote it
+- `run.json`: the folder's format, the version that wrote it, and digests of the two files that never change:
 - `config.toml`: every option
 - `seen.npz`: a digest of each sample
 - `metrics.jsonl`: a line for each epoch
@@ -24,17 +24,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from snnlearn import __version__
 from snnlearn._errors import SnnlearnError
-from snnlearn._files import write_atomically, write_json
+from snnlearn._files import write_atomically
 from snnlearn.algorithms import Metrics, Training
 from snnlearn.algorithms.devices import is_key
-from snnlearn.cli.config import read_config, read_json, write_config
+from snnlearn.cli.config import read_config, write_config
+from snnlearn.cli.folders import RUN
 from snnlearn.cli.options import Train
 from snnlearn.model_file import check_finite, read_arrays, write_arrays
 from snnlearn.report.measure import History
 
-FORMAT = 1
 # A checkpoint waits for the disk, so that a run of quick epochs does without one for each.
 _SECONDS_BETWEEN_CHECKPOINTS = 5.0
 
@@ -56,10 +55,11 @@ class RunFolder:
             options: the run's.
         """
         write_atomically(path / "config.toml", write_config(options).encode())
-        # Last, since it makes the folder a run.
-        identity = {"format": FORMAT, "snnlearn": __version__}
-        write_json(path / "run.json", identity)
         return cls(path)
+
+    def begin(self) -> None:
+        """Make the folder a run, whose options and samples stay what they are."""
+        RUN.begin(self.path)
 
     @classmethod
     def open(cls, path: Path) -> RunFolder:
@@ -68,18 +68,7 @@ class RunFolder:
         Raises:
             SnnlearnError: if it is none, or of another format.
         """
-        if not path.is_dir():
-            raise SnnlearnError(f"{path} is not a folder; give a run's folder, such as runs/digits")
-        try:
-            identity = read_json(path / "run.json")
-            found = identity["format"], identity["snnlearn"]
-        except (SnnlearnError, KeyError, TypeError) as error:
-            raise SnnlearnError(f"{path} is not a run's folder: its run.json is missing or damaged") from error
-        if found[0] != FORMAT:
-            raise SnnlearnError(
-                f"{path} is of format {found[0]}, written by snnlearn {found[1]}; snnlearn {__version__} reads format "
-                f"{FORMAT}: use that version, or train again with --config {path / 'config.toml'}"
-            )
+        RUN.check(path)
         return cls(path)
 
     def resume_command(self) -> str:
@@ -147,8 +136,40 @@ class RunFolder:
         recent = time.monotonic() - self._last_checkpoint < _SECONDS_BETWEEN_CHECKPOINTS
         if epoch == self._saved_epoch or (recent and not now):
             return
-        write_arrays(self.path / "checkpoint.npz", _arrays(training))
+        write_arrays(self.path / "checkpoint.npz", _arrays(training) | {"run": self._identity()})
         self._saved_epoch, self._last_checkpoint = epoch, time.monotonic()
+
+    def _identity(self) -> np.ndarray:
+        """What is different in another run, as an array."""
+        return np.frombuffer(RUN.identity(self.path).encode(), np.uint8)
+
+    def last(self, fresh: Training) -> Training:
+        """The training of the checkpoint, or the fresh one if there is none.
+
+        Args:
+            fresh: the same training before its first epoch.
+
+        Raises:
+            SnnlearnError: if the checkpoint is not the run's, or it or the metrics are damaged.
+        """
+        path, training = self.path / "checkpoint.npz", fresh
+        if path.exists():
+            found, expected = read_arrays(path), _arrays(fresh) | {"run": self._identity()}
+            if _types(found) != _types(expected) or not np.array_equal(found["run"], expected["run"]):
+                raise SnnlearnError(f"{path} is not this run's; put back its own, or remove it to begin anew")
+            check_finite(path, {name: array for name, array in found.items() if name != "best_loss"})
+            training = _with_arrays(fresh, found)
+        epoch = int(training.epoch[0])
+        best = np.asarray(training.best_epoch)
+        if np.any(training.epoch != epoch) or epoch < 0 or np.any((best < 0) | (best > epoch)):
+            raise SnnlearnError(f"{path} counts epochs that cannot be; put back the run's own, or train again")
+        kept = self.metrics(seeds=training.epoch.shape)[:epoch]
+        if len(kept) != epoch:
+            raise SnnlearnError(
+                f"{self.path / 'metrics.jsonl'} has {len(kept)} of the {epoch} epochs of the checkpoint; put the file "
+                f"back, or train again with --config {self.path / 'config.toml'}"
+            )
+        return training
 
     def restore(self, fresh: Training) -> Training:
         """The training of the checkpoint, or the fresh one if there is none; later metrics are dropped.
@@ -157,24 +178,12 @@ class RunFolder:
             fresh: the same training before its first epoch.
 
         Raises:
-            SnnlearnError: if the checkpoint does not fit the configuration, or it or the metrics are damaged.
+            SnnlearnError: as `last`.
         """
-        path, training = self.path / "checkpoint.npz", fresh
-        if path.exists():
-            found, expected = read_arrays(path), _arrays(fresh)
-            if _types(found) != _types(expected):
-                raise SnnlearnError(f"{path} does not fit config.toml; put back the options that the run began with")
-            check_finite(path, {name: array for name, array in found.items() if name != "best_loss"})
-            training = _with_arrays(fresh, found)
-        epoch = int(training.epoch[0])
-        kept = self.metrics(seeds=training.epoch.shape)[:epoch]
-        if len(kept) != epoch:
-            raise SnnlearnError(
-                f"{self.path / 'metrics.jsonl'} has {len(kept)} of the {epoch} epochs of the checkpoint; put the file "
-                f"back, or train again with --config {self.path / 'config.toml'}"
-            )
+        training = self.last(fresh)
+        kept = self.metrics(seeds=training.epoch.shape)[: int(training.epoch[0])]
         write_atomically(self.path / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in kept).encode())
-        self._saved_epoch = epoch
+        self._saved_epoch = len(kept)
         return training
 
 

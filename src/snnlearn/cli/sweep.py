@@ -17,14 +17,13 @@ import jax.numpy as jnp
 import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from snnlearn import __version__
 from snnlearn._errors import SnnlearnError
 from snnlearn._files import write_atomically, write_json
 from snnlearn.algorithms import GradientDescent
 from snnlearn.cli import build
 from snnlearn.cli.commands import console_of, keep_compiled_programs
 from snnlearn.cli.config import converted, read_config, read_json, write_config
-from snnlearn.cli.folders import locked, new_folder
+from snnlearn.cli.folders import SWEEP, locked, new_folder
 from snnlearn.cli.options import Sweep, Train
 from snnlearn.coding import AbstractEncoder
 from snnlearn.data import Dataset, Sample
@@ -32,7 +31,6 @@ from snnlearn.hypothesis import Hypothesis, encode, predict
 from snnlearn.report.measure import operations
 from snnlearn.report.sweep import Configuration, SweepReport, print_sweep, write_sweep
 
-FORMAT = 1
 _NOT_VARIED = (
     "config",
     "baseline",
@@ -49,28 +47,21 @@ _NOT_VARIED = (
 
 
 def sweep(options: Sweep) -> int:
-    """Begin a sweep."""
+    """Begin a sweep, or go on with one."""
+    if options.resume is not None:
+        return _resume(options.resume)
     options.check()
     settings = grid(options)
     _check(options, settings)
     with new_folder(options.out, f"sweep-{Path(options.data).stem}") as path:
         write_atomically(path / "config.toml", write_config(options).encode())
-        # Last, since it makes the folder a sweep.
-        write_json(path / "sweep.json", {"format": FORMAT, "snnlearn": __version__, "kind": "sweep"})
+        SWEEP.begin(path)
         return _go_on(path, options, settings)
 
 
-def resume(path: Path) -> int:
+def _resume(path: Path) -> int:
     """Go on with a sweep."""
-    try:
-        identity = read_json(path / "sweep.json")
-        found = identity["format"], identity["snnlearn"]
-    except (SnnlearnError, KeyError, TypeError) as error:
-        raise SnnlearnError(f"{path} is not a sweep's folder: its sweep.json is missing or damaged") from error
-    if found[0] != FORMAT:
-        raise SnnlearnError(
-            f"{path} is of format {found[0]}, written by snnlearn {found[1]}; this is {__version__}: use that version"
-        )
+    SWEEP.check(path)
     options = read_config(path / "config.toml", Sweep)
     options.check()
     with locked(path):

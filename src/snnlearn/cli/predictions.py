@@ -1,0 +1,68 @@
+"""What a network decides about files, on the screen and in a file."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+from rich.table import Table
+
+from snnlearn._errors import SnnlearnError
+from snnlearn._files import write_atomically, write_json
+from snnlearn.model_file import write_arrays
+
+KINDS = (".csv", ".json", ".npz")
+
+
+class Predictions(NamedTuple):
+    """Decisions about m samples.
+
+    Args:
+        files: the file of each.
+        samples: which sample of it each is.
+        classes: what was decided.
+        scores: of each class.
+        names: of the classes.
+    """
+
+    files: list[str]
+    samples: list[int]
+    classes: Int[np.ndarray, " m"]
+    scores: Float[np.ndarray, "m classes"]
+    names: list[str]
+
+    def table(self) -> Table:
+        """To be printed."""
+        table = Table("file", "sample", "class", "score")
+        for file, sample, decided, scores in zip(self.files, self.samples, self.classes, self.scores, strict=True):
+            table.add_row(file, str(sample), self.names[decided], f"{scores[decided]:.3g}")
+        return table
+
+    def write(self, path: Path) -> None:
+        """Write them, with the scores of all classes, as the name of the file ends."""
+        named = [self.names[decided] for decided in self.classes]
+        if path.suffix == ".npz":
+            arrays = {"sample": np.array(self.samples), "y": self.classes, "scores": self.scores}
+            write_arrays(path, arrays | {"file": np.array(self.files), "class_names": np.array(self.names)})
+            return
+        rows = zip(self.files, self.samples, named, self.scores.tolist(), strict=True)
+        if path.suffix == ".json":
+            keys = ("file", "sample", "class", "scores")
+            content = [dict(zip(keys, (*row, dict(zip(self.names, s, strict=True))), strict=True)) for *row, s in rows]
+            write_json(path, content)
+            return
+        text = io.StringIO()
+        lines = csv.writer(text)
+        lines.writerow(["file", "sample", "class", *(f"score of {name}" for name in self.names)])
+        lines.writerows([*row, *scores] for *row, scores in rows)
+        write_atomically(path, text.getvalue().encode("utf-8", "replace"))
+
+
+def check_kind(path: Path) -> None:
+    """Refuse a file of another kind."""
+    if path.suffix not in KINDS:
+        raise SnnlearnError(f"--out is {path}; give a path that ends in {', '.join(KINDS)}")
