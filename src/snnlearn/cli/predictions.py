@@ -47,7 +47,7 @@ class Predictions(NamedTuple):
         named = [self.names[decided] for decided in self.classes]
         if path.suffix == ".npz":
             arrays = {"sample": np.array(self.samples), "y": self.classes, "scores": self.scores}
-            write_arrays(path, arrays | {"file": np.array(self.files), "class_names": np.array(self.names)})
+            write_arrays(path, arrays | {"files": np.array(self.files), "class_names": np.array(self.names)})
             return
         rows = zip(self.files, self.samples, named, self.scores.tolist(), strict=True)
         if path.suffix == ".json":
