@@ -203,8 +203,9 @@ class Train(Checked):
     escape_noise: bool = False
     """Units draw their spikes, by the probability of which surrogate sigmoid or gaussian is the derivative; xie-seung
     needs it."""
-    surrogate: Literal["fast-sigmoid", "sigmoid", "atan", "triangle", "boxcar", "gaussian"] = "atan"
-    """The spike's derivative."""
+    surrogate: Literal["fast-sigmoid", "sigmoid", "atan", "triangle", "boxcar", "gaussian"] = "triangle"
+    """The derivative that stands in for that of a spike; triangle and boxcar are 0 far from the threshold, which keeps
+    errors from growing through recurrent connections."""
     surrogate_slope: OptionalPositive = None
     """Its steepness: slope, alpha, 1/width or 1/sigma; the surrogate's own default if not given."""
     train_time_constants: bool = False

@@ -25,7 +25,7 @@ from snnlearn.neurons.base import AbstractSpikingNeuron, Firing
 from snnlearn.neurons.discretisation import AbstractDiscretisation, UnitGain, ZeroOrderHold
 from snnlearn.neurons.refractory import AbstractRefractory
 from snnlearn.neurons.resets import Reset, Subtract
-from snnlearn.neurons.surrogates import AbstractSurrogate, Atan
+from snnlearn.neurons.surrogates import AbstractSurrogate, Triangle
 
 
 class ALIFState(NamedTuple):
@@ -70,7 +70,7 @@ class ALIF(AbstractSpikingNeuron):
     v_th: Parameter = eqx.field(converter=plain, default=1.0)
     v_leak: Parameter = eqx.field(converter=plain, default=0.0)
     resistance: PositiveParameter = eqx.field(converter=positive, default=1.0)
-    surrogate: AbstractSurrogate = Atan()
+    surrogate: AbstractSurrogate = Triangle()
     reset: Reset = Subtract()
     refractory: AbstractRefractory | None = None
     adaptation: AbstractDiscretisation = UnitGain()

@@ -21,7 +21,7 @@ from snnlearn._parameters import (
 from snnlearn.neurons.base import AbstractSpikingNeuron, Firing
 from snnlearn.neurons.refractory import AbstractRefractory
 from snnlearn.neurons.resets import Reset, Subtract
-from snnlearn.neurons.surrogates import AbstractSurrogate, Atan
+from snnlearn.neurons.surrogates import AbstractSurrogate, Triangle
 
 
 class IFState(NamedTuple):
@@ -52,7 +52,7 @@ class IF(AbstractSpikingNeuron):
 
     v_th: Parameter = eqx.field(converter=plain, default=1.0)
     resistance: PositiveParameter = eqx.field(converter=positive, default=1.0)
-    surrogate: AbstractSurrogate = Atan()
+    surrogate: AbstractSurrogate = Triangle()
     reset: Reset = Subtract()
     refractory: AbstractRefractory | None = None
     dt: float = eqx.field(converter=number, default=1e-3)

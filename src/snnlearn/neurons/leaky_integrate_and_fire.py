@@ -24,7 +24,7 @@ from snnlearn.neurons.base import AbstractSpikingNeuron, Firing
 from snnlearn.neurons.discretisation import AbstractDiscretisation, ZeroOrderHold
 from snnlearn.neurons.refractory import AbstractRefractory
 from snnlearn.neurons.resets import Reset, Subtract
-from snnlearn.neurons.surrogates import AbstractSurrogate, Atan
+from snnlearn.neurons.surrogates import AbstractSurrogate, Triangle
 
 
 class LIFState(NamedTuple):
@@ -63,7 +63,7 @@ class LIF(AbstractSpikingNeuron):
     v_th: Parameter = eqx.field(converter=plain, default=1.0)
     v_leak: Parameter = eqx.field(converter=plain, default=0.0)
     resistance: PositiveParameter = eqx.field(converter=positive, default=1.0)
-    surrogate: AbstractSurrogate = Atan()
+    surrogate: AbstractSurrogate = Triangle()
     reset: Reset = Subtract()
     refractory: AbstractRefractory | None = None
     discretisation: AbstractDiscretisation = ZeroOrderHold()
