@@ -29,7 +29,7 @@ from rich.table import Table
 from snnlearn.coding import pack_spikes
 from snnlearn.losses import CrossEntropy
 from snnlearn.network import feedforward
-from snnlearn.neurons import LI, LIF
+from snnlearn.neurons import LI, LIF, Atan
 from snnlearn.rules import BPTT
 
 DENSITIES = (0.005, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
@@ -54,7 +54,10 @@ def take_turns(calls: dict[str, Callable], rounds: int) -> dict[str, list[float]
 def measure(width: int, density: float, rounds: int) -> dict:
     """One line of the table."""
     network = feedforward(
-        (INPUTS, width, CLASSES), neuron=LIF(tau_mem=20e-3), readout=LI(tau_mem=20e-3), key=jax.random.key(0)
+        (INPUTS, width, CLASSES),
+        neuron=LIF(tau_mem=20e-3, surrogate=Atan()),
+        readout=LI(tau_mem=20e-3),
+        key=jax.random.key(0),
     )
     spikes = jax.random.bernoulli(jax.random.key(1), density, (BATCH, STEPS, INPUTS)).astype(jnp.float32)
     labels = jnp.zeros(BATCH, int)

@@ -41,11 +41,13 @@ def network(case: str, sizes: tuple[int, ...]):
     import jax
 
     from snnlearn.network import feedforward
-    from snnlearn.neurons import ALIF, LI, LIF, CubaLIF
+    from snnlearn.neurons import ALIF, LI, LIF, Atan, CubaLIF
 
-    hidden = ALIF(tau_mem=TAU, tau_adapt=TAU_ADAPT, beta=BETA) if "ALIF" in case else LIF(tau_mem=TAU)
+    hidden = LIF(tau_mem=TAU, surrogate=Atan())
+    if "ALIF" in case:
+        hidden = ALIF(tau_mem=TAU, tau_adapt=TAU_ADAPT, beta=BETA, surrogate=Atan())
     if case == "SuperSpike":
-        hidden = CubaLIF(tau_mem=10e-3, tau_syn=5e-3)
+        hidden = CubaLIF(tau_mem=10e-3, tau_syn=5e-3, surrogate=Atan())
         return feedforward(sizes, neuron=hidden, readout=hidden, key=jax.random.key(0))
     recurrent = case != "OTTT"  # defined without recurrence
     return feedforward(sizes, neuron=hidden, readout=LI(tau_mem=TAU), recurrent=recurrent, key=jax.random.key(0))

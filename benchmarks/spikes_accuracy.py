@@ -100,7 +100,9 @@ def train(encoder: AbstractEncoder, data: Dataset, task: Task) -> tuple[np.ndarr
     """
     inputs = int(np.prod(encoder.out_shape(data.shape)))
     network = sl.network.feedforward(
-        (inputs, 128, data.num_classes), neuron=sl.neurons.LIF(tau_mem=10e-3), key=jax.random.key(0)
+        (inputs, 128, data.num_classes),
+        neuron=sl.neurons.LIF(tau_mem=10e-3, surrogate=sl.neurons.Atan()),
+        key=jax.random.key(0),
     )
     cosine = optax.cosine_decay_schedule(1.0, task.epochs * (len(data.train.y) // BATCH_SIZE))
     algorithm = sl.algorithms.GradientDescent(

@@ -15,6 +15,9 @@ import optax
 import snnlearn as sl
 from snnlearn.data import Dataset, Sample
 
+# The default surrogate when the results were made.
+NEURON = sl.neurons.LIF(surrogate=sl.neurons.Atan())
+
 
 def digits(seed: int) -> dict:
     """Half of the training sample makes the prior, the other half certifies; the test sample is used once."""
@@ -23,7 +26,7 @@ def digits(seed: int) -> dict:
     first, second = (Sample(data.train.x[i], data.train.y[i]) for i in np.array_split(order, 2))
     encoder = sl.coding.Current(num_steps=20)
     task = Dataset("digits", first, data.validation, data.test, 10, "values", low=data.low, high=data.high)
-    network = sl.network.feedforward((64, 64, 10), key=jax.random.key(0))
+    network = sl.network.feedforward((64, 64, 10), neuron=NEURON, key=jax.random.key(0))
     algorithm = sl.algorithms.GradientDescent(optimizer=optax.adam(5e-3), epochs=40)
     learned = sl.fit(algorithm, encoder, network, task, key=jax.random.key(seed))
     prior = sl.risk.prior_around(learned.network, first, data.validation, relative_std=0.05)
@@ -41,7 +44,7 @@ def repetitions(count: int = 100) -> list[dict]:
     held_back = task.draw(20_000, seed=10**6)
     learner = sl.algorithms.GradientDescent(optimizer=optax.adam(3e-2), epochs=10, batch_size=40)
     bounded = sl.risk.MinimisedBound(optimizer=optax.adam(3e-3), epochs=5, batch_size=40)
-    network = sl.network.feedforward((2, 12, 2), use_bias=True, key=jax.random.key(0))
+    network = sl.network.feedforward((2, 12, 2), neuron=NEURON, use_bias=True, key=jax.random.key(0))
     found = []
     for seed in range(count):
         key = jax.random.key(seed)

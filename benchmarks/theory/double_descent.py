@@ -30,6 +30,8 @@ TRAIN, NOISE, SEEDS = 300, 0.2, 5
 RANDOM_WIDTHS = (10, 30, 60, 100, 150, 200, 250, 280, 300, 320, 350, 400, 500, 800, 1500, 3000)
 TRAINED_WIDTHS = (2, 4, 8, 12, 16, 24, 32, 64, 128, 256, 512)
 EPOCHS, BATCH = 250, 50
+# The default surrogate when the results were made.
+NEURON = sl.neurons.LIF(surrogate=sl.neurons.Atan())
 RESULTS = Path(__file__).parent / "results" / "double_descent.json"
 
 
@@ -126,7 +128,7 @@ def errors_after_training(kind: str, width: int, train: Sample, test: Sample) ->
 
 def _spiking(width: int, train: Sample, test: Sample) -> list:
     encoder = sl.coding.Current(num_steps=10)
-    network = sl.network.feedforward((64, width, 10), use_bias=True, key=jax.random.key(0))
+    network = sl.network.feedforward((64, width, 10), neuron=NEURON, use_bias=True, key=jax.random.key(0))
     algorithm = sl.algorithms.GradientDescent(optimizer=optax.adam(2e-2), epochs=EPOCHS, batch_size=BATCH)
     # The training sample stands where the validation sample belongs, so that nothing else is looked at; the network of
     # the last epoch is taken, not the best.
@@ -160,7 +162,7 @@ def dimension() -> dict:
     for d in (1, 3, 10, 30, 100):
         distribution = data.GaussianPair(1.5, d)
         encoder = sl.coding.Rescaled(sl.coding.Current(num_steps=10), -5.0, 5.0)
-        network = sl.network.feedforward((d, 24, 2), use_bias=True, key=jax.random.key(0))
+        network = sl.network.feedforward((d, 24, 2), neuron=NEURON, use_bias=True, key=jax.random.key(0))
         of_size: dict = {"bayes_risk": distribution.bayes_risk}
         for m in (100, 1000):
             # About a thousand updates.

@@ -54,7 +54,11 @@ def learner(task, low, high, m):
     # Where both classes have the same spikes but at other times, a unit must remember: a count by itself tells nothing.
     timed = size == 8 and task.kind == "spikes"
     network = sl.network.feedforward(
-        (size, 24, task.num_classes), recurrent=timed, use_bias=timed, key=jax.random.key(0)
+        (size, 24, task.num_classes),
+        neuron=sl.neurons.LIF(surrogate=sl.neurons.Atan()),
+        recurrent=timed,
+        use_bias=timed,
+        key=jax.random.key(0),
     )
     epochs = max(10, 800 * BATCH // m)
     algorithm = sl.algorithms.GradientDescent(optimizer=optax.adam(LEARNING_RATE), epochs=epochs, batch_size=BATCH)

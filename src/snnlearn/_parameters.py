@@ -6,6 +6,7 @@ A quantity that must stay in a range is trained through a logarithm, never clamp
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -19,7 +20,16 @@ from jaxtyping import Array, Float
 from snnlearn._errors import SnnlearnError
 
 
-class Positive(eqx.Module):
+class Logarithmic(eqx.Module):
+    """A trained quantity that stays in its range, since what is trained is a logarithm."""
+
+    @property
+    @abstractmethod
+    def value(self) -> Float[Array, "..."]:
+        """The quantity itself."""
+
+
+class Positive(Logarithmic):
     """A trained positive quantity, `value = exp(log)`.
 
     Args:
@@ -40,7 +50,7 @@ class Positive(eqx.Module):
         return jnp.exp(self.log)
 
 
-class TimeConstant(eqx.Module):
+class TimeConstant(Logarithmic):
     """A trained time constant, which stays longer than the time step: `value = dt + exp(log)`.
 
     Args:
@@ -79,7 +89,7 @@ def value(parameter: Any) -> Any:
     >>> value(0.02)
     0.02
     """
-    return parameter.value if isinstance(parameter, (Positive, TimeConstant)) else parameter
+    return parameter.value if isinstance(parameter, Logarithmic) else parameter
 
 
 def number(parameter: Any) -> Any:
@@ -113,7 +123,7 @@ def plain(parameter: Any) -> Any:
     >>> plain(1)
     1.0
     """
-    if isinstance(parameter, (Number, Positive, TimeConstant)):
+    if isinstance(parameter, Number | Logarithmic):
         return number(parameter)
     try:
         return jnp.asarray(parameter, dtype=jnp.result_type(float))

@@ -186,3 +186,14 @@ def test_a_training_that_diverges_has_no_result(optimizer):
     algorithm = GradientDescent(optimizer=optimizer, epochs=4, batch_size=20)
     with pytest.raises(SnnlearnError, match=r"diverged in epoch .* is not finite; lower the learning rate"):
         sl.fit(algorithm, sl.coding.Current(num_steps=12), network(), data(), key=jax.random.key(0))
+
+
+@pytest.mark.parametrize("wrong", [{"learning_rate": 0.0}, {"learning_rate": float("nan")}, {"clip": -1.0}])
+def test_a_step_or_a_norm_that_is_no_number_above_0_is_refused(wrong):
+    with pytest.raises(SnnlearnError, match=f"{next(iter(wrong))} is .*give a finite number above 0"):
+        Optimizer(**wrong)
+
+
+def test_a_name_is_no_optimizer():
+    with pytest.raises(SnnlearnError, match="optimizer is the string 'adam'; give an Optimizer"):
+        GradientDescent(optimizer="adam")  # pyright: ignore

@@ -7,6 +7,7 @@ there. Without jaxtyping's checks, which no user has.
 from __future__ import annotations
 
 import inspect
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -138,7 +139,7 @@ def test_what_is_no_argument_is_refused_in_one_sentence(make, right):
 @pytest.mark.parametrize("instance", INSTANCES, ids=lambda instance: type(instance).__name__)
 def test_what_is_no_sample_and_no_spikes_is_refused_in_one_sentence(instance):
     if isinstance(instance, coding.AbstractEncoder):
-        use = lambda x: instance(x, key=KEY)  # noqa: E731
+        use = partial(instance, key=KEY)
     else:
         use = instance.autocorrelation if isinstance(instance, coding.AbstractKernel) else instance
     for wrong in (*NOTHING, None, jnp.ones(2, jnp.complex64)):

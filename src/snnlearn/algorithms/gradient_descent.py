@@ -15,7 +15,7 @@ import optax
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
 from snnlearn._errors import SnnlearnError
-from snnlearn._parameters import check_one_dt
+from snnlearn._parameters import check_one_dt, shown
 from snnlearn.algorithms.base import AbstractAlgorithm
 from snnlearn.algorithms.devices import ONE_DEVICE, Devices
 from snnlearn.algorithms.optimizers import Optimizer, shared
@@ -100,6 +100,11 @@ class GradientDescent(AbstractAlgorithm):
     devices: Devices = ONE_DEVICE
 
     def __check_init__(self):
+        if not (callable(getattr(self.optimizer, "init", None)) and callable(getattr(self.optimizer, "update", None))):
+            raise SnnlearnError(
+                f"GradientDescent: optimizer is {shown(self.optimizer)}; give an Optimizer(), or one of Optax, such as "
+                "optax.adam(1e-3)"
+            )
         for name in ("epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise SnnlearnError(f"GradientDescent: {name} is {getattr(self, name)}; give at least 1")

@@ -16,7 +16,7 @@ import optax
 from jaxtyping import Array, Float
 
 from snnlearn._errors import SnnlearnError
-from snnlearn._parameters import Positive, TimeConstant
+from snnlearn._parameters import Logarithmic, check_positive
 from snnlearn.network import connection_weights
 
 LEARNING_RATE = 0.1
@@ -54,12 +54,12 @@ def initial_scale(parameters: Any) -> Any:
     """
 
     def of(node: Any) -> Any:
-        if isinstance(node, Positive | TimeConstant):
+        if isinstance(node, Logarithmic):
             return jax.tree.map(lambda leaf: jnp.ones((), leaf.dtype), node)
         size = jnp.sqrt(jnp.mean(jnp.square(node)))
         return jnp.where(size > 0, size, jnp.ones_like(size))
 
-    return jax.tree.map(of, parameters, is_leaf=lambda node: isinstance(node, Positive | TimeConstant))
+    return jax.tree.map(of, parameters, is_leaf=lambda node: isinstance(node, Logarithmic))
 
 
 def relative(optimizer: optax.GradientTransformation) -> optax.GradientTransformation:
@@ -111,6 +111,9 @@ class Optimizer(eqx.Module):
         clip: the largest norm of a gradient, > 0, or None.
         arguments: further numbers that `method` takes, by name, such as `weight_decay`.
 
+    Raises:
+        SnnlearnError: for a step size or a norm that is no number above 0.
+
     >>> optimizer = Optimizer(adamw, 0.02, arguments={"weight_decay": 1e-3})
     >>> state = optimizer.init(jnp.array([0.5, -0.5]))
     >>> optimizer.update(jnp.array([1.0, 1.0]), state, jnp.array([0.5, -0.5]), progress=jnp.zeros(()))[0].round(3)
@@ -135,6 +138,7 @@ class Optimizer(eqx.Module):
         self.method, self.schedule = method, schedule
         self.learning_rate, self.clip = _number(learning_rate), None if clip is None else _number(clip)
         self.arguments = {name: _number(value) for name, value in (arguments or {}).items()}
+        check_positive(self, learning_rate=self.learning_rate, **({} if clip is None else {"clip": self.clip}))
 
     def init(self, params: Any) -> optax.OptState:
         """See Optax."""
