@@ -13,10 +13,11 @@ from snnlearn.algorithms.gradient_descent import seed
 from snnlearn.cli import compare, main
 from snnlearn.cli.build import default_loss
 from snnlearn.cli.commands import prepare
-from snnlearn.cli.compare import gradient_memory, options_of, working_memory
+from snnlearn.cli.compare import gradient_memory, of_hidden_units, options_of, working_memory
 from snnlearn.cli.gradients import _of_length
 from snnlearn.cli.options import Compare
 from snnlearn.coding import PackedSpikes
+from snnlearn.report.summary import LayerSummary
 
 SMALL = ["--data", "digits", "--num-steps", "6", "--layers", "16", "--batch-size", "64"]
 
@@ -201,3 +202,14 @@ def test_rules_without_surrogate_gradients_lower_the_loss(arguments, tmp_path):
         json.loads(line)["training_loss"][0] for line in (tmp_path / "r" / "metrics.jsonl").read_text().splitlines()
     ]
     assert losses[-1] < 0.98 * losses[0]
+
+
+def test_rates_are_means_over_hidden_units_of_which_there_may_be_none():
+    def layer(rates, spiking=True):
+        rates = np.asarray(rates, float)
+        return LayerSummary("", len(rates), spiking, rates, float(np.mean(rates == 0)) if spiking else 0.0, 0.0, 1.0)
+
+    readout = layer([0.0, 0.0], spiking=False)
+    assert of_hidden_units([readout]) == (0.0, 0.0)
+    firing_rate, silent = of_hidden_units([layer([0.0, 10.0]), layer([30.0]), readout])
+    assert firing_rate == pytest.approx(40 / 3) and silent == pytest.approx(1 / 3)

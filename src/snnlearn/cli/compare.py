@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import shlex
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from snnlearn.report.compare import Contender, print_comparison, write_compariso
 from snnlearn.report.measure import History, summarise
 from snnlearn.report.paired import Pair, compare_all, print_pairs
 from snnlearn.report.statement import Row
+from snnlearn.report.summary import LayerSummary
 
 
 def compare(options: Compare) -> int:
@@ -224,6 +225,7 @@ def _contender(best: _Trained, rule: str) -> Contender:
     why_plain = best.algorithm.why_plain(best.encoder, hypotheses[0].network)
     summary = summarise(hypotheses, best.task, best.history, title=rule, config={}, why_plain=why_plain)
     statement = report.state_risk(summary)
+    firing_rate, silent = of_hidden_units(summary.layers)
     typical = np.median(best.history.seconds[1:]) if len(best.history.seconds) > 1 else best.history.seconds[0]
     return Contender(
         rule=rule,
@@ -237,8 +239,19 @@ def _contender(best: _Trained, rule: str) -> Contender:
         curves=best.history.validation_error,
         seconds_per_epoch=float(typical),
         memory=best.memory,
-        firing_rate=float(np.mean([np.mean(layer.firing_rate) for layer in summary.layers[:-1] if layer.spiking])),
+        firing_rate=firing_rate,
         synops=summary.synops,
         macs=summary.macs,
-        silent=float(np.mean([layer.silent for layer in summary.layers[:-1] if layer.spiking])),
+        silent=silent,
     )
+
+
+def of_hidden_units(layers: Sequence[LayerSummary]) -> tuple[float, float]:
+    """Mean firing rate, Hz, and share of silent units, over all hidden units that spike; 0 where there are none."""
+    hidden = [layer for layer in layers[:-1] if layer.spiking]
+    units = max(1, sum(layer.units for layer in hidden))
+    rates, silent = (
+        sum(np.sum(layer.firing_rate) for layer in hidden),
+        sum(layer.silent * layer.units for layer in hidden),
+    )
+    return float(rates / units), float(silent / units)
