@@ -4,11 +4,11 @@ It is a NumPy `.npz` archive. The entry `structure` is JSON in UTF-8, as bytes; 
 
 - `{"class": "neurons.LIF", "fields": {…}}`, a class of this library and all of its fields,
 - `{"tuple": […]}`,
-- `{"array": "network.layers.0.synapses.weight"}`, the entry of the archive that holds the array; with
+- `{"array": "network.layers.0.connections.0.synapses.weight"}`, the entry of the archive that holds the array; with
   `"bits_of": "bfloat16"` its bits, as NumPy has no such type,
 - numbers, strings, true, false and null for themselves.
 
-Its root is `{"format": "snnlearn-model", "version": 1, "hypothesis": …, "class_names": […]}`.
+Its root is `{"format": "snnlearn-model", "version": 2, "hypothesis": …, "class_names": […]}`.
 """
 
 from __future__ import annotations
@@ -32,9 +32,10 @@ from snnlearn._errors import SnnlearnError
 from snnlearn._files import write_atomically
 from snnlearn._memory import check_memory
 from snnlearn.hypothesis import Hypothesis
-from snnlearn.network import Network, unroll
+from snnlearn.network import BEFORE, ITSELF, Layer, Network, unroll
+from snnlearn.neurons import CURRENT
 
-FORMAT, VERSION = "snnlearn-model", 1
+FORMAT, VERSION = "snnlearn-model", 2
 _PACKAGES = ("coding", "neurons", "network", "hypothesis")
 
 
@@ -76,10 +77,10 @@ def load(path: str | os.PathLike) -> tuple[Hypothesis, tuple[str, ...]]:
         found = structure["format"], structure["version"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise SnnlearnError(f"{path} is no snnlearn model; give a model.npz that a training wrote") from error
-    if found != (FORMAT, VERSION):
+    if found not in ((FORMAT, 1), (FORMAT, VERSION)):
         raise SnnlearnError(
-            f"{path} is of format {found[0]!r} version {found[1]!r}; this snnlearn reads {FORMAT!r} version {VERSION}: "
-            "use another version, or train again"
+            f"{path} is of format {found[0]!r} version {found[1]!r}; this snnlearn reads {FORMAT!r} versions 1 and "
+            f"{VERSION}: use another version, or train again"
         )
     check_finite(path, arrays)
     try:
@@ -186,6 +187,8 @@ def _construct(node: Any, arrays: dict[str, np.ndarray]) -> Any:
     cls = _find(str(node["class"]))
     if cls is None:
         raise ValueError(f"there is no class {node['class']!r}")
+    if cls is Layer:
+        _to_version_2(node["fields"])
     names = {field.name for field in dataclasses.fields(cls)}
     if names != set(node["fields"]):
         raise ValueError(f"{node['class']} has fields {sorted(names)}, not {sorted(node['fields'])}")
@@ -197,6 +200,20 @@ def _construct(node: Any, arrays: dict[str, np.ndarray]) -> Any:
         if "__check_init__" in vars(parent):
             vars(parent)["__check_init__"](module)
     return module
+
+
+def _to_version_2(fields: dict[str, Any]) -> None:
+    """Write a layer of version 1, which had input and recurrent synapses, with connections in their place."""
+    if "synapses" not in fields:
+        return
+    pairs = (("synapses", BEFORE), ("recurrent", ITSELF))
+    given = [(fields.pop(name), source) for name, source in pairs]
+    connections = [
+        {"class": "network.Connection", "fields": {"synapses": s, "source": source, "port": CURRENT, "delay": 0}}
+        for s, source in given
+        if s is not None
+    ]
+    fields |= {"connections": {"tuple": connections}, "name": ""}
 
 
 def _check_sizes(network: Network) -> None:

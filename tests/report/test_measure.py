@@ -73,11 +73,12 @@ def test_operations_of_dense_layers(encoder):
     inputs = jnp.stack([encoder(jnp.round(rng.random(shape)), key=jax.random.key(k)) for k in range(3)])
     arriving = recurrent = hidden = 0
     for sample in inputs:
-        state, spikes = first.initial_state(), np.zeros(5)
+        alone = Network((first,))
+        state, spikes = alone.initial_state(), np.zeros(5)
         for x in sample:
             recurrent += count_dense(loop, spikes)
             arriving += count_dense(forward, x)
-            spikes, state = first.step(jnp.asarray(x), state)
+            spikes, state = alone.step(jnp.asarray(x), state)
             hidden += count_dense(out, spikes)
     assert min(arriving, recurrent, hidden) > 0, "units must spike before the last step"
     found = operations(network, encoder, inputs)
@@ -106,11 +107,12 @@ def test_operations_of_convolutions():
     inputs = 1.0 * (rng.random((2, 4, 2, 6, 6)) < 0.2)
     macs = synops = 0
     for sample in inputs:
-        state: Any = layers[0].initial_state()
+        alone = Network(layers[:1])
+        state: Any = alone.initial_state()
         for x in sample:
             pooled = x.reshape(2, 3, 2, 3, 2).mean(axis=(2, 4))
             macs += count_convolution(convolution.weight, pooled, padding=1)
-            out, state = layers[0].step(jnp.asarray(x, jnp.float32), state)
+            out, state = alone.step(jnp.asarray(x, jnp.float32), state)
             synops += count_dense(readout.weight, out)
     assert synops > 0
     found = operations(Network(layers), Spikes(4), jnp.asarray(inputs, jnp.float32))

@@ -280,10 +280,14 @@ def scores(network, xs, state):
             x, outputs = now
             after, total = [], 0.0
             for layer, s, spikes in zip(layers, states, outputs, strict=True):
-                current = layer.current(x, s)
+                current = layer.synapses(x)
+                if layer.recurrent is not None:
+                    current = current + layer.recurrent(s.lines[1][0])
                 total += _log_p(layer.neuron, current, s.neuron, spikes)
                 _, neuron = _given(layer.neuron, current, s.neuron, spikes)
-                after.append(s._replace(neuron=neuron, output=None if layer.recurrent is None else spikes))
+                after.append(
+                    s._replace(neuron=neuron, lines=(None,) if layer.recurrent is None else (None, spikes[None]))
+                )
                 x = spikes
             return tuple(after), total
 

@@ -86,14 +86,9 @@ def stopped(network, xs):
     """The layers' outputs; no derivative passes the recurrent synapses (the reset blocks it by itself)."""
 
     def step(states, x):
-        after, outputs = [], []
-        for layer, state in zip(network.layers, states, strict=True):
-            if layer.recurrent is not None:
-                state = LayerState(state.neuron, jax.lax.stop_gradient(state.output))
-            x, state = layer.step(x, state)
-            after.append(state)
-            outputs.append(x)
-        return tuple(after), tuple(outputs)
+        still = tuple(LayerState(state.neuron, jax.lax.stop_gradient(state.lines)) for state in states)
+        outputs, after = network.run_step(x, still)
+        return after, tuple(outputs)
 
     return jax.lax.scan(step, network.initial_state(), xs)[1]
 

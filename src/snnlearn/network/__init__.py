@@ -1,6 +1,10 @@
 """How units connect and run: synapses, layers, networks, their initial weights and their health."""
 
 from snnlearn.network.compiled import why_not_compiled as why_not_compiled
+from snnlearn.network.connection import BEFORE as BEFORE
+from snnlearn.network.connection import INPUT as INPUT
+from snnlearn.network.connection import ITSELF as ITSELF
+from snnlearn.network.connection import Connection as Connection
 from snnlearn.network.diagnosis import Diagnosis as Diagnosis
 from snnlearn.network.diagnosis import diagnose as diagnose
 from snnlearn.network.event_driven import spike_times as spike_times

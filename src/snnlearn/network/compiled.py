@@ -12,6 +12,7 @@ from snnlearn.coding.packed import PackedSpikes
 from snnlearn.kernels import why_plain
 from snnlearn.kernels.chain import Constants, Form, Shape, State, Weights, run
 from snnlearn.kernels.products import unless_finite
+from snnlearn.network.graph import in_chain
 from snnlearn.network.layer import Layer, LayerState
 from snnlearn.network.synapses import Dense
 from snnlearn.neurons import ALIF, LI, LIF, CubaLIF, NextStep, NoReset, Subtract, ToValue
@@ -34,6 +35,8 @@ from snnlearn.neurons.surrogates import (
 def why_not_compiled(layers: tuple[Layer, ...]) -> str | None:
     """Why these layers run as plain JAX on packed spikes, as a clause; None if the compiled kernels run them."""
     if (reason := why_plain()) is not None:
+        return reason
+    if (reason := in_chain(layers)) is not None:
         return reason
     for number, layer in enumerate(layers, start=1):
         if (fault := _fault(layer, last=number == len(layers))) is not None:
@@ -153,7 +156,8 @@ class _Part(NamedTuple):
         assert shape is not None
         flows = not reset.block_gradient and not isinstance(reset, NoReset)
         form = Form(synapses.in_shape[0], units, True, recurrent is not None, late, flows, *shape)
-        last = state.output if recurrent is not None else inner.firing.spikes
+        *_, line = state.lines
+        last = line[0] if line is not None else inner.firing.spikes
         return _Part(
             form,
             constants,
@@ -170,7 +174,7 @@ class _Part(NamedTuple):
 def _layer_state(layer: Layer, after: State) -> LayerState:
     neuron: Any = layer.neuron
     if isinstance(neuron, LI):
-        return LayerState(LIState(after.v), None)
+        return LayerState(LIState(after.v), (None,))
     firing = Firing(after.spikes if isinstance(neuron.reset, NextStep) else None, None)
     if isinstance(neuron, CubaLIF):
         inner: Any = CubaLIFState(after.i, after.v, firing)
@@ -178,4 +182,4 @@ def _layer_state(layer: Layer, after: State) -> LayerState:
         inner = ALIFState(after.v, after.a, firing)
     else:
         inner = LIFState(after.v, firing)
-    return LayerState(inner, None if layer.recurrent is None else after.spikes)
+    return LayerState(inner, (None,) if layer.recurrent is None else (None, after.spikes[None]))

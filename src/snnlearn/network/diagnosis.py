@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from snnlearn.network.layer import Layer
-from snnlearn.network.network import Network, fresh_state, unroll
-from snnlearn.neurons import AbstractSpikingNeuron, AbstractSurrogate, core
+from snnlearn.network.network import Network, fresh_state
+from snnlearn.neurons import AbstractSpikingNeuron, core
 
 
 class Diagnosis(NamedTuple):
@@ -45,44 +46,45 @@ def diagnose(network: Network, inputs: Float[Array, "B T ..."]) -> tuple[Diagnos
     (1.0, None)
     """
     keys = jax.random.split(jax.random.key(0), len(inputs))  # noise for each sample, where there is any
-    outputs = jax.vmap(lambda xs, key: unroll(network, xs, fresh_state(network, key=key))[0].outputs)(inputs, keys)
-    arriving = (inputs, *outputs[:-1])
-    return tuple(_diagnose(layer, xs, zs) for layer, xs, zs in zip(network.layers, arriving, outputs, strict=True))
+    outputs, slopes = jax.vmap(lambda xs, key: _outputs_and_slopes(network, xs, key))(inputs, keys)
+    return tuple(map(_diagnose, network.layers, outputs, slopes))
 
 
-def _diagnose(layer: Layer, xs: Array, spikes: Array) -> Diagnosis | None:
+def _outputs_and_slopes(network: Network, xs: Array, key: PRNGKeyArray) -> tuple[Any, Any]:
+    """Of each layer the output, and by how much it changes with its membrane one step before."""
+
+    def step(states, x):
+        found: dict[int, Array] = {}
+
+        def fire(number, current, state):
+            neuron = network.layers[number].neuron
+            if isinstance(core(neuron), AbstractSpikingNeuron):
+                found[number] = _slope(lambda state: neuron(current, state)[0], state)
+            return neuron(current, state)
+
+        outputs, states = network.run_step(x, states, fire)
+        return states, (tuple(outputs), tuple(found.get(number, jnp.zeros(())) for number in range(len(outputs))))
+
+    return jax.lax.scan(step, fresh_state(network, key=key), xs)[1]
+
+
+def _slope(function: Callable[[Any], Array], state: Any) -> Array:
+    """The derivative of a function of a neuron's state, unit by unit, by the membrane in it."""
+    return jax.jvp(lambda v: function(eqx.tree_at(lambda s: s.v, state, v)), (state.v,), (jnp.ones_like(state.v),))[1]
+
+
+def _diagnose(layer: Layer, spikes: Array, slopes: Array) -> Diagnosis | None:
     neuron = core(layer.neuron)
     if not isinstance(neuron, AbstractSpikingNeuron):
         return None
     per_step = jnp.mean(spikes, axis=(0, 1))
     most = 1 / (1 + (neuron.refractory.steps(neuron.dt) if neuron.refractory is not None else 0))
-    mass = jnp.mean(jax.vmap(lambda x: _surrogate_mass(layer, neuron.surrogate, x))(xs))
+    # ∂z_t/∂v_(t−1) = ψ ∂v_t/∂v_(t−1), and the last factor is that of the free membrane.
+    free, still = layer.neuron.free(), layer.neuron.no_current(layer.shape)
+    decay = _slope(lambda state: free(still, state)[1].v, free.initial_state(layer.shape))
     return Diagnosis(
         firing_rate=per_step / neuron.dt,
         silent=jnp.mean(per_step == 0),
         saturated=jnp.mean(per_step >= 0.9 * most),
-        surrogate_mass=mass,
+        surrogate_mass=jnp.mean(slopes / (decay[None, None] * neuron.surrogate.pseudo_derivative(jnp.zeros(())))),
     )
-
-
-def _surrogate_mass(layer: Layer, surrogate: AbstractSurrogate, xs: Array) -> Array:
-    """The mean of ψ / ψ(0), had by differentiating the layer.
-
-    ∂z_t/∂v_(t−1) = ψ ∂v_t/∂v_(t−1), and the last factor is that of the free membrane.
-    """
-
-    def slope(function, state):
-        """The derivative of a function of the state, unit by unit, with respect to the membrane in it."""
-
-        def of_v(v):
-            return function(eqx.tree_at(lambda state: state.neuron.v, state, v))
-
-        return jax.jvp(of_v, (state.neuron.v,), (jnp.ones(layer.shape),))[1]
-
-    def step(state, x):
-        return layer.step(x, state)[1], slope(lambda state: layer.step(x, state)[0], state)
-
-    _, slopes = jax.lax.scan(step, layer.initial_state(), xs)
-    free = Layer(layer.synapses, layer.neuron.free())
-    decay = slope(lambda state: free.step(jnp.zeros_like(xs[0]), state)[1].neuron.v, free.initial_state())
-    return jnp.mean(slopes / (decay[None] * surrogate.pseudo_derivative(jnp.zeros(()))))

@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 
 from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import value
+from snnlearn.network.graph import in_chain
 from snnlearn.network.layer import Layer
 from snnlearn.network.network import Network
 from snnlearn.network.synapses import Dense
@@ -104,6 +105,8 @@ def spike_times(network: Network, xs: Float[Array, "T ..."], *, max_spikes: int 
     """
     if max_spikes < 1:
         raise SnnlearnError(f"spike_times: max_spikes is {max_spikes}; let each unit spike at least once")
+    if (fault := in_chain(network.layers)) is not None:
+        raise SnnlearnError(f"spike_times: {fault}; use the stepped network, by BPTT")
     units = [_unit(layer, number) for number, layer in enumerate(network.layers, start=1)]
     end = len(xs) * network.dt
     arrivals, trains = _of_raster(xs.reshape(len(xs), -1), network.dt, max_spikes), []

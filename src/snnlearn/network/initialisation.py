@@ -11,9 +11,10 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import check_positive
+from snnlearn.network.connection import Connection, oldest, pushed
+from snnlearn.network.graph import FROM_INPUT, Route, routes
 from snnlearn.network.layer import Layer
-from snnlearn.network.network import Network, unroll
-from snnlearn.network.synapses import AbstractSynapses
+from snnlearn.network.network import Network
 from snnlearn.neurons import AbstractSpikingNeuron, core
 
 
@@ -63,24 +64,58 @@ class FluctuationDriven(AbstractInitialisation):
 
     def __call__(self, network: Network, inputs: Float[Array, "B T ..."], *, key: PRNGKeyArray) -> Network:
         """See the base."""
-        layers, xs = [], inputs
-        for layer, layer_key in zip(network.layers, jax.random.split(key, len(network.layers)), strict=True):
-            layer = self._draw(layer, xs, layer_key)
-            xs = _run(layer, xs)
-            layers.append(layer)
+        ways, sent, layers = routes(network.layers), {FROM_INPUT: inputs}, []
+        for number, (layer, layer_key) in enumerate(
+            zip(network.layers, jax.random.split(key, len(network.layers)), strict=True)
+        ):
+            ahead, loops, later = _kinds(ways[number], number)
+            share = self._share(ahead, loops + later)
+            drawn = self._scaled(_redrawn(layer, layer_key), ways[number], ahead, sent, 1 - share)
+            if loops:
+                # What comes back to the layer is measured on the spikes that all else causes.
+                sent[number] = _run(drawn, ways[number], number, ahead, sent)
+                drawn = self._scaled(drawn, ways[number], loops, sent, share / len(loops + later) * len(loops))
+            sent[number] = _run(drawn, ways[number], number, ahead + loops, sent)
+            layers.append(drawn)
+        for number, layer in enumerate(layers):
+            ahead, loops, later = _kinds(ways[number], number)
+            share = self._share(ahead, loops + later)
+            if later:
+                share *= len(later) / len(loops + later)
+                layers[number] = self._scaled(layer, ways[number], later, sent, share)
         return Network(tuple(layers))
 
-    def _draw(self, layer: Layer, xs: Array, key: PRNGKeyArray) -> Layer:
-        key, recurrent_key = jax.random.split(key)
+    def _share(self, ahead: list[int], back: list[int]) -> float:
+        """The share of the variance that is left to connections from the layer itself and later ones."""
+        if not back:
+            return 0.0
+        return self.recurrent_share if ahead else 1.0
+
+    def _scaled(
+        self, layer: Layer, ways: tuple[Route, ...], chosen: list[int], sent: dict[int, Array], share: float
+    ) -> Layer:
+        """The layer with weights of some connections such that together they have a share of the variance."""
         variance = jnp.square(_distance_to_threshold(layer) / self.xi)
-        share = 0.0 if layer.recurrent is None else self.recurrent_share
-        synapses = _scaled(layer.synapses.redrawn(key=key), layer, xs, (1 - share) * variance)
-        if layer.recurrent is None:
-            return Layer(synapses, layer.neuron, feedback=layer.feedback)
-        # What the recurrent synapses will see is measured on the spikes that the input alone causes.
-        spikes = _run(Layer(synapses, layer.neuron), xs)
-        recurrent = _scaled(layer.recurrent.redrawn(key=recurrent_key), layer, spikes, share * variance)
-        return Layer(synapses, layer.neuron, recurrent, layer.feedback)
+        synapses = [connection.synapses for connection in layer.connections]
+        for n in chosen:
+            measured = _free_power(layer, layer.connections[n], sent[ways[n].source])
+            target = share / len(chosen) * variance
+            factor = jnp.where(measured > 0, jnp.sqrt(target / jnp.where(measured > 0, measured, 1.0)), 1.0)
+            synapses[n] = jax.tree.map(lambda w, f=factor: w * f if eqx.is_inexact_array(w) else w, synapses[n])
+        return layer.with_parts(synapses, layer.neuron, layer.feedback)
+
+
+def _kinds(ways: tuple[Route, ...], number: int) -> tuple[list[int], list[int], list[int]]:
+    """Which of a layer's connections come from earlier layers, from itself, and from later ones."""
+    ahead = [n for n, way in enumerate(ways) if way.source < number]
+    loops = [n for n, way in enumerate(ways) if way.source == number]
+    return ahead, loops, [n for n, way in enumerate(ways) if way.source > number]
+
+
+def _redrawn(layer: Layer, key: PRNGKeyArray) -> Layer:
+    keys = jax.random.split(key, len(layer.connections))
+    drawn = [c.synapses.redrawn(key=k) for c, k in zip(layer.connections, keys, strict=True)]
+    return layer.with_parts(drawn, layer.neuron, layer.feedback)
 
 
 def _distance_to_threshold(layer: Layer) -> Array:
@@ -90,18 +125,37 @@ def _distance_to_threshold(layer: Layer) -> Array:
     return jnp.mean(neuron.v_th - neuron.initial_state(layer.shape).v)
 
 
-def _scaled(synapses: AbstractSynapses, layer: Layer, xs: Array, variance: Array) -> AbstractSynapses:
-    """The synapses with weights scaled so that the free membrane has a variance, which is linear in the weights."""
-    free = Layer(synapses, layer.neuron.free())
+def _free_power(layer: Layer, connection: Connection, xs: Float[Array, "B T ..."]) -> Float[Array, ""]:
+    """The mean square of the free membrane that a connection drives alone; it is quadratic in the weights."""
+    alone, free = Layer(connection, layer.neuron), layer.neuron.free()
+    rest = free.initial_state(layer.shape)
 
-    def deviation(x):
-        activity, _ = unroll(Network((free,)), x, record=lambda state: state.v)
-        return activity.records[0] - free.initial_state().neuron.v[None]
+    def step(state, x):
+        _, state = free(alone.currents([x]), state)
+        return state, jnp.mean(jnp.square(state.v - rest.v))
 
-    measured = jnp.mean(jnp.square(jax.vmap(deviation)(xs)))
-    factor = jnp.where(measured > 0, jnp.sqrt(variance / jnp.where(measured > 0, measured, 1.0)), 1.0)
-    return jax.tree.map(lambda leaf: leaf * factor if eqx.is_inexact_array(leaf) else leaf, synapses)
+    return jnp.mean(jax.vmap(lambda xs: jax.lax.scan(step, rest, xs)[1])(xs))
 
 
-def _run(layer: Layer, xs: Array) -> Array:
-    return jax.vmap(lambda x: Network((layer,))(x)[0])(xs)
+def _run(
+    layer: Layer, ways: tuple[Route, ...], number: int, chosen: list[int], sent: dict[int, Array]
+) -> Float[Array, "B T ..."]:
+    """What a layer gives if only some of its connections are there."""
+    outside = [n for n in chosen if ways[n].source < number]
+    loops = [n for n in chosen if ways[n].source == number]
+
+    def one(sent):
+        def step(carry, xs):
+            neuron, lines = carry
+            currents = [layer.connections[n].synapses(x) for n, x in zip(outside, xs, strict=True)]
+            currents += [layer.connections[n].synapses(oldest(held)) for n, held in zip(loops, lines, strict=True)]
+            some = Layer([layer.connections[n] for n in (*outside, *loops)], layer.neuron)
+            output, neuron = layer.neuron(some.total(currents), neuron)
+            return (neuron, [pushed(held, output) for held in lines]), output
+
+        lines = [jnp.zeros((ways[n].lag, *layer.connections[n].synapses.in_shape)) for n in loops]
+        return jax.lax.scan(step, (layer.neuron.initial_state(layer.shape), lines), sent)[1]
+
+    if not chosen:
+        return jnp.zeros((*next(iter(sent.values())).shape[:2], *layer.shape))
+    return jax.vmap(one)([sent[ways[n].source] for n in outside])

@@ -1,72 +1,134 @@
-"""A layer: its synapses and its neurons."""
+"""A layer: a population of neurons, and the connections that reach it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from snnlearn._errors import SnnlearnError
+from snnlearn.network.connection import ITSELF, Connection
 from snnlearn.network.synapses import AbstractSynapses, check_fit
 from snnlearn.neurons import AbstractNeuron
 
 
 class LayerState(NamedTuple):
-    """The neurons' state and, where there is recurrence, the output of the last step."""
+    """The neurons' state and, for each connection, what is on its way, `[lag, *in]`, the oldest first, or None."""
 
     neuron: Any
-    output: Float[Array, "..."] | None
+    lines: tuple[Float[Array, "lag ..."] | None, ...]
 
 
 class Layer(eqx.Module):
-    """Input synapses, a population of neurons and, if given, synapses from the population to itself.
-
-    Recurrent spikes arrive one step after they were fired.
+    """A population of neurons and what reaches it.
 
     Args:
-        synapses: from the layer's input to its neurons.
+        connections: what reaches the neurons; synapses by themselves are a connection from the layer before.
         neuron: the neurons' dynamics.
-        recurrent: from the layer's output to its neurons, or None.
+        recurrent: synapses from the layer to itself, or None; short for a `Connection` with that source.
         feedback: `[*shape, *outputs]`, the weights by which some learning rules bring errors of the network's output to
             these units; no part of what the network computes. None where there are none.
+        name: by which connections of other layers can name it as their source.
 
     Raises:
-        SnnlearnError: if the recurrent synapses do not fit the neurons.
+        SnnlearnError: if there is no connection, one does not fit the neurons, or goes to a port that they have not.
+
+    >>> import jax
+    >>> from snnlearn.network import Connection, Dense
+    >>> from snnlearn.neurons import LIF
+    >>> first, second = jax.random.split(jax.random.key(0))
+    >>> skip = Connection(Dense(4, 3, key=first), "input", delay=2)
+    >>> Layer([Connection(Dense(5, 3, key=second)), skip], LIF()).shape
+    (3,)
     """
 
-    synapses: AbstractSynapses
+    connections: tuple[Connection, ...]
     neuron: AbstractNeuron
-    recurrent: AbstractSynapses | None = None
-    feedback: Float[Array, "..."] | None = None
+    feedback: Float[Array, "..."] | None
+    name: str = eqx.field(static=True)
+
+    def __init__(
+        self,
+        connections: AbstractSynapses | Connection | Sequence[AbstractSynapses | Connection],
+        neuron: AbstractNeuron,
+        recurrent: AbstractSynapses | None = None,
+        feedback: Float[Array, "..."] | None = None,
+        *,
+        name: str = "",
+    ):
+        each = connections if isinstance(connections, (tuple, list)) else [connections]
+        loops = [] if recurrent is None else [Connection(recurrent, ITSELF)]
+        self.connections = (*(c if isinstance(c, Connection) else Connection(c) for c in each), *loops)  # pyright: ignore
+        self.neuron, self.feedback, self.name = neuron, feedback, name
 
     def __check_init__(self):
-        if self.recurrent is not None:
-            check_fit("Layer: recurrent synapses", self.synapses.out_shape, self.recurrent.in_shape)
-            check_fit("Layer: recurrent synapses", self.recurrent.out_shape, self.synapses.out_shape)
+        if not self.connections:
+            raise SnnlearnError("Layer: nothing reaches it; give synapses, or a connection")
+        for connection in self.connections:
+            what = "recurrent synapses" if connection.source in (ITSELF, self.name or ITSELF) else "a connection"
+            check_fit(f"Layer: {what}", connection.synapses.out_shape, self.shape)
+            if connection.source in (ITSELF, self.name or ITSELF):
+                check_fit(f"Layer: {what}", self.shape, connection.synapses.in_shape)
+            if connection.port not in self.neuron.ports:
+                raise SnnlearnError(
+                    f"Layer: a connection goes to port {connection.port!r}, and {type(self.neuron).__name__} has "
+                    f"{', '.join(map(repr, self.neuron.ports))}; name one of these"
+                )
 
     @property
     def shape(self) -> tuple[int, ...]:
         """The units' shape."""
-        return self.synapses.out_shape
+        return self.connections[0].synapses.out_shape
 
-    def initial_state(self) -> LayerState:
-        """The state at rest."""
-        output = None if self.recurrent is None else jnp.zeros(self.shape)
-        return LayerState(self.neuron.initial_state(self.shape), output)
+    @property
+    def synapses(self) -> AbstractSynapses:
+        """The first connection's."""
+        return self.connections[0].synapses
 
-    def current(self, x: Float[Array, "..."], state: LayerState) -> Float[Array, "..."]:
-        """What the neurons receive in one step, `[*shape]`, from the input `[*in_shape]` and the last step's output."""
-        current = self.synapses(x)
-        if self.recurrent is None or state.output is None:
-            return current
-        return current + jnp.reshape(self.recurrent(state.output), self.shape)
+    @property
+    def recurrent(self) -> AbstractSynapses | None:
+        """The synapses of its connection from itself; None if there is none."""
+        return next((c.synapses for c in self.connections if c.source in (ITSELF, self.name or ITSELF)), None)
 
-    def fire(self, current: Float[Array, "..."], state: LayerState) -> tuple[Float[Array, "..."], LayerState]:
-        """What the neurons make of a current `[*shape]`: output `[*shape]` and state out."""
-        output, neuron = self.neuron(current, state.neuron)
-        return output, LayerState(neuron, None if self.recurrent is None else output)
+    def currents(self, arriving: Sequence[Float[Array, "..."]]) -> Any:
+        """What the neurons receive in one step.
 
-    def step(self, x: Float[Array, "..."], state: LayerState) -> tuple[Float[Array, "..."], LayerState]:
-        """One time step: input `[*in_shape]` and state in, output `[*shape]` and state out."""
-        return self.fire(self.current(x, state), state)
+        Args:
+            arriving: what arrives at each connection, `[*in_shape]` of its synapses.
+
+        Returns:
+            the current `[*shape]` or, for neurons of several ports, a dict of them.
+        """
+        return self.total([connection.synapses(x) for connection, x in zip(self.connections, arriving, strict=True)])
+
+    def total(self, currents: Sequence[Float[Array, "..."]]) -> Any:
+        """The sum of the connections' currents, `[*batch, *shape]` each, at each port."""
+        ports: dict[str, Any] = {}
+        for connection, current in zip(self.connections, currents, strict=True):
+            # Beyond the batch's axes, units may come in one axis, as a Dense gives them, or in several.
+            batch = current.shape[: current.ndim - len(connection.synapses.out_shape)]
+            current = jnp.reshape(current, (*batch, *self.shape))
+            ports[connection.port] = ports[connection.port] + current if connection.port in ports else current
+        if len(self.neuron.ports) == 1:
+            return ports[self.neuron.ports[0]]
+        nothing = jnp.zeros_like(next(iter(ports.values())))
+        return {port: ports.get(port, nothing) for port in self.neuron.ports}
+
+    def with_parts(self, synapses: Sequence[Any], neuron: Any, feedback: Any) -> Layer:
+        """A layer of the same structure, or a gradient of it, with other parts; nothing is checked."""
+        parts = [
+            eqx.tree_at(lambda c: c.synapses, connection, part, is_leaf=lambda leaf: leaf is None)
+            for connection, part in zip(self.connections, synapses, strict=True)
+        ]
+        made = object.__new__(Layer)
+        for field, value in {
+            "connections": tuple(parts),
+            "neuron": neuron,
+            "feedback": feedback,
+            "name": self.name,
+        }.items():
+            object.__setattr__(made, field, value)
+        return made

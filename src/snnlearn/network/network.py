@@ -17,8 +17,10 @@ from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import time_steps
 from snnlearn.coding.packed import PackedSpikes
 from snnlearn.network.compiled import run_compiled, why_not_compiled
+from snnlearn.network.connection import line
+from snnlearn.network.graph import FROM_INPUT, Fire, check_graph, propagate, routes
 from snnlearn.network.layer import Layer, LayerState
-from snnlearn.network.synapses import Dense, check_fit
+from snnlearn.network.synapses import Dense
 from snnlearn.neurons import LI, LIF, AbstractNeuron
 
 
@@ -35,13 +37,25 @@ class Activity(NamedTuple):
 
 
 class Network(eqx.Module):
-    """Layers one after the other, for one sample; use `jax.vmap` for a batch.
+    """Layers and what connects them, for one sample; use `jax.vmap` for a batch.
+
+    In each step layers act in their order. Synapses by themselves come from the layer before; a `Connection` may also
+    come from the input, from the layer itself or from any other by its name. What comes from an earlier layer acts in
+    the same step, all else a step later.
 
     Args:
-        layers: first to last, at least one; each must fit the one before in size, all with the same time step.
+        layers: at least one, the last of which gives the output; connected ones must fit in size, and all have the same
+            time step.
 
     Raises:
-        SnnlearnError: if the layers do not fit, or a neuron's parameters the number of its units.
+        SnnlearnError: if the layers do not fit, a source is unknown, or a neuron's parameters do not fit its units.
+
+    >>> from snnlearn.network import Connection
+    >>> first, second, third = jax.random.split(jax.random.key(0), 3)
+    >>> hidden = Layer(Dense(4, 3, key=first), LIF(), name="hidden")
+    >>> readout = Layer([Dense(3, 2, key=second), Connection(Dense(4, 2, key=third), "input")], LI())
+    >>> Network((hidden, readout)).out_shape
+    (2,)
     """
 
     layers: tuple[Layer, ...]
@@ -49,8 +63,7 @@ class Network(eqx.Module):
     def __check_init__(self):
         if not self.layers:
             raise SnnlearnError("Network: it has no layers; give at least one")
-        for before, after in pairwise(self.layers):
-            check_fit("Network", before.shape, after.synapses.in_shape)
+        check_graph(self.layers)
         for number, layer in enumerate(self.layers, start=1):
             _check_lengths(number, layer)
         steps = {layer.neuron.dt for layer in self.layers} | set(time_steps(self.layers).values())
@@ -65,7 +78,12 @@ class Network(eqx.Module):
     @property
     def in_shape(self) -> tuple[int, ...]:
         """The shape of one step's input."""
-        return self.layers[0].synapses.in_shape
+        return next(
+            connection.synapses.in_shape
+            for layer, ways in zip(self.layers, routes(self.layers), strict=True)
+            for connection, (source, _) in zip(layer.connections, ways, strict=True)
+            if source == FROM_INPUT
+        )
 
     @property
     def out_shape(self) -> tuple[int, ...]:
@@ -79,18 +97,33 @@ class Network(eqx.Module):
             key: random key of the noise, where neurons draw their spikes; None is a fixed one, so that every run meets
                 the same noise.
         """
-        rest = tuple(layer.initial_state() for layer in self.layers)
+        rest = tuple(
+            LayerState(
+                layer.neuron.initial_state(layer.shape),
+                tuple(line(connection, way.lag) for connection, way in zip(layer.connections, ways, strict=True)),
+            )
+            for layer, ways in zip(self.layers, routes(self.layers), strict=True)
+        )
         return _with_noise(rest, jax.random.key(0) if key is None else key)
 
     def step(
         self, x: Float[Array, "..."], state: tuple[LayerState, ...]
     ) -> tuple[Float[Array, "..."], tuple[LayerState, ...]]:
         """One time step through all layers: input `[*in_shape]` and state in, output and state out."""
-        states = []
-        for layer, before in zip(self.layers, state, strict=True):
-            x, after = layer.step(x, before)
-            states.append(after)
-        return x, tuple(states)
+        outputs, after = self.run_step(x, state)
+        return outputs[-1], after
+
+    def run_step(
+        self, x: Float[Array, "..."], state: tuple[LayerState, ...], fire: Fire | None = None
+    ) -> tuple[list[Float[Array, "..."]], tuple[LayerState, ...]]:
+        """`step`, with the output of each layer, and with `fire` in place of neurons, if it is given."""
+        return propagate(
+            self.layers,
+            x,
+            state,
+            lambda number, arriving: self.layers[number].currents(arriving),
+            fire or (lambda number, current, state: self.layers[number].neuron(current, state)),
+        )
 
     def __call__(
         self, xs: Float[Array, "T ..."] | PackedSpikes, state: tuple[LayerState, ...] | None = None
@@ -194,12 +227,8 @@ def unroll(
     """
 
     def step(states, x):
-        outputs, after = [], []
-        for layer, before in zip(network.layers, states, strict=True):
-            x, state = layer.step(x, before)
-            outputs.append(x)
-            after.append(state)
-        return tuple(after), Activity(tuple(outputs), tuple(record(state.neuron) for state in after))
+        outputs, after = network.run_step(x, states)
+        return after, Activity(tuple(outputs), tuple(record(state.neuron) for state in after))
 
     state = network.initial_state() if state is None else state
     if isinstance(xs, PackedSpikes):

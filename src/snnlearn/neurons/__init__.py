@@ -4,6 +4,7 @@ from snnlearn._parameters import Positive as Positive
 from snnlearn._parameters import TimeConstant as TimeConstant
 from snnlearn.neurons.adaptive import ALIF as ALIF
 from snnlearn.neurons.adaptive import ALIFState as ALIFState
+from snnlearn.neurons.base import CURRENT as CURRENT
 from snnlearn.neurons.base import AbstractNeuron as AbstractNeuron
 from snnlearn.neurons.base import AbstractSpikingNeuron as AbstractSpikingNeuron
 from snnlearn.neurons.base import AbstractWrapper as AbstractWrapper

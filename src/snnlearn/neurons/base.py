@@ -14,6 +14,9 @@ from snnlearn.neurons.refractory import AbstractRefractory
 from snnlearn.neurons.resets import NextStep, NoReset, Reset
 from snnlearn.neurons.surrogates import AbstractSurrogate
 
+CURRENT = "current"
+"""The port of neurons that have no other."""
+
 
 class AbstractNeuron(eqx.Module):
     """A population of units without connections: current and state in, output and state out.
@@ -24,6 +27,11 @@ class AbstractNeuron(eqx.Module):
 
     dt: eqx.AbstractVar[float]
 
+    @property
+    def ports(self) -> tuple[str, ...]:
+        """The names of the currents that it takes: one as it is; of several, a dict by these names."""
+        return (CURRENT,)
+
     @abstractmethod
     def initial_state(self, shape: tuple[int, ...]) -> Any:
         """The state at rest: a named tuple whose field `v` is the membrane.
@@ -33,11 +41,12 @@ class AbstractNeuron(eqx.Module):
         """
 
     @abstractmethod
-    def __call__(self, current: Float[Array, "*units"], state: Any) -> tuple[Float[Array, "*units"], Any]:
+    def __call__(self, current: Any, state: Any) -> tuple[Float[Array, "*units"], Any]:
         """Advance by one time step: decay → input → v → spike → reset.
 
         Args:
-            current: the input in this step, in the unit of the membrane (per `resistance`).
+            current: the input in this step, `[*units]`, in the unit of the membrane (per `resistance`); for a neuron of
+                several `ports`, a dict of them.
             state: as `initial_state` or an earlier step gave it.
 
         Returns:
@@ -56,6 +65,11 @@ class AbstractNeuron(eqx.Module):
                 "AbstractWrapper, and call the neuron inside `neuron`"
             )
 
+    def no_current(self, shape: tuple[int, ...]) -> Any:
+        """Nothing at any port, for units of this shape."""
+        nothing = jnp.zeros(shape)
+        return nothing if len(self.ports) == 1 else dict.fromkeys(self.ports, nothing)
+
 
 class AbstractWrapper(AbstractNeuron):
     """A neuron that is another one, changed: threshold, surrogate and refractory period are those of the one inside."""
@@ -66,6 +80,11 @@ class AbstractWrapper(AbstractNeuron):
     def dt(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]
         """The time step of the neuron inside, s."""
         return self.neuron.dt
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        """Those of the neuron inside."""
+        return self.neuron.ports
 
 
 def core(neuron: AbstractNeuron) -> AbstractNeuron:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import equinox as eqx
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from snnlearn._errors import SnnlearnError
@@ -15,7 +14,7 @@ from snnlearn.neurons.base import AbstractNeuron, AbstractWrapper
 class DelayedState(NamedTuple):
     """The inputs on their way, the oldest first, and the neuron's state."""
 
-    inputs: tuple[Float[Array, "*units"], ...]
+    inputs: tuple[Any, ...]
     neuron: Any
 
     @property
@@ -34,6 +33,7 @@ class Delayed(AbstractWrapper):
         neuron: the neuron whose input is delayed.
         steps: the delay in time steps, ≥ 1.
 
+    >>> import jax.numpy as jnp
     >>> from snnlearn.neurons import LI
     >>> neuron = Delayed(LI(), steps=1)
     >>> v, state = neuron(jnp.ones(1), neuron.initial_state((1,)))
@@ -50,11 +50,9 @@ class Delayed(AbstractWrapper):
 
     def initial_state(self, shape: tuple[int, ...]) -> DelayedState:
         """See the base."""
-        return DelayedState((jnp.zeros(shape),) * self.steps, self.neuron.initial_state(shape))
+        return DelayedState((self.no_current(shape),) * self.steps, self.neuron.initial_state(shape))
 
-    def __call__(
-        self, current: Float[Array, "*units"], state: DelayedState
-    ) -> tuple[Float[Array, "*units"], DelayedState]:
+    def __call__(self, current: Any, state: DelayedState) -> tuple[Float[Array, "*units"], DelayedState]:
         """See the base."""
         now, *later = state.inputs
         output, neuron = self.neuron(now, state.neuron)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import equinox as eqx
-import jax.numpy as jnp
+import jax
 from jaxtyping import Array, Float
 
 from snnlearn._parameters import PositiveParameter, check_time_constants, positive, train_time_constants, value
@@ -14,9 +14,9 @@ from snnlearn.neurons.discretisation import AbstractDiscretisation, UnitGain
 
 
 class FilteredState(NamedTuple):
-    """The synaptic current `i`, and the neuron's state."""
+    """The synaptic current `i`, `[*units]`, of each port if there are several, and the neuron's state."""
 
-    i: Float[Array, "*units"]
+    i: Any
     neuron: Any
 
     @property
@@ -35,6 +35,7 @@ class Filtered(AbstractWrapper):
         tau_syn: synaptic time constant, s, ≥ dt and below 1 s (or 1,000 dt). A float is fixed, an array is trained.
         synapse: how the current's equation becomes a step.
 
+    >>> import jax.numpy as jnp
     >>> from snnlearn.neurons import ALIF
     >>> neuron = Filtered(ALIF(), tau_syn=5e-3)
     >>> spikes, state = neuron(jnp.ones(1), neuron.initial_state((1,)))
@@ -54,14 +55,12 @@ class Filtered(AbstractWrapper):
 
     def initial_state(self, shape: tuple[int, ...]) -> FilteredState:
         """See the base."""
-        return FilteredState(jnp.zeros(shape), self.neuron.initial_state(shape))
+        return FilteredState(self.no_current(shape), self.neuron.initial_state(shape))
 
-    def __call__(
-        self, current: Float[Array, "*units"], state: FilteredState
-    ) -> tuple[Float[Array, "*units"], FilteredState]:
+    def __call__(self, current: Any, state: FilteredState) -> tuple[Float[Array, "*units"], FilteredState]:
         """See the base."""
         decay, gain = self.synapse(self.dt, value(self.tau_syn))
-        i = decay * state.i + gain * current
+        i = jax.tree.map(lambda i, current: decay * i + gain * current, state.i, current)
         output, neuron = self.neuron(i, state.neuron)
         return output, FilteredState(i, neuron)
 

@@ -19,6 +19,7 @@ from snnlearn.data import Dataset
 from snnlearn.hypothesis import Hypothesis, decisions, encode, predict, scores, ties
 from snnlearn.kernels.library import on_gpu
 from snnlearn.network import AbstractSynapses, Diagnosis, Layer, Network, diagnose, unroll
+from snnlearn.network.graph import FROM_INPUT, routes
 from snnlearn.neurons import AbstractSpikingNeuron, core
 from snnlearn.report.baseline import Baseline
 from snnlearn.report.summary import Example, LayerSummary, RunSummary
@@ -180,14 +181,15 @@ def operations(network: Network, encoder: AbstractEncoder, inputs: Float[Array, 
         return Operations(direct, all_of_them - direct)
 
     def one(xs):
-        outputs, found = unroll(network, xs)[0].outputs, []
-        arriving, spikes = xs[:: encoder.held_steps], encoder.gives_spikes
-        for layer, own in zip(network.layers, outputs, strict=True):
-            found.append(of(layer.synapses, arriving, spikes))
-            arriving, spikes = own, _spikes(layer)
-            if layer.recurrent is not None:
-                # What the last step sends arrives after the end.
-                found.append(of(layer.recurrent, own[:-1], spikes))
+        sent = dict(enumerate(unroll(network, xs)[0].outputs)) | {FROM_INPUT: xs[:: encoder.held_steps]}
+        spikes = {number: _spikes(layer) for number, layer in enumerate(network.layers)}
+        spikes[FROM_INPUT] = encoder.gives_spikes
+        found = [
+            # What the last steps send arrives after the end.
+            of(connection.synapses, sent[source][: len(sent[source]) - lag], spikes[source])
+            for layer, ways in zip(network.layers, routes(network.layers), strict=True)
+            for connection, (source, lag) in zip(layer.connections, ways, strict=True)
+        ]
         return jax.tree.map(lambda *counts: sum(counts), *found)
 
     return jax.tree.map(jnp.mean, jax.vmap(one)(inputs))
@@ -204,8 +206,7 @@ def _spikes(layer: Layer) -> bool:
 
 def multiply_accumulates(network: Network) -> int:
     """Multiply-accumulates of one time step of the same network computed densely."""
-    maps = [synapses for layer in network.layers for synapses in (layer.synapses, layer.recurrent)]
-    return sum(synapses.multiply_accumulates() for synapses in maps if synapses is not None)
+    return sum(c.synapses.multiply_accumulates() for layer in network.layers for c in layer.connections)
 
 
 def warnings(layers: Sequence[LayerSummary]) -> list[str]:

@@ -7,6 +7,7 @@ what its postsynaptic side does now, and only the former need be kept.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import equinox as eqx
@@ -14,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from snnlearn.network import Chain, Layer
+from snnlearn.network import Chain, Layer, Network
 from snnlearn.network.synapses import AbstractSynapses
 from snnlearn.neurons import (
     IF,
@@ -158,18 +159,26 @@ def eligibility_traces(layer: Layer, xs: Float[Array, "T ..."]) -> tuple[Array, 
         spread = jax.tree.map(lambda d: d[..., None], local)
         return step_trace(spread, trace, spread.state_current * x[None, None], spread.output_current * x[None])
 
-    def step(carry, x):
-        state, traces = carry
-        before = state.output
-        output, neuron, local = linearise(layer.neuron, layer.current(x, state), state.neuron)
-        pre = [presynaptic(layer.synapses, x)] + ([] if layer.recurrent is None else [before])
-        pairs = [traced(trace, local, p) for trace, p in zip(traces, pre, strict=True)]
-        state = state._replace(neuron=neuron, output=None if layer.recurrent is None else output)
-        return (state, [trace for _, trace in pairs]), (output, [e for e, _ in pairs])
+    alone = Network((layer,))
 
-    state = layer.initial_state()
-    sizes = [carrier(layer.synapses).in_shape[0]] + ([] if layer.recurrent is None else [layer.shape[0]])
-    count = len(jax.tree.leaves(eqx.filter(state.neuron, eqx.is_inexact_array)))
+    def step(carry, x):
+        states, traces = carry
+        found = []
+
+        def fire(number, current, state):
+            output, after, local = linearise(layer.neuron, current, state)
+            found.append(local)
+            return output, after
+
+        arriving = [x if line is None else line[0] for line in states[0].lines]
+        pre = [presynaptic(c.synapses, each) for c, each in zip(layer.connections, arriving, strict=True)]
+        (output,), states = alone.run_step(x, states, fire)
+        pairs = [traced(trace, found[0], p) for trace, p in zip(traces, pre, strict=True)]
+        return (states, [trace for _, trace in pairs]), (output, [e for e, _ in pairs])
+
+    states = alone.initial_state()
+    sizes = [math.prod(carrier(connection.synapses).in_shape) for connection in layer.connections]
+    count = len(jax.tree.leaves(eqx.filter(states[0].neuron, eqx.is_inexact_array)))
     traces = [jnp.zeros((count, *layer.shape, size)) for size in sizes]
-    _, (outputs, es) = jax.lax.scan(step, (state, traces), xs)
+    _, (outputs, es) = jax.lax.scan(step, (states, traces), xs)
     return outputs, es[0], es[1] if len(es) > 1 else None

@@ -9,6 +9,7 @@ from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import value
 from snnlearn.losses import AbstractLoss, AbstractStepwiseLoss, Kernel
 from snnlearn.network import Network
+from snnlearn.network.graph import FROM_INPUT, routes
 from snnlearn.neurons import LI
 from snnlearn.rules.eligibility import has_presynaptic_traces
 from snnlearn.rules.feedback import AbstractFeedback, StoredFeedback, Symmetric
@@ -49,6 +50,7 @@ class EProp(AbstractThreeFactorRule):
         """See the base."""
         *hidden, readout = network.layers
         neuron = readout.neuron
+        ways = routes(network.layers)[-1]
         if not isinstance(neuron, LI) or jnp.ndim(value(neuron.tau_mem)) or readout.recurrent is not None:
             raise SnnlearnError(
                 f"EProp filters eligibility as a leaky integrator without recurrence (LI, one tau_mem) does; "
@@ -59,11 +61,17 @@ class EProp(AbstractThreeFactorRule):
                 f"EProp takes a loss of the readout's membrane in each step; {type(loss).__name__} is one of filtered "
                 "spikes; use SuperSpike"
             )
-        if isinstance(self.feedback, StoredFeedback) and self.feedback.learns and len(hidden) > 1:
+        if any(way.lag and way.source != FROM_INPUT for way in ways):
             raise SnnlearnError(
-                f"EProp: feedback weights learn with the readout's, so there is one hidden layer; the network has "
-                f"{len(hidden)}; use RandomFeedback or Symmetric"
+                "EProp brings an error back in the step in which spikes reach the readout, and here they come there "
+                "later; give its connections no delay, or use TruncatedBPTT or BPTT"
             )
+        if isinstance(self.feedback, StoredFeedback) and self.feedback.learns:
+            if len(hidden) != 1 or ways.count((0, 0)) != 1:
+                raise SnnlearnError(
+                    f"EProp: feedback weights learn with the readout's, so there is one hidden layer, once connected; "
+                    f"the network has {len(hidden)}; use RandomFeedback or Symmetric"
+                )
         decay, _ = neuron.discretisation(neuron.dt, value(neuron.tau_mem))
         filtered = Kernel(0.0, jnp.ones(1), jnp.reshape(jnp.asarray(decay), 1))
         at_readout = LayerPlan(Kernel(1.0, jnp.zeros(0), jnp.zeros(0)), has_presynaptic_traces(neuron))

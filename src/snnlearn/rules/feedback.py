@@ -10,7 +10,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from snnlearn._errors import SnnlearnError
-from snnlearn.network import Layer, Network
+from snnlearn.network import Network
+from snnlearn.network.graph import FROM_INPUT, routes
 
 
 class AbstractFeedback(eqx.Module):
@@ -30,7 +31,7 @@ class AbstractFeedback(eqx.Module):
 
 
 class Symmetric(AbstractFeedback):
-    r"""The forward weights, transposed: $L^{l-1}=W_l^\top(r_l\odot L^l)$, the derivative along one step's path.
+    r"""The forward weights, transposed: $L^{l-1}=W_l^\top(r_l\odot L^l)$, the derivative along the paths of one step.
 
     >>> from snnlearn.network import feedforward
     >>> network = feedforward((4, 3, 2), key=jax.random.key(0))
@@ -43,13 +44,23 @@ class Symmetric(AbstractFeedback):
         self, network: Network, error: Float[Array, "*out"], responses: tuple[Float[Array, "..."], ...]
     ) -> tuple[Float[Array, "..."], ...]:
         """See the base."""
-        signals = []
-        below = network.layers[:-1]
-        for layer, before, response in zip(network.layers[:0:-1], below[::-1], responses[:0:-1], strict=True):
-            _, pull = jax.vjp(layer.synapses, jnp.zeros(before.shape))
-            (error,) = pull(response * error)
-            signals.insert(0, error)
-        return tuple(signals)
+        errors: dict[int, Array] = {len(network.layers) - 1: error}
+        for number, layer, ways in reversed(
+            [*zip(range(len(responses)), network.layers, routes(network.layers), strict=True)]
+        ):
+            if number not in errors:
+                raise SnnlearnError(
+                    f"Symmetric: nothing that layer {number + 1} gives reaches the output in the same step, so that no "
+                    "error comes back to it; use RandomFeedback, or BPTT"
+                )
+            for connection, (source, lag) in zip(layer.connections, ways, strict=True):
+                if lag or source == FROM_INPUT:
+                    continue
+                synapses = connection.synapses
+                _, pull = jax.vjp(synapses, jnp.zeros(network.layers[source].shape))
+                (part,) = pull(jnp.reshape(responses[number] * errors[number], synapses.out_shape))
+                errors[source] = errors[source] + part if source in errors else part
+        return tuple(errors[number] for number in range(len(network.layers) - 1))
 
 
 class RandomFeedback(AbstractFeedback):
@@ -133,10 +144,9 @@ def with_feedback(network: Network, *, scale: float = 1.0, key: PRNGKeyArray) ->
     *hidden, readout = network.layers
     keys = jax.random.split(key, len(network.layers))
     layers = [
-        Layer(
-            layer.synapses,
+        layer.with_parts(
+            [connection.synapses for connection in layer.connections],
             layer.neuron,
-            layer.recurrent,
             scale * jax.random.normal(k, (*layer.shape, *network.out_shape)),
         )
         for layer, k in zip(hidden, keys[:-1], strict=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import equinox as eqx
@@ -14,7 +15,8 @@ from snnlearn._parameters import check_one_dt, check_positive
 from snnlearn.coding import PackedSpikes
 from snnlearn.kernels.products import numbers
 from snnlearn.losses import AbstractLoss
-from snnlearn.network import Layer, Network
+from snnlearn.network import Network
+from snnlearn.network.graph import propagate
 from snnlearn.rules.base import AbstractRule, by_step, mean_loss, start_state
 from snnlearn.rules.forward_gradient import drawn_like
 from snnlearn.rules.online import of_layers
@@ -165,17 +167,22 @@ class NodePerturbation(AbstractRule):
 
 def _step_disturbed(
     network: Network, states: Any, x: Float[Array, "B ..."], sigma: float, key: PRNGKeyArray
-) -> tuple[Any, list[Array], list[Array], list[tuple[Array, Array | None]]]:
-    """One step of a batch with noise on the currents: states, outputs, noise and inputs of each layer."""
-    after, outputs, noises, inputs = [], [], [], []
-    for layer, state, k in zip(network.layers, states, jax.random.split(key, len(network.layers)), strict=True):
-        inputs.append((x, state.output))
-        current = jax.vmap(layer.current)(x, state)
-        noises.append(sigma * jax.random.normal(k, current.shape))
-        x, state = jax.vmap(layer.fire)(current + noises[-1], state)
-        after.append(state)
-        outputs.append(x)
-    return tuple(after), outputs, noises, inputs
+) -> tuple[Any, list[Array], list[Any], list[Sequence[Array]]]:
+    """One step of a batch with noise on the currents: states, and of each layer outputs, noise and what arrived."""
+    noises, inputs = [], []
+    keys = jax.random.split(key, len(network.layers))
+
+    def bring(number: int, arriving: Sequence[Array]) -> Any:
+        inputs.append(arriving)
+        current = jax.vmap(network.layers[number].currents)(arriving)
+        noises.append(jax.tree.map(lambda n: sigma * n, drawn_like(current, jax.random.normal, key=keys[number])))
+        return jax.tree.map(jnp.add, current, noises[-1])
+
+    def fire(number: int, current: Any, state: Any) -> tuple[Array, Any]:
+        return jax.vmap(network.layers[number].neuron)(current, state)
+
+    outputs, after = propagate(network.layers, x, states, bring, fire, each=jax.vmap)
+    return after, outputs, noises, inputs
 
 
 def _disturbed(
@@ -213,15 +220,11 @@ def _correlated(
         states, total = carry
         x, k = now
         states, _, noises, inputs = _step_disturbed(network, states, x, sigma, k)
-        parts = [
-            Layer(
-                product(layer.synapses, x, noise),
-                none.neuron,
-                None if layer.recurrent is None else product(layer.recurrent, before, noise),
-                none.feedback,
-            )
-            for layer, none, (x, before), noise in zip(network.layers, zero.layers, inputs, noises, strict=True)
-        ]
+        parts = []
+        for layer, none, arriving, noise in zip(network.layers, zero.layers, inputs, noises, strict=True):
+            at_port = [noise[c.port] if isinstance(noise, dict) else noise for c in layer.connections]
+            each = zip(layer.connections, arriving, at_port, strict=True)
+            parts.append(layer.with_parts([product(c.synapses, x, n) for c, x, n in each], none.neuron, none.feedback))
         return (states, jax.tree.map(jnp.add, total, of_layers(network, parts))), None
 
     (_, total), _ = jax.lax.scan(step, (rest, zero), (xs, jax.random.split(key, len(xs))))

@@ -26,7 +26,7 @@ from snnlearn.rules import traces as tr
 from snnlearn.rules.base import AbstractRule, by_step, start_state
 from snnlearn.rules.eligibility import has_presynaptic_traces
 from snnlearn.rules.online import AbstractOnlineRule, no_gradient, of_layers, stepwise
-from snnlearn.rules.three_factor import arrived, currents_of, linearised_step
+from snnlearn.rules.three_factor import arrived, currents_of, linearised_step, ready
 
 Baseline = Callable[[Float[Array, " B"]], Float[Array, " B"]]
 """What is subtracted from the losses of a batch, `[B]`: of each sample, a number that does not depend on its spikes."""
@@ -206,7 +206,7 @@ def _start(rule: AbstractRule, kernel: Kernel, network: Network, batch_size: int
                 f"{type(layer.neuron).__name__} leaves nothing to chance; wrap its neuron in EscapeNoise, or use "
                 "NodePerturbation, which brings noise of its own, or BPTT"
             )
-        tr.check_synapses(type(rule).__name__, _plan(kernel, layer.neuron), layer)
+        tr.check_layer(type(rule).__name__, _plan(kernel, layer.neuron), layer)
     plans = [_plan(kernel, layer.neuron) for layer in network.layers]
     traces = [tr.at_rest(plan, layer, batch_size) for plan, layer in zip(plans, network.layers, strict=True)]
     return Memory(start_state(network, batch_size, key=key), tuple(traces))
@@ -235,19 +235,19 @@ def _advance(
     before, bring = memory.state, currents_of(network, xs)
 
     def step(memory, now):
-        current, moment = now
-        states, local, outputs = linearised_step(scored, bring, memory.state, current)
+        known, moment = now
+        states, local, outputs = linearised_step(scored, bring, memory.state, known)
         losses, surprise = reward(outputs[-1], moment)
         signals = [_of_units(surprise, layer.shape) for layer in network.layers]
         stepped = [tr.step(*each) for each in zip(plans, network.layers, memory.traces, local, signals, strict=True)]
         memory = Memory(states, tuple(traces for traces, _ in stepped))
         return memory, (outputs, losses, [factors for _, factors in stepped])
 
-    memory, (outputs, losses, factors) = jax.lax.scan(step, memory, (bring[0].synapses(xs), moments))
+    memory, (outputs, losses, factors) = jax.lax.scan(step, memory, (ready(network, bring, xs), moments))
     pres = arrived(network, before, xs, outputs)
     closed = [tr.close(*each) for each in zip(plans, network.layers, memory.traces, factors, pres, strict=True)]
     memory = memory._replace(traces=tuple(traces for traces, _ in closed))
-    return memory, outputs, losses, of_layers(network, (gradient for _, gradient in closed))
+    return memory, tuple(outputs), losses, of_layers(network, (gradient for _, gradient in closed))
 
 
 def _of_units(surprise: Float[Array, " B"], shape: tuple[int, ...]) -> Float[Array, "B *units"]:

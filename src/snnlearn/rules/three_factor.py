@@ -14,6 +14,7 @@ from snnlearn.coding import PackedSpikes
 from snnlearn.kernels.products import currents, known_spikes, numbers, why_no_products
 from snnlearn.losses import AbstractFilteredLoss, AbstractLoss, Kernel
 from snnlearn.network import Dense, Network
+from snnlearn.network.graph import FROM_INPUT, Route, propagate, routes
 from snnlearn.network.synapses import AbstractSynapses
 from snnlearn.neurons import AbstractNeuron, AbstractSpikingNeuron, Delayed, EscapeNoise, Filtered
 from snnlearn.rules import traces as tr
@@ -65,23 +66,45 @@ def why_no_events(network: Network) -> str | None:
     return why_no_products()
 
 
-class Currents(NamedTuple):
-    """Of a layer's input synapses, and of its recurrent ones."""
-
-    synapses: Current
-    recurrent: Current | None
-
-
-def currents_of(network: Network, xs: Arrived) -> tuple[Currents, ...]:
-    """What brings currents to each layer, made before the first step of a block with input `xs`."""
-    gives = [isinstance(xs, PackedSpikes), *(spikes_of(layer.neuron) for layer in network.layers)]
+def currents_of(network: Network, xs: Arrived) -> tuple[tuple[Current, ...], ...]:
+    """What makes currents at each layer's connections, made before the first step of a block with input `xs`."""
+    gives = _give_spikes(network, xs)
     return tuple(
-        Currents(
-            current_of(layer.synapses, spikes=before),
-            None if layer.recurrent is None else current_of(layer.recurrent, spikes=own),
+        tuple(
+            current_of(connection.synapses, spikes=gives[source])
+            for connection, (source, _) in zip(layer.connections, ways, strict=True)
         )
-        for layer, before, own in zip(network.layers, gives, gives[1:], strict=False)
+        for layer, ways in zip(network.layers, routes(network.layers), strict=True)
     )
+
+
+def _give_spikes(network: Network, xs: Arrived) -> dict[int, bool]:
+    """Which layers, and whether the input, are known to give spikes alone."""
+    given = {number: spikes_of(layer.neuron) for number, layer in enumerate(network.layers)}
+    return {FROM_INPUT: isinstance(xs, PackedSpikes)} | given
+
+
+class Ready(NamedTuple):
+    """What the input alone decides of a block's steps, or of one of them.
+
+    Args:
+        currents: of each connection that carries the input without delay, `[K, B, *out]`, of all others None.
+        xs: the input itself, if a connection delays it.
+    """
+
+    currents: tuple[tuple[Float[Array, "..."] | None, ...], ...]
+    xs: Float[Array, "..."] | None
+
+
+def ready(network: Network, bring: tuple[tuple[Current, ...], ...], xs: Arrived) -> Ready:
+    """The products of the input with its weights, for all steps of a block at once."""
+    ways = routes(network.layers)
+    currents = tuple(
+        tuple(by(xs) if way == (FROM_INPUT, 0) else None for by, way in zip(of_layer, its, strict=True))
+        for of_layer, its in zip(bring, ways, strict=True)
+    )
+    delayed = any(way.source == FROM_INPUT and way.lag for its in ways for way in its)
+    return Ready(currents, numbers(xs) if delayed else None)
 
 
 def spikes_of(neuron: AbstractNeuron) -> bool:
@@ -92,40 +115,45 @@ def spikes_of(neuron: AbstractNeuron) -> bool:
 
 
 def linearised_step(
-    network: Network, currents: tuple[Currents, ...], states: Any, current: Float[Array, "B ..."]
-) -> tuple[Any, tuple[Local, ...], tuple[Float[Array, "B ..."], ...]]:
-    """One step of a batch: states, and each layer's derivatives and output.
+    network: Network, bring: tuple[tuple[Current, ...], ...], states: Any, now: Ready
+) -> tuple[Any, tuple[Local, ...], list[Float[Array, "B ..."]]]:
+    """One step of a batch: states, and each layer's derivatives and output."""
+    local = []
 
-    `current` is what the input alone brings to the first layer.
-    """
-    after, local, outputs = [], [], []
-    for number, (layer, brings, state) in enumerate(zip(network.layers, currents, states, strict=True)):
-        if number:
-            current = brings.synapses(outputs[-1][None])[0]
-        if brings.recurrent is not None:
-            current = current + brings.recurrent(state.output[None])[0].reshape(current.shape)
-        x, neuron, derivatives = jax.vmap(
-            lambda current, state, neuron=layer.neuron: linearise(neuron, current, state), out_axes=(0, 0, BATCH)
-        )(current, state.neuron)
-        after.append(state._replace(neuron=neuron, output=None if layer.recurrent is None else x))
+    def currents(number: int, arriving: Sequence[Array]) -> Any:
+        each = zip(bring[number], arriving, now.currents[number], strict=True)
+        return network.layers[number].total([by(x[None])[0] if known is None else known for by, x, known in each])
+
+    def fire(number: int, current: Any, state: Any) -> tuple[Array, Any]:
+        output, after, derivatives = jax.vmap(
+            lambda current, state: linearise(network.layers[number].neuron, current, state), out_axes=(0, 0, BATCH)
+        )(current, state)
         local.append(derivatives)
-        outputs.append(x)
-    return tuple(after), tuple(local), tuple(outputs)
+        return output, after
+
+    outputs, after = propagate(network.layers, now.xs, states, currents, fire, each=jax.vmap)
+    return after, tuple(local), outputs
 
 
 def arrived(
     network: Network, before: Any, xs: Arrived, outputs: Sequence[Float[Array, "K B ..."]]
 ) -> list[tuple[Arrived, ...]]:
-    """What reached each layer's synapses in a block: its input and, one step late, its own output."""
-    found = []
-    for layer, state, output in zip(network.layers, before, outputs, strict=True):
-        if layer.recurrent is None:
-            found.append((xs,))
-        else:
-            late = jnp.concatenate([state.output[None], output[:-1]])
-            found.append((xs, known_spikes(late) if spikes_of(layer.neuron) else late))
-        xs = known_spikes(output) if spikes_of(layer.neuron) else output
-    return found
+    """What reached each layer's connections in a block that began in the states `before`."""
+    gives = _give_spikes(network, xs)
+    sent: dict[int, Arrived] = dict(enumerate(outputs)) | {FROM_INPUT: xs}
+
+    def at(way: Route, line: Float[Array, "B lag ..."] | None) -> Arrived:
+        given = sent[way.source]
+        if line is not None:
+            waiting, given = jnp.swapaxes(line, 0, 1), numbers(given)
+            given = given.reshape(*given.shape[:2], *waiting.shape[2:])
+            given = jnp.concatenate([waiting, given])[: len(given)]
+        return known_spikes(given) if gives[way.source] and not isinstance(given, PackedSpikes) else given
+
+    return [
+        tuple(at(way, line) for way, line in zip(ways, state.lines, strict=True))
+        for ways, state in zip(routes(network.layers), before, strict=True)
+    ]
 
 
 class AbstractThreeFactorRule(AbstractOnlineRule):
@@ -165,7 +193,7 @@ class AbstractThreeFactorRule(AbstractOnlineRule):
         """See the base."""
         plans, loss_parts = _plans(self, network, loss), parts(self, loss)
         for plan, layer in zip(plans, network.layers, strict=True):
-            tr.check_synapses(type(self).__name__, plan, layer)
+            tr.check_layer(type(self).__name__, plan, layer)
         return Memory(
             state=start_state(network, batch_size, key=key),
             traces=tuple(tr.at_rest(p, layer, batch_size) for p, layer in zip(plans, network.layers, strict=True)),
@@ -184,8 +212,8 @@ class AbstractThreeFactorRule(AbstractOnlineRule):
 
         def step(carry, now):
             memory, value = carry
-            current, moment = now
-            states, local, outputs = linearised_step(network, bring, memory.state, current)
+            known, moment = now
+            states, local, outputs = linearised_step(network, bring, memory.state, known)
             seen, filtered = output_kernel.step(outputs[-1], memory.output)
             values, errors = jax.vmap(jax.value_and_grad(per_step.at_step))(seen, moment)
             errors = errors / batch_size
@@ -198,7 +226,7 @@ class AbstractThreeFactorRule(AbstractOnlineRule):
             return (memory, value + jnp.mean(values)), ([block for _, block in stepped], outputs)
 
         start = memory, jnp.zeros(())
-        (memory, value), (blocks, outputs) = jax.lax.scan(step, start, (bring[0].synapses(xs), moments))
+        (memory, value), (blocks, outputs) = jax.lax.scan(step, start, (ready(network, bring, xs), moments))
         pres = arrived(network, before, xs, outputs)
         closed = [tr.close(*each) for each in zip(plans, layers, memory.traces, blocks, pres, strict=True)]
         memory = memory._replace(traces=tuple(traces for traces, _ in closed))
@@ -245,6 +273,11 @@ def _with_learnt_feedback(feedback: AbstractFeedback, gradient: Network) -> Netw
     if not (isinstance(feedback, StoredFeedback) and feedback.learns):
         return gradient
     *_, last, readout = gradient.layers
-    weight = carrier(readout.synapses).weight.T  # pyright: ignore[reportAttributeAccessIssue]
+    (forward,) = (
+        connection.synapses
+        for connection, way in zip(readout.connections, routes(gradient.layers)[-1], strict=True)
+        if way == (len(gradient.layers) - 2, 0)
+    )
+    weight = carrier(forward).weight.T  # pyright: ignore[reportAttributeAccessIssue]
     assert last.feedback is not None
     return eqx.tree_at(lambda n: n.layers[-2].feedback, gradient, weight.reshape(last.feedback.shape))

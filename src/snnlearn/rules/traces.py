@@ -76,10 +76,9 @@ class WeightTraces(NamedTuple):
 
 
 class LayerTraces(NamedTuple):
-    """A layer's traces: of its input weights, its recurrent weights and its units' own parameters."""
+    """A layer's traces: of each connection's weights, and of its units' own parameters."""
 
-    synapses: WeightTraces
-    recurrent: WeightTraces | None
+    weights: tuple[WeightTraces, ...]
     units: UnitTraces
 
 
@@ -95,12 +94,17 @@ class Block(NamedTuple):
     signal: Float[Array, "B *units"]
 
 
-def check_synapses(rule: str, plan: LayerPlan, layer: Layer) -> None:
-    """Refuse synapses whose traces a rule cannot keep.
+def check_layer(rule: str, plan: LayerPlan, layer: Layer) -> None:
+    """Refuse a layer whose traces a rule cannot keep.
 
     Raises:
         SnnlearnError: with the rule that can.
     """
+    if len(layer.neuron.ports) > 1:
+        raise SnnlearnError(
+            f"{rule} follows the effect of one current, and {type(layer.neuron).__name__} takes "
+            f"{len(layer.neuron.ports)} ({', '.join(layer.neuron.ports)}); use RTRL or BPTT"
+        )
     for synapses in _synapses(layer):
         if type(carrier(synapses)) is Dense or (plan.factored and not len(plan.kernel.poles)):
             continue
@@ -134,7 +138,7 @@ def at_rest(plan: LayerPlan, layer: Layer, batch_size: int) -> LayerTraces:
         jnp.zeros((parameters, filters, batch_size, *layer.shape)),
         jnp.zeros((parameters, *layer.shape)),
     )
-    return LayerTraces(of(layer.synapses), None if layer.recurrent is None else of(layer.recurrent), units)
+    return LayerTraces(tuple(map(of, _synapses(layer))), units)
 
 
 def step(
@@ -171,16 +175,16 @@ def close(
         layer: the layer.
         traces: the weights' traces before the block, the units' after it.
         block: what its steps left.
-        pres: what reached the input and, if there are any, the recurrent synapses.
+        pres: what reached each connection.
     """
-    weights = _weights(traces)
+    weights = traces.weights
     filtering = layer.neuron if plan.factored else None
     if weights[0].synaptic is not None:
         activity = [_before_weights(*each) for each in zip(_synapses(layer), pres, strict=True)]
         carried = [(x, each.membrane) for x, each in zip(activity, weights, strict=True)]
         synaptic = [each.synaptic for each in weights if each.synaptic is not None]
         closed = contract(plan.kernel, block.local, block.signal, filtering, carried, synaptic)
-        weights = [each._replace(synaptic=new) for each, (new, _) in zip(weights, closed, strict=True)]
+        weights = tuple(each._replace(synaptic=new) for each, (new, _) in zip(weights, closed, strict=True))
         parts = [with_weight(s, gradient.T) for s, (_, gradient) in zip(_synapses(layer), closed, strict=True)]
     else:
         activity = [_in_shape(numbers(x), s.in_shape) for s, x in zip(_synapses(layer), pres, strict=True)]
@@ -197,9 +201,9 @@ def close(
         after = [
             membrane_sequence(layer.neuron, numbers(x), w.membrane)[1] for x, w in zip(activity, weights, strict=True)
         ]
-        weights = [each._replace(membrane=trace) for each, trace in zip(weights, after, strict=True)]
+        weights = tuple(each._replace(membrane=trace) for each, trace in zip(weights, after, strict=True))
     units = traces.units._replace(gradient=jnp.zeros_like(traces.units.gradient))
-    return _with_weights(traces, weights, units), _layer(layer, parts, traces.units.gradient)
+    return LayerTraces(weights, units), _layer(layer, parts, traces.units.gradient)
 
 
 def _in_shape(xs: Any, shape: tuple[int, ...]) -> Any:
@@ -216,22 +220,14 @@ def _before_weights(synapses: AbstractSynapses, xs: Arrived) -> Activity:
 
 def accumulated(layer: Layer, traces: LayerTraces, signal: Float[Array, "B *units"]) -> Layer:
     """The gradient for a signal that is the same at all times, from the last filter, if that forgets nothing."""
-    sums = [each.synaptic[:, -1] for each in _weights(traces) if each.synaptic is not None]
+    sums = [each.synaptic[:, -1] for each in traces.weights if each.synaptic is not None]
     gradients = [jnp.einsum("bo,bio->oi", signal, each) for each in sums]
     parts = [with_weight(*each) for each in zip(_synapses(layer), gradients, strict=True)]
     return _layer(layer, parts, jnp.sum(signal[None] * traces.units.filtered[:, -1], axis=1))
 
 
 def _synapses(layer: Layer) -> list[AbstractSynapses]:
-    return [layer.synapses] + ([] if layer.recurrent is None else [layer.recurrent])
-
-
-def _weights(traces: LayerTraces) -> list[WeightTraces]:
-    return [traces.synapses] + ([] if traces.recurrent is None else [traces.recurrent])
-
-
-def _with_weights(traces: LayerTraces, weights: list[WeightTraces], units: UnitTraces) -> LayerTraces:
-    return LayerTraces(weights[0], None if traces.recurrent is None else weights[1], units)
+    return [connection.synapses for connection in layer.connections]
 
 
 def _biases(layer: Layer) -> list[Array]:
@@ -289,7 +285,7 @@ def _layer(layer: Layer, parts: list[AbstractSynapses], of_units: Float[Array, "
             parts[index] = eqx.tree_at(lambda s: carrier(s).bias, part, _summed_to(rest.pop(0), bias.shape))  # pyright: ignore
     leaves, structure = jax.tree.flatten(zero.neuron)
     neuron = jax.tree.unflatten(structure, [_summed_to(g, leaf.shape) for g, leaf in zip(rest, leaves, strict=True)])
-    return Layer(parts[0], neuron, parts[1] if len(parts) > 1 else None, zero.feedback)
+    return layer.with_parts(parts, neuron, zero.feedback)
 
 
 def _summed_to(gradient: Float[Array, "..."], shape: tuple[int, ...]) -> Float[Array, "..."]:

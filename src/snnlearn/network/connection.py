@@ -1,0 +1,66 @@
+"""A connection: where currents come from, through which synapses, to which of a neuron's ports, and how late."""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from snnlearn._errors import SnnlearnError
+from snnlearn._parameters import shown
+from snnlearn.network.synapses import AbstractSynapses
+from snnlearn.neurons import CURRENT
+
+BEFORE, ITSELF, INPUT = "before", "itself", "input"
+"""Sources that need no name: the layer before (of the first, the input), the layer itself, the network's input."""
+
+
+class Connection(eqx.Module):
+    """Synapses from a source to one port of a layer's neurons; several connections to a port add up.
+
+    What an earlier layer, or the input, gives acts in the same step; what the layer itself or a later one gives acts in
+    the next; `delay` comes on top.
+
+    Args:
+        synapses: from what the source gives to currents.
+        source: `BEFORE`, `ITSELF`, `INPUT`, or the name of a layer.
+        port: which of the neuron's ports takes the current.
+        delay: time steps by which it comes later, ≥ 0.
+
+    Raises:
+        SnnlearnError: for a negative delay, or what are no synapses.
+
+    >>> import jax
+    >>> from snnlearn.network import Dense
+    >>> Connection(Dense(4, 3, key=jax.random.key(0)), INPUT, delay=2).source
+    'input'
+    """
+
+    synapses: AbstractSynapses
+    source: str = eqx.field(static=True, default=BEFORE)
+    port: str = eqx.field(static=True, default=CURRENT)
+    delay: int = eqx.field(static=True, default=0)
+
+    def __check_init__(self):
+        if isinstance(self.delay, bool) or not isinstance(self.delay, int) or self.delay < 0:
+            raise SnnlearnError(
+                f"Connection: delay is {shown(self.delay)}; give a whole number of time steps, 0 or more"
+            )
+        for name in ("source", "port"):
+            if not isinstance(getattr(self, name), str):
+                raise SnnlearnError(f"Connection: {name} is {shown(getattr(self, name))}; give a name")
+
+
+def line(connection: Connection, lag: int) -> Float[Array, "lag *in"] | None:
+    """What is on its way at rest: nothing, for as many steps as it takes; None where it arrives in the same step."""
+    return jnp.zeros((lag, *connection.synapses.in_shape)) if lag else None
+
+
+def oldest(line: Float[Array, "lag *in"]) -> Float[Array, "*in"]:
+    """What arrives now."""
+    return line[0]
+
+
+def pushed(line: Float[Array, "lag *in"], x: Float[Array, "..."]) -> Float[Array, "lag *in"]:
+    """The line one step on, with what was sent now at its end."""
+    return jnp.concatenate([line[1:], jnp.reshape(x, (1, *line.shape[1:]))])
