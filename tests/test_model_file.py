@@ -6,6 +6,7 @@ import inspect
 import io
 import json
 import zipfile
+from pathlib import Path
 
 import equinox as eqx
 import jax
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 from snnlearn import SnnlearnError, coding, network, neurons
 from snnlearn.hypothesis import Hypothesis, predict
 from snnlearn.model_file import load, read_arrays, save, write_arrays
-from snnlearn.network import Chain, Conv2d, Dense, Layer, Network
+from snnlearn.network import INPUT, Chain, Connection, Conv2d, Dense, Layer, Network
 from snnlearn.neurons import ALIF, IF, LI, LIF, CubaLIF, Delayed
 
 KEY = jax.random.key(3)
@@ -52,6 +53,9 @@ NEURONS = {
     "LI": LI(tau_mem=4e-3),
     "Delayed": Delayed(LIF(refractory=neurons.Refractory(3e-3)), steps=2),  # pyright: ignore[reportCallIssue]
     "Filtered": neurons.Filtered(LIF(), tau_syn=jnp.array([4e-3, 5e-3, 6e-3])),  # pyright: ignore[reportCallIssue]
+    "Rectifier": neurons.Rectifier(),
+    "Identity": neurons.Identity(),
+    "Logistic": neurons.Logistic(),
     "EscapeNoise": neurons.EscapeNoise(LIF(surrogate=neurons.ExponentialEscape(70.0, 0.3))),  # pyright: ignore
     "SilentRefractory": LIF(refractory=neurons.SilentRefractory(4e-3)),
     **{f"surrogate {type(s).__name__}": LIF(surrogate=s) for s in SURROGATES},
@@ -77,6 +81,7 @@ SYNAPSES = {
     "Dense": Dense(16, UNITS, use_bias=True, key=KEY),
     "Conv2d": Conv2d((1, 4, 4), UNITS, 3, stride=2, padding=1, use_bias=True, key=KEY),
     "Chain": Chain(network.AveragePool2d((1, 4, 4), 2), Dense(4, UNITS, key=KEY)),
+    "Part": Chain(network.Part(16, 3, 9), Dense(6, UNITS, key=KEY)),
 }
 
 
@@ -108,6 +113,32 @@ def test_round_trip(original, tmp_path):
         if eqx.is_array(one):
             assert (one.dtype, one.shape) == (other.dtype, other.shape)
         np.testing.assert_array_equal(one, other)
+
+
+def graph():
+    """A skip with delay, a loop, feedback from a later layer, and names."""
+    back = Connection(Dense(UNITS, UNITS, key=KEY), "later", delay=1)
+    first = Layer([Dense(2, UNITS, key=KEY), back], LIF(), Dense(UNITS, UNITS, key=KEY), name="first")
+    skip = Connection(Dense(2, UNITS, key=KEY), INPUT, delay=3)
+    readout = Layer([Dense(UNITS, 2, key=KEY), Connection(Dense(UNITS, 2, key=KEY), "first")], LI())
+    return Network((first, Layer([Dense(UNITS, UNITS, key=KEY), skip], LIF(), name="later"), readout))
+
+
+def test_a_graph_does_after_loading_what_it_did(tmp_path):
+    original = Hypothesis(ENCODERS["Current"], graph(), DECODERS["MeanMembrane"])
+    save(original, tmp_path / "model.npz")
+    loaded, _ = load(tmp_path / "model.npz")
+    x = jnp.array([30.0, -20.0])
+    assert original(x, key=KEY).any()
+    np.testing.assert_array_equal(loaded(x, key=KEY), original(x, key=KEY))
+
+
+def test_files_of_version_1_are_read():
+    """Written before networks were graphs: pooling, an ALIF with trained time constants, recurrence and feedback."""
+    hypothesis, names = load(Path(__file__).with_name("model-version-1.npz"))
+    assert names == ("a", "b") and hypothesis.network.layers[0].feedback.shape == (3, 2)
+    scores = hypothesis(jnp.linspace(0, 3, 16).reshape(4, 4), key=jax.random.key(0))
+    np.testing.assert_allclose(scores, [0.29188082, -0.04337451], rtol=1e-5)
 
 
 @pytest.mark.parametrize("package", [neurons, network])
@@ -224,7 +255,7 @@ def test_only_this_librarys_classes(description, whole, tmp_path):
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        (lambda s: s | {"version": 2}, "version 2; this snnlearn reads 'snnlearn-model' version 1"),
+        (lambda s: s | {"version": 3}, "version 3; this snnlearn reads 'snnlearn-model' versions 1 and 2"),
         (lambda s: s | {"format": "other"}, "is of format 'other'"),
         (lambda s: {"format": s["format"]}, "is no snnlearn model"),
         (lambda s: [s], "is no snnlearn model"),
@@ -244,8 +275,8 @@ def test_other_formats(change, expected, whole, tmp_path):
         (0, "synapses", "out_shape", [UNITS + 1]),
         (0, "recurrent", "in_shape", [1, UNITS]),
         (1, "synapses", "out_shape", [1]),
-        (1, "synapses", "weight", "network.layers.0.synapses.weight"),
-        (1, "neuron", "v_leak", "network.layers.0.synapses.weight"),
+        (1, "synapses", "weight", "network.layers.0.connections.0.synapses.weight"),
+        (1, "neuron", "v_leak", "network.layers.0.connections.0.synapses.weight"),
     ],
 )
 def test_sizes_are_those_of_the_arrays(layer, part, field, value, whole, tmp_path):
@@ -254,7 +285,11 @@ def test_sizes_are_those_of_the_arrays(layer, part, field, value, whole, tmp_pat
     def change(structure):
         layers = structure["hypothesis"]["fields"]["network"]["fields"]["layers"]["tuple"]
         node = {"tuple": value} if isinstance(value, list) else {"array": value}
-        layers[layer]["fields"][part]["fields"][field] = node
+        fields = layers[layer]["fields"]
+        if part != "neuron":
+            place = ("synapses", "recurrent").index(part)
+            fields, part = fields["connections"]["tuple"][place]["fields"], "synapses"
+        fields[part]["fields"][field] = node
         return structure
 
     with pytest.raises(SnnlearnError, match="does not describe a hypothesis"):

@@ -153,7 +153,7 @@ def test_eligibility_and_the_total_derivative_are_bptt(kind, reset):
         recurrent=True,
         key=KEY,
     )
-    xs, target, (hidden, readout) = inputs(40)[0], TARGETS[0], network.layers
+    xs, target, hidden = inputs(40)[0], TARGETS[0], network.layers[0]
 
     @jax.jit
     @jax.grad
@@ -162,9 +162,13 @@ def test_eligibility_and_the_total_derivative_are_bptt(kind, reset):
 
         def step(states, now):
             x, push = now
-            z, before = hidden.step(x, states[0])
-            y, after = readout.step(z + push, states[1])
-            return (before._replace(output=z + push), after), y
+
+            def fire(number, current, state):
+                output, after = network.layers[number].neuron(current, state)
+                return output + push if number == 0 else output, after
+
+            outputs, after = network.run_step(x, states, fire)
+            return after, outputs[-1]
 
         ys = jax.lax.scan(step, network.initial_state(), (xs, push))[1]
         return StepwiseCrossEntropy()((ys,), target)

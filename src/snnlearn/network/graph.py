@@ -72,7 +72,7 @@ def check_graph(layers: Sequence[Layer]) -> None:
         raise SnnlearnError("Network: no layer takes the input; give the first layer synapses from it")
 
 
-Bring = Callable[[int, Sequence[Float[Array, "..."]]], Any]
+Bring = Callable[[int, Sequence[Any]], Any]
 """Of a layer, by its number, what arrives at its connections as its neurons' current."""
 
 Fire = Callable[[int, Any, Any], tuple[Float[Array, "..."], Any]]

@@ -27,6 +27,11 @@ class AbstractSynapses(eqx.Module):
     def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
         """The currents `[*out_shape]` of an input `[*in_shape]`."""
 
+    @property
+    def selects(self) -> bool:
+        """Whether it hands on some of its inputs as they are, so that spikes stay spikes."""
+        return False
+
     @abstractmethod
     def redrawn(self, *, key: PRNGKeyArray) -> "AbstractSynapses":
         """The same synapses with new random weights: normal, mean 0, variance 1 / fan-in; biases 0."""
@@ -240,6 +245,52 @@ class AveragePool2d(AbstractSynapses):
         return 0
 
 
+class Part(AbstractSynapses):
+    """A part of the input, such as one of several sensors; it has no weights.
+
+    Args:
+        in_size: how many inputs there are in all.
+        start: the first of the part, from 0.
+        stop: one after its last.
+
+    >>> camera = Chain(Part(10, 0, 6), Dense(6, 3, key=jax.random.key(0)))
+    >>> camera(jnp.ones(10)).shape
+    (3,)
+    """
+
+    in_shape: tuple[int, ...] = eqx.field(static=True)
+    out_shape: tuple[int, ...] = eqx.field(static=True)
+    start: int = eqx.field(static=True)
+
+    def __init__(self, in_size: int, start: int, stop: int):
+        if not 0 <= start < stop <= in_size:
+            raise SnnlearnError(
+                f"Part: it goes from {start} to {stop} of {in_size} inputs; give 0 ≤ start < stop ≤ inputs"
+            )
+        self.in_shape, self.out_shape, self.start = (in_size,), (stop - start,), start
+
+    def __call__(self, x: Float[Array, "..."]) -> Float[Array, " size"]:
+        """See the base."""
+        return jnp.ravel(x)[self.start : self.start + self.out_shape[0]]
+
+    @property
+    def selects(self) -> bool:
+        """It does."""
+        return True
+
+    def redrawn(self, *, key: PRNGKeyArray) -> "Part":
+        """Itself: there is nothing to draw."""
+        return self
+
+    def operations(self, x: Float[Array, "..."]) -> Float[Array, ""]:
+        """Zero: there are no weights."""
+        return jnp.zeros((), x.dtype)
+
+    def multiply_accumulates(self) -> int:
+        """Zero, as for `operations`."""
+        return 0
+
+
 class Chain(AbstractSynapses):
     """Several synapses one after the other, without neurons between them, such as pooling and then a convolution.
 
@@ -290,8 +341,13 @@ class Chain(AbstractSynapses):
         return total
 
     def direct_operations(self, x: Float[Array, "..."]) -> Float[Array, ""]:
-        """The first stage's: what it gives is no spike, be it the mean of some."""
-        return self.stages[0].direct_operations(x)
+        """Those of the first stages that hand on spikes: what others give is no spike, be it the mean of some."""
+        total = jnp.zeros((), x.dtype)
+        for stage in self.stages:
+            total, x = total + stage.direct_operations(x), stage(x)
+            if not stage.selects:
+                break
+        return total
 
     def multiply_accumulates(self) -> int:
         """See the base."""

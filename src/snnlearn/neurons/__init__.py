@@ -38,6 +38,11 @@ from snnlearn.neurons.resets import NextStep as NextStep
 from snnlearn.neurons.resets import NoReset as NoReset
 from snnlearn.neurons.resets import Subtract as Subtract
 from snnlearn.neurons.resets import ToValue as ToValue
+from snnlearn.neurons.stateless import AbstractStateless as AbstractStateless
+from snnlearn.neurons.stateless import Identity as Identity
+from snnlearn.neurons.stateless import Logistic as Logistic
+from snnlearn.neurons.stateless import Rectifier as Rectifier
+from snnlearn.neurons.stateless import StatelessState as StatelessState
 from snnlearn.neurons.surrogates import AbstractEscape as AbstractEscape
 from snnlearn.neurons.surrogates import AbstractSurrogate as AbstractSurrogate
 from snnlearn.neurons.surrogates import Atan as Atan

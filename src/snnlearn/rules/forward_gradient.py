@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -71,7 +72,7 @@ class ForwardGradient(AbstractRule):
         return values[0], jax.tree.map(lambda g: jnp.mean(g, axis=0), estimates)
 
 
-def drawn_like(parameters: Network, draw: Callable[..., Array], *, key: PRNGKeyArray) -> Network:
+def drawn_like(parameters: Any, draw: Callable[..., Array], *, key: PRNGKeyArray) -> Any:
     """Random numbers in the place of parameters."""
     leaves, structure = jax.tree.flatten(parameters)
     keys = jax.random.split(key, max(1, len(leaves)))

@@ -120,7 +120,7 @@ def linearised_step(
     """One step of a batch: states, and each layer's derivatives and output."""
     local = []
 
-    def currents(number: int, arriving: Sequence[Array]) -> Any:
+    def currents(number: int, arriving: Sequence[Any]) -> Any:
         each = zip(bring[number], arriving, now.currents[number], strict=True)
         return network.layers[number].total([by(x[None])[0] if known is None else known for by, x, known in each])
 
