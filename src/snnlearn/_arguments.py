@@ -40,7 +40,6 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
     snnlearn._errors.SnnlearnError: double: number is the string 'two'; give a number
     """
     signature = inspect.signature(function)
-    owner = function.__qualname__.rpartition("<locals>.")[2].removesuffix(".__call__")
 
     @functools.cache
     def kinds() -> dict[str, Any]:  # at the first call, as annotations may name what is imported later
@@ -54,6 +53,8 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
             bound = signature.bind(*args, **kwargs)
         except TypeError:
             return function(*args, **kwargs)  # Python says what is missing or unknown
+        # A method's owner is the instance's class, which may have inherited it.
+        owner = type(bound.arguments["self"]).__name__ if "self" in bound.arguments else function.__name__
         bound.arguments.update(_fit_all(owner, kinds(), signature, bound.arguments))
         return function(*bound.args, **bound.kwargs)
 
@@ -241,8 +242,11 @@ def _wanted(kind: Any, default: Any = inspect.Parameter.empty) -> str:
         if "a number" in phrases:
             phrases.pop("a whole number", None)
         return ", or ".join(phrases)
-    if kind in (types.NoneType, float, int, bool, np.integer):
-        return {types.NoneType: "None", float: "a number", bool: "True or False"}.get(kind, "a whole number")
+    plain = {types.NoneType: "None", float: "a number", int: "a whole number", bool: "True or False", str: "a string"}
+    if kind in plain:
+        return plain[kind]
+    if kind is np.integer:
+        return "a whole number"
     if origin is Literal:
         return " or ".join(map(repr, parts))
     if origin is Callable:
@@ -260,7 +264,7 @@ def _wanted(kind: Any, default: Any = inspect.Parameter.empty) -> str:
         return str(kind)
     example = type(default) if isinstance(default, kind) else _concrete(kind)
     name = kind.__name__
-    made = getattr(kind, "_example", None) or (None if example is None else _made(example))
+    made = vars(kind).get("_example") or (None if example is None else _made(example))
     return f"{'an' if name[0] in 'AEIOU' else 'a'} {name}" + (f", such as {made}" if made else "")
 
 
@@ -281,5 +285,5 @@ def _made(cls: type) -> str:
         parameters = inspect.signature(cls).parameters.values()
     except ValueError:  # of what is written in C
         return f"{cls.__name__}(...)"
-    needed = [p.name for p in parameters if p.default is p.empty and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    needed = [p.name for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     return f"{cls.__name__}({', '.join(needed)})"

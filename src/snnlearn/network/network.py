@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -13,12 +13,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from snnlearn._arguments import checked
 from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import time_steps
 from snnlearn.coding.packed import PackedSpikes
 from snnlearn.network.compiled import run_compiled, why_not_compiled
 from snnlearn.network.layer import Layer, LayerState
-from snnlearn.network.synapses import Dense, check_fit
+from snnlearn.network.synapses import Dense, check_fit, check_steps
 from snnlearn.neurons import LI, LIF, AbstractNeuron
 
 
@@ -45,6 +46,7 @@ class Network(eqx.Module):
     """
 
     layers: tuple[Layer, ...]
+    _example: ClassVar = "feedforward(...)"
 
     def __check_init__(self):
         if not self.layers:
@@ -160,6 +162,7 @@ def nothing(state: Any) -> None:
     """Record nothing but the layers' outputs."""
 
 
+@checked
 def unroll(
     network: Network,
     xs: Float[Array, "T ..."] | PackedSpikes,
@@ -185,7 +188,8 @@ def unroll(
         the activity, and the state after the last step.
 
     Raises:
-        SnnlearnError: if packed spikes do not fit the network.
+        SnnlearnError: if an argument is of another kind, or the input of a step has not the network's size. A batch
+            whose samples have as many numbers as the network takes in a step cannot be told from images over time.
 
     >>> network = feedforward((4, 3, 2), key=jax.random.key(0))
     >>> activity, state = unroll(network, jax.numpy.ones((10, 4)), record=lambda state: state.v)
@@ -213,10 +217,12 @@ def unroll(
             outputs, state = run_compiled(network.layers, xs, state)
             return Activity(outputs, (None,) * len(outputs)), state
         xs = xs.unpack()
+    check_steps("unroll", network.in_shape, ("T",), xs=xs)
     state, activity = jax.lax.scan(step, state, xs)
     return activity, state
 
 
+@checked
 def feedforward(
     sizes: Sequence[int],
     *,
@@ -235,6 +241,9 @@ def feedforward(
         recurrent: whether each hidden layer is also connected to itself.
         use_bias: whether each unit also gets a trained constant current.
         key: random key of the weights.
+
+    Raises:
+        SnnlearnError: if an argument is of another kind, or a size below 1.
 
     >>> feedforward((64, 128, 10), key=jax.random.key(0)).out_shape
     (10,)

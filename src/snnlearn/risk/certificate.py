@@ -15,6 +15,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
+from snnlearn._arguments import checked
 from snnlearn._errors import SnnlearnError
 from snnlearn.coding import AbstractDecoder, AbstractEncoder
 from snnlearn.data import Sample
@@ -82,6 +83,7 @@ class Prior(eqx.Module):
     seen: tuple[Sample, ...]
 
 
+@checked
 def prior_around(network: Network, *seen: Sample, relative_std: float = 0.1) -> Prior:
     """A prior around a network, such as one trained on a part of the data that is set aside for it.
 
@@ -237,6 +239,7 @@ class Certificate(NamedTuple):
         )
 
 
+@checked
 def certify(
     posterior: GaussianWeights,
     prior: Prior,
@@ -279,6 +282,7 @@ def certify(
     return Certificate(bound, float(wrong.mean()), mean_bound, kl, len(sample.y), draws, delta)
 
 
+@checked
 def gibbs_errors(
     posterior: GaussianWeights,
     encoder: AbstractEncoder,
@@ -320,6 +324,7 @@ def _gibbs_errors(posterior, encoder, decoder, x, y, draws, key):
     return jax.lax.map(one, (x, y, jax.random.split(key, len(y))), batch_size=min(128, len(y)))
 
 
+@checked
 def gibbs_risk(
     posterior: GaussianWeights,
     encoder: AbstractEncoder,
