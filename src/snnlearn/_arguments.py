@@ -143,7 +143,8 @@ def _fit(kind: Any, value: Any) -> Any:
 
 def _is_number(value: Any, *, whole: bool) -> bool:
     if isinstance(value, (np.ndarray, np.generic, jax.Array)):
-        return value.ndim == 0 and jnp.issubdtype(value.dtype, jnp.integer if whole else jnp.number)
+        real = jnp.issubdtype(value.dtype, jnp.integer) or (not whole and jnp.issubdtype(value.dtype, jnp.floating))
+        return value.ndim == 0 and real
     return isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
 
 

@@ -10,7 +10,6 @@ import numpy as np
 from jaxtyping import Bool, Integer, Shaped, UInt64
 
 from snnlearn._errors import SnnlearnError
-from snnlearn._parameters import shown
 
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 _INT32_MAX = int(np.iinfo(np.int32).max)
@@ -160,6 +159,8 @@ def check(sample: Sample, where: str) -> None:
     x, y = sample
     for name, part in {"x": x, "y": y}.items():
         if not _is_array(part):
+            from snnlearn._parameters import shown  # only now: reading data needs no JAX
+
             raise SnnlearnError(f"{where} has {name} that is {shown(part)}; give an array, such as np.asarray({name})")
     if x.dtype.kind not in "buif":
         raise SnnlearnError(f"{where} has x of type {x.dtype}; expected real numbers")
