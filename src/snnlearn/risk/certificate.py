@@ -15,7 +15,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
-from snnlearn._arguments import checked
+from snnlearn._arguments import check_fields, checked
 from snnlearn._errors import SnnlearnError
 from snnlearn.coding import AbstractDecoder, AbstractEncoder
 from snnlearn.data import Sample
@@ -121,6 +121,9 @@ class MinimisedBound(eqx.Module):
         batch_size: samples of one gradient, ≥ 1.
         delta: of the bound, in (0, 1).
 
+    Raises:
+        SnnlearnError: for an argument of another kind or outside its range.
+
     Source: N. Thiemann et al. 2017, arXiv:1608.05610; G. Dziugaite and D. Roy 2017, arXiv:1703.11008.
     """
 
@@ -132,6 +135,7 @@ class MinimisedBound(eqx.Module):
     delta: float = 0.05
 
     def __check_init__(self):
+        check_fields(self, "loss", "rule", "epochs", "batch_size", "delta")
         check_delta(self.delta)
         if self.epochs < 0 or self.batch_size < 1:
             raise SnnlearnError(
