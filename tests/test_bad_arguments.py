@@ -172,8 +172,13 @@ def test_images_over_time_serve_a_dense_layer():
     assert activity.outputs[-1].shape == (6, 2)
 
 
-def test_labels_that_are_traced_are_taken_by_their_type():
-    assert np.isfinite(jax.jit(lambda y: rules.BPTT()(NETWORK, CrossEntropy(), X, y, key=KEY)[0])(Y))
+def test_labels_are_looked_at_where_they_are_known_alone():
+    """Also inside of a traced function, which others than they may be traced by."""
+    rule = rules.BPTT()
+    loss = jax.jit(lambda y: rule(NETWORK, CrossEntropy(), X, y, key=KEY)[0])(Y)
+    assert loss == jax.jit(lambda xs: rule(NETWORK, CrossEntropy(), xs, Y, key=KEY)[0])(X)
+    with pytest.raises(SnnlearnError, match="targets goes from 2 to 2"):
+        jax.jit(lambda xs: rule(NETWORK, CrossEntropy(), xs, np.asarray(Y) + 2, key=KEY)[0])(X)
 
 
 def test_an_optimiser_of_another_kind_serves_if_it_can():

@@ -100,7 +100,8 @@ def _check_labels(rule: str, network: Network, loss: AbstractLoss, targets: Arra
         return
     output = jax.ShapeDtypeStruct((1, *network.out_shape), jnp.result_type(float))
     classes = jax.eval_shape(loss.decoder, output).shape[-1]  # pyright: ignore[reportArgumentType]
-    low, high = int(np.min(targets)), int(np.max(targets))
+    labels = np.asarray(targets)  # JAX would trace even known labels, where something else is traced
+    low, high = labels.min(), labels.max()
     if low < 0 or high >= classes:
         raise SnnlearnError(
             f"{rule}: targets goes from {low} to {high}, and the network decides between {classes} classes; give "
