@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
+from snnlearn._arguments import check_fields, checked
 from snnlearn._errors import SnnlearnError
 from snnlearn._memory import check_memory
 from snnlearn._parameters import check_one_dt
@@ -26,7 +27,7 @@ class Hypothesis(eqx.Module):
         decoder: from the network's output over time to scores, of which the largest decides.
 
     Raises:
-        SnnlearnError: if encoder or decoder has another time step than the network.
+        SnnlearnError: if a part is of another kind, or encoder or decoder has another time step than the network.
     """
 
     encoder: AbstractEncoder
@@ -34,18 +35,37 @@ class Hypothesis(eqx.Module):
     decoder: AbstractDecoder
 
     def __check_init__(self):
+        check_fields(self, "encoder", "network", "decoder")
         check_one_dt(self, self.network.dt, encoder=self.encoder, decoder=self.decoder)
 
+    @checked
     def __call__(self, x: Array, *, key: PRNGKeyArray) -> Float[Array, " C"]:
         """Scores of one `x`.
 
         Args:
             x: one sample, in the shape and range that the encoder takes.
             key: random key of the encoder, and of the noise of neurons that draw their spikes.
+
+        Raises:
+            SnnlearnError: if an argument is of another kind, or `x` does not fit the network in shape.
         """
+        if not _fits(self, x.shape):
+            raise SnnlearnError(
+                f"Hypothesis: x has shape {x.shape}, which is encoded as another number of inputs than the "
+                f"{math.prod(self.network.in_shape)} that the network takes; give one sample, and many to predict"
+            )
         state = fresh_state(self.network, key=key)
         output, _ = self.network(network_input(self.encoder, self.network, x, key=key), state)
         return self.decoder(output)
+
+
+def _fits(hypothesis: Hypothesis, shape: tuple[int, ...]) -> bool:
+    """Whether a sample of this shape is encoded as what the network takes."""
+    try:
+        size = math.prod(hypothesis.encoder.out_shape(shape))
+    except SnnlearnError:  # the encoder takes none of this shape
+        return False
+    return size == math.prod(hypothesis.network.in_shape)
 
 
 def why_plain(encoder: AbstractEncoder, network: Network) -> str | None:
@@ -122,6 +142,7 @@ def _scores(hypothesis: Hypothesis, xs: Array, key: PRNGKeyArray, batch_size: in
     return jax.lax.map(lambda sample: hypothesis(sample[0], key=sample[1]), (xs, keys), batch_size=batch_size)
 
 
+@checked
 def scores(
     hypothesis: Hypothesis, xs: np.ndarray | Array, *, batch_size: int = 256, key: PRNGKeyArray | None = None
 ) -> Float[np.ndarray, "m C"]:
@@ -135,8 +156,11 @@ def scores(
             a decision can be repeated.
 
     Raises:
-        SnnlearnError: if the samples do not fit the network in shape, or are not finite.
+        SnnlearnError: if an argument is of another kind, or the samples do not fit the network in shape, or are not
+            finite.
     """
+    if xs.ndim == 0 or (not _fits(hypothesis, xs.shape[1:]) and _fits(hypothesis, xs.shape)):
+        raise SnnlearnError(f"predict: xs is one sample, of shape {xs.shape}; give a batch of it, xs[None]")
     if len(xs) == 0:
         raise SnnlearnError("predict: there are no samples; give at least one")
     if not np.all(np.isfinite(xs)):
@@ -151,6 +175,7 @@ def scores(
     return np.asarray(_scores(hypothesis, jnp.asarray(xs), jax.random.key(0) if key is None else key, batch_size))
 
 
+@checked
 def predict(
     hypothesis: Hypothesis, xs: np.ndarray | Array, *, batch_size: int = 256, key: PRNGKeyArray | None = None
 ) -> np.ndarray:
@@ -167,7 +192,8 @@ def predict(
         classes, `[m]` integers.
 
     Raises:
-        SnnlearnError: if the samples do not fit the network in shape, or are not finite.
+        SnnlearnError: if an argument is of another kind, or the samples do not fit the network in shape, or are not
+            finite.
     """
     return decisions(scores(hypothesis, xs, batch_size=batch_size, key=key), key=key)
 

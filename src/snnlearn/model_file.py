@@ -28,6 +28,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from snnlearn._arguments import checked
 from snnlearn._errors import SnnlearnError
 from snnlearn._files import write_atomically
 from snnlearn._memory import check_memory
@@ -39,6 +40,7 @@ FORMAT, VERSION = "snnlearn-model", 2
 _PACKAGES = ("coding", "neurons", "network", "hypothesis")
 
 
+@checked
 def save(hypothesis: Hypothesis, path: str | os.PathLike, *, class_names: tuple[str, ...] = ()) -> None:
     """Write a hypothesis to a file, whole or not at all.
 
@@ -48,7 +50,7 @@ def save(hypothesis: Hypothesis, path: str | os.PathLike, *, class_names: tuple[
         class_names: names of the classes, if they have any.
 
     Raises:
-        SnnlearnError: if the hypothesis holds a class that is not this library's.
+        SnnlearnError: if an argument is of another kind, or the hypothesis holds a class that is not this library's.
     """
     arrays: dict[str, np.ndarray] = {}
     structure = {
@@ -61,6 +63,7 @@ def save(hypothesis: Hypothesis, path: str | os.PathLike, *, class_names: tuple[
     write_arrays(Path(path), {"structure": text, **arrays})
 
 
+@checked
 def load(path: str | os.PathLike) -> tuple[Hypothesis, tuple[str, ...]]:
     """Read a hypothesis, and the names of its classes, from a file that `save` wrote.
 

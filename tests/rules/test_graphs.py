@@ -197,7 +197,7 @@ def test_eprop_is_bptt_where_no_spike_reaches_another_units_and_differs_where_on
         for crossed in (False, True):
             network = in_doubles(branching(crossed=crossed))
             error = distance(gradient(EProp(), network), gradient(BPTT(), network))
-            assert error > 1e-2 if crossed else error < 1e-10
+            assert error > 1e-4 if crossed else error < 1e-10
 
 
 @pytest.mark.parametrize("name", ["random 0", "random 1", "branching"])

@@ -7,6 +7,7 @@ from abc import abstractmethod
 import equinox as eqx
 from jaxtyping import PRNGKeyArray
 
+from snnlearn._arguments import checked
 from snnlearn.coding import AbstractEncoder
 from snnlearn.data import Dataset
 from snnlearn.hypothesis import Hypothesis
@@ -28,6 +29,7 @@ class AbstractAlgorithm(eqx.Module):
         """
 
 
+@checked
 def fit(
     algorithm: AbstractAlgorithm, encoder: AbstractEncoder, network: Network, data: Dataset, *, key: PRNGKeyArray
 ) -> Hypothesis:
@@ -39,6 +41,9 @@ def fit(
         network: the network to train.
         data: the data; only its training and validation samples are used.
         key: random key of everything random in the training.
+
+    Raises:
+        SnnlearnError: if an argument is of another kind, or they do not fit together.
 
     >>> import jax, optax, snnlearn as sl
     >>> data = sl.data.yin_yang(num_train=100, num_validation=50, num_test=50)

@@ -14,6 +14,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
+from snnlearn._arguments import check_fields, checked
 from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import check_one_dt, shown
 from snnlearn.algorithms.base import AbstractAlgorithm
@@ -87,7 +88,7 @@ class GradientDescent(AbstractAlgorithm):
         devices: which of them share each batch; their number must divide `batch_size`.
 
     Raises:
-        SnnlearnError: for a value outside its range, or a loss that does not decide.
+        SnnlearnError: for an argument of another kind or outside its range, or a loss that does not decide.
     """
 
     loss: AbstractLoss = CrossEntropy()
@@ -105,6 +106,8 @@ class GradientDescent(AbstractAlgorithm):
                 f"GradientDescent: optimizer is {shown(self.optimizer)}; give an Optimizer(), or one of Optax, such as "
                 "optax.adam(1e-3)"
             )
+        # All but the optimiser, which may be whatever has `init` and `update`.
+        check_fields(self, "loss", "rule", "initialisation", "epochs", "batch_size", "steps_per_update", "devices")
         for name in ("epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise SnnlearnError(f"GradientDescent: {name} is {getattr(self, name)}; give at least 1")
@@ -134,6 +137,7 @@ class GradientDescent(AbstractAlgorithm):
             training, _ = self.epoch(encoder, training, data)
         return self.hypotheses(encoder, training)[0]
 
+    @checked
     def start(self, encoder: AbstractEncoder, network: Network, data: Dataset, *, keys: Key[Array, " K"]) -> Training:
         """Draw the initial networks, one for each of K keys.
 
@@ -144,7 +148,7 @@ class GradientDescent(AbstractAlgorithm):
             keys: a random key for each training, `[K]`.
 
         Raises:
-            SnnlearnError: if encoder, network and data do not fit.
+            SnnlearnError: if an argument is of another kind, or encoder, network and data do not fit.
         """
         _check_fit(self, encoder, network, data)
         self.devices.check_equal((data.train, data.validation), f"the data, {data.name},")

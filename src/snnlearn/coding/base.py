@@ -9,6 +9,7 @@ A code is a value that is passed in. A new one is a final subclass of `AbstractE
 # No `from __future__ import annotations` here: Equinox does not recognise an `AbstractVar` written as a string.
 
 from abc import abstractmethod
+from typing import ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -24,6 +25,8 @@ class AbstractEncoder(eqx.Module):
 
     A batch is a `vmap` with one key per sample. Deterministic encoders ignore the key.
     """
+
+    _example: ClassVar = "Rate(num_steps=20)"
 
     num_steps: eqx.AbstractVar[int]
     dt: eqx.AbstractVar[float]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from hashlib import blake2b
-from typing import Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Integer, Shaped, UInt64
@@ -55,6 +55,8 @@ class Dataset:
     >>> Dataset("bit", s, s, s, num_classes=2, kind="values").shape
     (1,)
     """
+
+    _example: ClassVar = "data.yin_yang()"
 
     name: str
     train: Sample
@@ -155,6 +157,11 @@ def hold_out(sample: Sample, *, validation: float, seed: int) -> tuple[Sample, S
 def check(sample: Sample, where: str) -> None:
     """Raise unless x and y match, are not empty, x is finite in float32, and y holds whole numbers from 0."""
     x, y = sample
+    for name, part in {"x": x, "y": y}.items():
+        if not _is_array(part):
+            from snnlearn._parameters import shown  # only now: reading data needs no JAX
+
+            raise SnnlearnError(f"{where} has {name} that is {shown(part)}; give an array, such as np.asarray({name})")
     if x.dtype.kind not in "buif":
         raise SnnlearnError(f"{where} has x of type {x.dtype}; expected real numbers")
     if x.ndim < 2:
@@ -172,6 +179,10 @@ def check(sample: Sample, where: str) -> None:
         raise SnnlearnError(
             f"{where} has labels from {y.min()} to {y.max()}; expected class labels from 0 without gaps"
         )
+
+
+def _is_array(part: Any) -> bool:
+    return all(hasattr(part, name) for name in ("dtype", "ndim", "shape")) and isinstance(part.dtype, np.dtype)
 
 
 def count_classes(y: Integer[np.ndarray, " m"], where: str) -> int:

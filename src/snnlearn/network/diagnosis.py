@@ -10,8 +10,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from snnlearn._arguments import checked
 from snnlearn.network.layer import Layer
 from snnlearn.network.network import Network, fresh_state
+from snnlearn.network.synapses import check_steps
 from snnlearn.neurons import AbstractSpikingNeuron, core
 
 
@@ -32,6 +34,7 @@ class Diagnosis(NamedTuple):
     surrogate_mass: Float[Array, ""]
 
 
+@checked
 def diagnose(network: Network, inputs: Float[Array, "B T ..."]) -> tuple[Diagnosis | None, ...]:
     """Diagnose each layer on a batch; None for a layer that does not spike.
 
@@ -39,12 +42,16 @@ def diagnose(network: Network, inputs: Float[Array, "B T ..."]) -> tuple[Diagnos
         network: the network.
         inputs: encoded data, `[B, T, *in_shape]`.
 
+    Raises:
+        SnnlearnError: if an argument is of another kind, or the input of a step has not the network's size.
+
     >>> from snnlearn.network import feedforward
     >>> network = feedforward((4, 3, 2), key=jax.random.key(0))
     >>> hidden, readout = diagnose(network, jnp.zeros((5, 10, 4)))
     >>> float(hidden.silent), readout
     (1.0, None)
     """
+    check_steps("diagnose", network.in_shape, ("B", "T"), inputs=inputs)
     keys = jax.random.split(jax.random.key(0), len(inputs))  # noise for each sample, where there is any
     outputs, slopes = jax.vmap(lambda xs, key: _outputs_and_slopes(network, xs, key))(inputs, keys)
     return tuple(map(_diagnose, network.layers, outputs, slopes))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from snnlearn._arguments import checked
 from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import time_steps
 from snnlearn.coding.packed import PackedSpikes
@@ -20,7 +21,7 @@ from snnlearn.network.compiled import run_compiled, why_not_compiled
 from snnlearn.network.connection import line
 from snnlearn.network.graph import FROM_INPUT, Fire, check_graph, propagate, routes
 from snnlearn.network.layer import Layer, LayerState
-from snnlearn.network.synapses import Dense
+from snnlearn.network.synapses import Dense, check_steps
 from snnlearn.neurons import LI, LIF, AbstractNeuron
 
 
@@ -59,6 +60,7 @@ class Network(eqx.Module):
     """
 
     layers: tuple[Layer, ...]
+    _example: ClassVar = "feedforward(...)"
 
     def __check_init__(self):
         if not self.layers:
@@ -193,6 +195,7 @@ def nothing(state: Any) -> None:
     """Record nothing but the layers' outputs."""
 
 
+@checked
 def unroll(
     network: Network,
     xs: Float[Array, "T ..."] | PackedSpikes,
@@ -218,7 +221,8 @@ def unroll(
         the activity, and the state after the last step.
 
     Raises:
-        SnnlearnError: if packed spikes do not fit the network.
+        SnnlearnError: if an argument is of another kind, or the input of a step has not the network's size. A batch
+            whose samples have as many numbers as the network takes in a step cannot be told from images over time.
 
     >>> network = feedforward((4, 3, 2), key=jax.random.key(0))
     >>> activity, state = unroll(network, jax.numpy.ones((10, 4)), record=lambda state: state.v)
@@ -242,10 +246,12 @@ def unroll(
             outputs, state = run_compiled(network.layers, xs, state)
             return Activity(outputs, (None,) * len(outputs)), state
         xs = xs.unpack()
+    check_steps("unroll", network.in_shape, ("T",), xs=xs)
     state, activity = jax.lax.scan(step, state, xs)
     return activity, state
 
 
+@checked
 def feedforward(
     sizes: Sequence[int],
     *,
@@ -264,6 +270,9 @@ def feedforward(
         recurrent: whether each hidden layer is also connected to itself.
         use_bias: whether each unit also gets a trained constant current.
         key: random key of the weights.
+
+    Raises:
+        SnnlearnError: if an argument is of another kind, or a size below 1.
 
     >>> feedforward((64, 128, 10), key=jax.random.key(0)).out_shape
     (10,)

@@ -1,4 +1,7 @@
-"""How good a hypothesis is: its risk with confidence, what bounds it, and what no hypothesis can get below."""
+"""How good a hypothesis is: its risk with confidence, what bounds it, and what no hypothesis can get below.
+
+Every function refuses arguments of another kind than it is annotated with, by an `SnnlearnError`; lists become arrays.
+"""
 
 from snnlearn.risk.all_tasks import NoFreeLunch as NoFreeLunch
 from snnlearn.risk.all_tasks import labelings as labelings

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Integer
 
+from snnlearn._arguments import checked
 from snnlearn._errors import SnnlearnError
 
 Learner = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -35,6 +36,7 @@ class NoFreeLunch(NamedTuple):
     of_task: Float[np.ndarray, " tasks"]
 
 
+@checked
 def labelings(k: int) -> Integer[np.ndarray, "tasks k"]:
     """All 2^k labelings of k points, k from 1 to 12.
 
@@ -46,6 +48,7 @@ def labelings(k: int) -> Integer[np.ndarray, "tasks k"]:
     return np.array(list(itertools.product((0, 1), repeat=k)))
 
 
+@checked
 def no_free_lunch_risk(k: int, n: int) -> float:
     r"""$\frac12(1 - 1/k)^n$: the mean risk over all tasks of any learner that is right on what it saw.
 
@@ -63,6 +66,7 @@ def no_free_lunch_risk(k: int, n: int) -> float:
     return 0.5 * (1 - 1 / k) ** n
 
 
+@checked
 def no_free_lunch(learner: Learner, k: int, n: int, *, prior: Float[np.ndarray, " tasks"] | None = None) -> NoFreeLunch:
     """Average a learner's risk over all labelings and all samples, by enumeration of both.
 

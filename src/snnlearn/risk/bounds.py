@@ -12,10 +12,12 @@ import math
 import numpy as np
 from jaxtyping import Float
 
+from snnlearn._arguments import checked
 from snnlearn._errors import SnnlearnError
 from snnlearn.risk.intervals import Count, Real
 
 
+@checked
 def hoeffding_radius(m: Count, *, delta: float = 0.05) -> float:
     r"""$\sqrt{\ln(2/\delta)/2m}$: how far one fixed hypothesis' empirical risk is from its risk, either way.
 
@@ -29,6 +31,7 @@ def hoeffding_radius(m: Count, *, delta: float = 0.05) -> float:
     return finite_class_radius(0.0, m, delta=delta)
 
 
+@checked
 def finite_class_radius(log_size: Real, m: Count, *, delta: float = 0.05) -> float:
     r"""$\sup_{f\in F}|R(f)-\hat R_s(f)| \le \sqrt{(\ln|F| + \ln(2/\delta))/2m}$ for a finite class.
 
@@ -47,6 +50,7 @@ def finite_class_radius(log_size: Real, m: Count, *, delta: float = 0.05) -> flo
     return math.sqrt((log_size + math.log(2 / delta)) / (2 * m))
 
 
+@checked
 def realizable_bound(log_size: Real, m: Count, *, delta: float = 0.05) -> float:
     r"""$R(f) \le (\ln|F| + \ln(1/\delta))/m$ for every $f$ of a finite class that makes no error on the sample.
 
@@ -65,6 +69,7 @@ def realizable_bound(log_size: Real, m: Count, *, delta: float = 0.05) -> float:
     return (log_size + math.log(1 / delta)) / m
 
 
+@checked
 def log_class_size(num_weights: Count, bits: Count) -> float:
     r"""$\ln|F| = W\,b\,\ln 2$: what W synapses of b bits can be set to.
 
@@ -80,6 +85,7 @@ def log_class_size(num_weights: Count, bits: Count) -> float:
     return num_weights * bits * math.log(2)
 
 
+@checked
 def vc_radius(dimension: Count, m: Count, *, delta: float = 0.05) -> float:
     r"""$\sqrt{2d\ln(em/d)/m} + \sqrt{\ln(1/\delta)/2m}$ for a class of VC dimension d ≤ m.
 
@@ -100,6 +106,7 @@ def vc_radius(dimension: Count, m: Count, *, delta: float = 0.05) -> float:
     return math.sqrt(2 * dimension * math.log(math.e * m / dimension) / m) + math.sqrt(math.log(1 / delta) / (2 * m))
 
 
+@checked
 def growth_bound(dimension: Count, m: Count) -> int:
     r"""Sauer's lemma: a class of VC dimension d labels m points in at most $\sum_{i\le d}\binom mi$ ways.
 
@@ -115,6 +122,7 @@ def growth_bound(dimension: Count, m: Count) -> int:
     return sum(math.comb(m, i) for i in range(dimension + 1))
 
 
+@checked
 def rademacher_radius(complexity: Real, m: Count, *, delta: float = 0.05, empirical: bool = False) -> float:
     r"""$2\mathfrak R + \sqrt{\ln(1/\delta)/2m}$; of a sample's own, $2\hat{\mathfrak R} + 3\sqrt{\ln(2/\delta)/2m}$.
 
@@ -137,6 +145,7 @@ def rademacher_radius(complexity: Real, m: Count, *, delta: float = 0.05, empiri
     return 2 * complexity + math.sqrt(math.log(1 / delta) / (2 * m))
 
 
+@checked
 def massart_bound(outputs: Float[np.ndarray, "F m"]) -> float:
     r"""Massart's lemma: $\hat{\mathfrak R} \le \max_f\lVert f\rVert_2\sqrt{2\ln|F|}/m$ for a finite class.
 
@@ -152,6 +161,7 @@ def massart_bound(outputs: Float[np.ndarray, "F m"]) -> float:
     return float(np.linalg.norm(outputs, axis=1).max()) * math.sqrt(2 * math.log(size)) / m
 
 
+@checked
 def rademacher_of_class(
     outputs: Float[np.ndarray, "F m"], *, draws: int = 10_000, seed: int = 0
 ) -> tuple[float, float]:
@@ -176,6 +186,7 @@ def rademacher_of_class(
     return float(best.mean()), 0.0 if exact else float(best.std(ddof=1) / math.sqrt(len(best)))
 
 
+@checked
 def rademacher_of_linear(
     x: Float[np.ndarray, "m d"], norm: Real, *, draws: int = 10_000, seed: int = 0
 ) -> tuple[float, float]:

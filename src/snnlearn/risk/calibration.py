@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Integer, Shaped
 
+from snnlearn._arguments import checked
 from snnlearn._errors import SnnlearnError
 
 
@@ -36,6 +37,7 @@ class Reliability(NamedTuple):
         return float(np.nanmax(np.abs(self.accuracy - self.confidence)))
 
 
+@checked
 def reliability(
     probabilities: Float[np.ndarray, "m C"], labels: Integer[np.ndarray, " n"], *, bins: int = 15
 ) -> Reliability:
@@ -74,6 +76,7 @@ def reliability(
     return Reliability(mean(confidence), mean(right.astype(float)), count, edges)
 
 
+@checked
 def expected_calibration_error(
     probabilities: Float[np.ndarray, "m C"], labels: Integer[np.ndarray, " n"], *, bins: int = 15
 ) -> float:
@@ -84,6 +87,7 @@ def expected_calibration_error(
     return reliability(probabilities, labels, bins=bins).ece
 
 
+@checked
 def brier_score(probabilities: Float[np.ndarray, "m C"], labels: Integer[np.ndarray, " n"]) -> float:
     r"""$\frac1m\sum_i \lVert p^i - \mathrm{onehot}(y^i)\rVert^2$, from 0 to 2; least where $p$ is the truth.
 
@@ -103,6 +107,7 @@ def brier_score(probabilities: Float[np.ndarray, "m C"], labels: Integer[np.ndar
     return float(np.mean(np.sum((probabilities - np.eye(probabilities.shape[1])[labels]) ** 2, axis=1)))
 
 
+@checked
 def negative_log_likelihood(probabilities: Float[np.ndarray, "m C"], labels: Integer[np.ndarray, " n"]) -> float:
     r"""$-\frac1m\sum_i \ln p^i_{y^i}$, in nats; infinite if what was held impossible happened.
 
@@ -121,6 +126,7 @@ def negative_log_likelihood(probabilities: Float[np.ndarray, "m C"], labels: Int
         return float(-np.mean(np.log(probabilities[np.arange(len(labels)), labels])))
 
 
+@checked
 def softmax(scores: Float[np.ndarray, "m C"], temperature: float = 1.0) -> Float[np.ndarray, "m C"]:
     r"""$p_k \propto e^{s_k/T}$, in double precision.
 
@@ -138,6 +144,7 @@ def softmax(scores: Float[np.ndarray, "m C"], temperature: float = 1.0) -> Float
     return exponential / exponential.sum(axis=1, keepdims=True)
 
 
+@checked
 def fit_temperature(scores: Float[np.ndarray, "m C"], labels: Integer[np.ndarray, " n"]) -> float:
     r"""The temperature $T = \arg\min_T \mathrm{NLL}(\mathrm{softmax}(s/T))$, to fit on validation data.
 

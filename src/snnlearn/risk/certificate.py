@@ -15,6 +15,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
+from snnlearn._arguments import check_fields, checked
 from snnlearn._errors import SnnlearnError
 from snnlearn.coding import AbstractDecoder, AbstractEncoder
 from snnlearn.data import Sample
@@ -82,6 +83,7 @@ class Prior(eqx.Module):
     seen: tuple[Sample, ...]
 
 
+@checked
 def prior_around(network: Network, *seen: Sample, relative_std: float = 0.1) -> Prior:
     """A prior around a network, such as one trained on a part of the data that is set aside for it.
 
@@ -119,6 +121,9 @@ class MinimisedBound(eqx.Module):
         batch_size: samples of one gradient, ≥ 1.
         delta: of the bound, in (0, 1).
 
+    Raises:
+        SnnlearnError: for an argument of another kind or outside its range.
+
     Source: N. Thiemann et al. 2017, arXiv:1608.05610; G. Dziugaite and D. Roy 2017, arXiv:1703.11008.
     """
 
@@ -130,6 +135,7 @@ class MinimisedBound(eqx.Module):
     delta: float = 0.05
 
     def __check_init__(self):
+        check_fields(self, "loss", "rule", "epochs", "batch_size", "delta")
         check_delta(self.delta)
         if self.epochs < 0 or self.batch_size < 1:
             raise SnnlearnError(
@@ -237,6 +243,7 @@ class Certificate(NamedTuple):
         )
 
 
+@checked
 def certify(
     posterior: GaussianWeights,
     prior: Prior,
@@ -279,6 +286,7 @@ def certify(
     return Certificate(bound, float(wrong.mean()), mean_bound, kl, len(sample.y), draws, delta)
 
 
+@checked
 def gibbs_errors(
     posterior: GaussianWeights,
     encoder: AbstractEncoder,
@@ -320,6 +328,7 @@ def _gibbs_errors(posterior, encoder, decoder, x, y, draws, key):
     return jax.lax.map(one, (x, y, jax.random.split(key, len(y))), batch_size=min(128, len(y)))
 
 
+@checked
 def gibbs_risk(
     posterior: GaussianWeights,
     encoder: AbstractEncoder,

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Bool
 from scipy import stats
 
+from snnlearn._arguments import checked
 from snnlearn._errors import SnnlearnError
 from snnlearn.risk.intervals import Count, Interval, bootstrap, t_interval
 
@@ -46,6 +47,7 @@ class Comparison(NamedTuple):
         )
 
 
+@checked
 def mcnemar(only_first: Count, only_second: Count) -> float:
     r"""Exact two-sided p-value of McNemar's test: do two hypotheses err equally often on the same samples?
 
@@ -74,6 +76,7 @@ def mcnemar(only_first: Count, only_second: Count) -> float:
     return 1.0 if n == 0 else min(1.0, 2 * float(stats.binom.cdf(k, n, 0.5)))
 
 
+@checked
 def compare_hypotheses(
     first: Bool[np.ndarray, " m"],
     second: Bool[np.ndarray, " n"],
@@ -108,6 +111,7 @@ def compare_hypotheses(
     return Comparison(float(difference.mean()), interval, p, difference.size, int(np.count_nonzero(difference)))
 
 
+@checked
 def compare_algorithms(
     first: Sequence[float] | np.ndarray,
     second: Sequence[float] | np.ndarray,
@@ -149,6 +153,7 @@ def compare_algorithms(
     return Comparison(float(difference.mean()), interval, float(p), k, int(np.count_nonzero(difference)))
 
 
+@checked
 def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
     r"""Correct p-values for having made several comparisons: the chance of *any* false discovery stays below the level.
 
@@ -180,6 +185,7 @@ def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
     return corrected
 
 
+@checked
 def seeds_needed(difference: float, spread: float, *, power: float = 0.8, level: float = 0.05) -> int:
     r"""How many paired seeds show a difference of mean $d$ and standard deviation $s$, with the stated power.
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Integer
 
+from snnlearn._arguments import checked
 from snnlearn._errors import SnnlearnError
 from snnlearn.data import Sample
 from snnlearn.data.base import check, first_equal, take
@@ -33,6 +34,7 @@ class CrossValidation(NamedTuple):
     errors: np.ndarray
 
 
+@checked
 def folds(y: Integer[np.ndarray, " m"], k: int = 5, *, seed: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Indices of what is learned from and what is held out, k times; each sample is held out once, classes alike.
 
@@ -53,6 +55,7 @@ def folds(y: Integer[np.ndarray, " m"], k: int = 5, *, seed: int = 0) -> Iterato
         yield np.setdiff1d(np.arange(len(y)), held_out, assume_unique=True), held_out
 
 
+@checked
 def cross_validate(
     learn: Callable[[Sample], Decide], sample: Sample, k: int = 5, *, confidence: float = 0.95, seed: int = 0
 ) -> CrossValidation:

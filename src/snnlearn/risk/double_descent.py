@@ -6,9 +6,11 @@ import math
 
 import numpy as np
 
+from snnlearn._arguments import checked
 from snnlearn._errors import SnnlearnError
 
 
+@checked
 def least_squares_risk(p: int, n: int, *, kept: float, dropped: float, noise: float) -> float:
     r"""Expected risk of the least-squares solution of least norm, by the number of features p and of samples n.
 
@@ -38,6 +40,7 @@ def least_squares_risk(p: int, n: int, *, kept: float, dropped: float, noise: fl
     return math.inf
 
 
+@checked
 def simulate_least_squares(
     p: int, n: int, beta: np.ndarray, noise: float, *, repetitions: int = 1000, seed: int = 0
 ) -> tuple[float, float]:

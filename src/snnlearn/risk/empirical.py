@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
+from snnlearn._arguments import checked
 from snnlearn._errors import SnnlearnError
 from snnlearn.data import Sample, overlap
 from snnlearn.data.base import check
@@ -48,6 +49,7 @@ def _errors(hypothesis: Hypothesis, sample: Sample, key: PRNGKeyArray | None) ->
     return int(np.sum(predict(hypothesis, sample.x, key=key) != np.asarray(sample.y)))
 
 
+@checked
 def risk_of_errors(errors: int, n: int, *, confidence: float = 0.95) -> Risk:
     """The risk, given the number of wrong decisions among n on independent data.
 
@@ -58,6 +60,7 @@ def risk_of_errors(errors: int, n: int, *, confidence: float = 0.95) -> Risk:
     return Risk(errors / n, interval, errors, n)
 
 
+@checked
 def risk(
     hypothesis: Hypothesis,
     sample: Sample,
@@ -87,6 +90,7 @@ def risk(
     return risk_of_errors(_errors(hypothesis, sample, key), len(sample.y), confidence=confidence)
 
 
+@checked
 def empirical_risk(hypothesis: Hypothesis, sample: Sample, *, key: PRNGKeyArray | None = None) -> float:
     r"""The empirical risk $\hat R_s(f)=\frac1m\sum_i 1\{f(x^i)\ne y^i\}$ on the data that was learned from.
 
@@ -98,6 +102,7 @@ def empirical_risk(hypothesis: Hypothesis, sample: Sample, *, key: PRNGKeyArray 
     return _errors(hypothesis, sample, key) / len(sample.y)
 
 
+@checked
 def generalization_gap(risk: Risk, empirical_risk: float) -> tuple[float, Interval]:
     r"""$R(f_s)-\hat R_s(f_s)$ with its interval.
 
@@ -111,6 +116,7 @@ def generalization_gap(risk: Risk, empirical_risk: float) -> tuple[float, Interv
     return risk.value - empirical_risk, risk.interval.shift(-empirical_risk)
 
 
+@checked
 def chance_level(train: Sample, test: Sample) -> float:
     """The test error of always deciding for the class that is most frequent in training.
 

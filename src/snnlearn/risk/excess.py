@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from snnlearn._arguments import checked
 from snnlearn.data import AbstractDistribution, Sample
 from snnlearn.risk.intervals import Interval, t_interval
 
@@ -14,6 +15,7 @@ Decide = Callable[[np.ndarray], np.ndarray]
 """A hypothesis as a function from x `[m, *shape]` to classes `[m]`."""
 
 
+@checked
 def excess_risk(
     decide: Decide, distribution: AbstractDistribution, *, m: int = 20_000, confidence: float = 0.95, seed: int = 0
 ) -> tuple[float, Interval]:
@@ -63,6 +65,7 @@ class Decomposition(NamedTuple):
         return self.d
 
 
+@checked
 def decompose(
     learned: Decide,
     minimiser: Decide,

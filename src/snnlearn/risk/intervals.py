@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
+from snnlearn._arguments import checked
 from snnlearn._errors import SnnlearnError
 
 Count = int | np.integer
@@ -45,6 +46,7 @@ class Interval(NamedTuple):
         return Interval(float(np.clip(self.low, low, high)), float(np.clip(self.high, low, high)), self.confidence)
 
 
+@checked
 def clopper_pearson(errors: Count, n: Count, *, confidence: float = 0.95) -> Interval:
     r"""Exact confidence interval for the risk, from the number of errors on ``n`` independent test samples.
 
@@ -81,6 +83,7 @@ def clopper_pearson(errors: Count, n: Count, *, confidence: float = 0.95) -> Int
     return Interval(low, high, confidence)
 
 
+@checked
 def wilson(errors: Count, n: Count, *, confidence: float = 0.95) -> Interval:
     r"""Approximate confidence interval for the risk, by inverting the score test; shorter than the exact one.
 
@@ -115,6 +118,7 @@ def wilson(errors: Count, n: Count, *, confidence: float = 0.95) -> Interval:
     return Interval(0.0 if errors == 0 else ends[0], 1.0 if errors == n else ends[1], confidence)
 
 
+@checked
 def hoeffding(losses: Sequence[float] | np.ndarray, *, confidence: float = 0.95) -> Interval:
     r"""Interval for the risk of one fixed hypothesis from losses in [0, 1]; holds for every distribution and every m.
 
@@ -141,6 +145,7 @@ def hoeffding(losses: Sequence[float] | np.ndarray, *, confidence: float = 0.95)
     return Interval(float(losses.mean()) - half, float(losses.mean()) + half, confidence).clip(0.0, 1.0)
 
 
+@checked
 def empirical_bernstein(losses: Sequence[float] | np.ndarray, *, confidence: float = 0.95) -> Interval:
     r"""Interval for the risk from losses in [0, 1], which is short where the losses vary little.
 
@@ -172,6 +177,7 @@ def empirical_bernstein(losses: Sequence[float] | np.ndarray, *, confidence: flo
     return Interval(float(losses.mean()) - half, float(losses.mean()) + half, confidence).clip(0.0, 1.0)
 
 
+@checked
 def bootstrap(
     values: Sequence[float] | np.ndarray,
     statistic: Callable[..., float | np.ndarray] = np.mean,
@@ -222,6 +228,7 @@ def bootstrap(
     return Interval(float(found.low), float(found.high), confidence)
 
 
+@checked
 def t_interval(values: Sequence[float] | np.ndarray, *, confidence: float = 0.95) -> Interval:
     r"""Student's t confidence interval for the mean of independent repetitions, such as the seeds of one training.
 

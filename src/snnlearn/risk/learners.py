@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
+from snnlearn._arguments import checked
 from snnlearn._errors import SnnlearnError
 from snnlearn.algorithms import AbstractAlgorithm
 from snnlearn.coding import AbstractEncoder
@@ -31,6 +32,7 @@ Learn = Callable[[Sample], Decide]
 """An algorithm: from a sample to a hypothesis."""
 
 
+@checked
 def from_estimator(estimator: Any) -> Learn:
     """Any classifier with scikit-learn's interface as an algorithm; each sample gets a fresh copy of it.
 
@@ -59,6 +61,7 @@ def from_estimator(estimator: Any) -> Learn:
     return learn
 
 
+@checked
 def from_algorithm(
     algorithm: AbstractAlgorithm,
     encoder: AbstractEncoder,
@@ -89,6 +92,7 @@ def from_algorithm(
     return learn
 
 
+@checked
 def minimise_empirical_risk(hypotheses: Sequence[Decide]) -> Learn:
     r"""Empirical risk minimisation over a finite class, exactly: $\mathcal A(s)\in\arg\min_{f\in F}\hat R_s(f)$.
 
@@ -110,6 +114,7 @@ def minimise_empirical_risk(hypotheses: Sequence[Decide]) -> Learn:
     return learn
 
 
+@checked
 def on_points(learn: Learn, k: int) -> Learner:
     """An algorithm as a learner of [`no_free_lunch`][snnlearn.risk.no_free_lunch]: point j is the j-th unit vector.
 
@@ -126,6 +131,7 @@ def on_points(learn: Learn, k: int) -> Learner:
     return lambda seen, labels: np.asarray(learn(Sample(points[seen], labels))(points))
 
 
+@checked
 def full_batch_descent(
     encoder: AbstractEncoder,
     network: Network,

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from jaxtyping import Float, Integer
 
+from snnlearn._arguments import checked
 from snnlearn._errors import SnnlearnError
 from snnlearn.data import Sample
 from snnlearn.risk.bounds import check_delta, check_sample_size, random_signs
@@ -23,6 +24,7 @@ from snnlearn.risk.intervals import Count, Real, clopper_pearson
 Weights = Sequence[Float[np.ndarray, "_out _in"]]
 
 
+@checked
 def rademacher_of_learner(
     learn: Callable[[Sample], Decide], x: Float[np.ndarray, "m *shape"], *, draws: int = 20, seed: int = 0
 ) -> tuple[float, float]:
@@ -60,6 +62,7 @@ def rademacher_of_learner(
     return float(np.mean(found)), 0.0 if exact else float(np.std(found, ddof=1) / math.sqrt(len(found)))
 
 
+@checked
 def norm_complexity(weights: Weights, x: Float[np.ndarray, "m d"]) -> float:
     r"""Bound of the Rademacher complexity of networks by the Frobenius norms of their L layers.
 
@@ -84,6 +87,7 @@ def norm_complexity(weights: Weights, x: Float[np.ndarray, "m d"]) -> float:
     return math.sqrt(float(np.sum(x**2))) / len(x) * (math.sqrt(2 * len(weights) * math.log(2)) + 1) * product
 
 
+@checked
 def spectral_complexity(weights: Weights, references: Weights | None = None) -> float:
     r"""Spectral complexity of a network, the norm that its margin bound depends on.
 
@@ -114,6 +118,7 @@ def spectral_complexity(weights: Weights, references: Weights | None = None) -> 
     return math.prod(spectral) * sum((r / s) ** (2 / 3) for r, s in zip(rows, spectral, strict=True)) ** 1.5
 
 
+@checked
 def margin_error(scores: Float[np.ndarray, "m C"], labels: Integer[np.ndarray, " m"], margin: Real) -> float:
     r"""$\hat R_\rho$: the share of samples whose class does not lead all others by more than ρ.
 
@@ -133,6 +138,7 @@ def margin_error(scores: Float[np.ndarray, "m C"], labels: Integer[np.ndarray, "
     return float(np.mean(scores[rows, labels] - others.max(axis=1) <= margin))
 
 
+@checked
 def margin_bound(
     margin_error: Real, complexity: Real, m: Count, *, margin: Real, classes: Count = 2, delta: float = 0.05
 ) -> float:
@@ -162,6 +168,7 @@ def margin_bound(
     return margin_error + factor / margin * complexity + math.sqrt(math.log(1 / delta) / (2 * m))
 
 
+@checked
 def transferred_bound(bound: Real, disagreements: Count, n: Count, *, delta: float = 0.05) -> float:
     r"""$\mathcal R(f) \le \mathcal R(g) + P(f(X)\ne g(X))$: what is known of a rate network, for its spiking network.
 

@@ -12,11 +12,13 @@ import math
 import numpy as np
 from scipy import optimize, special
 
+from snnlearn._arguments import checked
 from snnlearn._errors import SnnlearnError
 from snnlearn.risk.bounds import check_delta, check_sample_size
 from snnlearn.risk.intervals import Count, Real
 
 
+@checked
 def bernoulli_kl(q: Real, p: Real) -> float:
     r"""$\mathrm{kl}(q\|p) = q\ln\frac qp + (1-q)\ln\frac{1-q}{1-p}$, in nats.
 
@@ -34,6 +36,7 @@ def bernoulli_kl(q: Real, p: Real) -> float:
     return float(special.rel_entr(q, p) + special.rel_entr(1 - q, 1 - p))
 
 
+@checked
 def kl_inverse(q: Real, c: Real) -> float:
     r"""$\mathrm{kl}^{-1}(q; c) = \sup\{p : \mathrm{kl}(q\|p) \le c\}$: the largest truth credible of a mean $q$.
 
@@ -59,6 +62,7 @@ def kl_inverse(q: Real, c: Real) -> float:
     return float(optimize.brentq(excess, q, below_one, xtol=1e-15))  # pyright: ignore[reportArgumentType]
 
 
+@checked
 def kl_inverse_gradient(q: Real, c: Real) -> tuple[float, float]:
     r"""$\partial\,\mathrm{kl}^{-1}/\partial q$ and $/\partial c$, by which the bound itself is minimised.
 
@@ -79,6 +83,7 @@ def kl_inverse_gradient(q: Real, c: Real) -> tuple[float, float]:
     return by_c * math.log(p * (1 - q) / (q * (1 - p))), by_c
 
 
+@checked
 def pac_bayes_complexity(kl: Real, m: Count, *, delta: float = 0.05) -> float:
     r"""$c = (KL(Q\|P) + \ln(2\sqrt m/\delta))/m$.
 
@@ -94,6 +99,7 @@ def pac_bayes_complexity(kl: Real, m: Count, *, delta: float = 0.05) -> float:
     return (kl + math.log(2 * math.sqrt(m) / delta)) / m
 
 
+@checked
 def maurer_bound(empirical_risk: Real, kl: Real, m: Count, *, delta: float = 0.05) -> float:
     r"""$R_Q \le \mathrm{kl}^{-1}(\hat R_Q; c)$, the tightest of the closed forms (Seeger 2002, Maurer 2004), m ≥ 8.
 
@@ -114,6 +120,7 @@ def maurer_bound(empirical_risk: Real, kl: Real, m: Count, *, delta: float = 0.0
     return kl_inverse(empirical_risk, pac_bayes_complexity(kl, m, delta=delta))
 
 
+@checked
 def mcallester_bound(empirical_risk: Real, kl: Real, m: Count, *, delta: float = 0.05) -> float:
     r"""$R_Q \le \hat R_Q + \sqrt{c/2}$; the arguments are those of [`maurer_bound`][snnlearn.risk.maurer_bound].
 
@@ -124,6 +131,7 @@ def mcallester_bound(empirical_risk: Real, kl: Real, m: Count, *, delta: float =
     return empirical_risk + math.sqrt(pac_bayes_complexity(kl, m, delta=delta) / 2)
 
 
+@checked
 def refined_pinsker_bound(empirical_risk: Real, kl: Real, m: Count, *, delta: float = 0.05) -> float:
     r"""$R_Q \le \hat R_Q + \sqrt{2\hat R_Q c} + 2c$; arguments as of [`maurer_bound`][snnlearn.risk.maurer_bound].
 
@@ -135,6 +143,7 @@ def refined_pinsker_bound(empirical_risk: Real, kl: Real, m: Count, *, delta: fl
     return empirical_risk + math.sqrt(2 * empirical_risk * c) + 2 * c
 
 
+@checked
 def catoni_bound(empirical_risk: Real, kl: Real, m: Count, *, c: Real, delta: float = 0.05) -> float:
     r"""$R_Q \le \frac{1 - \exp(-C\hat R_Q - (KL + \ln(1/\delta))/m)}{1 - e^{-C}}$ for a C > 0 fixed before the data.
 
@@ -156,6 +165,7 @@ def catoni_bound(empirical_risk: Real, kl: Real, m: Count, *, c: Real, delta: fl
     return -math.expm1(-c * empirical_risk - (kl + math.log(1 / delta)) / m) / -math.expm1(-c)
 
 
+@checked
 def thiemann_bound(empirical_risk: Real, kl: Real, m: Count, *, lambda_: Real, delta: float = 0.05) -> float:
     r"""$R_Q \le \frac{\hat R_Q}{1-\lambda/2} + \frac{c}{\lambda(1-\lambda/2)}$, for all λ in (0, 2) at once.
 
@@ -178,6 +188,7 @@ def thiemann_bound(empirical_risk: Real, kl: Real, m: Count, *, lambda_: Real, d
     return empirical_risk / shrunk + pac_bayes_complexity(kl, m, delta=delta) / (lambda_ * shrunk)
 
 
+@checked
 def gaussian_kl(
     mean: np.ndarray, std: np.ndarray | float, prior_mean: np.ndarray, prior_std: np.ndarray | float
 ) -> float:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from snnlearn._arguments import checked
 from snnlearn._errors import SnnlearnError
 from snnlearn.risk.intervals import Interval, Real, t_interval
 
@@ -30,6 +31,7 @@ class PowerLaw(NamedTuple):
         return np.asarray(self.scale * np.asarray(m, float) ** -self.exponent)
 
 
+@checked
 def fit_power_law(
     sizes: Sequence[int] | np.ndarray, risks: Float[np.ndarray, "K S"], *, confidence: float = 0.95
 ) -> PowerLaw:

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from snnlearn._arguments import checked
 from snnlearn._errors import SnnlearnError
 from snnlearn.data import Sample
 from snnlearn.hypothesis import Hypothesis, predict
@@ -44,6 +45,7 @@ class QuantisedBound(NamedTuple):
     m: int
 
 
+@checked
 def quantise(network: Network, bits: int) -> Network:
     r"""Round each weight to b bits: $w \to q\,2^e$ with $q \in \{-2^{b-1}, \dots, 2^{b-1} - 1\}$.
 
@@ -74,6 +76,7 @@ def quantise(network: Network, bits: int) -> Network:
     return eqx.combine(jax.tree.map(rounded, parameters), constants)
 
 
+@checked
 def occam_bound(empirical_risk: Real, log_size: Real, m: Count, *, delta: float = 0.05) -> float:
     r"""$R(f) \le \mathrm{kl}^{-1}\big(\hat R_s(f); (\ln|F| + \ln(1/\delta))/m\big)$ for all f of a finite class.
 
@@ -99,6 +102,7 @@ def occam_bound(empirical_risk: Real, log_size: Real, m: Count, *, delta: float 
     return kl_inverse(empirical_risk, (log_size - math.log(delta)) / m)
 
 
+@checked
 def quantised_bound(hypothesis: Hypothesis, sample: Sample, bits: int, *, delta: float = 0.05) -> QuantisedBound:
     r"""Bound the risk of a network rounded to few bits by its errors on the sample it was *trained* on.
 

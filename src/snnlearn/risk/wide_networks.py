@@ -7,10 +7,12 @@ import math
 import numpy as np
 from jaxtyping import Float
 
+from snnlearn._arguments import checked
 from snnlearn._errors import SnnlearnError
 from snnlearn.risk.intervals import Real
 
 
+@checked
 def arc_cosine_kernels(u: Real | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     r"""$\kappa_0(u) = \frac{\pi - \arccos u}{\pi}$ and $\kappa_1(u) = \frac{u(\pi - \arccos u) + \sqrt{1 - u^2}}{\pi}$.
 
@@ -33,6 +35,7 @@ def arc_cosine_kernels(u: Real | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.asarray(angle / np.pi), np.asarray((u * angle + np.sqrt(1 - u**2)) / np.pi)
 
 
+@checked
 def tangent_kernel(x: Float[np.ndarray, "m d"], y: Float[np.ndarray, "n d"], *, depth: int = 1) -> np.ndarray:
     r"""Neural tangent kernel of ReLU layers with He scaling, on the unit sphere.
 
@@ -66,6 +69,7 @@ def tangent_kernel(x: Float[np.ndarray, "m d"], y: Float[np.ndarray, "n d"], *, 
     return theta
 
 
+@checked
 def gradient_flow(
     kernel: Float[np.ndarray, "m m"], start: Float[np.ndarray, " m"], target: Float[np.ndarray, " m"], time: Real
 ) -> Float[np.ndarray, " m"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from abc import abstractmethod
 from functools import partial
 from typing import Any
@@ -9,13 +10,18 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
+from snnlearn._arguments import checked
+from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import check_one_dt
 from snnlearn.coding import PackedSpikes
 from snnlearn.losses import AbstractLoss
 from snnlearn.losses.base import Outputs
 from snnlearn.network import LayerState, Network, unroll
+from snnlearn.network.synapses import check_steps
 
 
 class AbstractRule(eqx.Module):
@@ -23,6 +29,11 @@ class AbstractRule(eqx.Module):
 
     An optimiser takes the gradient without knowing which rule made it.
     """
+
+    def __init_subclass__(cls, **kwargs: Any):
+        super().__init_subclass__(**kwargs)
+        if "__call__" in vars(cls):  # so that no rule has to refuse what none can use
+            cls.__call__ = _refusing(cls.__call__)
 
     @abstractmethod
     def __call__(
@@ -45,6 +56,10 @@ class AbstractRule(eqx.Module):
 
         Returns:
             the mean loss, and a gradient of the network's own structure, with None where the network has no parameter.
+
+        Raises:
+            SnnlearnError: if an argument is of another kind, inputs do not fit the network in size, or labels are no
+                classes.
         """
 
     def trained(self, network: Network) -> Any:
@@ -58,6 +73,39 @@ class AbstractRule(eqx.Module):
         """
         return jax.tree_util.tree_map_with_path(
             lambda path, leaf: eqx.is_inexact_array(leaf) and getattr(path[-1], "name", None) != "feedback", network
+        )
+
+
+def _refusing(call: Any) -> Any:
+    """A rule's `__call__` that refuses what does not fit together."""
+
+    @checked
+    @functools.wraps(call)
+    def refusing(self, network, loss, inputs, targets, *, key):
+        rule = type(self).__name__
+        if not isinstance(inputs, PackedSpikes):  # of which `unroll` says it
+            check_steps(rule, network.in_shape, ("B", "T"), inputs=inputs)
+        if loss.decoder is not None and targets.ndim == 1:
+            _check_labels(rule, network, loss, targets)
+        return call(self, network, loss, inputs, targets, key=key)
+
+    return refusing
+
+
+def _check_labels(rule: str, network: Network, loss: AbstractLoss, targets: Array) -> None:
+    """Refuse labels that are none of the classes that a loss decides between; of traced ones only the type is known."""
+    if not jnp.issubdtype(targets.dtype, jnp.integer):
+        raise SnnlearnError(f"{rule}: targets is an array of {targets.dtype}; give class labels, whole numbers from 0")
+    if isinstance(targets, Tracer) or targets.size == 0:
+        return
+    output = jax.ShapeDtypeStruct((1, *network.out_shape), jnp.result_type(float))
+    classes = jax.eval_shape(loss.decoder, output).shape[-1]  # pyright: ignore[reportArgumentType]
+    labels = np.asarray(targets)  # JAX would trace even known labels, where something else is traced
+    low, high = labels.min(), labels.max()
+    if low < 0 or high >= classes:
+        raise SnnlearnError(
+            f"{rule}: targets goes from {low} to {high}, and the network decides between {classes} classes; give "
+            f"labels from 0 to {classes - 1}"
         )
 
 
