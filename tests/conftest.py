@@ -23,6 +23,15 @@ jax.config.update("jax_compilation_cache_dir", str(Path(_CACHE.name) / "snnlearn
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
+# Folders of long files. They come first, so that the workers end together (with `--no-loadscope-reorder`); each as a
+# whole, since its files share fixtures.
+_LONG = ("cli", "rules", "kernels", "network", "neurons")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Order the files, not what is in them."""
+    items.sort(key=lambda item: _LONG.index(item.path.parent.name) if item.path.parent.name in _LONG else len(_LONG))
+
 
 @pytest.fixture
 def x64():

@@ -18,7 +18,7 @@ from snnlearn.cli import main
 @pytest.fixture(scope="package", autouse=True)
 def cache():
     """All starts share the tests' cache of compiled programs, in this process and in others; JAX's promotion is users'."""
-    folder = Path(jax.config.read("jax_compilation_cache_dir")).parents[1]
+    folder = Path(jax.config.jax_compilation_cache_dir).parents[1]
     with pytest.MonkeyPatch.context() as patch, jax.numpy_dtype_promotion("standard"):
         patch.setenv("XDG_CACHE_HOME", str(folder))
         # As in this process, so that others find its programs.
