@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 
 import jax
@@ -12,16 +11,10 @@ import pytest
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 # Tests are many small programs, each run a few times: compiling them is most of the work. So none is optimised, loops are
-# emitted without MLIR and each program in one piece, which halves the work (other processes inherit it) …
+# emitted without MLIR and each program in one piece, which halves the work; other processes inherit the flags.
 jax.config.update("jax_disable_most_optimizations", True)
 _FLAGS = "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_FLAGS}".strip()
-# … and what was compiled is found again, by a closure of another test and by programs that tests start. Each worker has a
-# folder of its own: JAX does not write a file at once, so that another process may read half of it.
-_CACHE = tempfile.TemporaryDirectory(prefix="snnlearn-")
-jax.config.update("jax_compilation_cache_dir", str(Path(_CACHE.name) / "snnlearn" / "xla"))
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 # Folders of long files. They come first, so that the workers end together (with `--no-loadscope-reorder`); each as a
 # whole, since its files share fixtures.

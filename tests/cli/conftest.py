@@ -11,19 +11,23 @@ import h5py
 import jax
 import numpy as np
 import pytest
+from jax.experimental.compilation_cache.compilation_cache import reset_cache
 
 from snnlearn.cli import main
 
 
 @pytest.fixture(scope="package", autouse=True)
-def cache():
-    """All starts share the tests' cache of compiled programs, in this process and in others; JAX's promotion is users'."""
-    folder = Path(jax.config.jax_compilation_cache_dir).parents[1]
+def cache(tmp_path_factory: pytest.TempPathFactory):
+    """A cache folder that all starts share, in this process and in others; and JAX's promotion as users have it."""
+    folder = tmp_path_factory.mktemp("cache")
     with pytest.MonkeyPatch.context() as patch, jax.numpy_dtype_promotion("standard"):
         patch.setenv("XDG_CACHE_HOME", str(folder))
         # As in this process, so that others find its programs.
         patch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", str(jax.config.read("jax_disable_most_optimizations")))
+        reset_cache()  # Once other tests have compiled without a cache, JAX would not look for one again.
         yield folder
+    jax.config.update("jax_compilation_cache_dir", None)
+    reset_cache()
 
 
 @pytest.fixture(scope="package")
@@ -59,6 +63,8 @@ def tiny(blobs: Path) -> list[str]:
 @pytest.fixture(scope="package")
 def finished(tiny: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run that is done; to be read, or copied."""
+    # What earlier tests compiled would not come to the disk, where later processes look.
+    jax.clear_caches()
     out = tmp_path_factory.mktemp("finished") / "run"
     assert main(["train", *tiny, "--out", str(out)]) == 0
     return out
