@@ -10,8 +10,9 @@ import pytest
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
-# Tests are many small programs, each run a few times: compiling them is most of the work. So none is optimised, loops are
-# emitted without MLIR and each program in one piece, which halves the work; other processes inherit the flags.
+# Tests are many small programs, each run a few times: compiling them is most of the work. So none is optimised, loops
+# are emitted without MLIR, and each program in one piece, which halves the work; other processes inherit the flags.
+# (To keep programs on disk for the tests that follow costs more than it saves: one in ten is asked for again.)
 jax.config.update("jax_disable_most_optimizations", True)
 _FLAGS = "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_FLAGS}".strip()
