@@ -1,7 +1,7 @@
 # Everything a person runs. `make` alone lists it. Nothing is installed outside .venv.
 
 DEMO ?= --data digits --encode linear-latency --seeds 3 --baseline
-PYTEST ?= -n 2 --dist loadfile
+PYTEST ?= -n 2 --dist loadfile --no-loadscope-reorder
 
 PIP = .venv/bin/python -m pip --disable-pip-version-check -qq
 PYTHONS = python3 python3.14 python3.13 python3.12 python3.11

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import jax
@@ -9,8 +10,21 @@ import pytest
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
-# Tests are many small programs, each run a few times: compiling them is most of the work.
+# Tests are many small programs, each run a few times: compiling them is most of the work. So none is optimised, loops
+# are emitted without MLIR, and each program in one piece, which halves the work; other processes inherit the flags.
+# (To keep programs on disk for the tests that follow costs more than it saves: one in ten is asked for again.)
 jax.config.update("jax_disable_most_optimizations", True)
+_FLAGS = "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
+os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_FLAGS}".strip()
+
+# Folders of long files. They come first, so that the workers end together (with `--no-loadscope-reorder`); each as a
+# whole, since its files share fixtures.
+_LONG = ("cli", "rules", "kernels", "network", "neurons")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Order the files, not what is in them."""
+    items.sort(key=lambda item: _LONG.index(item.path.parent.name) if item.path.parent.name in _LONG else len(_LONG))
 
 
 @pytest.fixture

@@ -103,6 +103,7 @@ def check_surrogate(surrogate: AbstractSurrogate) -> None:
     _demand(bool(jnp.isfinite(far).all()), f"{name} has a pseudo-derivative that is not finite far from the threshold")
 
 
+@eqx.filter_jit
 def _surrogate_at(surrogate: AbstractSurrogate, x: Float[Array, " n"], dx: Float[Array, " n"]) -> tuple[Array, ...]:
     spikes, forward = jax.jvp(surrogate, (x,), (dx,))
     slope, reverse = jax.vmap(jax.grad(surrogate.primitive))(x), jax.vmap(jax.grad(surrogate))(x)
@@ -142,17 +143,14 @@ def _scan_in_pieces(neuron: AbstractNeuron, currents: Float[Array, "B T n"]) -> 
     return jax.tree.map(lambda a, b: jnp.concatenate([a, b], axis=1), first, second)
 
 
+@eqx.filter_jit
 def _derivatives(neuron: AbstractNeuron, currents: Float[Array, "T n"], along: Float[Array, "T n"]) -> Any:
     """Of the outputs: the Jacobian by the currents in forward mode; in reverse mode, along a cotangent, by all."""
     parameters, constants = eqx.partition(neuron, eqx.is_inexact_array)
 
     def outputs(currents, parameters):
         neuron = eqx.combine(parameters, constants)
-        state, outputs = neuron.initial_state(currents.shape[1:]), []
-        for current in currents:
-            output, state = neuron(current, state)
-            outputs.append(output)
-        return jnp.stack(outputs)
+        return _scan(neuron, currents, neuron.initial_state(currents.shape[1:]))[0][0]
 
     return jax.jacfwd(outputs)(currents, parameters), jax.vjp(outputs, currents, parameters)[1](along)
 
@@ -173,9 +171,9 @@ def _check_derivatives(neuron: AbstractNeuron, currents: Array, name: str) -> No
 
 def _check_free(neuron: AbstractNeuron, currents: Array, name: str, *, spiking: bool) -> None:
     free = neuron.free()
-    outputs, membranes = _loop(free, currents)
+    outputs, membranes = _scan_in_pieces(free, currents)
     if spiking:
-        _demand(not outputs.any(), f"{name}.free() spikes")
+        _demand(not bool(outputs.any()), f"{name}.free() spikes")
     response = membranes - free.initial_state(currents.shape[2:]).v[None, None]
     superposition = response[0] - 2 * response[1]
     _demand(bool(jnp.any(superposition != 0)), f"{name}.free() does not answer to currents")
