@@ -11,8 +11,14 @@ from snnlearn._parameters import shown
 from snnlearn.network.synapses import AbstractSynapses
 from snnlearn.neurons import CURRENT
 
-BEFORE, ITSELF, INPUT = "before", "itself", "input"
-"""Sources that need no name: the layer before (of the first, the input), the layer itself, the network's input."""
+BEFORE = "before"
+"""The source that needs no name: the layer before; of the first, the network's input."""
+
+ITSELF = "itself"
+"""The layer itself, as its own source."""
+
+INPUT = "input"
+"""The network's input, as a source."""
 
 
 class Connection(eqx.Module):
