@@ -69,7 +69,7 @@ class EProp(AbstractThreeFactorRule):
         if isinstance(self.feedback, StoredFeedback) and self.feedback.learns:
             if len(hidden) != 1 or ways.count((0, 0)) != 1:
                 raise SnnlearnError(
-                    f"EProp: feedback weights learn with the readout's, so there is one hidden layer, once connected; "
+                    f"EProp: feedback weights learn with the readout's, so there is one hidden layer; "
                     f"the network has {len(hidden)}; use RandomFeedback or Symmetric"
                 )
         decay, _ = neuron.discretisation(neuron.dt, value(neuron.tau_mem))
