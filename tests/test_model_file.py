@@ -53,6 +53,7 @@ NEURONS = {
     "LI": LI(tau_mem=4e-3),
     "Delayed": Delayed(LIF(refractory=neurons.Refractory(3e-3)), steps=2),  # pyright: ignore[reportCallIssue]
     "Filtered": neurons.Filtered(LIF(), tau_syn=jnp.array([4e-3, 5e-3, 6e-3])),  # pyright: ignore[reportCallIssue]
+    "LIF with constants": LIF(v_th=neurons.Constant([0.5, 1.0, 1.5]), tau_mem=neurons.Constant(0.01)),
     "Rectifier": neurons.Rectifier(),
     "Identity": neurons.Identity(),
     "Logistic": neurons.Logistic(),

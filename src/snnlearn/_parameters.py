@@ -1,4 +1,4 @@
-"""What may stand in a parameter's place: a float is a constant, an array is trained.
+"""What may stand in a parameter's place: a float is fixed, an array is trained, a `Constant` array is not.
 
 A quantity that must stay in a range is trained through a logarithm, never clamped: a clamp has no gradient at its edge.
 """
@@ -20,13 +20,65 @@ from jaxtyping import Array, Float
 from snnlearn._errors import SnnlearnError
 
 
-class Logarithmic(eqx.Module):
-    """A trained quantity that stays in its range, since what is trained is a logarithm."""
+class AbstractQuantity(eqx.Module):
+    """An array that stands for a parameter by more than itself."""
 
     @property
     @abstractmethod
     def value(self) -> Float[Array, "..."]:
         """The quantity itself."""
+
+
+class Constant(AbstractQuantity):
+    """A quantity that no training moves: one number, or one for each unit, such as a chip's mismatch.
+
+    Args:
+        array: the number or numbers, of any shape.
+
+    >>> from snnlearn.neurons import LIF
+    >>> value(LIF(v_th=Constant(jnp.array([0.9, 1.1]))).v_th)
+    Array([0.9, 1.1], dtype=float32)
+    """
+
+    array: Float[Array, "..."] = eqx.field(converter=lambda array: jnp.asarray(array, jnp.result_type(float)))
+
+    @property
+    def value(self) -> Float[Array, "..."]:
+        """The quantity itself; derivatives by it are 0."""
+        return jax.lax.stop_gradient(self.array)
+
+
+def trained(tree: Any) -> Any:
+    """Which arrays of a tree are trained: all of real numbers that are not `Constant`.
+
+    Args:
+        tree: a network, or a part of one, or its gradient.
+
+    Returns:
+        True or False for each leaf, in the tree's structure; a mask, as Equinox and Optax take it.
+
+    >>> trained((jnp.ones(2), Constant(jnp.ones(2)), 1.0))
+    (True, Constant(array=False), False)
+    """
+
+    def of(node: Any) -> Any:
+        return jax.tree.map(lambda _: False, node) if isinstance(node, Constant) else eqx.is_inexact_array(node)
+
+    return jax.tree.map(of, tree, is_leaf=lambda node: isinstance(node, Constant))
+
+
+def trained_part(tree: Any) -> Any:
+    """The tree with nothing but what is trained; None elsewhere."""
+    return eqx.filter(tree, trained(tree))
+
+
+def split(tree: Any) -> tuple[Any, Any]:
+    """What is trained, and all else, for `equinox.combine`."""
+    return eqx.partition(tree, trained(tree))
+
+
+class Logarithmic(AbstractQuantity):
+    """A trained quantity that stays in its range, since what is trained is a logarithm."""
 
 
 class Positive(Logarithmic):
@@ -74,11 +126,14 @@ class TimeConstant(Logarithmic):
         return self.dt + jnp.exp(self.log)
 
 
-PositiveParameter = float | Positive | TimeConstant
+PositiveParameter = float | Constant | Positive | TimeConstant
 """A positive constant, or a trained positive array."""
 
-Parameter = float | Float[Array, "..."]
+Parameter = float | Constant | Float[Array, "..."]
 """A constant, or a trained array."""
+
+Value = float | Float[Array, "..."]
+"""What a parameter stands for."""
 
 Number = int | float | np.number
 
@@ -89,7 +144,7 @@ def value(parameter: Any) -> Any:
     >>> value(0.02)
     0.02
     """
-    return parameter.value if isinstance(parameter, Logarithmic) else parameter
+    return parameter.value if isinstance(parameter, AbstractQuantity) else parameter
 
 
 def number(parameter: Any) -> Any:
@@ -123,7 +178,7 @@ def plain(parameter: Any) -> Any:
     >>> plain(1)
     1.0
     """
-    if isinstance(parameter, Number | Logarithmic):
+    if isinstance(parameter, Number | AbstractQuantity):
         return number(parameter)
     try:
         return jnp.asarray(parameter, dtype=jnp.result_type(float))

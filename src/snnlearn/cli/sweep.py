@@ -19,6 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from snnlearn._errors import SnnlearnError
 from snnlearn._files import write_atomically, write_json
+from snnlearn._parameters import trained_part
 from snnlearn.algorithms import GradientDescent
 from snnlearn.cli import build
 from snnlearn.cli.commands import console_of, keep_compiled_programs
@@ -240,7 +241,7 @@ def _train(options: Train, task: Dataset) -> dict[str, Any]:
         **_errors(hypotheses, task),
         "validation_errors": errors,
         "validation_size": len(task.validation.y),
-        "parameters": sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(network, eqx.is_inexact_array))),
+        "parameters": sum(leaf.size for leaf in jax.tree.leaves(trained_part(network))),
         "synops": float(counted.synops),
         "macs": float(counted.macs),
         "seconds": time.perf_counter() - start,

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from snnlearn._parameters import Constant, value
 from snnlearn.coding.packed import PackedSpikes
 from snnlearn.kernels import why_plain
 from snnlearn.kernels.chain import Constants, Form, Shape, State, Weights, run
@@ -79,14 +80,14 @@ def _fault(layer: Layer, *, last: bool) -> str | None:
         if type(reset) not in (Subtract, ToValue, NoReset):
             return f"is reset by {type(reset).__name__}"
         if isinstance(reset, ToValue):
-            parameters += (reset.target(neuron.v_leak),)
+            parameters += (neuron.v_leak if reset.v_reset is None else reset.v_reset,)
         if neuron.refractory is not None:
             return "has a refractory period"
         if _shape(neuron.surrogate) is None:
             return f"has the surrogate {type(neuron.surrogate).__name__}"
     else:
         return f"is {type(neuron).__name__}"
-    if not all(isinstance(parameter, float) for parameter in parameters):
+    if not all(isinstance(parameter, float | Constant) for parameter in parameters):
         return "has trained neuron parameters"
     return None
 
@@ -130,8 +131,9 @@ class _Part(NamedTuple):
             sum(biases, start=sum(map(unless_finite, matrices), start=jnp.zeros(units))),  # pyright: ignore
             jnp.zeros((0,)) if recurrent is None else recurrent.weight,
         )
-        decay, gain = neuron.discretisation(neuron.dt, neuron.tau_mem)
-        constants = Constants(decay=decay, gain=gain * neuron.resistance, v_leak=neuron.v_leak)
+        decay, gain = neuron.discretisation(neuron.dt, value(neuron.tau_mem))
+        v_leak = value(neuron.v_leak)
+        constants = Constants(decay=decay, gain=gain * value(neuron.resistance), v_leak=v_leak)
         zero = jnp.zeros(units)
         inner: Any = state.neuron
         if isinstance(neuron, LI):
@@ -141,17 +143,17 @@ class _Part(NamedTuple):
         late = isinstance(neuron.reset, NextStep)
         reset = neuron.reset.reset if late else neuron.reset
         keep, add = {
-            Subtract: lambda: (1.0, neuron.v_leak - neuron.v_th),
-            ToValue: lambda: (0.0, reset.target(neuron.v_leak)),
+            Subtract: lambda: (1.0, v_leak - value(neuron.v_th)),
+            ToValue: lambda: (0.0, reset.target(v_leak)),
             NoReset: lambda: (1.0, 0.0),
         }[type(reset)]()
-        constants = constants._replace(v_th=neuron.v_th, reset_keep=keep, reset_add=add)
+        constants = constants._replace(v_th=value(neuron.v_th), reset_keep=keep, reset_add=add)
         if isinstance(neuron, CubaLIF):
-            decay, gain = neuron.synapse(neuron.dt, neuron.tau_syn)
+            decay, gain = neuron.synapse(neuron.dt, value(neuron.tau_syn))
             constants = constants._replace(current_decay=decay, current_gain=gain)
         if isinstance(neuron, ALIF):
-            decay, gain = neuron.adaptation(neuron.dt, neuron.tau_adapt)
-            constants = constants._replace(beta=neuron.beta, adapt_decay=decay, adapt_gain=gain)
+            decay, gain = neuron.adaptation(neuron.dt, value(neuron.tau_adapt))
+            constants = constants._replace(beta=value(neuron.beta), adapt_decay=decay, adapt_gain=gain)
         shape = _shape(neuron.surrogate)
         assert shape is not None
         flows = not reset.block_gradient and not isinstance(reset, NoReset)

@@ -128,11 +128,12 @@ def _unit(layer: Layer, number: int) -> Unit:
             "network, by BPTT"
         )
     neuron: Any = layer.neuron
+    v_th, v_leak = value(neuron.v_th), value(neuron.v_leak)
     return Unit(
         tau_mem=value(neuron.tau_mem),
         tau_syn=value(neuron.tau_syn) if isinstance(neuron, CubaLIF) else math.inf,
-        threshold=neuron.v_th - neuron.v_leak,
-        drop=neuron.v_th - (neuron.reset.target(neuron.v_leak) if isinstance(neuron.reset, ToValue) else neuron.v_leak),
+        threshold=v_th - v_leak,
+        drop=v_th - (neuron.reset.target(v_leak) if isinstance(neuron.reset, ToValue) else v_leak),
     )
 
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from snnlearn._errors import SnnlearnError
-from snnlearn._parameters import check_positive
+from snnlearn._parameters import check_positive, value
 from snnlearn.network.connection import Connection, oldest, pushed
 from snnlearn.network.graph import FROM_INPUT, Route, routes
 from snnlearn.network.layer import Layer
@@ -122,7 +122,7 @@ def _distance_to_threshold(layer: Layer) -> Array:
     neuron = core(layer.neuron)
     if not isinstance(neuron, AbstractSpikingNeuron):
         return jnp.ones(())
-    return jnp.mean(neuron.v_th - neuron.initial_state(layer.shape).v)
+    return jnp.mean(value(neuron.v_th) - neuron.initial_state(layer.shape).v)
 
 
 def _free_power(layer: Layer, connection: Connection, xs: Float[Array, "B T ..."]) -> Float[Array, ""]:

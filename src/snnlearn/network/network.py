@@ -163,7 +163,10 @@ def _check_lengths(number: int, layer: Layer) -> None:
     """Refuse neurons whose parameters are not for each of the layer's units, or for all."""
     for path, leaf in jax.tree.leaves_with_path(layer.neuron):
         if eqx.is_array(leaf) and not _broadcasts(leaf.shape, layer.shape):
-            name = next((key.name for key in reversed(path) if getattr(key, "name", "log") != "log"), "a parameter")
+            name = next(
+                (key.name for key in reversed(path) if getattr(key, "name", "log") not in ("log", "array")),
+                "a parameter",
+            )
             raise SnnlearnError(
                 f"Network: layer {number} has units of shape {list(layer.shape)}, but {name} of its "
                 f"{type(layer.neuron).__name__} is of shape {list(leaf.shape)}; give one number, or one for each unit"

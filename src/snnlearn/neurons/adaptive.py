@@ -89,12 +89,14 @@ class ALIF(AbstractSpikingNeuron):
 
     def initial_state(self, shape: tuple[int, ...]) -> ALIFState:
         """See the base."""
-        return ALIFState(jnp.zeros(shape) + self.v_leak, jnp.zeros(shape), self._at_rest(shape))
+        return ALIFState(jnp.zeros(shape) + value(self.v_leak), jnp.zeros(shape), self._at_rest(shape))
 
     def __call__(self, current: Float[Array, "*units"], state: ALIFState) -> tuple[Float[Array, "*units"], ALIFState]:
         """See the base."""
         decay, gain = self.discretisation(self.dt, value(self.tau_mem))
-        v = self.v_leak + decay * (state.v - self.v_leak) + gain * value(self.resistance) * current
-        spikes, v, firing = self._fire(v, state.v, self.v_th + self.beta * state.a, self.v_leak, state.firing)
+        rest = value(self.v_leak)
+        v = rest + decay * (state.v - rest) + gain * value(self.resistance) * current
+        threshold = value(self.v_th) + value(self.beta) * state.a
+        spikes, v, firing = self._fire(v, state.v, threshold, rest, state.firing)
         decay, gain = self.adaptation(self.dt, value(self.tau_adapt))
         return spikes, ALIFState(v, decay * state.a + gain * spikes, firing)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from snnlearn._errors import SnnlearnError
-from snnlearn._parameters import Parameter
+from snnlearn._parameters import Parameter, Value, value
 from snnlearn.neurons.refractory import AbstractRefractory
 from snnlearn.neurons.resets import NextStep, NoReset, Reset
 from snnlearn.neurons.surrogates import AbstractSurrogate
@@ -133,8 +133,8 @@ class AbstractSpikingNeuron(AbstractNeuron):
         self,
         v: Float[Array, "*units"],
         v_before: Float[Array, "*units"],
-        threshold: Float[Array, "*units"] | Parameter,
-        rest: Parameter,
+        threshold: Value,
+        rest: Value,
         firing: Firing,
     ) -> tuple[Float[Array, "*units"], Float[Array, "*units"], Firing]:
         """Spike and reset.
@@ -154,11 +154,11 @@ class AbstractSpikingNeuron(AbstractNeuron):
             v = period.hold(v, v_before, waiting > 0)
         # After holding, which would undo the reset by the last step's spikes.
         if isinstance(self.reset, NextStep) and firing.spikes is not None:
-            v = self.reset.reset(v, firing.spikes, self.v_th, rest)
+            v = self.reset.reset(v, firing.spikes, value(self.v_th), rest)
         spikes = self.surrogate(v - threshold)
         if period is not None and waiting is not None:
             spikes = jnp.where(waiting > 0, 0.0, spikes)
             waiting = jnp.where(spikes > 0, period.steps(self.dt), jnp.maximum(waiting - 1, 0))
         if isinstance(self.reset, NextStep):
             return spikes, v, Firing(spikes, waiting)
-        return spikes, self.reset(v, spikes, self.v_th, rest), Firing(None, waiting)
+        return spikes, self.reset(v, spikes, value(self.v_th), rest), Firing(None, waiting)

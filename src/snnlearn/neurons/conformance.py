@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from snnlearn._parameters import split
 from snnlearn.neurons.base import AbstractNeuron
 from snnlearn.neurons.surrogates import AbstractSurrogate
 
@@ -146,7 +147,7 @@ def _scan_in_pieces(neuron: AbstractNeuron, currents: Float[Array, "B T n"]) -> 
 @eqx.filter_jit
 def _derivatives(neuron: AbstractNeuron, currents: Float[Array, "T n"], along: Float[Array, "T n"]) -> Any:
     """Of the outputs: the Jacobian by the currents in forward mode; in reverse mode, along a cotangent, by all."""
-    parameters, constants = eqx.partition(neuron, eqx.is_inexact_array)
+    parameters, constants = split(neuron)
 
     def outputs(currents, parameters):
         neuron = eqx.combine(parameters, constants)

@@ -86,7 +86,7 @@ class CubaLIF(AbstractSpikingNeuron):
 
     def initial_state(self, shape: tuple[int, ...]) -> CubaLIFState:
         """See the base."""
-        return CubaLIFState(jnp.zeros(shape), jnp.zeros(shape) + self.v_leak, self._at_rest(shape))
+        return CubaLIFState(jnp.zeros(shape), jnp.zeros(shape) + value(self.v_leak), self._at_rest(shape))
 
     def __call__(
         self, current: Float[Array, "*units"], state: CubaLIFState
@@ -95,6 +95,7 @@ class CubaLIF(AbstractSpikingNeuron):
         decay, gain = self.synapse(self.dt, value(self.tau_syn))
         i = decay * state.i + gain * current
         decay, gain = self.discretisation(self.dt, value(self.tau_mem))
-        v = self.v_leak + decay * (state.v - self.v_leak) + gain * value(self.resistance) * i
-        spikes, v, firing = self._fire(v, state.v, self.v_th, self.v_leak, state.firing)
+        rest = value(self.v_leak)
+        v = rest + decay * (state.v - rest) + gain * value(self.resistance) * i
+        spikes, v, firing = self._fire(v, state.v, value(self.v_th), rest, state.firing)
         return spikes, CubaLIFState(i, v, firing)

@@ -69,5 +69,5 @@ class IF(AbstractSpikingNeuron):
     def __call__(self, current: Float[Array, "*units"], state: IFState) -> tuple[Float[Array, "*units"], IFState]:
         """See the base."""
         v = state.v + value(self.resistance) * current
-        spikes, v, firing = self._fire(v, state.v, self.v_th, 0.0, state.firing)
+        spikes, v, firing = self._fire(v, state.v, value(self.v_th), 0.0, state.firing)
         return spikes, IFState(v, firing)

@@ -80,11 +80,12 @@ class LIF(AbstractSpikingNeuron):
 
     def initial_state(self, shape: tuple[int, ...]) -> LIFState:
         """See the base."""
-        return LIFState(jnp.zeros(shape) + self.v_leak, self._at_rest(shape))
+        return LIFState(jnp.zeros(shape) + value(self.v_leak), self._at_rest(shape))
 
     def __call__(self, current: Float[Array, "*units"], state: LIFState) -> tuple[Float[Array, "*units"], LIFState]:
         """See the base."""
         decay, gain = self.discretisation(self.dt, value(self.tau_mem))
-        v = self.v_leak + decay * (state.v - self.v_leak) + gain * value(self.resistance) * current
-        spikes, v, firing = self._fire(v, state.v, self.v_th, self.v_leak, state.firing)
+        rest = value(self.v_leak)
+        v = rest + decay * (state.v - rest) + gain * value(self.resistance) * current
+        spikes, v, firing = self._fire(v, state.v, value(self.v_th), rest, state.firing)
         return spikes, LIFState(v, firing)

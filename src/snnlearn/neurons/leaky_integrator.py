@@ -67,12 +67,13 @@ class LI(AbstractNeuron):
 
     def initial_state(self, shape: tuple[int, ...]) -> LIState:
         """See the base."""
-        return LIState(jnp.zeros(shape) + self.v_leak)
+        return LIState(jnp.zeros(shape) + value(self.v_leak))
 
     def __call__(self, current: Float[Array, "*units"], state: LIState) -> tuple[Float[Array, "*units"], LIState]:
         """See the base."""
         decay, gain = self.discretisation(self.dt, value(self.tau_mem))
-        v = self.v_leak + decay * (state.v - self.v_leak) + gain * value(self.resistance) * current
+        rest = value(self.v_leak)
+        v = rest + decay * (state.v - rest) + gain * value(self.resistance) * current
         return v, LIState(v)
 
     def free(self) -> LI:

@@ -15,7 +15,7 @@ import jax
 from jaxtyping import Array, Float
 
 from snnlearn._errors import SnnlearnError
-from snnlearn._parameters import Parameter, check_finite, plain
+from snnlearn._parameters import Parameter, Value, check_finite, plain, value
 
 
 class AbstractReset(eqx.Module):
@@ -25,7 +25,7 @@ class AbstractReset(eqx.Module):
 
     @abstractmethod
     def __call__(
-        self, v: Float[Array, "*n"], spikes: Float[Array, "*n"], v_th: Parameter, v_leak: Parameter
+        self, v: Float[Array, "*n"], spikes: Float[Array, "*n"], v_th: Value, v_leak: Value
     ) -> Float[Array, "*n"]:
         """The membrane after spikes.
 
@@ -60,7 +60,7 @@ class Subtract(AbstractReset):
     block_gradient: bool = True
 
     def __call__(
-        self, v: Float[Array, "*n"], spikes: Float[Array, "*n"], v_th: Parameter, v_leak: Parameter
+        self, v: Float[Array, "*n"], spikes: Float[Array, "*n"], v_th: Value, v_leak: Value
     ) -> Float[Array, "*n"]:
         """See the base."""
         return v - (v_th - v_leak) * _spikes_for(self, spikes)
@@ -90,19 +90,19 @@ class ToValue(AbstractReset):
     block_gradient: bool = True
 
     def __call__(
-        self, v: Float[Array, "*n"], spikes: Float[Array, "*n"], v_th: Parameter, v_leak: Parameter
+        self, v: Float[Array, "*n"], spikes: Float[Array, "*n"], v_th: Value, v_leak: Value
     ) -> Float[Array, "*n"]:
         """See the base."""
         spikes = _spikes_for(self, spikes)
         return (1 - spikes) * v + spikes * self.target(v_leak)
 
-    def target(self, v_leak: Parameter) -> Parameter:
+    def target(self, v_leak: Value) -> Value:
         """The membrane after a spike, given that at rest."""
-        return v_leak if self.v_reset is None else self.v_reset
+        return v_leak if self.v_reset is None else value(self.v_reset)
 
     def check(self, owner: object, v_th: Parameter, v_leak: Parameter) -> None:
         """See the base."""
-        check_finite(self, v_reset=self.target(v_leak))
+        check_finite(self, v_reset=self.target(value(v_leak)))
         if isinstance(v_th, float) and isinstance(self.v_reset, float) and self.v_reset >= v_th:
             raise SnnlearnError(
                 f"{type(owner).__name__}: v_reset is {self.v_reset}, not below v_th = {v_th}, so that a neuron that "
@@ -116,7 +116,7 @@ class NoReset(AbstractReset):
     block_gradient: bool = True
 
     def __call__(
-        self, v: Float[Array, "*n"], spikes: Float[Array, "*n"], v_th: Parameter, v_leak: Parameter
+        self, v: Float[Array, "*n"], spikes: Float[Array, "*n"], v_th: Value, v_leak: Value
     ) -> Float[Array, "*n"]:
         """See the base."""
         return v

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from snnlearn._parameters import trained_part
 from snnlearn.coding import AbstractEncoder
 from snnlearn.data import Dataset
 from snnlearn.hypothesis import Hypothesis, decisions, encode, predict, scores, ties
@@ -107,7 +108,7 @@ def summarise(
         layers=layers,
         examples=tuple(_examples(chosen, data, names, decided)),
         dt=chosen.network.dt,
-        parameters=sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(chosen.network, eqx.is_inexact_array))),
+        parameters=sum(leaf.size for leaf in jax.tree.leaves(trained_part(chosen.network))),
         synops=float(counted.synops),
         macs=float(counted.macs),
         dense=dense_network(chosen.network),

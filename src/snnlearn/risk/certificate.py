@@ -17,6 +17,7 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from snnlearn._arguments import check_fields, checked
 from snnlearn._errors import SnnlearnError
+from snnlearn._parameters import split, trained_part
 from snnlearn.coding import AbstractDecoder, AbstractEncoder
 from snnlearn.data import Sample
 from snnlearn.data.base import check, overlap
@@ -55,7 +56,7 @@ class GaussianWeights(eqx.Module):
 
     def at(self, noise: Network) -> Network:
         r"""The network $\mu + \sigma\epsilon$ of a given ε."""
-        parameters, constants = eqx.partition(self.mean, eqx.is_inexact_array)
+        parameters, constants = split(self.mean)
         drawn = jax.tree.map(lambda m, s, e: m + jnp.exp(s) * e, parameters, self.log_std, noise)
         return eqx.combine(drawn, constants)
 
@@ -66,7 +67,7 @@ class GaussianWeights(eqx.Module):
             shift = jnp.square((m - prior_m) * jnp.exp(-prior_s))
             return 0.5 * jnp.sum(jnp.exp(2 * (s - prior_s)) + shift - 1 - 2 * (s - prior_s))
 
-        means = (eqx.filter(weights.mean, eqx.is_inexact_array) for weights in (self, prior))
+        means = (trained_part(weights.mean) for weights in (self, prior))
         mean, prior_mean = means
         return sum(jax.tree.leaves(jax.tree.map(one, mean, self.log_std, prior_mean, prior.log_std)), jnp.zeros(()))
 
@@ -103,7 +104,7 @@ def prior_around(network: Network, *seen: Sample, relative_std: float = 0.1) -> 
         scale = jnp.sqrt(jnp.mean(jnp.square(leaf)))
         return jnp.full(leaf.shape, jnp.log(relative_std * jnp.where(scale > 0, scale, jnp.ones_like(scale))))
 
-    return Prior(GaussianWeights(network, jax.tree.map(spread, eqx.filter(network, eqx.is_inexact_array))), tuple(seen))
+    return Prior(GaussianWeights(network, jax.tree.map(spread, trained_part(network))), tuple(seen))
 
 
 class MinimisedBound(eqx.Module):
@@ -170,7 +171,7 @@ class MinimisedBound(eqx.Module):
 
 
 def _trained(weights: GaussianWeights) -> GaussianWeights:
-    return eqx.filter(weights, eqx.is_inexact_array)
+    return trained_part(weights)
 
 
 @eqx.filter_jit
@@ -188,7 +189,7 @@ def _descend(
     m, size = len(y), algorithm.batch_size
     order_key, key = jax.random.split(key)
     batches = jax.random.permutation(order_key, m)[: m // size * size].reshape(-1, size)
-    constants = eqx.filter(posterior, eqx.is_inexact_array, inverse=True)
+    _, constants = split(posterior)
     log = float(np.log(2 * np.sqrt(m) / algorithm.delta))
 
     def update(carry, batch):

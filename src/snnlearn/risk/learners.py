@@ -17,6 +17,7 @@ from jaxtyping import PRNGKeyArray
 
 from snnlearn._arguments import checked
 from snnlearn._errors import SnnlearnError
+from snnlearn._parameters import split
 from snnlearn.algorithms import AbstractAlgorithm
 from snnlearn.coding import AbstractEncoder
 from snnlearn.data import Dataset, Sample
@@ -162,7 +163,7 @@ def full_batch_descent(
             "and a loss with a decoder"
         )
     decoder = loss.decoder
-    start, constants = eqx.partition(network, eqx.is_inexact_array)
+    start, constants = split(network)
 
     @eqx.filter_jit
     def descend(x, y):

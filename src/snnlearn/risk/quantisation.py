@@ -16,6 +16,7 @@ import numpy as np
 
 from snnlearn._arguments import checked
 from snnlearn._errors import SnnlearnError
+from snnlearn._parameters import split, trained_part
 from snnlearn.data import Sample
 from snnlearn.hypothesis import Hypothesis, predict
 from snnlearn.network import Network
@@ -72,7 +73,7 @@ def quantise(network: Network, bits: int) -> Network:
         best = min(candidates, key=lambda candidate: float(np.sum((candidate - values) ** 2)))
         return jnp.asarray(best, leaf.dtype)
 
-    parameters, constants = eqx.partition(network, eqx.is_inexact_array)
+    parameters, constants = split(network)
     return eqx.combine(jax.tree.map(rounded, parameters), constants)
 
 
@@ -116,7 +117,7 @@ def quantised_bound(hypothesis: Hypothesis, sample: Sample, bits: int, *, delta:
         delta: chance that the statement fails, in (0, 1).
     """
     rounded = quantise(hypothesis.network, bits)
-    leaves = jax.tree.leaves(eqx.filter(rounded, eqx.is_inexact_array))
+    leaves = jax.tree.leaves(trained_part(rounded))
     weights = sum(leaf.size for leaf in leaves)
     log_size = log_class_size(weights, bits) + len(leaves) * math.log(len(_EXPONENTS))
     decided = predict(Hypothesis(hypothesis.encoder, rounded, hypothesis.decoder), sample.x)

@@ -6,6 +6,7 @@ import equinox as eqx
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
 from snnlearn._errors import SnnlearnError
+from snnlearn._parameters import split
 from snnlearn.coding import PackedSpikes
 from snnlearn.losses import AbstractLoss
 from snnlearn.network import Network
@@ -54,4 +55,11 @@ class BPTT(AbstractRule):
         key: PRNGKeyArray,
     ) -> tuple[Float[Array, ""], Network]:
         """See the base."""
-        return eqx.filter_value_and_grad(mean_loss)(network, loss, inputs, targets, segment=self.segment, key=key)
+        parameters, constants = split(network)
+
+        @eqx.filter_value_and_grad
+        def value_and_gradient(parameters):
+            network = eqx.combine(parameters, constants)
+            return mean_loss(network, loss, inputs, targets, segment=self.segment, key=key)
+
+        return value_and_gradient(parameters)

@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
 from snnlearn._arguments import checked
 from snnlearn._errors import SnnlearnError
-from snnlearn._parameters import check_one_dt
+from snnlearn._parameters import check_one_dt, trained
 from snnlearn.coding import PackedSpikes
 from snnlearn.losses import AbstractLoss
 from snnlearn.losses.base import Outputs
@@ -72,7 +72,7 @@ class AbstractRule(eqx.Module):
             True or False for each leaf, in the network's structure.
         """
         return jax.tree_util.tree_map_with_path(
-            lambda path, leaf: eqx.is_inexact_array(leaf) and getattr(path[-1], "name", None) != "feedback", network
+            lambda path, leaf: leaf and getattr(path[-1], "name", None) != "feedback", trained(network)
         )
 
 

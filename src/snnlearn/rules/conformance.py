@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
+from snnlearn._parameters import trained_part
 from snnlearn.coding import PackedSpikes
 from snnlearn.losses import AbstractLoss
 from snnlearn.network import Network, unroll
@@ -68,7 +69,7 @@ def check_rule(
     value, gradient = compiled(network, loss, inputs, targets, key=key)
     if stepped:
         _same(value, losses.mean(), f"{name} gave a loss that is not the mean of the samples' losses")
-    parameters = eqx.filter(network, eqx.is_inexact_array)
+    parameters = trained_part(network)
     _demand(_type(gradient) == _type(parameters), f"{name} gave a gradient of another structure than the network's")
     leaves = jax.tree.leaves(gradient)
     _demand(all(bool(jnp.isfinite(leaf).all()) for leaf in leaves), f"{name} gave a gradient that is not finite")

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
 from snnlearn._errors import SnnlearnError
-from snnlearn._parameters import check_one_dt
+from snnlearn._parameters import check_one_dt, split
 from snnlearn.coding import FirstSpike, PackedSpikes
 from snnlearn.kernels.products import numbers
 from snnlearn.losses import AbstractLoss, AbstractScoreLoss, Sum
@@ -65,8 +65,12 @@ class EventProp(AbstractRule):
         terms = _terms(loss)
         check_one_dt(self, network.dt, loss=loss)
 
+        parameters, constants = split(network)
+
         @eqx.filter_value_and_grad
-        def mean_loss(network):
+        def mean_loss(parameters):
+            network = eqx.combine(parameters, constants)
+
             def one(xs, target):
                 *_, output = spike_times(network, xs, max_spikes=self.max_spikes)
                 parts = [w * term.of_scores(decoder.of_times(output[0], len(xs)), target) for w, term, decoder in terms]
@@ -74,7 +78,7 @@ class EventProp(AbstractRule):
 
             return jnp.mean(jax.vmap(one, in_axes=(1, 0))(numbers(by_step(inputs)), targets))
 
-        return mean_loss(network)
+        return mean_loss(parameters)
 
 
 def _terms(loss: AbstractLoss) -> list[tuple[float, AbstractScoreLoss, FirstSpike]]:

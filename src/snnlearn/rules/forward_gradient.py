@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
 from snnlearn._errors import SnnlearnError
+from snnlearn._parameters import split
 from snnlearn.coding import PackedSpikes
 from snnlearn.losses import AbstractLoss
 from snnlearn.network import Network
@@ -58,7 +59,7 @@ class ForwardGradient(AbstractRule):
         key: PRNGKeyArray,
     ) -> tuple[Float[Array, ""], Network]:
         """See the base."""
-        parameters, constants = eqx.partition(network, eqx.is_inexact_array)
+        parameters, constants = split(network)
 
         def of(parameters):
             return mean_loss(eqx.combine(parameters, constants), loss, inputs, targets, key=key)

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from snnlearn._parameters import split
 from snnlearn.neurons import AbstractNeuron
 
 
@@ -53,7 +54,7 @@ def linearise(
     >>> local.state_state  # exp(-0.1)
     Array([[[0.904...]]], dtype=float32)
     """
-    parameters, constants = eqx.partition(neuron, eqx.is_inexact_array)
+    parameters, constants = split(neuron)
     reals, others = eqx.partition(state, eqx.is_inexact_array)
     theta, parameters_of = jax.tree.flatten(parameters)
     s, state_of = jax.tree.flatten(reals)
@@ -96,7 +97,7 @@ def linearise(
 
 def linearise_rest(neuron: AbstractNeuron, shape: tuple[int, ...]) -> Float[Array, "P S *units"]:
     r"""The derivatives of the state at rest, $\partial s^0_r/\partial\theta_p$: a membrane starts from its leak."""
-    parameters, constants = eqx.partition(neuron, eqx.is_inexact_array)
+    parameters, constants = split(neuron)
     theta, parameters_of = jax.tree.flatten(parameters)
 
     def rest(theta):

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
 from snnlearn._errors import SnnlearnError
-from snnlearn._parameters import check_one_dt
+from snnlearn._parameters import check_one_dt, trained_part
 from snnlearn.coding import PackedSpikes, pack_spikes
 from snnlearn.losses import AbstractFilteredLoss, AbstractLoss, AbstractStepwiseLoss, RateBand, StepwiseSum, Sum
 from snnlearn.network import Layer, Network
@@ -148,7 +148,7 @@ def stepwise(rule: AbstractRule, loss: AbstractLoss) -> AbstractStepwiseLoss:
 
 def no_gradient(network: Network) -> tuple[Float[Array, ""], Network]:
     """No loss, and a gradient of 0."""
-    return jnp.zeros(()), jax.tree.map(jnp.zeros_like, eqx.filter(network, eqx.is_inexact_array))
+    return jnp.zeros(()), jax.tree.map(jnp.zeros_like, trained_part(network))
 
 
 def of_layers(network: Network, gradients: Iterable[Layer]) -> Network:

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
 from snnlearn._errors import SnnlearnError
-from snnlearn._parameters import check_one_dt, check_positive
+from snnlearn._parameters import check_one_dt, check_positive, split, trained_part
 from snnlearn.coding import PackedSpikes
 from snnlearn.kernels.products import numbers
 from snnlearn.losses import AbstractLoss
@@ -147,7 +147,7 @@ class NodePerturbation(AbstractRule):
     ) -> tuple[Float[Array, ""], Network]:
         """See the base."""
         for number, layer in enumerate(network.layers, start=1):
-            if jax.tree.leaves(eqx.filter(layer.neuron, eqx.is_inexact_array)):
+            if jax.tree.leaves(trained_part(layer.neuron)):
                 raise SnnlearnError(
                     f"NodePerturbation disturbs currents and gives no credit to a neuron's own arrays, which layer "
                     f"{number} has; make them constants, or use WeightPerturbation or BPTT"
@@ -208,11 +208,11 @@ def _correlated(
     key: PRNGKeyArray,
 ) -> Network:
     """The same run once more, with the sum over time and samples of weight × noise × presynaptic activity."""
-    zero = jax.tree.map(jnp.zeros_like, eqx.filter(network, eqx.is_inexact_array))
+    zero = jax.tree.map(jnp.zeros_like, trained_part(network))
 
     def product(synapses, x, noise):
         weighted = weights.reshape(-1, *(1,) * (noise.ndim - 1)) * noise
-        parameters, constants = eqx.partition(synapses, eqx.is_inexact_array)
+        parameters, constants = split(synapses)
         _, pull = jax.vjp(lambda p: jnp.reshape(jax.vmap(eqx.combine(p, constants))(x), noise.shape), parameters)
         return pull(weighted)[0]
 
@@ -232,7 +232,7 @@ def _correlated(
 
 
 def _noise(network: Network, sigma: float, key: PRNGKeyArray) -> Network:
-    drawn = drawn_like(eqx.filter(network, eqx.is_inexact_array), jax.random.normal, key=key)
+    drawn = drawn_like(trained_part(network), jax.random.normal, key=key)
     return jax.tree.map(lambda n: sigma * n, drawn)
 
 

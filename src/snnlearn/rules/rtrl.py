@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from snnlearn._parameters import split
 from snnlearn.coding import PackedSpikes
 from snnlearn.kernels.products import numbers
 from snnlearn.losses import AbstractLoss
@@ -45,7 +46,7 @@ class RTRL(AbstractOnlineRule):
     ) -> tuple[Any, Float[Array, "B S P"]]:
         """See the base: the state, and the influence."""
         stepwise(self, loss)
-        parameters, constants = eqx.partition(network, eqx.is_inexact_array)
+        parameters, constants = split(network)
         theta, parameters_of = ravel_pytree(parameters)
 
         def rest(theta):
@@ -65,7 +66,7 @@ class RTRL(AbstractOnlineRule):
     ) -> tuple[Any, Float[Array, ""], Network]:
         """See the base."""
         at_step = stepwise(self, loss).at_step
-        parameters, constants = eqx.partition(network, eqx.is_inexact_array)
+        parameters, constants = split(network)
         theta, parameters_of = ravel_pytree(parameters)
 
         def one(state, influence, x, moment):

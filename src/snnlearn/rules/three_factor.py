@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from snnlearn._parameters import trained
 from snnlearn.coding import PackedSpikes
 from snnlearn.kernels.products import currents, known_spikes, numbers, why_no_products
 from snnlearn.losses import AbstractFilteredLoss, AbstractLoss, Kernel
@@ -181,7 +182,7 @@ class AbstractThreeFactorRule(AbstractOnlineRule):
     def trained(self, network: Network) -> Any:
         """See the base; feedback weights that learn are trained too."""
         if isinstance(self.feedback, StoredFeedback) and self.feedback.learns:
-            return jax.tree.map(eqx.is_inexact_array, network)
+            return trained(network)
         return super().trained(network)
 
     @property

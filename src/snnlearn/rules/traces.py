@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from snnlearn._errors import SnnlearnError
+from snnlearn._parameters import split, trained_part
 from snnlearn.coding import PackedSpikes
 from snnlearn.kernels.products import Activity, numbers, outer
 from snnlearn.losses import Kernel
@@ -108,7 +109,7 @@ def check_layer(rule: str, plan: LayerPlan, layer: Layer) -> None:
     for synapses in _synapses(layer):
         if type(carrier(synapses)) is Dense or (plan.factored and not len(plan.kernel.poles)):
             continue
-        if jax.tree.leaves(eqx.filter(synapses, eqx.is_inexact_array)):
+        if jax.tree.leaves(trained_part(synapses)):
             raise SnnlearnError(
                 f"{rule} keeps a trace for each synapse, as Dense has one weight for each, which nothing says of "
                 f"{type(carrier(synapses)).__name__}; use OTTT with LIF neurons, or BPTT"
@@ -262,7 +263,7 @@ def _product(synapses: AbstractSynapses, worth: Float[Array, "K B *units"], pre:
     """The gradient without a filter, for any synapses: the derivative of their (linear) map by their weights."""
     if type(synapses) is Dense and isinstance(pre, PackedSpikes):
         return with_weight(synapses, outer(_before_weights(synapses, pre), worth).T)
-    weights, constants = eqx.partition(synapses, eqx.is_inexact_array)
+    weights, constants = split(synapses)
     xs = _in_shape(numbers(pre), synapses.in_shape)
     _, pull = jax.vjp(lambda weights: jax.vmap(jax.vmap(eqx.combine(weights, constants)))(xs), weights)
     return pull(worth)[0]
@@ -270,7 +271,7 @@ def _product(synapses: AbstractSynapses, worth: Float[Array, "K B *units"], pre:
 
 def with_weight(synapses: AbstractSynapses, gradient: Float[Array, "..."]) -> AbstractSynapses:
     """A gradient of the synapses' structure with this one of their weights, 0 for all else."""
-    zero = jax.tree.map(jnp.zeros_like, eqx.filter(synapses, eqx.is_inexact_array))
+    zero = jax.tree.map(jnp.zeros_like, trained_part(synapses))
     if not hasattr(carrier(synapses), "weight"):
         return zero
     return eqx.tree_at(lambda s: carrier(s).weight, zero, gradient)  # pyright: ignore
@@ -278,7 +279,7 @@ def with_weight(synapses: AbstractSynapses, gradient: Float[Array, "..."]) -> Ab
 
 def _layer(layer: Layer, parts: list[AbstractSynapses], of_units: Float[Array, "P *units"]) -> Layer:
     """A gradient of the layer's structure from its synapses' and its units'."""
-    zero = jax.tree.map(jnp.zeros_like, eqx.filter(layer, eqx.is_inexact_array))
+    zero = jax.tree.map(jnp.zeros_like, trained_part(layer))
     rest = list(of_units)
     for index, part in enumerate(parts):
         if (bias := getattr(carrier(part), "bias", None)) is not None:

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from snnlearn._errors import SnnlearnError
+from snnlearn._parameters import split
 from snnlearn.coding import PackedSpikes
 from snnlearn.losses import AbstractLoss
 from snnlearn.network import Network, unroll
@@ -72,8 +73,12 @@ class TruncatedBPTT(AbstractOnlineRule):
         """See the base."""
         at_step = stepwise(self, loss).at_step
 
+        parameters, constants = split(network)
+
         @eqx.filter_value_and_grad(has_aux=True)
-        def mean_loss(network):
+        def mean_loss(parameters):
+            network = eqx.combine(parameters, constants)
+
             def one(state, xs, moments):
                 activity, state = unroll(network, xs, state)
                 return jnp.sum(jax.vmap(at_step)(activity.outputs[-1], moments)), state
@@ -82,7 +87,7 @@ class TruncatedBPTT(AbstractOnlineRule):
             losses, state = jax.vmap(one, in_axes=(0, 1, 1))(state, xs, moments)
             return jnp.mean(losses), state
 
-        (value, state), gradient = mean_loss(network)
+        (value, state), gradient = mean_loss(parameters)
         return Memory(state, jnp.zeros(())), value, gradient
 
     def finish(
