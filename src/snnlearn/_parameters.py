@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import Any, final
 
 import equinox as eqx
 import jax
@@ -17,10 +17,11 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float
 
+from snnlearn._component import Component
 from snnlearn._errors import SnnlearnError
 
 
-class AbstractQuantity(eqx.Module):
+class AbstractQuantity(Component):
     """An array that stands for a parameter by more than itself."""
 
     @property
@@ -29,6 +30,7 @@ class AbstractQuantity(eqx.Module):
         """The quantity itself."""
 
 
+@final
 class Constant(AbstractQuantity):
     """A quantity that no training moves: one number, or one for each unit, such as a chip's mismatch.
 
@@ -77,11 +79,12 @@ def split(tree: Any) -> tuple[Any, Any]:
     return eqx.partition(tree, trained(tree))
 
 
-class Logarithmic(AbstractQuantity):
+class AbstractLogarithmic(AbstractQuantity):
     """A trained quantity that stays in its range, since what is trained is a logarithm."""
 
 
-class Positive(Logarithmic):
+@final
+class Positive(AbstractLogarithmic):
     """A trained positive quantity, `value = exp(log)`.
 
     Args:
@@ -102,7 +105,8 @@ class Positive(Logarithmic):
         return jnp.exp(self.log)
 
 
-class TimeConstant(Logarithmic):
+@final
+class TimeConstant(AbstractLogarithmic):
     """A trained time constant, which stays longer than the time step: `value = dt + exp(log)`.
 
     Args:

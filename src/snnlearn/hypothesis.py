@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import final
 
 import equinox as eqx
 import jax
@@ -18,6 +19,7 @@ from snnlearn.coding import AbstractDecoder, AbstractEncoder, PackedSpikes, pack
 from snnlearn.network import Network, fresh_state, why_not_compiled
 
 
+@final
 class Hypothesis(eqx.Module):
     """A function from data to scores of classes.
 

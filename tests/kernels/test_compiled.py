@@ -19,8 +19,8 @@ from snnlearn import SnnlearnError, kernels
 from snnlearn.coding import PackedSpikes, pack_spikes
 from snnlearn.kernels import library
 from snnlearn.kernels.products import currents
-from snnlearn.losses import CrossEntropy, StepwiseCrossEntropy
-from snnlearn.network import Conv2d, Dense, Layer, Network, feedforward, unroll, why_not_compiled
+from snnlearn.losses import CrossEntropy
+from snnlearn.network import Conv2d, Layer, Network, feedforward, unroll, why_not_compiled
 from snnlearn.neurons import (
     ALIF,
     LI,
@@ -41,8 +41,7 @@ from snnlearn.neurons import (
     Triangle,
     ZeroOrderHold,
 )
-from snnlearn.rules import BPTT, EProp
-from snnlearn.rules.eligibility import has_presynaptic_traces
+from snnlearn.rules import BPTT
 
 compiled = pytest.mark.skipif(kernels.why_plain() is not None, reason=str(kernels.why_plain()))
 
@@ -285,38 +284,6 @@ def test_what_is_not_compiled_says_why(case, monkeypatch):
 )
 def test_layers_that_the_kernels_do_not_know(layer, reason, case):
     assert reason in why_not_compiled((layer(case[0].layers[-1].synapses),))
-
-
-class OwnLIF(LIF):
-    """Someone else's neuron, with an equation of its own."""
-
-
-class OwnAtan(Atan):
-    """Someone else's surrogate, with a derivative of its own."""
-
-
-class OwnDense(Dense):
-    """Someone else's synapses, with a map of their own."""
-
-
-@compiled
-@pytest.mark.parametrize(
-    ("synapses", "neuron", "reason"),
-    [
-        (Dense, OwnLIF(), "layer 1 is OwnLIF"),
-        (Dense, LIF(surrogate=OwnAtan()), "layer 1 has the surrogate OwnAtan"),
-        (OwnDense, LIF(), "layer 1 has OwnDense synapses, not Dense"),
-    ],
-)
-def test_a_subclass_is_not_its_base(synapses, neuron, reason):
-    key = jax.random.key(0)
-    network = Network((Layer(synapses(4, 3, key=key), neuron), Layer(Dense(3, 2, key=key), LI())))
-    assert why_not_compiled(network.layers) == reason
-    assert not has_presynaptic_traces(OwnLIF())
-    if synapses is OwnDense:
-        batch = jax.vmap(pack_spikes)(jnp.ones((2, 5, 4))), jnp.zeros(2, int)
-        with pytest.raises(SnnlearnError, match="nothing says of OwnDense; use OTTT"):
-            EProp()(network, StepwiseCrossEntropy(), *batch, key=key)
 
 
 @compiled

@@ -42,7 +42,6 @@ from snnlearn.rules import (
     eligibility_traces,
     with_feedback,
 )
-from snnlearn.rules.eligibility import has_presynaptic_traces
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -232,7 +231,7 @@ def test_traces_are_the_closed_forms(beta):
 def test_factored_traces_are_the_general_ones(neuron, own):
     """Time constants of each unit's own forbid the factored form."""
     loss, xs = StepwiseCrossEntropy() + BANDS, inputs(60)
-    assert has_presynaptic_traces(neuron(9e-3)) and not has_presynaptic_traces(neuron(own))
+    assert neuron(9e-3).linear_through_spikes and not neuron(own).linear_through_spikes
     value, factored = run(EProp(), recurrent(neuron(9e-3)), loss, xs)
     other, general = run(EProp(), recurrent(neuron(own)), loss, xs)
     assert float(value) == pytest.approx(float(other), rel=1e-12)

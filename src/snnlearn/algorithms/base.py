@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
-import equinox as eqx
 from jaxtyping import PRNGKeyArray
 
 from snnlearn._arguments import checked
+from snnlearn._component import Component
 from snnlearn.coding import AbstractEncoder
 from snnlearn.data import Dataset
 from snnlearn.hypothesis import Hypothesis
 from snnlearn.network import Network
 
 
-class AbstractAlgorithm(eqx.Module):
+class AbstractAlgorithm(Component):
     r"""An algorithm $\mathcal A:\bigcup_m\mathcal Z^m\to\mathcal F$, where encoder and network span $\mathcal F$."""
 
     @abstractmethod

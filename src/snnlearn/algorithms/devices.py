@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from typing import Any, TypeVar
+from typing import Any, TypeVar, final
 
 import equinox as eqx
 import jax
@@ -19,6 +19,7 @@ AXIS = "devices"
 T = TypeVar("T")
 
 
+@final
 class Devices(eqx.Module):
     """Devices that share each batch.
 

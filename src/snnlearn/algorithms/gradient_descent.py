@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, final
 
 import equinox as eqx
 import jax
@@ -22,14 +22,14 @@ from snnlearn.algorithms.devices import ONE_DEVICE, Devices
 from snnlearn.algorithms.optimizers import Optimizer, shared
 from snnlearn.coding import AbstractEncoder, PackedSpikes, pack_spikes
 from snnlearn.data import Dataset, Sample
-from snnlearn.hypothesis import Hypothesis, decide, encode, network_input, why_plain
+from snnlearn.hypothesis import Hypothesis, decide, encode, network_input
 from snnlearn.losses import AbstractLoss, CrossEntropy
 from snnlearn.network import AbstractInitialisation, FluctuationDriven, Network, fresh_state, unroll
 from snnlearn.rules import BPTT, AbstractOnlineRule, AbstractRule
 from snnlearn.rules.online import in_blocks, parts, steps_of, time_first
-from snnlearn.rules.three_factor import AbstractThreeFactorRule, why_no_events
 
 
+@final
 class Training(eqx.Module):
     """A training between two epochs: all that is needed to go on, for K random seeds along each array's first axis.
 
@@ -70,6 +70,7 @@ class Metrics(NamedTuple):
     validation_error: Float[Array, "*K"]
 
 
+@final
 class GradientDescent(AbstractAlgorithm):
     """Minimise the empirical risk by stochastic gradients; keep the epoch with the fewest validation errors.
 
@@ -186,15 +187,9 @@ class GradientDescent(AbstractAlgorithm):
             encoder: as at the start.
             network: the network.
         """
-        if isinstance(self.rule, BPTT):
-            return why_plain(encoder, network)
-        if not isinstance(self.rule, AbstractThreeFactorRule):
-            return (
-                f"the kernels know backpropagation through time and three-factor rules, not {type(self.rule).__name__}"
-            )
         if not encoder.gives_spikes:
             return f"the input of {type(encoder).__name__} is not spikes"
-        return why_no_events(network)
+        return self.rule.why_plain(network)
 
     def inputs(
         self, encoder: AbstractEncoder, network: Network, xs: Array, *, keys: Key[Array, " B"]

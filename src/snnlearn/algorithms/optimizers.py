@@ -6,7 +6,7 @@ import functools
 import math
 import types
 from collections.abc import Callable, Hashable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, final
 
 import equinox as eqx
 import jax
@@ -16,7 +16,7 @@ import optax
 from jaxtyping import Array, Float
 
 from snnlearn._errors import SnnlearnError
-from snnlearn._parameters import Logarithmic, check_positive
+from snnlearn._parameters import AbstractLogarithmic, check_positive
 from snnlearn.network import connection_weights
 
 LEARNING_RATE = 0.1
@@ -54,12 +54,12 @@ def initial_scale(parameters: Any) -> Any:
     """
 
     def of(node: Any) -> Any:
-        if isinstance(node, Logarithmic):
+        if isinstance(node, AbstractLogarithmic):
             return jax.tree.map(lambda leaf: jnp.ones((), leaf.dtype), node)
         size = jnp.sqrt(jnp.mean(jnp.square(node)))
         return jnp.where(size > 0, size, jnp.ones_like(size))
 
-    return jax.tree.map(of, parameters, is_leaf=lambda node: isinstance(node, Logarithmic))
+    return jax.tree.map(of, parameters, is_leaf=lambda node: isinstance(node, AbstractLogarithmic))
 
 
 def relative(optimizer: optax.GradientTransformation) -> optax.GradientTransformation:
@@ -97,6 +97,7 @@ def adamw(learning_rate: Any, weight_decay: Any) -> optax.GradientTransformation
     return optax.adamw(learning_rate, weight_decay=weight_decay, mask=connection_weights)
 
 
+@final
 class Optimizer(eqx.Module):
     r"""Steps relative to the initial size of what they move, along a schedule of the training's progress.
 

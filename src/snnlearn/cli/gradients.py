@@ -29,7 +29,6 @@ from snnlearn.data import Dataset
 from snnlearn.hypothesis import encode
 from snnlearn.model_file import load
 from snnlearn.network import Network
-from snnlearn.neurons import EscapeNoise
 from snnlearn.report.gradients import Alignment, Measured, write_gradients
 from snnlearn.report.page import Table
 from snnlearn.report.terminal import print_table
@@ -106,7 +105,7 @@ def _measure(options: Train, repeats: int, task: Dataset, trained: Network | Non
     key, other = jax.random.split(jax.random.key(options.seed + 1))
     times = repeats if _is_random(rule, network) else 1
     draws = [_by_layer(program(network, inputs, targets, k)[1]) for k in jax.random.split(key, times)]
-    reference_rule = _reference(rule, options)
+    reference_rule = rule.reference() or rules.BPTT()
     stands_for, plain = eqx.filter_jit(reference_rule), encode(encoder, x, key=jax.random.key(options.seed))
     others = jax.random.split(other, 4 * repeats if _is_random(reference_rule, network) else 1)
     reference = [_by_layer(stands_for(network, loss, plain, targets, key=k)[1]) for k in others]
@@ -157,33 +156,7 @@ def _of_length(inputs: Array | PackedSpikes, num_steps: int) -> Any:
 
 def _is_random(rule: rules.AbstractRule, network: Network) -> bool:
     """Whether the rule draws, or the network does."""
-    noisy = any(map(_draws, jax.tree.leaves(network, is_leaf=_draws)))
-    return noisy or isinstance(
-        rule,
-        (
-            rules.ForwardGradient,
-            rules.NodePerturbation,
-            rules.WeightPerturbation,
-            rules.EvolutionStrategy,
-        ),
-    )
-
-
-def _draws(node: Any) -> bool:
-    return isinstance(node, EscapeNoise)
-
-
-def _reference(rule: rules.AbstractRule, options: Train) -> rules.AbstractRule:
-    """What has the mean that a gradient stands for: of surrogates BPTT's, of chance that of the loss expected under it.
-
-    EventProp differentiates another loss, of a network in continuous time, and stands for itself.
-    """
-    match rule:
-        case rules.NodePerturbation() | rules.WeightPerturbation() | rules.XieSeung() | rules.EventProp():
-            return rule
-        case rules.EvolutionStrategy(sigma=sigma):
-            return rules.WeightPerturbation(sigma, options.draws)
-    return rules.BPTT()
+    return rule.draws or any(layer.neuron.draws for layer in network.layers)
 
 
 def _by_layer(gradient: Network) -> list[np.ndarray]:

@@ -15,12 +15,13 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
+from snnlearn._component import Component
 from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import shown
 from snnlearn.coding.checks import Owner, an_array, check_above_zero, check_number, named
 
 
-class AbstractEncoder(eqx.Module):
+class AbstractEncoder(Component):
     """Turn one sample into what the network receives at each of `num_steps` steps: spikes (0 or 1) or currents.
 
     A batch is a `vmap` with one key per sample. Deterministic encoders ignore the key.
@@ -94,7 +95,7 @@ class AbstractOuterEncoder(AbstractEncoder):
         return self.encoder.held_steps
 
 
-class AbstractDecoder(eqx.Module):
+class AbstractDecoder(Component):
     """Turn a network's output over time into one score per class; the decision is their argmax."""
 
     @abstractmethod

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import final
+
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped
@@ -18,6 +20,7 @@ from snnlearn.coding.base import (
 from snnlearn.coding.checks import scalar
 
 
+@final
 class Burst(AbstractSpikeEncoder):
     """Burst code: `⌈N x⌉` spikes, `⌈t_max − x (t_max − t_min)⌉` steps apart, the first one in the first step.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import final
+
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -11,6 +13,7 @@ from snnlearn.coding.base import AbstractDecoder
 from snnlearn.coding.checks import check_above_zero, over_time, scalar
 
 
+@final
 class MeanMembrane(AbstractDecoder):
     """The membrane averaged over time, `Σ_t v_t / T`.
 
@@ -24,6 +27,7 @@ class MeanMembrane(AbstractDecoder):
         return output.mean(axis=0)
 
 
+@final
 class MaxMembrane(AbstractDecoder):
     """The highest value of the membrane, `max_t v_t`.
 
@@ -37,6 +41,7 @@ class MaxMembrane(AbstractDecoder):
         return output.max(axis=0)
 
 
+@final
 class LastMembrane(AbstractDecoder):
     """The membrane in the last step, `v_T`.
 
@@ -50,6 +55,7 @@ class LastMembrane(AbstractDecoder):
         return output[-1]
 
 
+@final
 class SpikeCount(AbstractDecoder):
     """The number of spikes, `Σ_t S_t`.
 
@@ -63,6 +69,7 @@ class SpikeCount(AbstractDecoder):
         return output.sum(axis=0)
 
 
+@final
 class FilteredRate(AbstractDecoder):
     """The firing rate seen through an exponential window, `r_T = Σ_t κ^{T−t} (1 − κ) S_t / dt`, Hz; `κ = e^{−dt/τ}`.
 
@@ -93,6 +100,7 @@ class FilteredRate(AbstractDecoder):
         return (-jnp.expm1(-self.dt / self.tau) / self.dt) * (jnp.exp(-age) @ output)
 
 
+@final
 class FirstSpike(AbstractDecoder):
     """The earlier the first spike, the higher the score: `−t_first / scale`.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import final
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -69,6 +71,7 @@ def send_on_delta_events(
     return jax.lax.scan(step, jnp.zeros_like(start), x)[1]
 
 
+@final
 class Delta(AbstractSpikeEncoder):
     """Delta modulation of a signal `[T, *n]`, as ON and OFF spikes `[T, *n, 2]`; see `delta_events`.
 
@@ -106,6 +109,7 @@ class Delta(AbstractSpikeEncoder):
         return (*_without_time(self, in_shape), 2)
 
 
+@final
 class SendOnDelta(AbstractSpikeEncoder):
     """Send-on-delta of a signal `[T, *n]`, as ON and OFF spikes `[T, *n, 2]`; see `send_on_delta_events`.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, final
 
 import equinox as eqx
 import jax
@@ -23,6 +23,7 @@ from snnlearn.coding.base import (
 from snnlearn.coding.checks import Owner, an_array, check_number, check_part, scalar
 
 
+@final
 class Current(AbstractEncoder):
     """The same analog value in every step, `i_t = gain · x`; the first layer of neurons does the coding.
 
@@ -63,6 +64,7 @@ class Current(AbstractEncoder):
         return in_shape
 
 
+@final
 class Spikes(AbstractSpikeEncoder):
     """Data that are spikes already, `[T, N]`, passed on as float32.
 
@@ -99,6 +101,7 @@ class Spikes(AbstractSpikeEncoder):
         return in_shape[1:]
 
 
+@final
 class Framewise(AbstractOuterEncoder):
     """A signal over time, each frame of which another encoder turns into its own few steps, one after the other.
 
@@ -151,6 +154,7 @@ class Framewise(AbstractOuterEncoder):
         return self.encoder.out_shape(in_shape[1:])
 
 
+@final
 class Rescaled(AbstractOuterEncoder):
     """Another encoder on values mapped linearly from [low, high] to [0, 1], `x ← (x − low) / (high − low)`.
 

@@ -6,19 +6,21 @@ Van Rossum's is written for JAX (it is differentiable in the spike times); the o
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import final
 
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from snnlearn._component import Component
 from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import shown
 from snnlearn.coding.base import AbstractDecoder
 from snnlearn.coding.checks import an_array, check_above_zero, check_number, check_part, for_jax, known_array, scalar
 
 
-class AbstractKernel(eqx.Module):
+class AbstractKernel(Component):
     r"""A kernel $\epsilon$ that turns spikes into traces, known by its autocorrelation $A(\Delta)$.
 
     All that the distance of two trains needs is the inner product of the traces of two spikes, Δ apart.
@@ -29,6 +31,7 @@ class AbstractKernel(eqx.Module):
         """`A(Δ) = ∫ ε(t) ε(t + Δ) dt` at each lag Δ ≥ 0, s."""
 
 
+@final
 class Exponential(AbstractKernel):
     r"""$\epsilon(t) = e^{-t/\tau} / \sqrt\tau$, so $A(\Delta) = \frac12 e^{-\Delta/\tau}$: a missing spike costs ½.
 
@@ -55,6 +58,7 @@ class Exponential(AbstractKernel):
         return 0.5 * jnp.exp(-lag / self.tau)
 
 
+@final
 class DoubleExponential(AbstractKernel):
     r"""The unit-area kernel $\alpha(t) = (e^{-t/a} - e^{-t/b}) / (a - b)$ of SuperSpike.
 
@@ -135,6 +139,7 @@ def _square(difference: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     return jnp.maximum(difference, 0.0)
 
 
+@final
 class NearestTemplate(AbstractDecoder):
     """The nearer a class's template, the higher its score, `−Σ_i D²(S_i, S'_{k,i})` by the van Rossum distance.
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from typing import final
 
 import equinox as eqx
 import jax
@@ -17,13 +18,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from snnlearn._component import Component
 from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import check_time_constants
 from snnlearn.coding.base import check_whole
 from snnlearn.coding.checks import check_above_zero, check_number, check_part, known_array, over_time, scalar
 
 
-class AbstractReconstruction(eqx.Module):
+class AbstractReconstruction(Component):
     """Turn spikes back into the values that they encode."""
 
     @abstractmethod
@@ -54,6 +56,7 @@ def first_step(spikes: Float[Array, "T *n"]) -> Float[Array, "*n"]:
     return jnp.where(jnp.isnan(spikes).any(axis=0), jnp.nan, step)
 
 
+@final
 class InverseRate(AbstractReconstruction):
     """Inverse of the rate code, `x̂ = Σ_t S_t / (T · dt · max_rate)`.
 
@@ -83,6 +86,7 @@ class InverseRate(AbstractReconstruction):
         return spikes.mean(axis=0) / (self.max_rate * self.dt)
 
 
+@final
 class InversePoissonRate(AbstractReconstruction):
     """Inverse of the Poisson rate code: the most likely value, `x̂ = −ln(1 − n/T) / (dt · max_rate)`, at most 1.
 
@@ -113,6 +117,7 @@ class InversePoissonRate(AbstractReconstruction):
         return jnp.clip(jnp.log(silent) / (-self.max_rate * self.dt), 0.0, 1.0)
 
 
+@final
 class InverseRegularRate(AbstractInverse):
     """Inverse of evenly spaced spikes, whose number is `n = ⌊φ + T x · dt · max_rate⌋`: the middle of such x.
 
@@ -152,6 +157,7 @@ class InverseRegularRate(AbstractInverse):
         return jnp.clip(least / of_one, 0.0, 1.0), jnp.clip((least + 1.0) / of_one, 0.0, 1.0)
 
 
+@final
 class InverseLatency(AbstractInverse):
     """Inverse of the logarithmic latency code, `x̂ = θ / (1 − e^{−t/τ})` from the time t of the first spike.
 
@@ -199,6 +205,7 @@ class InverseLatency(AbstractInverse):
         return jnp.where(step == len(spikes), 0.0, self._value(step + 0.5)), self._value(step - 0.5)
 
 
+@final
 class InverseLinearLatency(AbstractInverse):
     """Inverse of the linear latency code, `x̂ = 1 − k / (T − 1)` from the step k of the first spike.
 
@@ -239,6 +246,7 @@ class InverseLinearLatency(AbstractInverse):
         return low, jnp.where(never, self.threshold, self._value(step - half, num_steps))
 
 
+@final
 class InverseRankOrder(AbstractReconstruction):
     """Inverse of the rank-order code, `x̂ = m^rank` of the units in the order of their first spikes.
 
@@ -271,6 +279,7 @@ class InverseRankOrder(AbstractReconstruction):
         return jnp.where(jnp.isnan(step), jnp.nan, value)
 
 
+@final
 class InversePhase(AbstractInverse):
     """Inverse of the phase code, whose spikes in a period of K steps are binary digits, `x̂ = Σ_k 2^{−(1+k)} S_k`.
 
@@ -310,6 +319,7 @@ class InversePhase(AbstractInverse):
         return low, low + math.ldexp(1.0, -min(self.num_phases, len(spikes)))
 
 
+@final
 class InverseBurst(AbstractInverse):
     """Inverse of the burst code: the middle of the values whose number of spikes and whose interval these are.
 
@@ -363,6 +373,7 @@ class InverseBurst(AbstractInverse):
         return jnp.where(count == 0, 0.0, jnp.clip(low, 0.0, 1.0)), jnp.where(count == 0, 0.0, jnp.clip(high, 0.0, 1.0))
 
 
+@final
 class InverseDelta(AbstractReconstruction):
     """The signal that ON and OFF spikes tell, `x̂_t = x₀ + θ Σ_{s ≤ t} (ON_s − OFF_s)`.
 
@@ -397,6 +408,7 @@ class InverseDelta(AbstractReconstruction):
         return self.initial + self.threshold * jnp.cumsum(spikes[..., 0] - spikes[..., 1], axis=0)
 
 
+@final
 class InverseRescaled(AbstractReconstruction):
     """Another inverse, whose values in [0, 1] are mapped back to `[low, high]`, `x̂ = low + (high − low) x̂₀₁`.
 
@@ -429,6 +441,7 @@ class InverseRescaled(AbstractReconstruction):
         return jnp.broadcast_to(low, x.shape) + jnp.broadcast_to(high - low, x.shape) * x
 
 
+@final
 class InverseFramewise(AbstractReconstruction):
     """Another inverse, frame by frame, for a signal whose frames were encoded one after the other.
 

@@ -8,6 +8,7 @@ $$\ln P(n \mid s) = \sum_i n_i \ln f_i(s) - T \sum_i f_i(s) + \text{const}.$$
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import final
 
 import equinox as eqx
 import jax
@@ -84,6 +85,7 @@ def _terms(
     return counts * (jnp.log(seen * per_rate) - jnp.log(per_rate)) - duration * rates
 
 
+@final
 class MaximumLikelihood(AbstractReconstruction):
     """The value under which these spikes of a Poisson population are most likely, `ŝ = argmax_s ln P(n | s)`.
 
@@ -131,6 +133,7 @@ class MaximumLikelihood(AbstractReconstruction):
         return over_populations(estimate, spikes.sum(axis=0))
 
 
+@final
 class LeastSquares(AbstractReconstruction):
     """The value whose activations are nearest to those read from the spikes, `ŝ = argmin_s Σ_i (â_i − a_i(s))²`.
 
@@ -174,6 +177,7 @@ class LeastSquares(AbstractReconstruction):
         return over_populations(estimate, self.inverse(spikes))
 
 
+@final
 class PosteriorMean(AbstractReconstruction):
     """The Bayesian estimate `E[s | n]` of a Poisson population under a prior, and how sure it is.
 
@@ -258,6 +262,7 @@ class PosteriorMean(AbstractReconstruction):
         return quantile(0.5 * (1 - level)), quantile(0.5 * (1 + level))
 
 
+@final
 class LogLikelihood(AbstractDecoder):
     """Log-likelihood of each class from independent spikes: one linear readout, and the Bayes classifier.
 

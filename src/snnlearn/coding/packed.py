@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import final
+
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
@@ -12,6 +14,7 @@ from snnlearn.coding.checks import an_array
 from snnlearn.coding.coins import unpack_spikes
 
 
+@final
 class PackedSpikes(eqx.Module):
     """The spikes of one sample, 32 steps to a word: step t is bit t mod 32 of word ⌊t / 32⌋.
 

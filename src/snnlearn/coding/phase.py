@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import final
+
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
@@ -12,6 +14,7 @@ from snnlearn.coding.base import AbstractSpikeEncoder, check_whole, check_window
 from snnlearn.coding.checks import scalar
 
 
+@final
 class Phase(AbstractSpikeEncoder):
     """Phase code: the binary digits of x, the half first, one per step, cycle after cycle.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import final
 
 import jax
 import jax.numpy as jnp
@@ -37,6 +38,7 @@ def gaussian_activations(
     return jnp.exp(-0.5 * (distance / sigma) ** 2)
 
 
+@final
 class Population(AbstractOuterEncoder):
     """Gaussian receptive fields, whose activations in [0, 1] another encoder turns into spikes.
 
@@ -120,6 +122,7 @@ class Population(AbstractOuterEncoder):
         return self.encoder.out_shape((*in_shape, self.num_neurons))
 
 
+@final
 class TunedPopulation(AbstractOuterEncoder):
     """Neurons with any tuning curves f_i, whose activations `f_i(s) / max_rate` another encoder turns into spikes.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import final
+
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -10,6 +12,7 @@ from snnlearn.coding.checks import check_above_zero, check_number, for_jax, know
 from snnlearn.coding.inverses import AbstractReconstruction
 
 
+@final
 class PopulationVector(AbstractReconstruction):
     """The direction in which the neurons pull, `ŝ = atan2(P_y, P_x)` of `P = Σ_i (n_i − r₀T) (cos s_i, sin s_i)`.
 
@@ -52,6 +55,7 @@ class PopulationVector(AbstractReconstruction):
         return jnp.arctan2(vector[..., 1], vector[..., 0])
 
 
+@final
 class CentreOfMass(AbstractReconstruction):
     """The mean of what the neurons prefer, weighted by their spikes, `ŝ = Σ_i n_i s_i / Σ_i n_i`.
 

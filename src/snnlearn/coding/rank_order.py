@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import final
+
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped
@@ -25,6 +27,7 @@ def ranks(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     return jnp.argsort(order).astype(jnp.float32).reshape(x.shape)
 
 
+@final
 class RankOrder(AbstractSpikeEncoder):
     """Rank order code: the unit with the k-th largest value, k = 0, 1, …, spikes once, in step k.
 

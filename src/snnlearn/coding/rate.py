@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import final
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -14,6 +16,7 @@ from snnlearn.coding.checks import check_above_zero, check_number, scalar
 from snnlearn.coding.coins import bernoulli_spikes
 
 
+@final
 class Rate(AbstractSpikeEncoder):
     """Rate code: every step is an independent coin, `S_t ~ Bernoulli(x · max_rate · dt)`.
 
@@ -57,6 +60,7 @@ class Rate(AbstractSpikeEncoder):
         return in_shape
 
 
+@final
 class PoissonRate(AbstractSpikeEncoder):
     """Poisson process of the rate `r = x · max_rate`, seen through steps: `S_t ~ Bernoulli(1 − exp(−r · dt))`.
 
@@ -101,6 +105,7 @@ class PoissonRate(AbstractSpikeEncoder):
         return in_shape
 
 
+@final
 class RegularRate(AbstractSpikeEncoder):
     """Evenly spaced spikes: one whenever the accumulated rate `φ + Σ_s r · dt` passes a whole number.
 

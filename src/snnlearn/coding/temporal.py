@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import final
 
 import equinox as eqx
 import jax
@@ -89,6 +90,7 @@ def spike_at(times: Float[Array, "*shape"], num_steps: int, dt: float) -> Float[
     return nearest + (shared - jax.lax.stop_gradient(shared))
 
 
+@final
 class Latency(AbstractSpikeEncoder):
     """Logarithmic latency code: at most one spike, at `t = τ ln(x / (x − θ))`; see `latency`.
 
@@ -135,6 +137,7 @@ class Latency(AbstractSpikeEncoder):
         return in_shape
 
 
+@final
 class LinearLatency(AbstractSpikeEncoder):
     """Linear latency code: at most one spike, at `t = (1 − x) (T − 1) dt`; 1 spikes in the first step.
 

@@ -7,17 +7,19 @@ automatic differentiation, whatever the curves.
 # No `from __future__ import annotations` here: Equinox does not recognise an `AbstractVar` written as a string.
 
 from abc import abstractmethod
+from typing import final
 
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from snnlearn._component import Component
 from snnlearn._errors import SnnlearnError
 from snnlearn.coding.checks import an_array, check_above_zero, check_number, known_array, named, scalar
 
 
-class AbstractTuning(eqx.Module):
+class AbstractTuning(Component):
     """The rates `f_i(s)` of n neurons for a stimulus s: a number, or a vector of D numbers.
 
     `max_rate` is the highest rate that any neuron reaches, `base_rate` is r₀ of its equation.
@@ -46,6 +48,7 @@ class AbstractTuning(eqx.Module):
         return self.preferred.shape[1:]
 
 
+@final
 class GaussianTuning(AbstractTuning):
     """Bells around each centre, `f_i(s) = r₀ + (r_max − r₀) exp(−|s − s_i|² / 2σ²)`.
 
@@ -99,6 +102,7 @@ class GaussianTuning(AbstractTuning):
         return self.centres
 
 
+@final
 class CosineTuning(AbstractTuning):
     """Directions, `f_i(s) = max(0, r₀ + (r_max − r₀) cos(s − s_i))`.
 
@@ -146,6 +150,7 @@ class CosineTuning(AbstractTuning):
         return self.angles
 
 
+@final
 class VonMisesTuning(AbstractTuning):
     """Bells on the circle, `f_i(s) = r₀ + (r_max − r₀) exp(κ (cos(s − s_i) − 1))`.
 

@@ -9,11 +9,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from snnlearn._component import Component
 from snnlearn._errors import SnnlearnError
 from snnlearn.network import Network
 
 
-class AbstractEnvironment(eqx.Module):
+class AbstractEnvironment(Component):
     """What a network acts upon: in each time step it shows something, takes an action and gives a reward."""
 
     in_shape: eqx.AbstractVar[tuple[int, ...]]

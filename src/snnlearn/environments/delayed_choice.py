@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, final
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +19,7 @@ class World(NamedTuple):
     step: Int[Array, ""]
 
 
+@final
 class DelayedChoice(AbstractEnvironment):
     """One of several groups of inputs fires, later a group that asks: an action then is rewarded if it names the first.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import final
+
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Shaped
 
@@ -11,6 +13,7 @@ from snnlearn.coding import AbstractDecoder
 from snnlearn.losses.base import AbstractLoss, Outputs
 
 
+@final
 class RateBand(AbstractLoss):
     r"""$\sum_l\frac1{N_l}\sum_i[\max(0,r_{low}-r_i)^2+\max(0,r_i-r_{high})^2]$ over hidden units.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import final
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -11,6 +13,7 @@ from snnlearn.coding import AbstractDecoder
 from snnlearn.losses.base import AbstractStepwiseLoss
 
 
+@final
 class ActorCritic(AbstractStepwiseLoss):
     r"""$\sum_t-A^t\log\pi(a^t)+\frac{C_V}2(R^t-V^t)^2-C_H\,H(\pi^t)$, of actions taken and what came of them.
 

@@ -2,13 +2,14 @@
 
 # No "from __future__ import annotations": Equinox reads AbstractVar from the annotations themselves.
 from abc import abstractmethod
-from typing import Any
+from typing import Any, final
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Shaped
 
+from snnlearn._component import Component
 from snnlearn._errors import SnnlearnError
 from snnlearn.coding import AbstractDecoder
 from snnlearn.losses.kernel import Kernel
@@ -17,7 +18,7 @@ Outputs = tuple[Float[Array, "T ..."], ...]
 """The output of each layer over time, the network's last."""
 
 
-class AbstractLoss(eqx.Module):
+class AbstractLoss(Component):
     r"""The loss $\mathcal L(f, z)$ of one sample. Losses can be added, and multiplied by numbers.
 
     `decoder` turns the network's output into scores, of which the largest decides; None if the loss is not about a
@@ -98,6 +99,7 @@ class AbstractFilteredLoss(AbstractLoss):
         return jnp.sum(jax.vmap(self.at_step)(self.kernel(outputs[-1]), self.moments(target, len(outputs[-1]))))
 
 
+@final
 class Sum(AbstractLoss):
     """A weighted sum of losses; it decides as the first of them that does.
 
@@ -124,6 +126,7 @@ class Sum(AbstractLoss):
         return sum((weight * term(outputs, target) for term, weight in parts), start=jnp.zeros(()))
 
 
+@final
 class StepwiseSum(AbstractStepwiseLoss):
     """A weighted sum of stepwise losses, which is stepwise itself; it decides as the first of them that does.
 

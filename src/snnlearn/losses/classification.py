@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import final
+
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int
@@ -10,6 +12,7 @@ from snnlearn.coding import AbstractDecoder, MeanMembrane
 from snnlearn.losses.base import AbstractScoreLoss, AbstractStepwiseLoss
 
 
+@final
 class CrossEntropy(AbstractScoreLoss):
     r"""$-\log\operatorname{softmax}(s)_y$ of the decoder's scores $s$.
 
@@ -29,6 +32,7 @@ class CrossEntropy(AbstractScoreLoss):
         return optax.softmax_cross_entropy_with_integer_labels(scores, target)
 
 
+@final
 class StepwiseCrossEntropy(AbstractStepwiseLoss):
     r"""The mean over steps of $-\log\operatorname{softmax}(y^t)_y$; it decides by the mean membrane.
 
@@ -48,6 +52,7 @@ class StepwiseCrossEntropy(AbstractStepwiseLoss):
         return share * optax.softmax_cross_entropy_with_integer_labels(output, target)
 
 
+@final
 class ClassMeanSquaredError(AbstractScoreLoss):
     r"""$\frac1C\sum_c (s_c - t_c)^2$ of the decoder's scores, $t_c$ being `on` for the right class, else `off`.
 

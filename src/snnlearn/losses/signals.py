@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, final
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
@@ -16,6 +16,7 @@ from snnlearn.losses.base import AbstractFilteredLoss, AbstractLoss, AbstractSte
 from snnlearn.losses.kernel import Kernel
 
 
+@final
 class MeanSquaredError(AbstractStepwiseLoss):
     r"""$\frac1{Tn}\sum_{t,k}(y_k^t-\hat y_k^t)^2$ of the network's output and a target `[T, n]`.
 
@@ -36,7 +37,7 @@ class MeanSquaredError(AbstractStepwiseLoss):
         return share * jnp.mean(jnp.square(output - target))
 
 
-class _SpikeTrainDistance(AbstractFilteredLoss):
+class _AbstractSpikeTrainDistance(AbstractFilteredLoss):
     """What the two van Rossum distances share: a target `[T, n]` of spikes, filtered as the output is."""
 
     def moments(self, target: Float[Array, "T *n"], num_steps: int) -> Array:
@@ -45,7 +46,8 @@ class _SpikeTrainDistance(AbstractFilteredLoss):
         return self.kernel(target)
 
 
-class VanRossum(_SpikeTrainDistance):
+@final
+class VanRossum(_AbstractSpikeTrainDistance):
     r"""$D^2=\sum_k\frac1\tau\int(\epsilon*S_k-\epsilon*\hat S_k)^2dt$ with $\epsilon=e^{-t/\tau}$ (van Rossum 2001).
 
     The integral over each time step is exact, so that one missing spike far from the end costs ½, and one displaced by
@@ -77,7 +79,8 @@ class VanRossum(_SpikeTrainDistance):
         return -math.expm1(-2 * self.dt / self.tau) / 2 * jnp.sum(jnp.square(output - moment))
 
 
-class AlphaVanRossum(_SpikeTrainDistance):
+@final
+class AlphaVanRossum(_AbstractSpikeTrainDistance):
     r"""$\frac12\sum_k\int(\alpha*\hat S_k-\alpha*S_k)^2dt$, with a kernel α that rises and decays.
 
     $\alpha=(e^{-t/\tau_{decay}}-e^{-t/\tau_{rise}})/(\tau_{decay}-\tau_{rise})$ has unit area, unit 1/s. The error that
@@ -119,6 +122,7 @@ class AlphaVanRossum(_SpikeTrainDistance):
         return 0.5 * self.dt * jnp.sum(jnp.square(output - moment))
 
 
+@final
 class ClassSpikeTrains(AbstractFilteredLoss):
     """A distance to the spike trains that say a class: its unit fires regularly, the others not at all.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, final
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Shaped
@@ -12,6 +12,7 @@ from snnlearn.coding import AbstractDecoder
 from snnlearn.losses.base import AbstractStepwiseLoss
 
 
+@final
 class Window(AbstractStepwiseLoss):
     r"""Another loss, of which only the steps `start ≤ t < stop` count, as after a cue; a mean stays a mean.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import final
+
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -21,6 +23,7 @@ INPUT = "input"
 """The network's input, as a source."""
 
 
+@final
 class Connection(eqx.Module):
     """Synapses from a source to one port of a layer's neurons; several connections to a port add up.
 

@@ -65,7 +65,7 @@ def _outputs_and_slopes(network: Network, xs: Array, key: PRNGKeyArray) -> tuple
 
         def fire(number, current, state):
             neuron = network.layers[number].neuron
-            if isinstance(core(neuron), AbstractSpikingNeuron):
+            if neuron.spikes:
                 found[number] = _slope(lambda state: neuron(current, state)[0], state)
             return neuron(current, state)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import final
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from snnlearn._component import Component
 from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import check_positive, value
 from snnlearn.network.connection import Connection, oldest, pushed
@@ -18,7 +20,7 @@ from snnlearn.network.network import Network
 from snnlearn.neurons import AbstractSpikingNeuron, core
 
 
-class AbstractInitialisation(eqx.Module):
+class AbstractInitialisation(Component):
     """How a training draws its initial network."""
 
     @abstractmethod
@@ -32,6 +34,7 @@ class AbstractInitialisation(eqx.Module):
         """
 
 
+@final
 class AsGiven(AbstractInitialisation):
     """Keep the network's weights."""
 
@@ -40,6 +43,7 @@ class AsGiven(AbstractInitialisation):
         return network
 
 
+@final
 class FluctuationDriven(AbstractInitialisation):
     r"""Weights drawn so that each membrane fluctuates below threshold and crosses it now and then.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, final
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -22,6 +22,7 @@ class LayerState(NamedTuple):
     lines: tuple[Float[Array, "lag ..."] | None, ...]
 
 
+@final
 class Layer(eqx.Module):
     """A population of neurons and what reaches it.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, final
 
 import equinox as eqx
 import jax
@@ -37,6 +37,7 @@ class Activity(NamedTuple):
     records: tuple[Any, ...]
 
 
+@final
 class Network(eqx.Module):
     """Layers and what connects them, for one sample; use `jax.vmap` for a batch.
 

@@ -4,17 +4,18 @@
 import math
 from abc import abstractmethod
 from itertools import pairwise
-from typing import Any
+from typing import Any, final
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from snnlearn._component import Component
 from snnlearn._errors import SnnlearnError
 
 
-class AbstractSynapses(eqx.Module):
+class AbstractSynapses(Component):
     """A linear map of one time step's input to the currents of the units behind it.
 
     The input may come in any shape of the right size; an image `[H, W]` serves where `[1, H, W]` is asked for.
@@ -71,6 +72,7 @@ def _check_shape(synapses: AbstractSynapses, name: str, shape: tuple[int, ...]) 
         )
 
 
+@final
 class Dense(AbstractSynapses):
     """All-to-all: `i = W x (+ b)`.
 
@@ -122,6 +124,7 @@ class Dense(AbstractSynapses):
         return self.in_shape[0] * self.out_shape[0]
 
 
+@final
 class Conv2d(AbstractSynapses):
     """Two-dimensional cross-correlation with a square kernel, channels first.
 
@@ -204,6 +207,7 @@ class Conv2d(AbstractSynapses):
         return math.prod(self.out_shape) * math.prod(self.weight.shape[1:])
 
 
+@final
 class AveragePool2d(AbstractSynapses):
     """The mean over square windows that do not overlap; it has no weights. Rows and columns left over are dropped.
 
@@ -245,6 +249,7 @@ class AveragePool2d(AbstractSynapses):
         return 0
 
 
+@final
 class Part(AbstractSynapses):
     """A part of the input, such as one of several sensors; it has no weights.
 
@@ -291,6 +296,7 @@ class Part(AbstractSynapses):
         return 0
 
 
+@final
 class Chain(AbstractSynapses):
     """Several synapses one after the other, without neurons between them, such as pooling and then a convolution.
 

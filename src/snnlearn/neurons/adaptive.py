@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, final
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -36,6 +36,7 @@ class ALIFState(NamedTuple):
     firing: Firing
 
 
+@final
 class ALIF(AbstractSpikingNeuron):
     r"""Adaptive LIF: a LIF whose threshold is $v_{th} + \beta a$, $\tau_{adapt}\dot a = -a$; a spike raises `a` by 1.
 

@@ -8,6 +8,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from snnlearn._component import Component
 from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import Parameter, Value, value
 from snnlearn.neurons.refractory import AbstractRefractory
@@ -18,7 +19,7 @@ CURRENT = "current"
 """The port of neurons that have no other."""
 
 
-class AbstractNeuron(eqx.Module):
+class AbstractNeuron(Component):
     """A population of units without connections: current and state in, output and state out.
 
     The equation is written once, elementwise, so that one instance serves any shape of units, and everything that
@@ -31,6 +32,26 @@ class AbstractNeuron(eqx.Module):
     def ports(self) -> tuple[str, ...]:
         """The names of the currents that it takes: one as it is; of several, a dict by these names."""
         return (CURRENT,)
+
+    @property
+    def spikes(self) -> bool:
+        """Whether its output is 0 or 1."""
+        return False
+
+    @property
+    def draws(self) -> bool:
+        """Whether it draws at random, by a key in its state."""
+        return False
+
+    @property
+    def linear(self) -> bool:
+        """Whether its membrane is linear in its current, and the same in all units, as long as none spikes."""
+        return False
+
+    @property
+    def linear_through_spikes(self) -> bool:
+        """Whether that is so whatever they do: what a spike leaves behind adds to the membrane, and is not felt."""
+        return self.linear
 
     @abstractmethod
     def initial_state(self, shape: tuple[int, ...]) -> Any:
@@ -86,6 +107,16 @@ class AbstractWrapper(AbstractNeuron):
         """Those of the neuron inside."""
         return self.neuron.ports
 
+    @property
+    def spikes(self) -> bool:
+        """As the neuron inside does."""
+        return self.neuron.spikes
+
+    @property
+    def draws(self) -> bool:
+        """As the neuron inside does."""
+        return self.neuron.draws
+
 
 def core(neuron: AbstractNeuron) -> AbstractNeuron:
     """The neuron inside its wrappers, which holds the threshold.
@@ -118,6 +149,17 @@ class AbstractSpikingNeuron(AbstractNeuron):
     surrogate: eqx.AbstractVar[AbstractSurrogate]
     reset: eqx.AbstractVar[Reset]
     refractory: eqx.AbstractVar[AbstractRefractory | None]
+
+    @property
+    def spikes(self) -> bool:
+        """They are."""
+        return True
+
+    @property
+    def linear_through_spikes(self) -> bool:
+        """See the base; a reset that the gradient does not pass only adds, and so does a period that holds nothing."""
+        adds = self.reset.adds and (self.refractory is None or not self.refractory.holds)
+        return self.linear and adds
 
     def free(self) -> "AbstractSpikingNeuron":
         """See the base."""

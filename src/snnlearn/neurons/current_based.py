@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, final
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -35,6 +36,7 @@ class CubaLIFState(NamedTuple):
     firing: Firing
 
 
+@final
 class CubaLIF(AbstractSpikingNeuron):
     r"""Current-based LIF, $\tau_{syn}\dot i = -i$, $\tau_{mem}\dot v = (v_{leak}-v) + Ri$.
 
@@ -83,6 +85,11 @@ class CubaLIF(AbstractSpikingNeuron):
         check_positive(self, resistance=self.resistance)
         check_finite(self, v_th=self.v_th, v_leak=self.v_leak)
         self.reset.check(self, self.v_th, self.v_leak)
+
+    @property
+    def linear(self) -> bool:
+        """See the base."""
+        return not jax.tree.leaves(eqx.filter(self, eqx.is_array))
 
     def initial_state(self, shape: tuple[int, ...]) -> CubaLIFState:
         """See the base."""

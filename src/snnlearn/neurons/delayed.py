@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, final
 
 import equinox as eqx
 from jaxtyping import Array, Float
@@ -23,6 +23,7 @@ class DelayedState(NamedTuple):
         return self.neuron.v
 
 
+@final
 class Delayed(AbstractWrapper):
     """Another neuron, whose input acts some steps later.
 

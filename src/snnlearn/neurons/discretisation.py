@@ -3,13 +3,14 @@ r"""How the equation $\tau\dot v = -v + i$ becomes the step `v ← decay · v + 
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any
+from typing import Any, final
 
-import equinox as eqx
 import jax.numpy as jnp
 
+from snnlearn._component import Component
 
-class AbstractDiscretisation(eqx.Module):
+
+class AbstractDiscretisation(Component):
     """Time step and time constant in, decay and gain out."""
 
     @abstractmethod
@@ -25,6 +26,7 @@ class AbstractDiscretisation(eqx.Module):
         """
 
 
+@final
 class ZeroOrderHold(AbstractDiscretisation):
     r"""Exact for an input that is constant within a step: decay $\alpha=e^{-dt/\tau}$, gain $1-\alpha$.
 
@@ -38,6 +40,7 @@ class ZeroOrderHold(AbstractDiscretisation):
         return jnp.exp(-dt / tau), -jnp.expm1(-dt / tau)
 
 
+@final
 class ForwardEuler(AbstractDiscretisation):
     r"""First order: decay $1-dt/\tau$, gain $dt/\tau$ (Norse, SpikingJelly).
 
@@ -50,6 +53,7 @@ class ForwardEuler(AbstractDiscretisation):
         return 1 - dt / tau, dt / tau
 
 
+@final
 class UnitGain(AbstractDiscretisation):
     """The decay of another discretisation, and inputs that add as they are (snnTorch, a synaptic current's jump).
 

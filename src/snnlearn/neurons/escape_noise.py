@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, final
 
 import equinox as eqx
 import jax
@@ -26,6 +26,7 @@ class EscapeNoiseState(NamedTuple):
         return self.neuron.v
 
 
+@final
 class EscapeNoise(AbstractWrapper):
     r"""Another neuron, whose spikes are drawn: $P(z^t=1\mid\text{past})=p(v^t-v_{th})$.
 
@@ -72,6 +73,21 @@ class EscapeNoise(AbstractWrapper):
             raise SnnlearnError(
                 f"EscapeNoise: ExponentialEscape has dt = {surrogate.dt} s and the neuron {self.dt} s; make them equal"
             )
+
+    @property
+    def draws(self) -> bool:
+        """It does."""
+        return True
+
+    @property
+    def linear(self) -> bool:
+        """As the neuron inside is."""
+        return self.neuron.linear
+
+    @property
+    def linear_through_spikes(self) -> bool:
+        """As the neuron inside is."""
+        return self.neuron.linear_through_spikes
 
     def initial_state(self, shape: tuple[int, ...]) -> EscapeNoiseState:
         """See the base."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, final
 
 import equinox as eqx
 import jax
@@ -25,6 +25,7 @@ class FilteredState(NamedTuple):
         return self.neuron.v
 
 
+@final
 class Filtered(AbstractWrapper):
     r"""Another neuron behind a synapse, $\tau_{syn}\dot i = -i$, whose current an input makes jump by its weight.
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, final
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -31,6 +32,7 @@ class IFState(NamedTuple):
     firing: Firing
 
 
+@final
 class IF(AbstractSpikingNeuron):
     r"""Integrate-and-fire without leak: `v ← v + R i` in each step, spike where `v > v_th`.
 
@@ -61,6 +63,11 @@ class IF(AbstractSpikingNeuron):
         check_positive(self, dt=self.dt, resistance=self.resistance)
         check_finite(self, v_th=self.v_th)
         self.reset.check(self, self.v_th, 0.0)
+
+    @property
+    def linear(self) -> bool:
+        """See the base."""
+        return not jax.tree.leaves(eqx.filter(self, eqx.is_array))
 
     def initial_state(self, shape: tuple[int, ...]) -> IFState:
         """See the base."""

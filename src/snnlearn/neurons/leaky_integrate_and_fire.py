@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, final
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -34,6 +35,7 @@ class LIFState(NamedTuple):
     firing: Firing
 
 
+@final
 class LIF(AbstractSpikingNeuron):
     r"""Leaky integrate-and-fire, $\tau_{mem}\dot v = (v_{leak}-v) + RI$, spike where $v > v_{th}$.
 
@@ -77,6 +79,11 @@ class LIF(AbstractSpikingNeuron):
         check_positive(self, resistance=self.resistance)
         check_finite(self, v_th=self.v_th, v_leak=self.v_leak)
         self.reset.check(self, self.v_th, self.v_leak)
+
+    @property
+    def linear(self) -> bool:
+        """See the base."""
+        return not jax.tree.leaves(eqx.filter(self, eqx.is_array))
 
     def initial_state(self, shape: tuple[int, ...]) -> LIFState:
         """See the base."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, final
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -30,6 +31,7 @@ class LIState(NamedTuple):
     v: Float[Array, "*units"]
 
 
+@final
 class LI(AbstractNeuron):
     r"""Leaky integrator, $\tau_{mem}\dot v = (v_{leak}-v) + RI$; its output is its membrane. The usual readout.
 
@@ -64,6 +66,11 @@ class LI(AbstractNeuron):
         check_time_constants(self, self.dt, tau_mem=self.tau_mem)
         check_positive(self, resistance=self.resistance)
         check_finite(self, v_leak=self.v_leak)
+
+    @property
+    def linear(self) -> bool:
+        """See the base."""
+        return not jax.tree.leaves(eqx.filter(self, eqx.is_array))
 
     def initial_state(self, shape: tuple[int, ...]) -> LIState:
         """See the base."""

@@ -2,15 +2,17 @@
 
 # No "from __future__ import annotations": Equinox reads AbstractVar from the annotations themselves.
 from abc import abstractmethod
+from typing import final
 
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from snnlearn._component import Component
 from snnlearn._parameters import check_positive
 
 
-class AbstractRefractory(eqx.Module):
+class AbstractRefractory(Component):
     """A refractory period, counted in whole time steps, `round(period / dt)`."""
 
     period: eqx.AbstractVar[float]
@@ -19,6 +21,11 @@ class AbstractRefractory(eqx.Module):
     def steps(self, dt: float) -> int:
         """For how many steps after its spike a neuron cannot spike."""
 
+    @property
+    def holds(self) -> bool:
+        """Whether it changes the membrane, not the spikes alone."""
+        return True
+
     @abstractmethod
     def hold(
         self, v: Float[Array, "*n"], v_before: Float[Array, "*n"], refractory: Bool[Array, "*n"]
@@ -26,6 +33,7 @@ class AbstractRefractory(eqx.Module):
         """The membrane of this step, given what it would be, what it was, and which neurons are refractory."""
 
 
+@final
 class Refractory(AbstractRefractory):
     r"""The membrane is held for the period; constant current then gives $f=[t_{ref}+\tau\ln\frac{RI}{RI-v_{th}}]^{-1}$.
 
@@ -49,6 +57,7 @@ class Refractory(AbstractRefractory):
         return jnp.where(refractory, v_before, v)
 
 
+@final
 class SilentRefractory(AbstractRefractory):
     """The membrane integrates on, only spikes are withheld, so that two are at least `period` apart (e-prop's form).
 
@@ -60,6 +69,11 @@ class SilentRefractory(AbstractRefractory):
 
     def __check_init__(self):
         check_positive(self, period=self.period)
+
+    @property
+    def holds(self) -> bool:
+        """It does not."""
+        return False
 
     def steps(self, dt: float) -> int:
         """See the base."""

@@ -8,17 +8,18 @@ threshold repelling.
 
 # No "from __future__ import annotations": Equinox reads AbstractVar from the annotations themselves.
 from abc import abstractmethod
-from typing import Any
+from typing import Any, final
 
 import equinox as eqx
 import jax
 from jaxtyping import Array, Float
 
+from snnlearn._component import Component
 from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import Parameter, Value, check_finite, plain, value
 
 
-class AbstractReset(eqx.Module):
+class AbstractReset(Component):
     """A reset of the membrane by spikes."""
 
     block_gradient: eqx.AbstractVar[bool]
@@ -36,6 +37,11 @@ class AbstractReset(eqx.Module):
             v_leak: the membrane at rest.
         """
 
+    @property
+    def adds(self) -> bool:
+        """Whether all it does, as the gradient sees it, is to add a constant to the membrane, or nothing."""
+        return False
+
     def check(self, owner: object, v_th: Parameter, v_leak: Parameter) -> None:
         """Refuse constants of the neuron with which this reset does not bring the membrane below the threshold.
 
@@ -48,6 +54,7 @@ def _spikes_for(reset: AbstractReset, spikes: Array) -> Array:
     return jax.lax.stop_gradient(spikes) if reset.block_gradient else spikes
 
 
+@final
 class Subtract(AbstractReset):
     """Subtract the threshold's height above rest, `v ← v − (v_th − v_leak) z` ("soft reset").
 
@@ -65,6 +72,11 @@ class Subtract(AbstractReset):
         """See the base."""
         return v - (v_th - v_leak) * _spikes_for(self, spikes)
 
+    @property
+    def adds(self) -> bool:
+        """It does if no gradient flows through the spikes."""
+        return self.block_gradient
+
     def check(self, owner: object, v_th: Parameter, v_leak: Parameter) -> None:
         """See the base."""
         if isinstance(v_th, float) and isinstance(v_leak, float) and v_th <= v_leak:
@@ -78,6 +90,7 @@ def _value_or_rest(v_reset: Any) -> Any:
     return None if v_reset is None else plain(v_reset)
 
 
+@final
 class ToValue(AbstractReset):
     """Set the membrane to a value, `v ← (1 − z) v + z v_reset` ("hard reset").
 
@@ -110,6 +123,7 @@ class ToValue(AbstractReset):
             )
 
 
+@final
 class NoReset(AbstractReset):
     """Leave the membrane alone, so that a neuron above threshold spikes in every step."""
 
@@ -121,7 +135,13 @@ class NoReset(AbstractReset):
         """See the base."""
         return v
 
+    @property
+    def adds(self) -> bool:
+        """Nothing, to be precise."""
+        return True
 
+
+@final
 class NextStep(eqx.Module):
     """Another reset, one step later: after the next step's decay and input (snnTorch's and e-prop's timing).
 
@@ -130,6 +150,11 @@ class NextStep(eqx.Module):
     """
 
     reset: AbstractReset = Subtract()
+
+    @property
+    def adds(self) -> bool:
+        """As the reset itself does."""
+        return self.reset.adds
 
     def check(self, owner: object, v_th: Parameter, v_leak: Parameter) -> None:
         """What the reset itself demands of the neuron's constants."""

@@ -2,7 +2,7 @@
 
 # No "from __future__ import annotations": Equinox reads AbstractVar from the annotations themselves.
 from abc import abstractmethod
-from typing import NamedTuple
+from typing import NamedTuple, final
 
 import equinox as eqx
 import jax
@@ -46,6 +46,7 @@ class AbstractStateless(AbstractNeuron):
         return Identity(dt=self.dt)
 
 
+@final
 class Identity(AbstractStateless):
     """The current itself; the readout of an artificial network.
 
@@ -60,6 +61,7 @@ class Identity(AbstractStateless):
         return current
 
 
+@final
 class Rectifier(AbstractStateless):
     r"""The positive part of the current, $\max(0,i)$: a layer of them is one of an artificial network.
 
@@ -79,6 +81,7 @@ class Rectifier(AbstractStateless):
         return jax.nn.relu(current)
 
 
+@final
 class Logistic(AbstractStateless):
     r"""The logistic function, $1/(1+e^{-i})$.
 

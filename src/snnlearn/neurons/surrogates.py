@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from typing import final
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.scipy.stats import norm
 from jaxtyping import Array, Float
 
+from snnlearn._component import Component
 from snnlearn._parameters import check_positive
 
 
-class AbstractSurrogate(eqx.Module):
+class AbstractSurrogate(Component):
     """A spike with a usable derivative; add one by giving a primitive and its derivative."""
 
     @abstractmethod
@@ -50,6 +51,7 @@ class AbstractEscape(AbstractSurrogate):
     """A surrogate whose primitive is a probability: that of a spike at `x`, where the threshold is noisy."""
 
 
+@final
 class FastSigmoid(AbstractSurrogate):
     """$1/(1+k|x|)^2$, the derivative of $x/(1+k|x|)$ (Zenke & Ganguli 2018, doi:10.1162/neco_a_01086).
 
@@ -74,6 +76,7 @@ class FastSigmoid(AbstractSurrogate):
         return 1 / jnp.square(1 + self.slope * jnp.abs(x))
 
 
+@final
 class Sigmoid(AbstractEscape):
     r"""$k\,\sigma(kx)(1-\sigma(kx))$, the derivative of the logistic function $\sigma(kx)$.
 
@@ -96,6 +99,7 @@ class Sigmoid(AbstractEscape):
         return self.slope * s * (1 - s)
 
 
+@final
 class Atan(AbstractSurrogate):
     r"""$\frac{\alpha}{2}/(1+(\frac{\pi}{2}\alpha x)^2)$, the derivative of $\frac1\pi\arctan(\frac{\pi}{2}\alpha x)$.
 
@@ -117,6 +121,7 @@ class Atan(AbstractSurrogate):
         return self.alpha / 2 / (1 + jnp.square(math.pi / 2 * self.alpha * x))
 
 
+@final
 class Triangle(AbstractSurrogate):
     r"""$h\max(0, 1-|x|/w)$ (Bellec et al. 2020, doi:10.1038/s41467-020-17236-y, with $h=\gamma/v_{th}, w=v_{th}$).
 
@@ -141,6 +146,7 @@ class Triangle(AbstractSurrogate):
         return self.height * jnp.maximum(0.0, 1 - jnp.abs(x) / self.width)
 
 
+@final
 class Boxcar(AbstractSurrogate):
     r"""$h\,\mathbb 1\{|x|\le w/2\}$, the derivative of a clipped line (Esser et al. 2016, doi:10.1073/pnas.1604850113).
 
@@ -164,6 +170,7 @@ class Boxcar(AbstractSurrogate):
         return self.height * (jnp.abs(x) <= self.width / 2).astype(x.dtype)
 
 
+@final
 class Gaussian(AbstractEscape):
     r"""The normal density $\mathcal N(x; 0, \sigma)$, the derivative of its distribution function.
 
@@ -185,6 +192,7 @@ class Gaussian(AbstractEscape):
         return norm.pdf(x / self.sigma) / self.sigma
 
 
+@final
 class ExponentialEscape(AbstractEscape):
     r"""$\rho\,dt\,e^{-\rho\,dt}/w$, the derivative of $1-e^{-\rho\,dt}$ with the escape rate $\rho=\rho_0e^{x/w}$.
 
@@ -218,6 +226,7 @@ class ExponentialEscape(AbstractEscape):
         return expected * jnp.exp(-expected) / self.width
 
 
+@final
 class MultiGaussian(AbstractSurrogate):
     r"""$\gamma[(1+h)\mathcal N(x;0,\sigma)-h\mathcal N(x;\sigma,s\sigma)-h\mathcal N(x;-\sigma,s\sigma)]$.
 
@@ -251,6 +260,7 @@ class MultiGaussian(AbstractSurrogate):
         return self.height * ((1 + self.flank) * norm.pdf(x / self.sigma) / self.sigma - self.flank * flanks)
 
 
+@final
 class StraightThrough(AbstractSurrogate):
     """1 everywhere, the derivative of the identity (Bengio, Léonard & Courville 2013, arXiv:1308.3432)."""
 
@@ -263,6 +273,7 @@ class StraightThrough(AbstractSurrogate):
         return jnp.ones_like(x)
 
 
+@final
 class Scaled(AbstractSurrogate):
     """Another surrogate, multiplied by a constant.
 

@@ -21,7 +21,7 @@ from snnlearn.hypothesis import Hypothesis, decisions, encode, predict, scores, 
 from snnlearn.kernels.library import on_gpu
 from snnlearn.network import AbstractSynapses, Diagnosis, Layer, Network, diagnose, unroll
 from snnlearn.network.graph import FROM_INPUT, routes
-from snnlearn.neurons import AbstractSpikingNeuron, core
+from snnlearn.neurons import core
 from snnlearn.report.baseline import Baseline
 from snnlearn.report.summary import Example, LayerSummary, RunSummary
 from snnlearn.risk import chance_level
@@ -202,7 +202,7 @@ def dense_network(network: Network) -> str:
 
 
 def _spikes(layer: Layer) -> bool:
-    return isinstance(core(layer.neuron), AbstractSpikingNeuron)
+    return layer.neuron.spikes
 
 
 def multiply_accumulates(network: Network) -> int:

@@ -6,7 +6,7 @@ from any learning rule: it is asked at weights $w = \mu + \sigma\epsilon$, and t
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, final
 
 import equinox as eqx
 import jax
@@ -32,6 +32,7 @@ from snnlearn.rules import BPTT, AbstractRule
 _SHARE_OF_DRAWS = 0.2  # of δ, for the chance that the drawn networks mislead
 
 
+@final
 class GaussianWeights(eqx.Module):
     r"""A distribution over networks: each parameter is an independent Gaussian $\mathcal N(\mu, \sigma^2)$.
 
@@ -72,6 +73,7 @@ class GaussianWeights(eqx.Module):
         return sum(jax.tree.leaves(jax.tree.map(one, mean, self.log_std, prior_mean, prior.log_std)), jnp.zeros(()))
 
 
+@final
 class Prior(eqx.Module):
     """A distribution over networks, and the data that it was chosen by, which its certificates must not use.
 
@@ -107,6 +109,7 @@ def prior_around(network: Network, *seen: Sample, relative_std: float = 0.1) -> 
     return Prior(GaussianWeights(network, jax.tree.map(spread, trained_part(network))), tuple(seen))
 
 
+@final
 class MinimisedBound(eqx.Module):
     r"""Find the posterior by gradient descent on the bound itself.
 

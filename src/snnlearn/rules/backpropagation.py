@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import final
+
 import equinox as eqx
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
@@ -9,10 +11,11 @@ from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import split
 from snnlearn.coding import PackedSpikes
 from snnlearn.losses import AbstractLoss
-from snnlearn.network import Network
+from snnlearn.network import Network, why_not_compiled
 from snnlearn.rules.base import AbstractRule, mean_loss
 
 
+@final
 class BPTT(AbstractRule):
     r"""Backpropagation through time with surrogate derivatives: the exact gradient of the surrogate dynamics.
 
@@ -44,6 +47,10 @@ class BPTT(AbstractRule):
     def __check_init__(self):
         if self.segment is not None and self.segment < 1:
             raise SnnlearnError(f"BPTT: segment is {self.segment}; give at least 1 step, or None to keep all")
+
+    def why_plain(self, network: Network) -> str | None:
+        """See the base."""
+        return why_not_compiled(network.layers)
 
     def __call__(
         self,

@@ -7,7 +7,6 @@ from abc import abstractmethod
 from functools import partial
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,6 +14,7 @@ from jax.core import Tracer
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
 from snnlearn._arguments import checked
+from snnlearn._component import Component
 from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import check_one_dt, trained
 from snnlearn.coding import PackedSpikes
@@ -24,7 +24,7 @@ from snnlearn.network import LayerState, Network, unroll
 from snnlearn.network.synapses import check_steps
 
 
-class AbstractRule(eqx.Module):
+class AbstractRule(Component):
     """How credit is assigned: an estimate of the gradient of the mean loss over a batch.
 
     An optimiser takes the gradient without knowing which rule made it.
@@ -61,6 +61,23 @@ class AbstractRule(eqx.Module):
             SnnlearnError: if an argument is of another kind, inputs do not fit the network in size, or labels are no
                 classes.
         """
+
+    @property
+    def draws(self) -> bool:
+        """Whether it draws at random, besides what the network draws."""
+        return False
+
+    def reference(self) -> "AbstractRule | None":
+        """The rule whose mean its gradient stands for; None for backpropagation through time, by the surrogates."""
+        return None
+
+    def why_plain(self, network: Network) -> str | None:
+        """Why the kernels do not do its work on packed spikes, as a clause; None if they do.
+
+        Args:
+            network: the network.
+        """
+        return f"the kernels know backpropagation through time and three-factor rules, not {type(self).__name__}"
 
     def trained(self, network: Network) -> Any:
         """Which arrays of a network, or of its gradient, this rule trains: all but feedback, which is given and stays.

@@ -17,19 +17,7 @@ from jaxtyping import Array, Float
 
 from snnlearn.network import Chain, Layer, Network
 from snnlearn.network.synapses import AbstractSynapses
-from snnlearn.neurons import (
-    IF,
-    LI,
-    LIF,
-    AbstractNeuron,
-    AbstractSpikingNeuron,
-    CubaLIF,
-    EscapeNoise,
-    NextStep,
-    NoReset,
-    SilentRefractory,
-    Subtract,
-)
+from snnlearn.neurons import AbstractNeuron
 from snnlearn.rules.local import Local, linearise, sum_of_products
 
 
@@ -49,25 +37,6 @@ def step_trace(
     """
     e = sum_of_products(local.output_state, trace) + output
     return e, sum_of_products(jnp.swapaxes(local.state_state, 0, 1), trace[:, None]) + state
-
-
-def has_presynaptic_traces(neuron: AbstractNeuron) -> bool:
-    """Whether a neuron's membrane is linear and the same in all units, whatever they do.
-
-    >>> from snnlearn.neurons import ALIF, ToValue
-    >>> [has_presynaptic_traces(neuron) for neuron in (LIF(), ALIF(), LIF(reset=ToValue()))]
-    [True, False, False]
-    """
-    if isinstance(neuron, EscapeNoise):
-        return has_presynaptic_traces(neuron.neuron)
-    # The very classes: what a subclass changes is not known here.
-    if type(neuron) not in (LI, IF, LIF, CubaLIF) or jax.tree.leaves(eqx.filter(neuron, eqx.is_array)):
-        return False
-    if not isinstance(neuron, AbstractSpikingNeuron):
-        return True
-    reset = neuron.reset.reset if isinstance(neuron.reset, NextStep) else neuron.reset
-    linear = isinstance(reset, NoReset) or (isinstance(reset, Subtract) and reset.block_gradient)
-    return linear and isinstance(neuron.refractory, SilentRefractory | None)
 
 
 def membrane_response(
@@ -150,6 +119,7 @@ def eligibility_traces(layer: Layer, xs: Float[Array, "T ..."]) -> tuple[Array, 
         or None.
 
     >>> from snnlearn.network import Dense
+    >>> from snnlearn.neurons import LIF
     >>> layer = Layer(Dense(4, 3, key=jax.random.key(0)), LIF())
     >>> eligibility_traces(layer, jnp.ones((10, 4)))[1].shape
     (10, 3, 4)

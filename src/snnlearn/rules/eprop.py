@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import final
+
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -11,7 +13,6 @@ from snnlearn.losses import AbstractLoss, AbstractStepwiseLoss, Kernel
 from snnlearn.network import Network
 from snnlearn.network.graph import FROM_INPUT, routes
 from snnlearn.neurons import LI
-from snnlearn.rules.eligibility import has_presynaptic_traces
 from snnlearn.rules.feedback import AbstractFeedback, StoredFeedback, Symmetric
 from snnlearn.rules.local import Local
 from snnlearn.rules.online import parts
@@ -19,6 +20,7 @@ from snnlearn.rules.three_factor import AbstractThreeFactorRule
 from snnlearn.rules.traces import LayerPlan
 
 
+@final
 class EProp(AbstractThreeFactorRule):
     r"""e-prop, $\frac{dE}{dW_{ji}}\approx\sum_t L_j^t\,\bar e_{ji}^t$ (Bellec et al. 2020).
 
@@ -74,8 +76,8 @@ class EProp(AbstractThreeFactorRule):
                 )
         decay, _ = neuron.discretisation(neuron.dt, value(neuron.tau_mem))
         filtered = Kernel(0.0, jnp.ones(1), jnp.reshape(jnp.asarray(decay), 1))
-        at_readout = LayerPlan(Kernel(1.0, jnp.zeros(0), jnp.zeros(0)), has_presynaptic_traces(neuron))
-        return (*(LayerPlan(filtered, has_presynaptic_traces(layer.neuron)) for layer in hidden), at_readout)
+        at_readout = LayerPlan(Kernel(1.0, jnp.zeros(0), jnp.zeros(0)), neuron.linear_through_spikes)
+        return (*(LayerPlan(filtered, layer.neuron.linear_through_spikes) for layer in hidden), at_readout)
 
     def responses(self, local: tuple[Local, ...]) -> tuple[Float[Array, "B ..."], ...]:
         """See the base: the derivatives, by the surrogate."""

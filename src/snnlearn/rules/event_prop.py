@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import final
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -16,6 +18,7 @@ from snnlearn.network import Network, spike_times
 from snnlearn.rules.base import AbstractRule, by_step
 
 
+@final
 class EventProp(AbstractRule):
     r"""The exact gradient of a loss of spike times, in continuous time (Wunderlich & Pehle 2021).
 
@@ -51,6 +54,10 @@ class EventProp(AbstractRule):
     """
 
     max_spikes: int = 4
+
+    def reference(self) -> AbstractRule:
+        """Itself: the loss that it differentiates is another, of a network in continuous time."""
+        return self
 
     def __call__(
         self,

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import final
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from snnlearn._component import Component
 from snnlearn._errors import SnnlearnError
 from snnlearn.network import Network
 from snnlearn.network.graph import FROM_INPUT, routes
 
 
-class AbstractFeedback(eqx.Module):
+class AbstractFeedback(Component):
     """The way of an error from the readout to the hidden layers."""
 
     @abstractmethod
@@ -30,6 +31,7 @@ class AbstractFeedback(eqx.Module):
         """
 
 
+@final
 class Symmetric(AbstractFeedback):
     r"""The forward weights, transposed: $L^{l-1}=W_l^\top(r_l\odot L^l)$, the derivative along the paths of one step.
 
@@ -63,6 +65,7 @@ class Symmetric(AbstractFeedback):
         return tuple(errors[number] for number in range(len(network.layers) - 1))
 
 
+@final
 class RandomFeedback(AbstractFeedback):
     r"""Fixed random weights from the readout to each hidden layer, $L^l=B_l(r\odot\delta)$ (Lillicrap et al. 2016).
 
@@ -87,6 +90,7 @@ class RandomFeedback(AbstractFeedback):
         return tuple(jnp.tensordot(b, responses[-1] * error, axes=error.ndim) for b in drawn)
 
 
+@final
 class UniformFeedback(AbstractFeedback):
     """The same for all units: the sum of the errors."""
 
@@ -98,6 +102,7 @@ class UniformFeedback(AbstractFeedback):
         return tuple(jnp.full(layer.shape, total) for layer in network.layers[:-1])
 
 
+@final
 class StoredFeedback(AbstractFeedback):
     """Weights that the network itself carries, `Layer.feedback`; see `with_feedback`.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, final
 
 import equinox as eqx
 import jax
@@ -18,6 +18,7 @@ from snnlearn.network import Network
 from snnlearn.rules.base import AbstractRule, mean_loss
 
 
+@final
 class ForwardGradient(AbstractRule):
     r"""The forward gradient $\hat g=\frac1K\sum_k(\nabla\mathcal L\cdot v_k)\,v_k$ (Baydin et al. 2022).
 
@@ -48,6 +49,11 @@ class ForwardGradient(AbstractRule):
     def __check_init__(self):
         if self.num_tangents < 1:
             raise SnnlearnError(f"ForwardGradient: num_tangents is {self.num_tangents}; give at least 1")
+
+    @property
+    def draws(self) -> bool:
+        """It does."""
+        return True
 
     def __call__(
         self,

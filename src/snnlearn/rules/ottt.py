@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from typing import final
+
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from snnlearn._errors import SnnlearnError
 from snnlearn.losses import AbstractLoss, AbstractStepwiseLoss, Kernel
 from snnlearn.network import Network
-from snnlearn.rules.eligibility import has_presynaptic_traces
 from snnlearn.rules.feedback import AbstractFeedback, Symmetric
 from snnlearn.rules.local import Local
 from snnlearn.rules.online import parts
@@ -16,6 +17,7 @@ from snnlearn.rules.three_factor import AbstractThreeFactorRule
 from snnlearn.rules.traces import LayerPlan
 
 
+@final
 class OTTT(AbstractThreeFactorRule):
     r"""Online training through time, $\nabla W^l=\sum_t g^l[t]\,\hat a^{l-1}[t]^\top$ (Xiao et al. 2022).
 
@@ -36,7 +38,7 @@ class OTTT(AbstractThreeFactorRule):
     def plan(self, network: Network, loss: AbstractLoss) -> tuple[LayerPlan, ...]:
         """See the base."""
         for number, layer in enumerate(network.layers, start=1):
-            if not has_presynaptic_traces(layer.neuron):
+            if not layer.neuron.linear_through_spikes:
                 raise SnnlearnError(
                     f"OTTT keeps presynaptic traces, which need a linear membrane alike in all units (LIF or CubaLIF, "
                     f"constant time constants, reset by subtraction); layer {number} is a "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, final
 
 import equinox as eqx
 import jax
@@ -22,6 +22,7 @@ from snnlearn.rules.forward_gradient import drawn_like
 from snnlearn.rules.online import of_layers
 
 
+@final
 class WeightPerturbation(AbstractRule):
     r"""Weight perturbation, $\hat g=\frac{\mathcal L(\theta+\psi)-\mathcal L(\theta-\psi)}{2\sigma^2}\psi$.
 
@@ -43,6 +44,15 @@ class WeightPerturbation(AbstractRule):
     def __check_init__(self):
         _check(self, self.sigma, num_samples=self.num_samples)
 
+    @property
+    def draws(self) -> bool:
+        """It does."""
+        return True
+
+    def reference(self) -> AbstractRule:
+        """Itself: that of the loss smoothed by its noise."""
+        return self
+
     def __call__(
         self,
         network: Network,
@@ -63,6 +73,7 @@ class WeightPerturbation(AbstractRule):
         return value, jax.tree.map(lambda g: jnp.mean(g, axis=0), estimates)
 
 
+@final
 class EvolutionStrategy(AbstractRule):
     r"""An evolution strategy of opposite pairs with rank-shaped fitness (Salimans et al. 2017).
 
@@ -83,6 +94,15 @@ class EvolutionStrategy(AbstractRule):
 
     def __check_init__(self):
         _check(self, self.sigma, num_pairs=self.num_pairs)
+
+    @property
+    def draws(self) -> bool:
+        """It does."""
+        return True
+
+    def reference(self) -> AbstractRule:
+        """Weight perturbation of the same noise, without ranks."""
+        return WeightPerturbation(self.sigma, self.num_pairs)
 
     def __call__(
         self,
@@ -112,6 +132,7 @@ class EvolutionStrategy(AbstractRule):
         return value, jax.tree.map(lambda g: jnp.mean(g, axis=0), estimates)
 
 
+@final
 class NodePerturbation(AbstractRule):
     r"""Node perturbation, $\hat g_W=\frac{\mathcal L(\xi)-\mathcal L(0)}{\sigma^2}\sum_t\xi^t x^{t\top}$.
 
@@ -135,6 +156,15 @@ class NodePerturbation(AbstractRule):
 
     def __check_init__(self):
         _check(self, self.sigma, num_samples=self.num_samples)
+
+    @property
+    def draws(self) -> bool:
+        """It does."""
+        return True
+
+    def reference(self) -> AbstractRule:
+        """Itself: that of the loss smoothed by its noise."""
+        return self
 
     def __call__(
         self,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, final
 
 import equinox as eqx
 import jax
@@ -24,7 +24,6 @@ from snnlearn.network import Network
 from snnlearn.neurons import AbstractNeuron, AbstractWrapper, EscapeNoise, EscapeNoiseState
 from snnlearn.rules import traces as tr
 from snnlearn.rules.base import AbstractRule, by_step, start_state
-from snnlearn.rules.eligibility import has_presynaptic_traces
 from snnlearn.rules.online import AbstractOnlineRule, no_gradient, of_layers, stepwise
 from snnlearn.rules.three_factor import arrived, currents_of, linearised_step, ready
 
@@ -51,6 +50,7 @@ def leave_one_out(losses: Float[Array, " B"]) -> Float[Array, " B"]:
     return (jnp.sum(losses) - losses) / (len(losses) - 1)
 
 
+@final
 class XieSeung(AbstractRule):
     r"""Reinforcement of irregular spiking, $\Delta W=\eta\,(R-b)\,e$ (Xie & Seung 2004), for any loss.
 
@@ -76,6 +76,10 @@ class XieSeung(AbstractRule):
     """
 
     baseline: Baseline = eqx.field(static=True, default=leave_one_out)
+
+    def reference(self) -> AbstractRule:
+        """Itself: of the loss expected under the network's noise, without surrogates."""
+        return self
 
     def __call__(
         self,
@@ -103,6 +107,7 @@ class XieSeung(AbstractRule):
         return jnp.mean(losses), of_layers(network, gradient)
 
 
+@final
 class OnlineXieSeung(AbstractOnlineRule):
     r"""Reinforcement of irregular spiking with a reward in each step, $\Delta W^t=\eta\,(r^t-b^t)\,\bar e^t$.
 
@@ -170,6 +175,7 @@ class Memory(NamedTuple):
     traces: tuple[tr.LayerTraces, ...]
 
 
+@final
 class _Scored(AbstractWrapper):
     """A neuron that draws its spikes, in which they have the derivative of the logarithm of their probability.
 
@@ -200,7 +206,7 @@ def _draws(node: Any) -> bool:
 
 def _start(rule: AbstractRule, kernel: Kernel, network: Network, batch_size: int, key: PRNGKeyArray) -> Memory:
     for number, layer in enumerate(network.layers, start=1):
-        if not any(map(_draws, jax.tree.leaves(layer.neuron, is_leaf=_draws))):
+        if not layer.neuron.draws:
             raise SnnlearnError(
                 f"{type(rule).__name__} correlates the reward with the chance in spikes, and layer {number} of "
                 f"{type(layer.neuron).__name__} leaves nothing to chance; wrap its neuron in EscapeNoise, or use "
@@ -213,7 +219,7 @@ def _start(rule: AbstractRule, kernel: Kernel, network: Network, batch_size: int
 
 
 def _plan(kernel: Kernel, neuron: AbstractNeuron) -> tr.LayerPlan:
-    return tr.LayerPlan(kernel, has_presynaptic_traces(neuron))
+    return tr.LayerPlan(kernel, neuron.linear_through_spikes)
 
 
 def _advance(

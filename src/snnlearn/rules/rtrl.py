@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, final
 
 import equinox as eqx
 import jax
@@ -19,6 +19,7 @@ from snnlearn.rules.base import start_state
 from snnlearn.rules.online import AbstractOnlineRule, no_gradient, stepwise
 
 
+@final
 class RTRL(AbstractOnlineRule):
     r"""Real-time recurrent learning, the exact gradient forward in time: $M^t=J^tM^{t-1}+\partial s^t/\partial\theta$.
 

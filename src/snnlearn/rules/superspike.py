@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import equinox as eqx
-import jax
+from typing import final
+
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from snnlearn._errors import SnnlearnError
 from snnlearn.losses import AbstractFilteredLoss, AbstractLoss
 from snnlearn.network import Network
-from snnlearn.neurons import IF, LIF, CubaLIF
 from snnlearn.rules.feedback import AbstractFeedback, Symmetric
 from snnlearn.rules.local import Local
 from snnlearn.rules.online import parts
@@ -18,6 +17,7 @@ from snnlearn.rules.three_factor import AbstractThreeFactorRule
 from snnlearn.rules.traces import LayerPlan
 
 
+@final
 class SuperSpike(AbstractThreeFactorRule):
     r"""SuperSpike, $\dot w_{ij}\propto e_i\;\alpha*[\sigma'(U_i)\,(\epsilon*S_j)]$ (Zenke & Ganguli 2018).
 
@@ -49,7 +49,7 @@ class SuperSpike(AbstractThreeFactorRule):
         """See the base."""
         for number, layer in enumerate(network.layers, start=1):
             neuron = layer.neuron
-            if not isinstance(neuron, (IF, LIF, CubaLIF)) or jax.tree.leaves(eqx.filter(neuron, eqx.is_array)):
+            if not (neuron.spikes and neuron.linear) or neuron.draws:
                 raise SnnlearnError(
                     f"SuperSpike is defined for spiking neurons with a linear membrane and constant parameters (LIF, "
                     f"CubaLIF, IF); layer {number} is {type(neuron).__name__}; use EProp or BPTT"

@@ -17,7 +17,6 @@ from snnlearn.losses import AbstractFilteredLoss, AbstractLoss, Kernel
 from snnlearn.network import Dense, Network
 from snnlearn.network.graph import FROM_INPUT, Route, propagate, routes
 from snnlearn.network.synapses import AbstractSynapses
-from snnlearn.neurons import AbstractNeuron, AbstractSpikingNeuron, Delayed, EscapeNoise, Filtered
 from snnlearn.rules import traces as tr
 from snnlearn.rules.base import start_state
 from snnlearn.rules.eligibility import carrier
@@ -81,7 +80,7 @@ def currents_of(network: Network, xs: Arrived) -> tuple[tuple[Current, ...], ...
 
 def _give_spikes(network: Network, xs: Arrived) -> dict[int, bool]:
     """Which layers, and whether the input, are known to give spikes alone."""
-    given = {number: spikes_of(layer.neuron) for number, layer in enumerate(network.layers)}
+    given = {number: layer.neuron.spikes for number, layer in enumerate(network.layers)}
     return {FROM_INPUT: isinstance(xs, PackedSpikes)} | given
 
 
@@ -106,13 +105,6 @@ def ready(network: Network, bring: tuple[tuple[Current, ...], ...], xs: Arrived)
     )
     delayed = any(way.source == FROM_INPUT and way.lag for its in ways for way in its)
     return Ready(currents, numbers(xs) if delayed else None)
-
-
-def spikes_of(neuron: AbstractNeuron) -> bool:
-    """Whether its output is known to be 0 or 1."""
-    if isinstance(neuron, (EscapeNoise, Delayed, Filtered)):
-        return spikes_of(neuron.neuron)
-    return isinstance(neuron, AbstractSpikingNeuron)
 
 
 def linearised_step(
@@ -178,6 +170,10 @@ class AbstractThreeFactorRule(AbstractOnlineRule):
     @abstractmethod
     def responses(self, local: tuple[Local, ...]) -> tuple[Float[Array, "B ..."], ...]:
         """By how much each layer's output is taken to change with its current, on an error's way back."""
+
+    def why_plain(self, network: Network) -> str | None:
+        """See the base."""
+        return why_no_events(network)
 
     def trained(self, network: Network) -> Any:
         """See the base; feedback weights that learn are trained too."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, final
 
 import equinox as eqx
 import jax
@@ -25,6 +25,7 @@ class Memory(NamedTuple):
     at_rest: Float[Array, ""]
 
 
+@final
 class TruncatedBPTT(AbstractOnlineRule):
     """Backpropagation within blocks of time steps: the state goes on from block to block, the gradient does not.
 
