@@ -332,16 +332,49 @@ def test_no_file(tmp_path):
         load(tmp_path / "model.npz")
 
 
-def test_a_class_of_ones_own_is_refused(tmp_path):
-    class Mine(eqx.Module):
-        slope: float = 1.0
+class Mine(neurons.AbstractSurrogate):
+    """A surrogate that the library does not have, of which there may be another version elsewhere."""
 
-    original = hypothesis()
-    own = eqx.tree_at(lambda h: h.network.layers[0].neuron.surrogate, original, Mine())
-    for path in (tmp_path / "model.npz",):
-        with pytest.raises(SnnlearnError, match="Mine is no class of snnlearn"):
-            save(own, path)
-        assert not path.exists()
+    slope: float = 1.0
+
+    def primitive(self, x):
+        return x
+
+    def pseudo_derivative(self, x):
+        return self.slope * jnp.ones_like(x)
+
+
+class Other(Mine):
+    """It has the same name elsewhere, and another field."""
+
+    width: float = 1.0
+
+
+Other.__module__, Other.__qualname__ = "elsewhere", "Mine"
+
+
+def test_a_class_of_ones_own_is_what_the_reader_says(tmp_path, monkeypatch):
+    path, original = tmp_path / "model.npz", hypothesis(neuron=LIF(surrogate=Mine(3.0)))
+    save(original, path)
+    refused = rf"holds {__name__}:Mine, .*: load\(path, allow=\(Mine,\)\)"
+    with pytest.raises(SnnlearnError, match=refused):
+        load(path)
+    assert eqx.tree_equal(load(path, allow=(Other, Mine))[0], original)
+    with pytest.raises(SnnlearnError, match=r"has fields .'slope', 'width'., not .'slope'."):
+        load(path, allow=(Other,))
+    monkeypatch.setattr(Mine, "__module__", "moved")
+    assert eqx.tree_equal(load(path, allow=(Mine,))[0], original)
+    with pytest.raises(SnnlearnError, match=refused):  # which of the two?
+        load(path, allow=(Other, Mine))
+
+
+def test_a_file_alone_imports_nothing(whole, tmp_path, monkeypatch):
+    (tmp_path / "trap.py").write_text("raise AssertionError")
+    monkeypatch.syspath_prepend(tmp_path)
+    path = edited(whole, tmp_path, with_neuron({"class": "trap:Neuron", "fields": {}}))
+    for allow in ((), (Mine,)):
+        with pytest.raises(SnnlearnError, match="holds trap:Neuron, which snnlearn does not have"):
+            load(path, allow=allow)
 
 
 def test_types_that_numpy_lacks(tmp_path):

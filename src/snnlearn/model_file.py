@@ -2,7 +2,8 @@
 
 It is a NumPy `.npz` archive. The entry `structure` is JSON in UTF-8, as bytes; it is a tree of
 
-- `{"class": "neurons.LIF", "fields": {…}}`, a class of this library and all of its fields,
+- `{"class": "neurons.LIF", "fields": {…}}`, a class of this library and all of its fields; another class is called
+  `"module:Class"`, and only the reader can say which that is: nothing is imported because a file names it,
 - `{"tuple": […]}`,
 - `{"array": "network.layers.0.connections.0.synapses.weight"}`, the entry of the archive that holds the array; with
   `"bits_of": "bfloat16"` its bits, as NumPy has no such type,
@@ -20,6 +21,7 @@ import json
 import math
 import os
 import zipfile
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,7 @@ from snnlearn._arguments import checked
 from snnlearn._errors import SnnlearnError
 from snnlearn._files import write_atomically
 from snnlearn._memory import check_memory
+from snnlearn._parameters import shown
 from snnlearn.hypothesis import Hypothesis
 from snnlearn.network import BEFORE, ITSELF, Layer, Network, unroll
 from snnlearn.neurons import CURRENT
@@ -45,12 +48,12 @@ def save(hypothesis: Hypothesis, path: str | os.PathLike, *, class_names: tuple[
     """Write a hypothesis to a file, whole or not at all.
 
     Args:
-        hypothesis: the hypothesis, made of this library's classes.
+        hypothesis: the hypothesis; whoever loads it must have the classes that are not this library's.
         path: the `.npz` file.
         class_names: names of the classes, if they have any.
 
     Raises:
-        SnnlearnError: if an argument is of another kind, or the hypothesis holds a class that is not this library's.
+        SnnlearnError: if an argument is of another kind, or the hypothesis holds what a file cannot describe.
     """
     arrays: dict[str, np.ndarray] = {}
     structure = {
@@ -64,19 +67,34 @@ def save(hypothesis: Hypothesis, path: str | os.PathLike, *, class_names: tuple[
 
 
 @checked
-def load(path: str | os.PathLike) -> tuple[Hypothesis, tuple[str, ...]]:
+def load(path: str | os.PathLike, *, allow: Collection[type] = ()) -> tuple[Hypothesis, tuple[str, ...]]:
     """Read a hypothesis, and the names of its classes, from a file that `save` wrote.
 
     Args:
         path: the `.npz` file.
+        allow: the classes that it may hold besides this library's. One that has moved to another module since is known
+            by its name.
 
     Raises:
-        SnnlearnError: if the file is missing, damaged, no model, or of another version.
+        SnnlearnError: if the file is missing, damaged, no model, of another version, or holds a class that is not
+            allowed.
     """
     path = Path(path)
+    known = isinstance(allow, Collection) and all(
+        isinstance(one, type) and issubclass(one, eqx.Module) for one in allow
+    )
+    if not known:
+        raise SnnlearnError(f"load: allow is {shown(allow)}; give classes of components, such as allow=(MyNeuron,)")
     arrays = read_arrays(path)
+    names_of_others: list[str] = []
+
+    def note(node: dict[str, Any]) -> dict[str, Any]:
+        if isinstance(name := node.get("class"), str) and ":" in name:
+            names_of_others.append(name)
+        return node
+
     try:
-        structure = json.loads(arrays.pop("structure").tobytes())
+        structure = json.loads(arrays.pop("structure").tobytes(), object_hook=note)
         found = structure["format"], structure["version"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise SnnlearnError(f"{path} is no snnlearn model; give a model.npz that a training wrote") from error
@@ -85,9 +103,16 @@ def load(path: str | os.PathLike) -> tuple[Hypothesis, tuple[str, ...]]:
             f"{path} is of format {found[0]!r} version {found[1]!r}; this snnlearn reads {FORMAT!r} versions 1 and "
             f"{VERSION}: use another version, or train again"
         )
+    own = {name: _allowed(name, allow) for name in sorted(names_of_others)}
+    if missing := [name for name, cls in own.items() if cls is None]:
+        classes = ", ".join(name.partition(":")[2] for name in own) + "," * (len(own) == 1)
+        raise SnnlearnError(
+            f"{path} holds {' and '.join(missing)}, which snnlearn does not have; import the classes and allow them: "
+            f"load(path, allow=({classes}))"
+        )
     check_finite(path, arrays)
     try:
-        hypothesis = _construct(structure["hypothesis"], arrays)
+        hypothesis = _construct(structure["hypothesis"], arrays, own)
         names = tuple(map(str, structure["class_names"]))
         if isinstance(hypothesis, Hypothesis):
             _check_sizes(hypothesis.network)
@@ -149,9 +174,7 @@ def check_finite(path: Path, arrays: dict[str, np.ndarray]) -> None:
 def _describe(node: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
     if isinstance(node, eqx.Module):
         names = (f"{package}.{type(node).__name__}" for package in _PACKAGES)
-        known = next((name for name in names if _find(name) is type(node)), None)
-        if known is None:
-            raise SnnlearnError(f"save: {type(node).__name__} is no class of snnlearn, so a file cannot describe it")
+        known = next((name for name in names if _find(name) is type(node)), _own_name(type(node)))
         fields = {
             field.name: _describe(getattr(node, field.name), f"{name}.{field.name}", arrays)
             for field in dataclasses.fields(node)
@@ -171,7 +194,19 @@ def _describe(node: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
     raise SnnlearnError(f"save: {name.removeprefix('.')} is a {type(node).__name__}, which a file cannot describe")
 
 
-def _construct(node: Any, arrays: dict[str, np.ndarray]) -> Any:
+def _own_name(cls: type) -> str:
+    return f"{cls.__module__}:{cls.__qualname__}"
+
+
+def _allowed(name: str, allow: Collection[type]) -> type[eqx.Module] | None:
+    """The class that a file calls so; if none is, the only one of that name in another module."""
+    exactly = [cls for cls in allow if _own_name(cls) == name]
+    moved = [cls for cls in allow if cls.__qualname__ == name.partition(":")[2]]
+    found = exactly or moved
+    return found[0] if len(set(found)) == 1 else None
+
+
+def _construct(node: Any, arrays: dict[str, np.ndarray], own: Mapping[str, type[eqx.Module] | None]) -> Any:
     if not isinstance(node, dict):
         if isinstance(node, float) and math.isnan(node):  # an infinite threshold is that of a unit that never spikes
             raise ValueError("a number is NaN")
@@ -186,8 +221,9 @@ def _construct(node: Any, arrays: dict[str, np.ndarray]) -> Any:
                 raise ValueError(f"{node['array']} is not finite")
         return jnp.asarray(array)
     if "tuple" in node:
-        return tuple(_construct(item, arrays) for item in node["tuple"])
-    cls = _find(str(node["class"]))
+        return tuple(_construct(item, arrays, own) for item in node["tuple"])
+    name = str(node["class"])
+    cls = own.get(name) or _find(name)
     if cls is None:
         raise ValueError(f"there is no class {node['class']!r}")
     if cls is Layer:
@@ -198,7 +234,7 @@ def _construct(node: Any, arrays: dict[str, np.ndarray]) -> Any:
     # Past __init__, which would draw new weights; the classes' checks are run all the same.
     module = object.__new__(cls)
     for name, value in node["fields"].items():
-        object.__setattr__(module, name, _construct(value, arrays))
+        object.__setattr__(module, name, _construct(value, arrays, own))
     for parent in cls.__mro__:
         if "__check_init__" in vars(parent):
             vars(parent)["__check_init__"](module)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -14,7 +14,9 @@ import snnlearn as sl
 from snnlearn import coding, losses, network, neurons, rules
 from snnlearn._errors import SnnlearnError
 from snnlearn.cli import build, commands, main
-from snnlearn.cli.options import Code, OnTop, Train
+from snnlearn.cli.choices import CODES as NAMED
+from snnlearn.cli.choices import ON_TOP
+from snnlearn.cli.options import Train
 from snnlearn.data import Dataset, Sample
 from snnlearn.hypothesis import Hypothesis, encode
 from snnlearn.model_file import load, save
@@ -159,7 +161,7 @@ def test_every_code_of_the_library_has_a_name():
     without = {coding.Framewise, coding.Rescaled, coding.Spikes, coding.TunedPopulation}
     classes = {c for c in vars(coding).values() if isinstance(c, type) and not c.__name__.startswith("Abstract")}
     assert {thing for thing in classes if issubclass(thing, coding.AbstractEncoder)} - without == named
-    assert set(get_args(Code)) == {*CODES, *OF_CHANGES}
+    assert set(NAMED.choices) == {*CODES, *OF_CHANGES}
 
 
 @pytest.mark.parametrize("name", CODES)
@@ -186,7 +188,7 @@ def test_defaults_of_a_code(images):
     assert found == [0.2, 0.0, 0.0, 0.1]
 
 
-@pytest.mark.parametrize("name", get_args(OnTop))
+@pytest.mark.parametrize("name", ON_TOP.choices)
 def test_any_code_on_top_of_a_population(name, images):
     _, own = CODES[name]
     code = build.encoder(train(encode="population", population_code=name, **STEPS, **own), images)

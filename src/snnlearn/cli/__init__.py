@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 # XLA reports every small difference between the machine and the one that a kept program was compiled on.
@@ -54,7 +56,7 @@ def _status(arguments: list[str]) -> int:
 
 def _run(arguments: list[str]) -> int:
     from snnlearn import __version__
-    from snnlearn.cli.config import config_argument, read_config
+    from snnlearn.cli.config import read_config, value_of
     from snnlearn.cli.options import COMMANDS, check_names
 
     if arguments == ["--version"]:
@@ -63,8 +65,8 @@ def _run(arguments: list[str]) -> int:
     check_names(arguments)
     name = arguments[0] if arguments else ""
     default = None
-    if (path := config_argument(arguments)) is not None and name in COMMANDS:
-        default = read_config(path, COMMANDS[name])
+    if (path := value_of("--config", arguments)) is not None and name in COMMANDS:
+        default = read_config(Path(path), COMMANDS[name])
     options = _parsed(arguments or ["--help"], {name: default})
     # Imported only now: JAX takes longer to start than --help may.
     import importlib
@@ -97,6 +99,8 @@ def _parsed(arguments: list[str], defaults: dict[str, Any]) -> Any:
     commands = []
     for name, kind in COMMANDS.items():
         default = {"default": defaults[name]} if defaults.get(name) is not None else {}
+        if {"-h", "--help"} & set(arguments):
+            default["description"] = "\n\n".join([inspect.getdoc(kind) or "", *_what_is_taken(kind, arguments)])
         commands.append(Annotated[kind, tyro.conf.subcommand(name, **default)])
     with terminal.printable_errors():
         return tyro.cli(
@@ -106,6 +110,19 @@ def _parsed(arguments: list[str], defaults: dict[str, Any]) -> Any:
             args=arguments,
             registry=numbers(),
         )
+
+
+def _what_is_taken(kind: type, arguments: list[str]) -> list[str]:
+    """Of each choice that stands beside --help, the options that it takes; this alone of all help needs the class."""
+    from snnlearn.cli.config import value_of
+    from snnlearn.cli.options import axes
+
+    sentences = []
+    for option, axis in axes(kind).items():
+        if (name := value_of(f"--{option.replace('_', '-')}", arguments)) is not None and not name.startswith("-"):
+            taken = ", ".join(f"--{one.replace('_', '-')}" for one in axis.taken(name))
+            sentences.append(f"{name} takes {taken or 'no option'}.")
+    return sentences
 
 
 def _check_alone(arguments: list[str], option: str, *allowed: str) -> None:

@@ -1,9 +1,10 @@
-"""From options to objects: the only place where a name chooses a class."""
+"""From options to objects."""
 
 from __future__ import annotations
 
 import math
 import re
+import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,12 +18,21 @@ import optax
 from snnlearn import coding, data, losses, network, neurons, rules
 from snnlearn._errors import SnnlearnError
 from snnlearn.algorithms import GradientDescent, Optimizer, adamw, constant, cosine
-from snnlearn.cli.options import DATA, ONLINE, Encode, Readout, Train
+from snnlearn.cli.choices import CODES, LOSSES, NEURONS, ON_TOP, READOUTS, RULES, SURROGATES, Decoder, is_own
+from snnlearn.cli.options import DATA, Encode, Train, axes
 from snnlearn.data import Dataset
 from snnlearn.hypothesis import check_size
 
 # Of sizes in --layers: an array has fewer than 2^63 numbers, and a layer's shape is a product of three.
 _MOST_DIGITS = 6
+
+
+def own_classes(options: Train) -> tuple[type[eqx.Module], ...]:
+    """What a run's model may hold besides this library's classes: those of the modules that its options name."""
+    chosen = [(axis, getattr(options, option)) for option, axis in axes(type(options)).items()]
+    classes = [axis.load(name) for axis, name in chosen if name is not None and is_own(name)]
+    found = [thing for cls in classes for thing in vars(sys.modules[cls.__module__]).values()]
+    return tuple(cls for cls in found if isinstance(cls, type) and issubclass(cls, eqx.Module))
 
 
 def dataset(options: Train) -> Dataset:
@@ -99,46 +109,23 @@ def coder(name: str, options: Train | Encode, frames: int | None = None) -> codi
         options: its parameters.
         frames: how many frames a signal has; None for samples that do not change over time.
     """
-    if name in ("delta", "send-on-delta"):
-        if frames is None:
-            raise SnnlearnError(
-                f"{name} encodes changes over time; give --series if the data's first axis is time, or another code"
-            )
-        # The receiver's guess before the first event: the middle of the range.
-        kind = coding.Delta if name == "delta" else coding.SendOnDelta
-        return kind(frames, threshold=options.delta_threshold, initial=0.5, dt=window(options)["dt"])
-    code = _code_of_values(name, options)
-    return code if frames is None else coding.Framewise(code, frames)
+    of_changes = CODES[name].of_changes
+    if of_changes and frames is None:
+        raise SnnlearnError(
+            f"{name} encodes changes over time; give --series if the data's first axis is time, or another code"
+        )
+    code = CODES.build(name, _of_code(name, options, frames))
+    return code if frames is None or of_changes else coding.Framewise(code, frames)
 
 
-def _code_of_values(name: str, options: Train | Encode) -> coding.AbstractEncoder:
-    def silent_up_to(default: float) -> float:
-        return default if options.latency_threshold is None else options.latency_threshold
-
-    times = window(options)
-    match name:
-        case "rate":
-            return coding.Rate(max_rate=options.max_rate, **times)
-        case "poisson-rate":
-            return coding.PoissonRate(max_rate=options.max_rate, **times)
-        case "regular-rate":
-            return coding.RegularRate(max_rate=options.max_rate, **times)
-        case "latency":
-            return coding.Latency(tau=options.latency_tau, threshold=silent_up_to(0.2), **times)
-        case "linear-latency":
-            return coding.LinearLatency(threshold=silent_up_to(0.0), **times)
-        case "rank-order":
-            return coding.RankOrder(threshold=silent_up_to(0.0), **times)
-        case "phase":
-            return coding.Phase(num_phases=options.num_phases, **times)
-        case "burst":
-            return coding.Burst(max_spikes=options.max_spikes, **times)
-        case "population":
-            on_top = replace(options, latency_threshold=silent_up_to(0.1))
-            return coding.Population(_code_of_values(options.population_code, on_top), options.population)
-        case "current":
-            return coding.Current(**times)
-    raise AssertionError(name)
+def _of_code(name: str, options: Train | Encode, frames: int | None) -> dict[str, Any]:
+    values = vars(options) | window(options) | {"frames": frames}
+    if CODES.takes(name, "on_top"):
+        # There a neuron that fits a value badly is to be silent.
+        silent_up_to = 0.1 if options.latency_threshold is None else options.latency_threshold
+        on_top = values | {"latency_threshold": silent_up_to}
+        values["on_top"] = ON_TOP.build(options.population_code, on_top)
+    return values
 
 
 def structure(options: Train, task: Dataset, code: coding.AbstractEncoder) -> network.Network:
@@ -155,8 +142,8 @@ def _structure(options: Train, task: Dataset, code: coding.AbstractEncoder) -> n
     layers: list[network.Layer] = []
     pools: list[network.AbstractSynapses] = []
     shape = code.out_shape(task.shape)
-    if options.encode in ("population", "delta", "send-on-delta"):
-        # The neurons of a value, or ON and OFF, are the last axis, which is no axis of an image.
+    if len(shape) > len(task.shape) - options.series:
+        # The neurons of a value, or ON and OFF, are an axis more, which is none of an image.
         shape = (math.prod(shape),)
     for spec in options.layers:
         synapses = _synapses(spec, shape, options.bias, key)
@@ -201,26 +188,17 @@ def _synapses(spec: str, shape: tuple[int, ...], bias: bool, key: jax.Array) -> 
 
 
 def _neuron(options: Train, shape: tuple[int, ...], dt: float) -> neurons.AbstractNeuron:
-    own = {"if": (), "lif": ("tau_mem",), "cuba-lif": ("tau_mem", "tau_syn"), "alif": ("tau_mem", "tau_adapt")}
-    _check_resolved(options, dt, *own[options.neuron])
+    _check_resolved(options, dt, *(name for name in NEURONS.taken(options.neuron) if name.startswith("tau_")))
     trained = options.train_time_constants and len(shape) == 1
-    tau_mem = jnp.full(shape, options.tau_mem) if trained else options.tau_mem
     reset = neurons.ToValue() if options.reset == "zero" else neurons.Subtract()
-    common = {
-        "surrogate": _surrogate(options),
+    values = vars(options) | {
+        "tau_mem": jnp.full(shape, options.tau_mem) if trained else options.tau_mem,
+        "surrogate": _surrogate(options, dt),
         "reset": neurons.NextStep(reset) if options.reset_next_step else reset,
         "refractory": neurons.Refractory(options.refractory) if options.refractory != 0 else None,
         "dt": dt,
     }
-    match options.neuron:
-        case "if":
-            neuron = neurons.IF(**common)
-        case "lif":
-            neuron = neurons.LIF(tau_mem=tau_mem, **common)
-        case "cuba-lif":
-            neuron = neurons.CubaLIF(tau_mem=tau_mem, tau_syn=options.tau_syn, **common)
-        case "alif":
-            neuron = neurons.ALIF(tau_mem=tau_mem, tau_adapt=options.tau_adapt, beta=options.beta, **common)
+    neuron = NEURONS.build(options.neuron, values)
     return neurons.EscapeNoise(neuron) if options.escape_noise else neuron  # pyright: ignore[reportCallIssue]
 
 
@@ -234,45 +212,34 @@ def _check_resolved(options: Train, dt: float, *names: str) -> None:
             )
 
 
-def _surrogate(options: Train) -> neurons.AbstractSurrogate:
+def _surrogate(options: Train, dt: float) -> neurons.AbstractSurrogate:
     slope = options.surrogate_slope
-    match options.surrogate:
-        case "fast-sigmoid":
-            return neurons.FastSigmoid() if slope is None else neurons.FastSigmoid(slope)
-        case "sigmoid":
-            return neurons.Sigmoid() if slope is None else neurons.Sigmoid(slope)
-        case "atan":
-            return neurons.Atan() if slope is None else neurons.Atan(slope)
-        case "triangle":
-            return neurons.Triangle() if slope is None else neurons.Triangle(width=1 / slope)
-        case "boxcar":
-            return neurons.Boxcar() if slope is None else neurons.Boxcar(width=1 / slope)
-        case "gaussian":
-            return neurons.Gaussian() if slope is None else neurons.Gaussian(1 / slope)
+    values = {"slope": slope, "width": None if slope is None else 1 / slope, "dt": dt}
+    return SURROGATES.build(options.surrogate, values)
 
 
 def _readout(options: Train, dt: float) -> neurons.AbstractNeuron:
-    _check_resolved(options, dt, "tau_out", *(("tau_syn",) if options.rule == "eventprop" else ()))
-    if _decides(options) not in ("count", "first-spike"):
+    if not _decides(options)[1].of_spikes:
+        _check_resolved(options, dt, "tau_out")
         return neurons.LI(tau_mem=options.tau_out, dt=dt)
-    common = {"tau_mem": options.tau_out, "surrogate": _surrogate(options), "dt": dt}
-    if options.rule == "eventprop":
-        return neurons.CubaLIF(tau_syn=options.tau_syn, **common)
-    neuron = neurons.LIF(**common)
+    name = RULES[options.rule].readout_neuron
+    _check_resolved(options, dt, "tau_out", *(["tau_syn"] if "tau_syn" in NEURONS.taken(name) else []))
+    values = {"tau_mem": options.tau_out, "tau_syn": options.tau_syn, "surrogate": _surrogate(options, dt), "dt": dt}
+    neuron = NEURONS.build(name, values)
     return neurons.EscapeNoise(neuron) if options.escape_noise else neuron  # pyright: ignore[reportCallIssue]
 
 
-def _decides(options: Train) -> Readout:
+def _decides(options: Train) -> tuple[str, Decoder]:
     """What of the readout decides."""
-    defaults: dict[str, Readout] = {"superspike": "count", "xie-seung": "count", "eventprop": "first-spike"}
-    return options.readout or defaults.get(options.rule, "mean")
+    name = options.readout or RULES[options.rule].readout
+    return name, READOUTS[name]
 
 
 def algorithm(options: Train, task: Dataset, dt: float) -> GradientDescent:
     """How to train."""
     return GradientDescent(
         loss=_loss(options, task, dt),
-        rule=rule(options),
+        rule=rule(options, dt),
         optimizer=_optimizer(options),
         initialisation=network.FluctuationDriven(xi=options.xi),
         epochs=options.epochs,
@@ -281,78 +248,40 @@ def algorithm(options: Train, task: Dataset, dt: float) -> GradientDescent:
     )
 
 
-def rule(options: Train) -> rules.AbstractRule:
+def rule(options: Train, dt: float) -> rules.AbstractRule:
     """The learning rule."""
-    match options.rule:
-        case "bptt":
-            return rules.BPTT(options.segment)
-        case "truncated-bptt":
-            return rules.TruncatedBPTT(options.truncate)
-        case "rtrl":
-            return rules.RTRL()
-        case "eprop":
-            return rules.EProp()
-        case "eprop-random":
-            return rules.EProp(rules.RandomFeedback(jax.random.key(options.seed)))
-        case "ottt":
-            return rules.OTTT()
-        case "superspike":
-            return rules.SuperSpike()
-        case "forward-gradient":
-            return rules.ForwardGradient(options.draws)
-        case "node-perturbation":
-            return rules.NodePerturbation(options.sigma, options.draws)
-        case "weight-perturbation":
-            return rules.WeightPerturbation(options.sigma, options.draws)
-        case "evolution-strategy":
-            return rules.EvolutionStrategy(options.sigma, max(2, options.draws))
-        case "eventprop":
-            return rules.EventProp()
-        case "xie-seung":
-            return rules.XieSeung()
+    values = vars(options) | {
+        "pairs": max(2, options.draws),
+        "random_feedback": rules.RandomFeedback(jax.random.key(options.seed)),
+        "dt": dt,
+    }
+    return RULES.build(options.rule, values)
 
 
 def comparable(options: Train) -> Train:
     """The options with the loss of each step, which every rule takes, where none is given and the readout has it."""
-    if options.loss is None and _decides(options) == "mean":
+    if options.loss is None and _decides(options)[0] == "mean":
         return replace(options, loss="stepwise-cross-entropy")
     return options
 
 
 def default_loss(options: Train) -> str:
     """The loss that goes with a rule."""
-    if options.rule == "superspike":
-        return "van-rossum"
-    return "stepwise-cross-entropy" if options.rule in ONLINE else "cross-entropy"
+    if (loss := RULES[options.rule].loss) is not None:
+        return loss
+    online = issubclass(RULES.load(options.rule), rules.AbstractOnlineRule)
+    return "stepwise-cross-entropy" if online else "cross-entropy"
 
 
 def _loss(options: Train, task: Dataset, dt: float) -> losses.AbstractLoss:
-    readout = _decides(options)
-    match readout:
-        case "mean":
-            decoder = coding.MeanMembrane()
-        case "max":
-            decoder = coding.MaxMembrane()
-        case "last":
-            decoder = coding.LastMembrane()
-        case "count":
-            decoder = coding.SpikeCount()
-        case "first-spike":
-            decoder = coding.FirstSpike(dt=dt)
-    loss: losses.AbstractLoss
-    match options.loss or default_loss(options):
-        case "cross-entropy":
-            loss = losses.CrossEntropy(decoder)
-        case "mean-squared":
-            loss = losses.ClassMeanSquaredError(decoder)
-        case "stepwise-cross-entropy":
-            if readout != "mean":
-                raise SnnlearnError("--loss stepwise-cross-entropy decides by the mean membrane; use --readout mean")
-            loss = losses.StepwiseCrossEntropy()
-        case _:
-            if readout != "count":
-                raise SnnlearnError("--loss van-rossum compares spikes of the readout; use --readout count")
-            loss = _class_spike_trains(task.num_classes, dt)
+    readout, _ = _decides(options)
+    name = options.loss or default_loss(options)
+    if (needed := LOSSES[name].readout) is not None and readout != needed:
+        raise SnnlearnError(f"--loss {name} {LOSSES[name].because}; use --readout {needed}")
+    values = {"decoder": READOUTS.build(readout, {"dt": dt}), "num_classes": task.num_classes, "dt": dt}
+    if LOSSES.takes(name, "distance"):
+        values["distance"] = _distance(name, dt)
+    loss = LOSSES.build(name, values)
     if options.rate_band is not None:
         loss = loss + options.rate_band_weight * losses.RateBand(
             low=options.rate_band[0], high=options.rate_band[1], dt=dt
@@ -360,15 +289,14 @@ def _loss(options: Train, task: Dataset, dt: float) -> losses.AbstractLoss:
     return loss
 
 
-def _class_spike_trains(num_classes: int, dt: float) -> losses.AbstractLoss:
+def _distance(name: str, dt: float) -> losses.AlphaVanRossum:
     rises_in = 5e-3  # s, as in the paper
     if dt > rises_in:
         raise SnnlearnError(
-            f"--loss van-rossum filters spikes by a kernel that rises in {rises_in} s, but a step lasts {dt} s; choose "
+            f"--loss {name} filters spikes by a kernel that rises in {rises_in} s, but a step lasts {dt} s; choose "
             f"dt at most {rises_in}, or another loss or rule"
         )
-    distance = losses.AlphaVanRossum(tau_rise=rises_in, dt=dt)
-    return losses.ClassSpikeTrains(num_classes=num_classes, distance=distance, dt=dt)
+    return losses.AlphaVanRossum(tau_rise=rises_in, dt=dt)
 
 
 def _optimizer(options: Train) -> Optimizer:

@@ -12,6 +12,7 @@ from snnlearn import risk
 from snnlearn._errors import SnnlearnError
 from snnlearn._files import write_atomically, write_json
 from snnlearn.cli import build
+from snnlearn.cli.choices import shown
 from snnlearn.cli.commands import console_of, keep_compiled_programs
 from snnlearn.cli.config import write_config
 from snnlearn.cli.folders import new_folder
@@ -68,7 +69,7 @@ def _certify(options: Certify, path: Path) -> int:
         )
         test = risk.gibbs_risk(posterior, encoder, learned.decoder, data.test, key=test_key)
     report = CertificateReport(
-        title=f"{data.name} · {options.neuron.upper()} {'-'.join(options.layers)} · {options.rule.upper()}",
+        title=f"{data.name} · {shown(options.neuron)} {'-'.join(options.layers)} · {shown(options.rule)}",
         certificate=found,
         test=test,
         mean_network=risk.risk(learned, data.test),

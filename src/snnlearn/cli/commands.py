@@ -26,6 +26,7 @@ from snnlearn.algorithms import Devices, GradientDescent, Training
 from snnlearn.algorithms.devices import ONE_DEVICE
 from snnlearn.algorithms.gradient_descent import seed
 from snnlearn.cli import build, interrupts
+from snnlearn.cli.choices import shown
 from snnlearn.cli.config import as_table
 from snnlearn.cli.encode import encode as encode_one_input
 from snnlearn.cli.folders import locked, new_folder
@@ -39,7 +40,7 @@ from snnlearn.coding import AbstractEncoder, Rescaled, Spikes
 from snnlearn.data import Dataset, Recorded, read_events, read_values
 from snnlearn.hypothesis import Hypothesis, decisions, scores, ties
 from snnlearn.hypothesis import encode as encode_batch
-from snnlearn.model_file import load, save
+from snnlearn.model_file import save
 from snnlearn.report.baseline import logistic_regression
 from snnlearn.report.measure import select, summarise
 
@@ -235,9 +236,10 @@ def _conclude(
 
 
 def _title(options: Train, task: Dataset) -> str:
-    code = "spikes" if task.kind == "spikes" else f"{options.encode or 'current'} code"
+    code = "spikes" if task.kind == "spikes" else f"{(options.encode or 'current').rpartition(':')[2]} code"
     loop = " recurrent" if options.recurrent else ""
-    return f"{task.name} · {code} · {options.neuron.upper()} {'-'.join(options.layers)}{loop} · {options.rule.upper()}"
+    layers = f"{shown(options.neuron)} {'-'.join(options.layers)}{loop}"
+    return f"{task.name} · {code} · {layers} · {shown(options.rule)}"
 
 
 def _numbers(summary: report.RunSummary) -> dict:
@@ -338,7 +340,7 @@ def predict(options: Predict) -> int:
 def learned(folder: RunFolder) -> tuple[Hypothesis, tuple[str, ...], str]:
     """The hypothesis of a run, the names of its classes and, of a training that was stopped, how far it has come."""
     if (folder.path / "model.npz").exists() or not (folder.path / "checkpoint.npz").exists():
-        return *load(folder.model()), ""
+        return *folder.load(), ""
     options = folder.options()
     task, encoder, algorithm, fresh = prepare(options, task=data_of(folder))
     training = folder.last(fresh)

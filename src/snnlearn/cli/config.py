@@ -21,13 +21,13 @@ _NOT_OF_THE_RUN = ("config", "resume", "out", "distributed")
 T = TypeVar("T", bound=Train)
 
 
-def config_argument(arguments: list[str]) -> Path | None:
-    """The value of `--config` among command-line arguments, or None."""
+def value_of(option: str, arguments: list[str]) -> str | None:
+    """The value of an option among command-line arguments, or None."""
     for position, argument in enumerate(arguments):
-        if argument.startswith("--config="):
-            return Path(argument.removeprefix("--config="))
-        if argument == "--config" and position + 1 < len(arguments):
-            return Path(arguments[position + 1])
+        if argument.startswith(f"{option}="):
+            return argument.removeprefix(f"{option}=")
+        if argument == option and position + 1 < len(arguments):
+            return arguments[position + 1]
     return None
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -18,32 +20,13 @@ from snnlearn._errors import SnnlearnError
 from snnlearn._files import replacing
 from snnlearn._memory import check_memory
 from snnlearn.cli.build import coder
-from snnlearn.cli.options import Code, Encode
+from snnlearn.cli.choices import CODES
+from snnlearn.cli.options import Encode
 from snnlearn.coding import AbstractEncoder, bits_per_value, inverse_of, pattern_information
 from snnlearn.data import digits, read_series, read_values, structured_events, write_events
 from snnlearn.model_file import write_arrays
 
-_OF_CHANGES = ("delta", "send-on-delta")
 _PICTURES, _EVENTS = (".html", ".png", ".svg"), (".h5", ".npz")
-
-_CAPTIONS = {
-    "current": "The value itself, as a current in each step: the first layer of neurons does the coding.",
-    "rate": "Each step is a coin; the value is its chance of a spike. Read back by counting.",
-    "poisson-rate": "A Poisson process seen through steps: a step spikes if it holds an event. Read back by counting.",
-    "regular-rate": "The value is the rate of evenly spaced spikes. Read back by counting, to half a spike.",
-    "latency": "The value charges a leaky membrane: a larger one spikes earlier, a small one never.",
-    "linear-latency": "The time of the single spike falls linearly with the value.",
-    "rank-order": "One unit fires per step, the largest value first. Only the order arrives, read back as 0.9 to the "
-    "power of the rank.",
-    "phase": "The binary digits of the value, the half first, cycle after cycle.",
-    "burst": "A larger value sends more spikes, and sends them faster.",
-    "population": "Each value drives neurons that prefer different values; the better they fit, the sooner or the more "
-    "they fire.",
-    "delta": "A spike wherever the signal changes by the threshold from one frame to the next: up in blue, down in "
-    "red. Slow changes are lost.",
-    "send-on-delta": "A spike whenever the signal is a threshold away from what the receiver knows: up in blue, down "
-    "in red. The receiver follows within the threshold, if the signal is slow enough.",
-}
 
 
 class _Sample(NamedTuple):
@@ -66,8 +49,9 @@ def encode(options: Encode, console: Console) -> int:
         options = replace(options, num_steps=50 if sample.frames is None else 10)
     names = options.codes or _all_codes(sample)
     codes = {name: _coder(name, options, sample.frames) for name in dict.fromkeys(names)}
-    if out.suffix in _EVENTS and "current" in codes:
-        raise SnnlearnError(f"--codes current has no spikes to write to {out}; drop it, or give a picture")
+    analogue = [name for name, code in codes.items() if not code.gives_spikes]
+    if out.suffix in _EVENTS and analogue:
+        raise SnnlearnError(f"--codes {analogue[0]} has no spikes to write to {out}; drop it, or give a picture")
 
     x, key = jnp.asarray(sample.x), jax.random.key(options.seed)
     planned = jax.tree.leaves(eqx.filter_eval_shape(_encode_in_each, codes, x, key))
@@ -115,13 +99,16 @@ def _read(options: Encode) -> _Sample:
 
 def _all_codes(sample: _Sample) -> tuple[str, ...]:
     """Every code that makes spikes of such an input; the order of a few channels says next to nothing."""
-    without = {"current", *(_OF_CHANGES if sample.frames is None else ["rank-order"])}
-    return tuple(name for name in get_args(Code) if name not in without)
+    still = sample.frames is None
+    without = {"current"} if still else {"current", "rank-order"}
+    return tuple(
+        name for name, code in CODES.choices.items() if name not in without and not (still and code.of_changes)
+    )
 
 
 def _coder(name: str, options: Encode, frames: int | None) -> AbstractEncoder:
     """A code of changes takes one step for each frame, which lasts as long as the frame does in the other codes."""
-    if name in _OF_CHANGES and options.num_steps is not None:
+    if CODES[name].of_changes and options.num_steps is not None:
         options = replace(options, dt=options.num_steps * options.dt)
     return coder(name, options, frames)
 
@@ -132,30 +119,39 @@ def _encode_in_each(
 ) -> dict[str, tuple[Array, Array | None]]:
     """The spikes of one input in each code, with the same key, and the reconstruction if the code has one."""
 
-    def there_and_back(name: str, code: AbstractEncoder) -> tuple[Array, Array | None]:
+    def there_and_back(code: AbstractEncoder) -> tuple[Array, Array | None]:
         spikes = code(x, key=key)
-        return spikes, None if name == "current" else inverse_of(code)(spikes)
+        inverse = _known(inverse_of, code) if code.gives_spikes else None
+        return spikes, None if inverse is None else inverse(spikes)
 
-    return {name: there_and_back(name, code) for name, code in codes.items()}
+    return {name: there_and_back(code) for name, code in codes.items()}
+
+
+def _known(ask: Callable, *arguments: Any) -> Any:
+    """What is known of a code; None if nothing is, as may be of one's own."""
+    try:
+        return ask(*arguments)
+    except SnnlearnError:
+        return None
 
 
 def _summary(
     name: str, code: AbstractEncoder, sample: _Sample, spikes: np.ndarray, reconstruction: np.ndarray | None
 ) -> report.CodeSummary:
     bits = None
-    if name in _OF_CHANGES:
+    if CODES[name].of_changes:
         spikes = spikes[..., 0] - spikes[..., 1]
         bits = pattern_information(spikes.reshape(-1, 1))
-    elif name != "current":
-        bits = bits_per_value(code, sample.x.shape)
+    elif code.gives_spikes:
+        bits = _known(bits_per_value, code, sample.x.shape)
     return report.CodeSummary(
         name=name,
         spikes=spikes.reshape(len(spikes), -1),
         dt=code.dt,
         reconstruction=reconstruction,
         bits=bits,
-        bits_at_most=name in _OF_CHANGES,
-        caption=_CAPTIONS[name],
+        bits_at_most=CODES[name].of_changes,
+        caption=CODES[name].caption or (inspect.getdoc(code) or "").partition("\n")[0],
     )
 
 
@@ -186,6 +182,6 @@ def _write_spikes(
     space = sample.x.ndim - (sample.frames is not None)
     arrays = {}
     for name, train in spikes.items():
-        train = train[..., ::-1] if name in _OF_CHANGES else train  # ON is p = 1
+        train = train[..., ::-1] if CODES[name].of_changes else train  # ON is p = 1
         arrays[name] = structured_events(train, codes[name].dt, polarity=train.ndim - 1 > space)
     write_arrays(path, arrays)

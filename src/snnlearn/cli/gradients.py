@@ -27,7 +27,6 @@ from snnlearn.cli.seen import data_of
 from snnlearn.coding import PackedSpikes
 from snnlearn.data import Dataset
 from snnlearn.hypothesis import encode
-from snnlearn.model_file import load
 from snnlearn.network import Network
 from snnlearn.report.gradients import Alignment, Measured, write_gradients
 from snnlearn.report.page import Table
@@ -47,7 +46,7 @@ def gradients(options: Gradients) -> int:
         folder = RunFolder.open(options.run)
         asked = {name: getattr(options, name) for name in ("rules", "repeats", "run", "out")}
         options = Gradients(**vars(folder.options()) | asked)
-        task, network = data_of(folder), load(folder.model())[0].network
+        task, network = data_of(folder), folder.load()[0].network
     with new_folder(options.out, f"gradients-{Path(options.data).stem}") as path:
         return _gradients(options, task, network, path)
 

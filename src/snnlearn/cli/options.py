@@ -2,52 +2,19 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import typing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import tyro
 
 from snnlearn._errors import SnnlearnError
+from snnlearn.cli.choices import CODES, LOSSES, NEURONS, ON_TOP, READOUTS, RULES, SURROGATES, Axis, like, rules_by
 
-Code = Literal[
-    "current",
-    "rate",
-    "poisson-rate",
-    "regular-rate",
-    "latency",
-    "linear-latency",
-    "rank-order",
-    "phase",
-    "burst",
-    "population",
-    "delta",
-    "send-on-delta",
-]
 DATA = ("digits", "mnist", "fashion-mnist", "yin-yang", "randman", "spike-xor")
 """Data sets that have a name."""
-OnTop = Literal["rate", "poisson-rate", "regular-rate", "latency", "linear-latency"]
-Readout = Literal["mean", "max", "last", "count", "first-spike"]
-Rule = Literal[
-    "bptt",
-    "truncated-bptt",
-    "rtrl",
-    "eprop",
-    "eprop-random",
-    "ottt",
-    "superspike",
-    "forward-gradient",
-    "node-perturbation",
-    "weight-perturbation",
-    "evolution-strategy",
-    "eventprop",
-    "xie-seung",
-]
-ONLINE = ("truncated-bptt", "rtrl", "eprop", "eprop-random", "ottt")
-"""Rules that need a loss of each time step."""
 File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
 Folder = Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")]
 
@@ -69,6 +36,10 @@ class Within:
     def __contains__(self, number: int | float) -> bool:
         return self.low < number < self.high if self.between else self.low <= number <= self.high
 
+    def fault(self, number: int | float) -> str | None:
+        """What to give instead of a number, as a clause; None if it is one of these."""
+        return None if number in self else f"give {self}"
+
     def __str__(self) -> str:
         if self.between:
             return f"a number between {self.low:g} and {self.high:g}"
@@ -89,45 +60,78 @@ OptionalSeconds = Annotated[float | None, Within(1e-9, 1e6), tyro.conf.arg(metav
 OptionalCount = Annotated[int | None, Within(1, 1_000_000), tyro.conf.arg(metavar="INT")]
 OptionalPositive = Annotated[float | None, Within(1e-20, 1e20), tyro.conf.arg(metavar="FLOAT")]
 OptionalShare = Annotated[float | None, Within(0, 1, between=True), tyro.conf.arg(metavar="FLOAT")]
+Rule = Annotated[str, RULES, tyro.conf.arg(metavar=RULES.metavar)]
 
 
 @functools.cache
 def ranges(options: type) -> dict[str, Within]:
     """The range of each option that has one."""
+    return _noted(options, Within)
+
+
+@functools.cache
+def axes(options: type) -> dict[str, Axis]:
+    """What each option chooses that chooses a class by its name."""
+    return _noted(options, Axis)
+
+
+T = TypeVar("T")
+
+
+def _noted(options: type, kind: type[T]) -> dict[str, T]:
     found = {}
     for name, hint in typing.get_type_hints(options, include_extras=True).items():
-        own = [note for note in getattr(hint, "__metadata__", ()) if isinstance(note, Within)]
+        own = [note for note in getattr(hint, "__metadata__", ()) if isinstance(note, kind)]
         if own:
             found[name] = own[0]
     return found
 
 
 class Checked:
-    """Options whose numbers have ranges."""
+    """Options whose numbers have ranges, and whose names stand for something."""
 
     def check(self) -> None:
-        """Refuse numbers out of range, of those options too that the others leave without use, and names of no text.
+        """Refuse what is out of range or unknown, of those options too that the others leave without use.
 
         Raises:
-            SnnlearnError: naming the option, its value and the range.
+            SnnlearnError: naming the option, its value and what to give.
         """
         for name, text in vars(self).items():
             if isinstance(text, (str, Path)) and any("\ud800" <= character <= "\udfff" for character in str(text)):
                 raise SnnlearnError(f"--{name.replace('_', '-')} is {text}, a name that is not UTF-8; rename it")
-        for name, within in ranges(type(self)).items():
+        for name, note in (ranges(type(self)) | axes(type(self))).items():
             value: Any = getattr(self, name)
-            for number in value if isinstance(value, tuple) else (value,):
-                if number is not None and number not in within:
+            for one in value if isinstance(value, tuple) else (value,):
+                if one is not None and (fault := note.fault(one)):
                     verb = "has" if isinstance(value, tuple) else "is"
-                    raise SnnlearnError(f"--{name.replace('_', '-')} {verb} {number}; give {within}")
+                    raise SnnlearnError(f"--{name.replace('_', '-')} {verb} {one}; {fault}")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Train(Checked):
-    """Train a spiking network, end with its risk.
+class _Codes(Checked):
+    """The parameters of the codes."""
 
-    Writes a run folder: configuration, metrics, checkpoints, the model, report.html.
-    """
+    max_rate: Positive = 500.0
+    """Rate codes: firing rate of the value 1, Hz."""
+    latency_tau: Seconds = 10e-3
+    """Latency code: time constant of the charging membrane, s."""
+    latency_threshold: OptionalShare = None
+    """Values up to this never fire: by default 0.2, for linear-latency and rank-order 0, in a population 0.1."""
+    num_phases: Count = 8
+    """Phase code: binary digits of a cycle."""
+    max_spikes: Count = 5
+    """Burst code: spikes of the value 1."""
+    population: Count = 8
+    """Population code: neurons for each value."""
+    population_code: Annotated[str, ON_TOP, tyro.conf.arg(metavar=ON_TOP.metavar)] = "linear-latency"
+    """Population code: how the neurons' activations become spikes."""
+    delta_threshold: Positive = 0.1
+    """Delta codes: the change that is a spike, as a share of the data's range."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Data(Checked):
+    """Where a training lies, and what it learns from."""
 
     config: File = None
     """A TOML file of options, as a run writes it (config.toml). Options given here as well take precedence."""
@@ -150,7 +154,7 @@ class Train(Checked):
     split_seed: Seed = 0
     """Random seed of the split, and of synthetic data."""
 
-    encode: Code | None = None
+    encode: Annotated[str | None, CODES, tyro.conf.arg(metavar=CODES.metavar)] = None
     """How values become spikes; data that are spikes already take none. The default is current."""
     series: bool = False
     """The first axis of a sample is time: each frame is encoded by itself, one after the other; delta codes need it."""
@@ -159,22 +163,17 @@ class Train(Checked):
     hold the whole recording."""
     dt: OptionalSeconds = None
     """Time step, s: by default 1e-3; of recorded events, if num-steps is given, such that these hold the whole."""
-    max_rate: Positive = 500.0
-    """Rate codes: firing rate of the value 1, Hz."""
-    latency_tau: Seconds = 10e-3
-    """Latency code: time constant of the charging membrane, s."""
-    latency_threshold: OptionalShare = None
-    """Values up to this never fire: by default 0.2, for linear-latency and rank-order 0, in a population 0.1."""
-    num_phases: Count = 8
-    """Phase code: binary digits of a cycle."""
-    max_spikes: Count = 5
-    """Burst code: spikes of the value 1."""
-    population: Count = 8
-    """Population code: neurons for each value."""
-    population_code: OnTop = "linear-latency"
-    """Population code: how the neurons' activations become spikes."""
-    delta_threshold: Positive = 0.1
-    """Delta codes: the change that is a spike, as a share of the data's range."""
+
+
+# Bases from the last to the first, as help shows their options.
+@dataclass(frozen=True, kw_only=True)
+class Train(_Codes, _Data):
+    """Train a spiking network, end with its risk.
+
+    Writes a run folder: configuration, metrics, checkpoints, the model, report.html.
+
+    MODULE:CLASS is a class of your own, of this folder or the Python path; options of its fields' names fill them.
+    """
 
     layers: Annotated[tuple[str, ...], tyro.conf.arg(metavar="LAYER...")] = ("256",)
     """Hidden layers: 256 is dense, 16c5 or, padded by 2, 16c5p2 a convolution of kernel 5, p2 an average pooling."""
@@ -182,7 +181,7 @@ class Train(Checked):
     """Connect each dense hidden layer to itself."""
     bias: bool = False
     """Give each unit a trained constant current."""
-    neuron: Literal["lif", "cuba-lif", "alif", "if"] = "lif"
+    neuron: Annotated[str, NEURONS, tyro.conf.arg(metavar=NEURONS.metavar)] = "lif"
     """The hidden layers' neuron."""
     tau_mem: Seconds = 10e-3
     """Membrane time constant, s."""
@@ -203,20 +202,32 @@ class Train(Checked):
     escape_noise: bool = False
     """Units draw their spikes, by the probability of which surrogate sigmoid or gaussian is the derivative; xie-seung
     needs it."""
-    surrogate: Literal["fast-sigmoid", "sigmoid", "atan", "triangle", "boxcar", "gaussian"] = "triangle"
+    surrogate: Annotated[str, SURROGATES, tyro.conf.arg(metavar=SURROGATES.metavar)] = "triangle"
     """The derivative that stands in for that of a spike; triangle and boxcar are 0 far from the threshold, which keeps
     errors from growing through recurrent connections."""
     surrogate_slope: OptionalPositive = None
     """Its steepness: slope, alpha, 1/width or 1/sigma; the surrogate's own default if not given."""
     train_time_constants: bool = False
     """Train a membrane time constant for each unit of dense hidden layers."""
-    readout: Readout | None = None
-    """What decides: the mean, largest or last membrane of leaky integrators, spike counts or the first spike; by
-    default mean, count for superspike and xie-seung, first-spike for eventprop."""
-
-    loss: Literal["cross-entropy", "mean-squared", "stepwise-cross-entropy", "van-rossum"] | None = None
-    """Of the readout's scores; of its membrane in each step (stepwise); of its spikes (van-rossum, readout count). The
-    default is cross-entropy, stepwise-cross-entropy for online rules, van-rossum for superspike."""
+    readout: Annotated[
+        str | None,
+        READOUTS,
+        tyro.conf.arg(
+            metavar=READOUTS.metavar,
+            help="What decides: the mean, largest or last membrane of leaky integrators, spike counts or the first "
+            f"spike; by default mean, {rules_by('readout')}.",
+        ),
+    ] = None
+    loss: Annotated[
+        str | None,
+        LOSSES,
+        tyro.conf.arg(
+            metavar=LOSSES.metavar,
+            help="Of the readout's scores; of its membrane in each step (stepwise); of its spikes (van-rossum, readout "
+            "count). The default is cross-entropy, stepwise-cross-entropy for online rules, "
+            f"{rules_by('loss')}.",
+        ),
+    ] = None
     rate_band: Annotated[tuple[float, float] | None, Within(0.0, 1e20), tyro.conf.arg(metavar="LOW HIGH")] = None
     """Penalise hidden units that fire below or above these rates, Hz."""
     rate_band_weight: FromZero = 1e-4
@@ -282,7 +293,7 @@ class Predict(Checked):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Encode(Checked):
+class Encode(_Codes):
     """Show one image or signal as spikes in each code: what they cost, and what can be read from them."""
 
     file: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="[FILE]")] = None
@@ -292,7 +303,7 @@ class Encode(Checked):
     """The array is a signal: its first axis is time."""
     index: Annotated[int, Within(0, 2**31 - 1)] = 0
     """Which of the file's samples."""
-    codes: Annotated[tuple[Code, ...], tyro.conf.arg(metavar="CODE...")] = ()
+    codes: Annotated[tuple[str, ...], CODES, tyro.conf.arg(metavar="CODE...")] = ()
     """Which codes, named as in train --encode; by default all that make spikes of such an input."""
     num_steps: OptionalCount = None
     """Time steps T: by default 50 of an image, 10 of each frame of a signal."""
@@ -300,20 +311,6 @@ class Encode(Checked):
     """Time step, s."""
     max_rate: Positive = 200.0
     """Rate codes: firing rate of the value 1, Hz."""
-    latency_tau: Seconds = 10e-3
-    """Latency code: time constant of the charging membrane, s."""
-    latency_threshold: OptionalShare = None
-    """Values up to this never fire: by default 0.2, for linear-latency and rank-order 0, in a population 0.1."""
-    num_phases: Count = 8
-    """Phase code: binary digits of a cycle."""
-    max_spikes: Count = 5
-    """Burst code: spikes of the value 1."""
-    population: Count = 8
-    """Population code: neurons for each value."""
-    population_code: OnTop = "linear-latency"
-    """Population code: how the neurons' activations become spikes."""
-    delta_threshold: Positive = 0.1
-    """Delta codes: the change that is a spike, as a share of the signal's range."""
     seed: Seed = 0
     """Random seed of the rate codes."""
     out: Annotated[Path, tyro.conf.arg(metavar="FILE")] = field(default_factory=lambda: Path("codes.html"))
@@ -326,8 +323,7 @@ class Compare(Train):
     """Train the same network from the same start with several learning rules.
 
     Each rule's step size is chosen by validation errors; the test sample is used once for each rule. The loss is
-    stepwise-cross-entropy, if no other is given; superspike has van-rossum, xie-seung and eventprop cross-entropy, and
-    their readouts spike.
+    stepwise-cross-entropy, if no other is given; a rule whose readout spikes has its own default.
     """
 
     distributed: tyro.conf.Suppress[bool] = False
@@ -341,8 +337,13 @@ class Compare(Train):
     paired: Annotated[tuple[Path, ...] | None, tyro.conf.arg(metavar="[RUN...]")] = None
     """Compare in pairs, corrected for their number: two or more finished runs on the test sample that they share; or,
     if none is named, the rules, over seeds (sign-flip test) or, with one seed, over test samples (McNemar's test)."""
-    rules: tuple[Rule, ...] = ("bptt", "eprop", "eprop-random", "ottt")
-    """The rules."""
+    rules: Annotated[tuple[str, ...], RULES, tyro.conf.arg(metavar="RULE...")] = (
+        "bptt",
+        "eprop",
+        "eprop-random",
+        "ottt",
+    )
+    """The rules, named as in train --rule."""
     learning_rates: Annotated[tuple[float, ...], Within(1e-20, 1e20), tyro.conf.arg(metavar="FLOAT...")] = (
         0.03,
         0.1,
@@ -379,8 +380,15 @@ class Gradients(Train):
     seeds: tyro.conf.Suppress[int] = 1
     out: Folder = None
     """The folder to make. By default runs/gradients-DATA, with a number added if that exists."""
-    rules: tuple[Rule, ...] = ("bptt", "eprop", "eprop-random", "ottt", "forward-gradient", "weight-perturbation")
-    """The rules."""
+    rules: Annotated[tuple[str, ...], RULES, tyro.conf.arg(metavar="RULE...")] = (
+        "bptt",
+        "eprop",
+        "eprop-random",
+        "ottt",
+        "forward-gradient",
+        "weight-perturbation",
+    )
+    """The rules, named as in train --rule."""
     repeats: Count = 64
     """How many times a random rule is asked."""
     run: Folder = None
@@ -559,8 +567,7 @@ def _offered(options: type) -> list[str]:
 
 
 def _like(name: str, names: list[str]) -> str:
-    close = difflib.get_close_matches(name, names, n=1)
-    return f"did you mean {close[0]}?" if close else "snnlearn --help and snnlearn COMMAND --help say what there is"
+    return like(name, names) or "snnlearn --help and snnlearn COMMAND --help say what there is"
 
 
 def numbers() -> tyro.constructors.ConstructorRegistry:

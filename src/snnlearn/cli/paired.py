@@ -16,7 +16,6 @@ from snnlearn.cli.options import Compare
 from snnlearn.cli.run_folder import RunFolder
 from snnlearn.cli.seen import data_of
 from snnlearn.hypothesis import predict
-from snnlearn.model_file import load
 from snnlearn.report.paired import compare_all, print_pairs, write_paired
 
 SAMPLES = (
@@ -41,8 +40,8 @@ def compare_runs(options: Compare) -> int:
 
 def _compare(options: Compare, folders: list[RunFolder], out: Path) -> int:
     assert options.paired is not None
-    models = [folder.model() for folder in folders]
     keep_compiled_programs()
+    models = [folder.load()[0] for folder in folders]
     names = _names(options.paired)
     data = [data_of(folder) for folder in folders]
     test = data[0].test
@@ -57,7 +56,7 @@ def _compare(options: Compare, folders: list[RunFolder], out: Path) -> int:
                 f"--paired: {known} of the {len(test.y)} test samples trained or selected {name}; give runs that share "
                 "a test sample that none was trained on"
             )
-    wrong = {name: predict(load(model)[0], test.x) != test.y for name, model in zip(names, models, strict=True)}
+    wrong = {name: predict(model, test.x) != test.y for name, model in zip(names, models, strict=True)}
     sections = {"Models": (SAMPLES, compare_all(wrong, risk.compare_hypotheses))}
     seeds = {name: _seed_risks(folder) for name, folder in zip(names, folders, strict=True)}
     first_seeds = {folder.options().seed for folder in folders}

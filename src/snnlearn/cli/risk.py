@@ -17,7 +17,6 @@ from snnlearn.cli.run_folder import RunFolder
 from snnlearn.cli.seen import data_of, judged, recall
 from snnlearn.data import Dataset, Sample, read_labelled
 from snnlearn.hypothesis import Hypothesis, decisions, scores
-from snnlearn.model_file import load
 from snnlearn.report.risk import Bound, Calibration, Estimate, RiskReport, print_risk, write_risk
 
 
@@ -32,7 +31,7 @@ def risk(options: Risk) -> int:
 
 
 def _measure(options: Risk, folder: RunFolder, out: Path) -> int:
-    hypothesis, _ = load(folder.model())
+    hypothesis, _ = folder.load()
     trained_on = data_of(folder)
     if options.data is None:
         given, source = trained_on.test, "the run's own test sample"

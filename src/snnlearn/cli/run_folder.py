@@ -28,10 +28,12 @@ from snnlearn._errors import SnnlearnError
 from snnlearn._files import write_atomically
 from snnlearn.algorithms import Metrics, Training
 from snnlearn.algorithms.devices import is_key
+from snnlearn.cli.build import own_classes
 from snnlearn.cli.config import read_config, write_config
 from snnlearn.cli.folders import RUN
 from snnlearn.cli.options import Train
-from snnlearn.model_file import check_finite, read_arrays, write_arrays
+from snnlearn.hypothesis import Hypothesis
+from snnlearn.model_file import check_finite, load, read_arrays, write_arrays
 from snnlearn.report.measure import History
 
 # A checkpoint waits for the disk, so that a run of quick epochs does without one for each.
@@ -84,6 +86,17 @@ class RunFolder:
         if not (self.path / "model.npz").exists():
             raise SnnlearnError(f"{self.path} has no model yet; finish its training with {self.resume_command()}")
         return self.path / "model.npz"
+
+    def load(self) -> tuple[Hypothesis, tuple[str, ...]]:
+        """What the training has come to, and the names of its classes.
+
+        The model may hold the classes of one's own that the run's options name: their modules are imported, so that a
+        run of somebody else's is as much to be trusted as they are.
+
+        Raises:
+            SnnlearnError: if the training is not finished, or its model cannot be read.
+        """
+        return load(self.model(), allow=own_classes(self.options()))
 
     def options(self) -> Train:
         """The run's options."""

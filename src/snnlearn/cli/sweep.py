@@ -191,8 +191,8 @@ def _shown(settings: dict[str, Any]) -> dict[str, str]:
     """Settings as words."""
     words = {}
     for name, value in settings.items():
-        text = "-".join(value) if isinstance(value, tuple) else str(value).lower() if value is not None else "default"
-        words[name.replace("_", "-")] = text
+        text = "-".join(value) if isinstance(value, tuple) else str(value) if value is not None else "default"
+        words[name.replace("_", "-")] = text.lower() if isinstance(value, bool) else text
     return words
 
 

@@ -1,0 +1,92 @@
+"""The table of names and the classes that it speaks of say the same."""
+
+from __future__ import annotations
+
+import inspect
+import pkgutil
+import typing
+
+import pytest
+
+from snnlearn import coding, losses, neurons, rules
+from snnlearn.cli import choices, main
+from snnlearn.cli.options import Encode, Train, axes
+
+AXES = {name: thing for name, thing in vars(choices).items() if isinstance(thing, choices.Axis)}
+
+
+@pytest.mark.parametrize(("of", "name"), [(of, name) for of, axis in AXES.items() for name in axis.choices])
+def test_the_table_is_that_of_the_classes(of, name):
+    """A class of the axis, whose arguments are those that the table fills, with values that the axis has."""
+    axis = AXES[of]
+    cls, fields = axis.load(name), axis[name].fields
+    base = pkgutil.resolve_name(axis.base)
+    assert issubclass(cls, base) and not inspect.isabstract(cls)
+    arguments = inspect.signature(cls).parameters
+    assert set(fields) <= set(arguments)
+    assert all(source in axis.values for source in fields.values() if isinstance(source, str))
+    assert all(isinstance(source, (str, float)) for source in fields.values())
+    needed = {argument.name for argument in arguments.values() if argument.default is argument.empty}
+    assert {fields.get(argument, argument) for argument in needed} <= set(axis.values)
+    assert type(axis[name]) is axis.kind and axis.fault(name) is None
+
+
+@pytest.mark.parametrize("of", AXES)
+def test_every_value_fills_something_and_comes_from_an_option(of):
+    axis = AXES[of]
+    filled = {value for value in axis.values for name in axis.choices if axis.takes(name, value)}
+    # Those that classes of one's own alone have, and those of codes that are on top of no population.
+    beyond = set(axis.values) if of == "ON_TOP" else {"dt"}
+    assert set(axis.values) - filled <= beyond
+    assert set(axis.values.values()) <= set(typing.get_type_hints(Train))
+    assert axis.default in axis.choices or of == "ON_TOP"
+
+
+def test_what_a_rule_and_a_loss_need_has_a_name():
+    for rule in choices.RULES.choices.values():
+        assert rule.readout in choices.READOUTS.choices and rule.readout_neuron in choices.NEURONS.choices
+        assert rule.loss is None or rule.loss in choices.LOSSES.choices
+    assert {loss.readout for loss in choices.LOSSES.choices.values()} - {None} <= set(choices.READOUTS.choices)
+
+
+@pytest.mark.parametrize(
+    ("of", "package", "without"),
+    [
+        ("RULES", rules, {rules.OnlineXieSeung}),
+        (
+            "SURROGATES",
+            neurons,
+            {neurons.ExponentialEscape, neurons.MultiGaussian, neurons.Scaled, neurons.StraightThrough},
+        ),
+        ("CODES", coding, {coding.Framewise, coding.Rescaled, coding.Spikes, coding.TunedPopulation}),
+    ],
+)
+def test_every_class_has_a_name_or_is_known_to_have_none(of, package, without):
+    """Without a name are those that options have other words for, or that need more than options say."""
+    axis = AXES[of]
+    base = pkgutil.resolve_name(axis.base)
+    classes = {cls for cls in vars(package).values() if isinstance(cls, type) and issubclass(cls, base)}
+    final = {cls for cls in classes if not cls.__name__.startswith("Abstract")}
+    assert final - without == {axis.load(name) for name in axis.choices}
+
+
+def test_each_name_is_an_option():
+    assert set(axes(Train)) == {"encode", "population_code", "neuron", "surrogate", "readout", "loss", "rule"}
+    assert set(axes(Encode)) == {"codes", "population_code"}
+
+
+def test_help_says_what_a_choice_takes(capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "--neuron", "alif", "--rule=truncated-bptt", "--help"])
+    said = capsys.readouterr().out
+    assert "alif takes --tau-mem, --tau-adapt, --beta, --surrogate, --reset, --refractory, --dt.\n" in said
+    assert "truncated-bptt takes --truncate.\n" in said
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    assert "takes --" not in capsys.readouterr().out
+
+
+def test_a_field_of_another_name_is_not_filled_by_an_option_of_another_part():
+    """`beta` is the width of a population's tuning, and an adaptation's strength."""
+    assert choices.CODES.taken("population") == ("population_code", "population")
+    assert choices.LOSSES.load("cross-entropy") is losses.CrossEntropy

@@ -1,0 +1,212 @@
+"""Components of one's own, in a file of one's own: by name on the command line, and in model files."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from snnlearn import SnnlearnError, algorithms, coding, data, fit, load, losses, neurons, predict, rules, save
+from snnlearn.cli import main
+from snnlearn.cli.config import read_config
+from snnlearn.network import feedforward
+
+MINE = '''
+import typing
+
+import jax
+import jax.numpy as jnp
+
+import snnlearn as sl
+
+
+@typing.final
+class Leaky(sl.neurons.AbstractWrapper):
+    """A neuron whose current is damped."""
+
+    neuron: sl.neurons.AbstractNeuron
+    damping: float = 0.9
+
+    def initial_state(self, shape):
+        return self.neuron.initial_state(shape)
+
+    def __call__(self, current, state):
+        return self.neuron(self.damping * current, state)
+
+    def free(self):
+        return Leaky(self.neuron.free(), self.damping)
+
+
+@typing.final
+class EveryStep(sl.coding.AbstractSpikeEncoder):
+    """Spikes in every step where x is above a level."""
+
+    num_steps: int
+    level: float = 0.5
+    dt: float = 1e-3
+
+    def __call__(self, x, *, key=None):
+        spikes = jnp.where(jnp.isnan(x), x, (x > self.level).astype(jnp.float32))
+        return jnp.broadcast_to(spikes, (self.num_steps, *x.shape))
+
+    def out_shape(self, in_shape):
+        return in_shape
+
+
+@typing.final
+class Logarithmic(sl.neurons.AbstractSurrogate):
+    """1 / (1 + k|x|)."""
+
+    slope: float = 10.0
+
+    def primitive(self, x):
+        return jnp.sign(x) * jnp.log1p(self.slope * jnp.abs(x)) / self.slope
+
+    def pseudo_derivative(self, x):
+        return 1 / (1 + self.slope * jnp.abs(x))
+
+
+@typing.final
+class Cautious(sl.rules.AbstractRule):
+    """Another rule's gradient, times a factor."""
+
+    rule: sl.rules.AbstractRule
+    sigma: float = 3.0
+
+    def __call__(self, network, loss, inputs, targets, *, key):
+        value, gradient = self.rule(network, loss, inputs, targets, key=key)
+        return value, jax.tree.map(lambda g: 0.5 * g, gradient)
+
+
+class Needy(sl.rules.AbstractRule):
+    """A rule of which no option gives a part."""
+
+    part: int
+
+    def __call__(self, network, loss, inputs, targets, *, key):
+        raise AssertionError
+'''
+NAMES = ("--neuron", "mine:Leaky", "--encode", "mine:EveryStep", "--surrogate", "mine:Logarithmic")
+NAMES += ("--rule", "mine:Cautious", "--surrogate-slope", "4", "--tau-mem", "0.02", "--dt", "0.002", "--sigma", "0.3")
+
+
+@pytest.fixture(scope="module")
+def mine(tmp_path_factory):
+    """The module, in the current folder."""
+    folder = tmp_path_factory.mktemp("mine")
+    (folder / "mine.py").write_text(MINE)
+    (folder / "broken.py").write_text("1 / 0\n")
+    (folder / "script.py").write_text("raise SystemExit\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "path", [path for path in sys.path if path])
+        patch.chdir(folder)
+        patch.delitem(sys.modules, "mine", raising=False)
+        yield folder
+    sys.modules.pop("mine", None)
+
+
+@pytest.fixture(scope="module")
+def run(mine: Path, tiny: list[str]) -> Path:
+    """A run made of them all."""
+    small = ["--layers", "8", "--epochs", "2", "--xi", "0.5"]
+    assert main(["train", *tiny, *small, *NAMES, "--out", str(mine / "run")]) == 0
+    return mine / "run"
+
+
+def module():
+    return importlib.import_module("mine")
+
+
+def test_a_run_is_made_of_them_and_reads_them_again(run, blobs, say):
+    own = module()
+    hypothesis, _ = load(run / "model.npz", allow=(own.Leaky, own.EveryStep, own.Logarithmic))
+    surrogate = own.Logarithmic(slope=4.0)
+    inside = neurons.LIF(tau_mem=0.02, surrogate=surrogate, dt=0.002)
+    assert hypothesis.network.layers[0].neuron == own.Leaky(inside)
+    assert hypothesis.encoder.encoder == own.EveryStep(num_steps=8, dt=0.002)  # inside Rescaled
+    assert "Leaky 8 · Cautious" in (run / "report.html").read_text()
+    options = read_config(run / "config.toml")
+    assert (options.neuron, options.rule, options.encode) == ("mine:Leaky", "mine:Cautious", "mine:EveryStep")
+
+    assert "0 errors of 24" in say("evaluate", run, "--data", blobs)
+    assert len(say("predict", run, blobs).splitlines()) > 120
+    say("risk", run, "--out", run.parent / "risk")
+    say("gradients", "--run", run, "--rules", "mine:Cautious", "--repeats", 2, "--out", run.parent / "g")
+    (found,) = json.loads((run.parent / "g" / "gradients.json").read_text())
+    assert found["rule"] == "mine:Cautious" and found["layers"][0]["norm_ratio"] == pytest.approx(0.5, rel=1e-3)
+
+
+def test_a_stopped_run_goes_on(run, mine, say, tmp_path):
+    """From its options alone: nothing of the training was kept."""
+    shutil.copytree(run, tmp_path / "r")
+    for name in ("model.npz", "checkpoint.npz", "metrics.jsonl"):
+        (tmp_path / "r" / name).unlink()
+    say("train", "--resume", tmp_path / "r")
+    with np.load(run / "model.npz") as before, np.load(tmp_path / "r" / "model.npz") as after:
+        assert all(np.array_equal(before[name], after[name]) for name in before)
+
+
+def test_they_are_compared_varied_and_shown(mine, tiny, say, tmp_path):
+    tiny = [*tiny[: tiny.index("--learning-rate")], "--layers", "6", "--epochs", "1", "--xi", "0.5"]
+    rules = ["--rules", "bptt", "mine:Cautious", "--learning-rates", "0.1"]
+    say("compare", *tiny, *rules, "--out", tmp_path / "c")
+    assert [one["rule"] for one in json.loads((tmp_path / "c" / "comparison.json").read_text())] == [
+        "bptt",
+        "mine:Cautious",
+    ]
+    vary = ["--vary", "neuron=lif,mine:Leaky", "--sizes", "--seeds", "2"]
+    say("sweep", *tiny, *vary, "--out", tmp_path / "s")
+    found = json.loads((tmp_path / "s" / "configurations" / "001.json").read_text())
+    assert found["settings"] == {"neuron": "mine:Leaky"} and "refused" not in found
+    np.save(tmp_path / "x.npy", [[0.1, 0.9]])
+    said = say("encode", tmp_path / "x.npy", "--codes", "mine:EveryStep", "--out", tmp_path / "codes.html")
+    assert "mine:EveryStep: 50 spikes of 2 neurons in 50 steps\n" in said
+    assert "Spikes in every step where x is above a level." in (tmp_path / "codes.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ("--neuron alf", "--neuron is alf; did you mean alif?"),
+        ("--surrogate x", "--surrogate is x; give one of fast-sigmoid, .*, or a class of your own as module:Class"),
+        ("--neuron a/b:C", "give one of lif, .*, or a class of your own"),
+        ("--rule nowhere:Rule", "nowhere cannot be imported .ModuleNotFoundError: .*; give a module of this folder"),
+        ("--rule broken:Rule", "broken cannot be imported .ZeroDivisionError: division by zero.; give"),
+        ("--rule script:Rule", "script cannot be imported .SystemExit: .; give"),
+        ("--rule mine:Cautios", "mine has no class Cautios; did you mean Cautious?"),
+        ("--rule mine:jax", "mine has no class jax; give one that it has"),
+        ("--rule mine:Leaky", "it is no AbstractRule; derive it from snnlearn.rules.AbstractRule"),
+        ("--rule snnlearn.rules:AbstractRule", "it is abstract; write its __call__"),
+        ("--rule mine:Needy", "mine:Needy needs part, which no option gives; give it a default, or take segment"),
+    ],
+)
+def test_what_stands_for_no_class_is_refused(options, sentence, mine, tiny, tmp_path, capsys):
+    assert main(["train", *tiny, *options.split(), "--out", str(tmp_path / "x")]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ") and said.count("\n") == 1 and re.search(sentence.replace("?", r"\?"), said)
+    assert not (tmp_path / "x").exists()
+
+
+def test_from_python(mine, tmp_path):
+    """Trained, saved, refused without a word from the reader, and loaded with it."""
+    own, task = module(), data.spike_xor(num_steps=10, validation=0.2, test=0.2, seed=0)
+    neuron = own.Leaky(neurons.LIF(surrogate=own.Logarithmic()))
+    network = feedforward((40, 4, 2), neuron=neuron, key=jax.random.key(0))
+    algorithm = algorithms.GradientDescent(losses.CrossEntropy(), own.Cautious(rules.BPTT()), epochs=1)
+    hypothesis = fit(algorithm, coding.Spikes(num_steps=10), network, task, key=jax.random.key(1))
+    save(hypothesis, tmp_path / "model.npz")
+    allow = r"load\(path, allow=\(Leaky, Logarithmic\)\)"
+    with pytest.raises(SnnlearnError, match=rf"holds mine:Leaky and mine:Logarithmic, .*{allow}"):
+        load(tmp_path / "model.npz")
+    with pytest.raises(SnnlearnError, match=r"holds mine:Logarithmic, "):
+        load(tmp_path / "model.npz", allow=(own.Leaky,))
+    loaded, _ = load(tmp_path / "model.npz", allow=(own.Leaky, own.Logarithmic))
+    assert loaded.network.layers[0].neuron == neuron
+    np.testing.assert_array_equal(predict(loaded, task.test.x), predict(hypothesis, task.test.x))
