@@ -191,7 +191,7 @@ def test_one_sentence(line, expected, bad, finished, tmp_path, capsys, monkeypat
     [
         ("train --epochs many", "many is not a whole number"),
         ("train --dt soon", "soon is not a number"),
-        ("train --neuron hh", "hh"),
+        ("train --optimizer hh", "hh"),
         ("train --rate-band 5", "--rate-band"),
         ("evaluate", "run|RUN|PATH"),
     ],

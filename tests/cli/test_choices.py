@@ -39,7 +39,7 @@ def test_every_value_fills_something_and_comes_from_an_option(of):
     beyond = set(axis.values) if of == "ON_TOP" else {"dt"}
     assert set(axis.values) - filled <= beyond
     assert set(axis.values.values()) <= set(typing.get_type_hints(Train))
-    assert axis.default in axis.choices or of == "ON_TOP"
+    assert axis.default in axis.choices
 
 
 def test_what_a_rule_and_a_loss_need_has_a_name():

@@ -177,14 +177,20 @@ def test_they_are_compared_varied_and_shown(mine, tiny, say, tmp_path):
         ("--neuron alf", "--neuron is alf; did you mean alif?"),
         ("--surrogate x", "--surrogate is x; give one of fast-sigmoid, .*, or a class of your own as module:Class"),
         ("--neuron a/b:C", "give one of lif, .*, or a class of your own"),
-        ("--rule nowhere:Rule", "nowhere cannot be imported .ModuleNotFoundError: .*; give a module of this folder"),
-        ("--rule broken:Rule", "broken cannot be imported .ZeroDivisionError: division by zero.; give"),
-        ("--rule script:Rule", "script cannot be imported .SystemExit: .; give"),
+        (
+            "--rule nowhere:Rule",
+            "nowhere cannot be imported .ModuleNotFoundError: .*; run from the folder that it is in",
+        ),
+        ("--rule broken:Rule", "broken cannot be imported .ZeroDivisionError: division by zero.; mend it"),
+        ("--rule script:Rule", "script cannot be imported .SystemExit: .; mend it"),
         ("--rule mine:Cautios", "mine has no class Cautios; did you mean Cautious?"),
         ("--rule mine:jax", "mine has no class jax; give one that it has"),
         ("--rule mine:Leaky", "it is no AbstractRule; derive it from snnlearn.rules.AbstractRule"),
         ("--rule snnlearn.rules:AbstractRule", "it is abstract; write its __call__"),
-        ("--rule mine:Needy", "mine:Needy needs part, which no option gives; give it a default, or take segment"),
+        (
+            "--rule mine:Needy",
+            "mine:Needy needs part, which no option fills; give it a default, or one of these names: segment",
+        ),
     ],
 )
 def test_what_stands_for_no_class_is_refused(options, sentence, mine, tiny, tmp_path, capsys):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -258,11 +258,19 @@ def rule(options: Train, dt: float) -> rules.AbstractRule:
     return RULES.build(options.rule, values)
 
 
-def comparable(options: Train) -> Train:
-    """The options with the loss of each step, which every rule takes, where none is given and the readout has it."""
-    if options.loss is None and _decides(options)[0] == "mean":
-        return replace(options, loss="stepwise-cross-entropy")
-    return options
+def training(options: Train, changes: dict[str, Any], *, several_rules: bool) -> Train:
+    """One of the trainings that a command makes of its options.
+
+    Args:
+        options: of the command.
+        changes: what is different in this training.
+        several_rules: whether others have other rules. Then the loss is that of each step, which every rule takes,
+            where none is given and the readout has it.
+    """
+    one = Train(**{field.name: getattr(options, field.name) for field in fields(Train)} | changes)
+    if several_rules and one.loss is None and _decides(one)[0] == "mean":
+        return replace(one, loss="stepwise-cross-entropy")
+    return one
 
 
 def default_loss(options: Train) -> str:

@@ -160,9 +160,10 @@ class Axis(Generic[C]):
                 value = values.get(source) if source in self.values else None
             if value is None and needed:
                 if argument != self.part:
-                    known = ", ".join(self.values)
+                    known = ", ".join([*self.values, self.part])
                     raise SnnlearnError(
-                        f"{name} needs {argument}, which no option gives; give it a default, or take {known}"
+                        f"{name} needs {argument}, which no option fills; give it a default, or one of these names: "
+                        f"{known}"
                     )
                 value = self.build(self.default, values)
             if value is not None:
@@ -230,10 +231,9 @@ def _own(path: str, axis: Axis) -> type:
     try:
         found = importlib.import_module(module)
     except (Exception, SystemExit) as error:  # whatever stands in the file
-        why = f"{type(error).__name__}: {error}"
-        raise _NoChoice(
-            f"{module} cannot be imported ({why}); give a module of this folder or of the Python path"
-        ) from error
+        missing = isinstance(error, ModuleNotFoundError) and module.startswith(error.name or "")
+        what = "run from the folder that it is in, or put that on PYTHONPATH" if missing else "mend it"
+        raise _NoChoice(f"{module} cannot be imported ({type(error).__name__}: {error}); {what}") from error
     cls, base = getattr(found, name, None), pkgutil.resolve_name(axis.base)
     if not isinstance(cls, type):
         classes = [name for name, thing in vars(found).items() if isinstance(thing, type) and issubclass(thing, base)]
@@ -326,7 +326,11 @@ CODES = Axis(
         ),
     },
 )
-ON_TOP = replace(CODES, choices={name: code for name, code in CODES.choices.items() if code.on_top})
+ON_TOP = replace(
+    CODES,
+    choices={name: code for name, code in CODES.choices.items() if code.on_top},
+    default="linear-latency",
+)
 """Codes of a population's activations."""
 
 SURROGATES = Axis(

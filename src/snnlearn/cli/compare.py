@@ -162,8 +162,7 @@ def _in_pairs(wrong: dict[str, np.ndarray]) -> list[Pair]:
 
 def options_of(options: Compare | Gradients, rule: Any, rate: float) -> Train:
     """One rule's options, with a loss and a readout that it takes."""
-    values: dict[str, Any] = {field.name: getattr(options, field.name) for field in dataclasses.fields(Train)}
-    return build.comparable(Train(**(values | {"rule": rule, "learning_rate": rate})))
+    return build.training(options, {"rule": rule, "learning_rate": rate}, several_rules=True)
 
 
 def setting(options: Train, task: Dataset) -> list[Row]:

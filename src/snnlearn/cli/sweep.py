@@ -102,10 +102,7 @@ def _value(text: str, hint: Any, where: str) -> Any:
 
 def configured(options: Sweep, settings: dict[str, Any]) -> Train:
     """The options of one configuration; where rules are varied, all have the loss that online rules need."""
-    values = {field.name: getattr(options, field.name) for field in dataclasses.fields(Train)} | settings
-    configuration = Train(**values)
-    several_rules = any(text.startswith("rule=") for text in options.vary)
-    return build.comparable(configuration) if several_rules and "loss" not in settings else configuration
+    return build.training(options, settings, several_rules=any(text.startswith("rule=") for text in options.vary))
 
 
 def _check(options: Sweep, settings: list[dict[str, Any]]) -> None:
