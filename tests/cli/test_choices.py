@@ -8,11 +8,12 @@ import typing
 
 import pytest
 
-from snnlearn import coding, losses, neurons, rules
+from snnlearn import losses, neurons, rules
 from snnlearn.cli import choices, main
+from snnlearn.cli.axis import Axis
 from snnlearn.cli.options import Encode, Train, axes
 
-AXES = {name: thing for name, thing in vars(choices).items() if isinstance(thing, choices.Axis)}
+AXES = {name: thing for name, thing in vars(choices).items() if isinstance(thing, Axis)}
 
 
 @pytest.mark.parametrize(("of", "name"), [(of, name) for of, axis in AXES.items() for name in axis.choices])
@@ -58,7 +59,6 @@ def test_what_a_rule_and_a_loss_need_has_a_name():
             neurons,
             {neurons.ExponentialEscape, neurons.MultiGaussian, neurons.Scaled, neurons.StraightThrough},
         ),
-        ("CODES", coding, {coding.Framewise, coding.Rescaled, coding.Spikes, coding.TunedPopulation}),
     ],
 )
 def test_every_class_has_a_name_or_is_known_to_have_none(of, package, without):

@@ -171,6 +171,15 @@ def test_they_are_compared_varied_and_shown(mine, tiny, say, tmp_path):
     assert "Spikes in every step where x is above a level." in (tmp_path / "codes.html").read_text()
 
 
+def test_a_run_without_its_module_says_where_it_is_looked_for(run, blobs, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if path != str(run.parent)])
+    monkeypatch.delitem(sys.modules, "mine")
+    assert main(["predict", str(run), str(blobs)]) == 2
+    said = capsys.readouterr().err
+    assert re.search(r"mine:\w+: mine cannot be imported .*; run from the folder that it is in, or put", said)
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [

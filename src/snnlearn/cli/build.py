@@ -18,7 +18,8 @@ import optax
 from snnlearn import coding, data, losses, network, neurons, rules
 from snnlearn._errors import SnnlearnError
 from snnlearn.algorithms import GradientDescent, Optimizer, adamw, constant, cosine
-from snnlearn.cli.choices import CODES, LOSSES, NEURONS, ON_TOP, READOUTS, RULES, SURROGATES, Decoder, is_own
+from snnlearn.cli.axis import is_own
+from snnlearn.cli.choices import CODES, LOSSES, NEURONS, ON_TOP, READOUTS, RULES, SURROGATES, Decoder
 from snnlearn.cli.options import DATA, Encode, Train, axes
 from snnlearn.data import Dataset
 from snnlearn.hypothesis import check_size

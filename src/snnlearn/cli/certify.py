@@ -12,7 +12,7 @@ from snnlearn import risk
 from snnlearn._errors import SnnlearnError
 from snnlearn._files import write_atomically, write_json
 from snnlearn.cli import build
-from snnlearn.cli.choices import shown
+from snnlearn.cli.axis import shown
 from snnlearn.cli.commands import console_of, keep_compiled_programs
 from snnlearn.cli.config import write_config
 from snnlearn.cli.folders import new_folder

@@ -1,35 +1,14 @@
-"""What the names on the command line stand for, as plain data: nothing here needs JAX.
+"""The table of names: classes, what fills their fields, and what else the command line must know of them.
 
-A component is built from the options that are called as its fields are; the table says which are called otherwise, and
-what else the command line must know. A class of one's own needs no line here: it is named `module:Class`.
+It is plain data: choices, help, captions and objects are made from it, and `snnlearn --help` reads it without JAX. A
+component's fields are filled from the options that are called as they are; the table says which are called otherwise.
 """
 
 from __future__ import annotations
 
-import difflib
-import importlib
-import inspect
-import os
-import pkgutil
-import sys
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Generic, TypeVar
+from dataclasses import dataclass, replace
 
-from snnlearn._errors import SnnlearnError
-
-
-@dataclass(frozen=True)
-class Choice:
-    """A class that has a name.
-
-    Args:
-        path: the class, as `module:Class`.
-        fields: what fills a field, where it is called otherwise: a value of the axis by its name, or a number.
-    """
-
-    path: str
-    fields: Mapping[str, str | float] = field(default_factory=dict)
+from snnlearn.cli.axis import Axis, Choice
 
 
 @dataclass(frozen=True)
@@ -84,165 +63,6 @@ class Rule(Choice):
     loss: str | None = None
     readout: str = "mean"
     readout_neuron: str = "lif"
-
-
-C = TypeVar("C", bound=Choice)
-
-
-@dataclass(frozen=True, eq=False)  # by identity, since what stands beside a type must have a hash
-class Axis(Generic[C]):
-    """A part of a training that is chosen by name.
-
-    Args:
-        kind: of what is known of each choice.
-        base: the abstract base of its classes.
-        part: the field of another component that holds one.
-        choices: by name.
-        values: what its classes' fields are filled with, and the option that each comes from.
-        default: the name of what stands inside a class of one's own that wraps another and says not which.
-    """
-
-    kind: type[C]
-    base: str
-    part: str
-    choices: Mapping[str, C]
-    values: Mapping[str, str]
-    default: str
-
-    def __getitem__(self, name: str) -> C:
-        return self.choices[name] if name in self.choices else self.kind(name)
-
-    @property
-    def metavar(self) -> str:
-        """How help shows what can be given."""
-        return f"{{{','.join(self.choices)},MODULE:CLASS}}"
-
-    def fault(self, name: str) -> str | None:
-        """What is wrong with a name and what to give, as a clause; None if it stands for a class."""
-        if name in self.choices:
-            return None
-        try:
-            _own(name, self)
-        except _NoChoice as fault:
-            return str(fault)
-        return None
-
-    def load(self, name: str) -> type:
-        """The class that a name stands for.
-
-        Raises:
-            SnnlearnError: if there is none, or it is no class of this axis.
-        """
-        if name in self.choices:
-            return pkgutil.resolve_name(self.choices[name].path)
-        try:
-            return _own(name, self)
-        except _NoChoice as fault:
-            raise SnnlearnError(f"{name}: {fault}") from fault
-
-    def build(self, name: str, values: Mapping[str, Any]) -> Any:
-        """What a name stands for, its fields filled from the values that are called as they are, or as the table says.
-
-        A field that nothing fills keeps its default. A class that wraps another of the axis, and has no default for
-        it, gets the axis's.
-
-        Args:
-            name: the name.
-            values: those of the axis; None is no value, and others than the axis's are not looked at.
-
-        Raises:
-            SnnlearnError: if there is no such class, or a field without a default that nothing fills.
-        """
-        given: dict[str, Any] = {}
-        for argument, source, needed in self._fields(name):
-            value = source
-            if isinstance(source, str):
-                value = values.get(source) if source in self.values else None
-            if value is None and needed:
-                if argument != self.part:
-                    known = ", ".join([*self.values, self.part])
-                    raise SnnlearnError(
-                        f"{name} needs {argument}, which no option fills; give it a default, or one of these names: "
-                        f"{known}"
-                    )
-                value = self.build(self.default, values)
-            if value is not None:
-                given[argument] = value
-        return self.load(name)(**given)
-
-    def taken(self, name: str) -> tuple[str, ...]:
-        """The options that fill the fields of what a name stands for, or of what stands inside."""
-        found: list[str] = []
-        for argument, source, needed in self._fields(name):
-            if source in self.values:
-                found.append(self.values[str(source)])
-            elif needed and argument == self.part:
-                found += self.taken(self.default)
-        return tuple(found)
-
-    def takes(self, name: str, value: str) -> bool:
-        """Whether a value fills a field of what a name stands for; else it need not be made."""
-        return any(source == value for _, source, _ in self._fields(name))
-
-    def _fields(self, name: str) -> list[tuple[str, str | float, bool]]:
-        """Of each argument of a class: its name, what fills it, and whether it must be filled."""
-        rest = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-        arguments = [one for one in inspect.signature(self.load(name)).parameters.values() if one.kind not in rest]
-        return [(one.name, self[name].fields.get(one.name, one.name), one.default is one.empty) for one in arguments]
-
-
-class _NoChoice(Exception):
-    """Why a name stands for no class, as a clause."""
-
-
-def is_own(name: str) -> bool:
-    """Whether a name is that of a class of one's own.
-
-    >>> is_own("package.module:Class"), is_own("alif"), is_own("a b:c")
-    (True, False, False)
-    """
-    module, _, cls = name.partition(":")
-    return all(part.isidentifier() for part in (*module.split("."), cls))
-
-
-def shown(name: str) -> str:
-    """A name as titles have it.
-
-    >>> shown("alif"), shown("package.module:Class")
-    ('ALIF', 'Class')
-    """
-    return name.partition(":")[2] or name.upper()
-
-
-def like(name: str, names: list[str]) -> str | None:
-    """The name that was meant, as a clause; None if none is like it."""
-    close = difflib.get_close_matches(name, names, n=1)
-    return f"did you mean {close[0]}?" if close else None
-
-
-def _own(path: str, axis: Axis) -> type:
-    """A class of one's own, imported."""
-    if not is_own(path):
-        names = f"give one of {', '.join(axis.choices)}, or a class of your own as module:Class"
-        raise _NoChoice(like(path, list(axis.choices)) or names)
-    module, _, name = path.partition(":")
-    if (here := os.getcwd()) not in sys.path:
-        sys.path.insert(0, here)  # as python -m does
-    try:
-        found = importlib.import_module(module)
-    except (Exception, SystemExit) as error:  # whatever stands in the file
-        missing = isinstance(error, ModuleNotFoundError) and module.startswith(error.name or "")
-        what = "run from the folder that it is in, or put that on PYTHONPATH" if missing else "mend it"
-        raise _NoChoice(f"{module} cannot be imported ({type(error).__name__}: {error}); {what}") from error
-    cls, base = getattr(found, name, None), pkgutil.resolve_name(axis.base)
-    if not isinstance(cls, type):
-        classes = [name for name, thing in vars(found).items() if isinstance(thing, type) and issubclass(thing, base)]
-        raise _NoChoice(f"{module} has no class {name}; {like(name, classes) or 'give one that it has'}")
-    if not issubclass(cls, base):
-        raise _NoChoice(f"it is no {base.__name__}; derive it from {axis.base.replace(':', '.')}")
-    if inspect.isabstract(cls):
-        raise _NoChoice(f"it is abstract; write its {', '.join(sorted(cls.__abstractmethods__))}")
-    return cls
 
 
 def _same(*options: str) -> dict[str, str]:

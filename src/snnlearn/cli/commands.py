@@ -26,7 +26,7 @@ from snnlearn.algorithms import Devices, GradientDescent, Training
 from snnlearn.algorithms.devices import ONE_DEVICE
 from snnlearn.algorithms.gradient_descent import seed
 from snnlearn.cli import build, interrupts
-from snnlearn.cli.choices import shown
+from snnlearn.cli.axis import shown
 from snnlearn.cli.config import as_table
 from snnlearn.cli.encode import encode as encode_one_input
 from snnlearn.cli.folders import locked, new_folder

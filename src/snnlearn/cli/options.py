@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal, TypeVar
 import tyro
 
 from snnlearn._errors import SnnlearnError
-from snnlearn.cli.choices import CODES, LOSSES, NEURONS, ON_TOP, READOUTS, RULES, SURROGATES, Axis, like, rules_by
+from snnlearn.cli.axis import Axis, like
+from snnlearn.cli.choices import CODES, LOSSES, NEURONS, ON_TOP, READOUTS, RULES, SURROGATES, rules_by
 
 DATA = ("digits", "mnist", "fashion-mnist", "yin-yang", "randman", "spike-xor")
 """Data sets that have a name."""
