@@ -34,6 +34,7 @@ class SuperSpike(AbstractThreeFactorRule):
 
     >>> from snnlearn.losses import AlphaVanRossum
     >>> from snnlearn.network import feedforward
+    >>> import jax
     >>> from snnlearn.neurons import CubaLIF, FastSigmoid
     >>> neuron = CubaLIF(tau_mem=10e-3, tau_syn=5e-3, surrogate=FastSigmoid())
     >>> network = feedforward((4, 1), readout=neuron, key=jax.random.key(0))
