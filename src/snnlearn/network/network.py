@@ -107,7 +107,7 @@ class Network(eqx.Module):
             )
             for layer, ways in zip(self.layers, routes(self.layers), strict=True)
         )
-        return _with_noise(rest, jax.random.key(0) if key is None else key)
+        return with_noise(rest, jax.random.key(0) if key is None else key)
 
     def step(
         self, x: Float[Array, "..."], state: tuple[LayerState, ...]
@@ -181,7 +181,7 @@ def _broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
         return False
 
 
-def _with_noise(states: Any, key: PRNGKeyArray) -> Any:
+def with_noise(states: Any, key: PRNGKeyArray) -> Any:
     """The states with fresh noise: another key in place of each that they hold."""
     leaves, structure = jax.tree.flatten(states)
     fresh = [
