@@ -91,3 +91,13 @@ def test_raster_loses_no_spike_when_it_shrinks():
 def test_raster_keeps_to_its_size(shape):
     lines = terminal_raster(np.ones(shape), width=30, height=6).plain.split("\n")
     assert len(lines) == min(6, -(-shape[1] // 4)) and {len(line) for line in lines} == {min(30, -(-shape[0] // 2))}
+
+
+@pytest.mark.parametrize("width", range(20, 100, 7))
+def test_no_cell_of_a_table_is_cut_whatever_the_width(width):
+    header = ("rule", "test error, %", "train", "step", "s/epoch", "MB", "Hz", "synops", "MACs")
+    rows = [("weight-perturbation", "61.6 (56.3–66.6)", "61.9", "0.3", "0.10", "0.4", "17.3", "55", "2,048")]
+    console = Console(width=width, file=io.StringIO(), color_system=None)
+    print_table(Table(header, rows), console)
+    shown = console.file.getvalue()
+    assert all(cell in shown for cell in (*header, *rows[0])), shown
