@@ -312,9 +312,16 @@ def test_weights_that_are_not_finite_show_as_in_plain_jax(case, where, wrong):
 
 
 def test_the_environment_asks_for_what_there_is():
-    assert library._asked("") == "" and library._asked("Plain") == "plain"
-    with pytest.raises(SnnlearnError, match="SNNLEARN_KERNELS is 'foo' in the environment; give plain"):
-        library._asked("foo")
+    assert library._asks_for_plain("Plain") and not library._asks_for_plain("")
+    for unknown in ("foo", "fused"):
+        with pytest.raises(SnnlearnError, match=f"SNNLEARN_KERNELS is '{unknown}' in the environment; give plain"):
+            library._asks_for_plain(unknown)
+
+
+@pytest.mark.parametrize("platform", ["gpu", "cuda", "tpu"])
+def test_other_devices_run_plain_jax(platform, monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: platform)
+    assert kernels.why_plain() == f"the compiled kernels are for CPU, not {platform}"
 
 
 def test_switching_off_holds_for_one_thread():

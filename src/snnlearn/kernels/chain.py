@@ -3,8 +3,7 @@
 Three primitives: `forward`, its derivative `tangent`, which is linear, and `backward`, the transpose of that. Each
 works on a batch, and `vmap` makes the batch larger, so that a network that is written for one sample reaches the kernel
 with all of them and gets the sum of their weight gradients. Only spikes are kept between forward and backward, a bit
-for each neuron and step: membranes are computed again. On a CPU the library of `library` runs them, on a GPU
-the kernels of `fused`.
+for each neuron and step: membranes are computed again.
 """
 
 from __future__ import annotations
@@ -235,18 +234,6 @@ def _call_backward(*args, forms, num_steps):
     return call(*_padded_biases(forms, args, 8), **_attributes(forms, num_steps))
 
 
-def _forward_on_gpu(*args, forms, num_steps):
-    from snnlearn.kernels import fused  # brings in Pallas, which nobody else needs
-
-    return fused.forward(*args, forms=forms, num_steps=num_steps)
-
-
-def _backward_on_gpu(*args, forms, num_steps):
-    from snnlearn.kernels import fused
-
-    return fused.backward(*args, forms=forms, num_steps=num_steps)
-
-
 def _tangent(*args, forms, num_steps):
     """The derivative in forward mode, by JAX: that of the same equation, written once more."""
     words, args = args[0], args[1:]
@@ -265,12 +252,12 @@ def _reference(forms, num_steps, words, rows, weights) -> list[Array]:
     results = []
     x = _unpacked(words, num_steps, words.shape[-1])
     for form, row, layer in zip(forms, rows, weights, strict=True):
-        x, after = reference_layer(form, row, x, *layer)
+        x, after = _reference_layer(form, row, x, *layer)
         results += [x, after]
     return results
 
 
-def reference_layer(form, row, x, weight, bias, loop, before) -> tuple[Array, Array]:
+def _reference_layer(form, row, x, weight, bias, loop, before) -> tuple[Array, Array]:
     """Output and state of a layer, from its input as numbers, `[B, T, inputs]`."""
     c = Constants(*row[:, : form.units])
 
@@ -301,11 +288,11 @@ def reference_layer(form, row, x, weight, bias, loop, before) -> tuple[Array, Ar
 
 
 def _spike(form: Form, x: Array) -> Array:
-    smooth = jax.lax.stop_gradient(pseudo_derivative(form, x)) * x
+    smooth = jax.lax.stop_gradient(_pseudo_derivative(form, x)) * x
     return smooth - jax.lax.stop_gradient(smooth) + (x > 0).astype(x.dtype)
 
 
-def pseudo_derivative(form: Form, x: Array) -> Array:
+def _pseudo_derivative(form: Form, x: Array) -> Array:
     """What stands for the derivative of a spike by the membrane's distance x from the threshold."""
     s = form.slope * jnp.abs(x)
     shape = {
@@ -321,7 +308,7 @@ def pseudo_derivative(form: Form, x: Array) -> Array:
 # -------------------------------------------------------------------------------------------------- the primitives
 
 
-def _primitive(name: str, function, shapes, on_gpu=None) -> Primitive:
+def _primitive(name: str, function, shapes) -> Primitive:
     primitive = Primitive(name)
     primitive.multiple_results = True
 
@@ -334,9 +321,6 @@ def _primitive(name: str, function, shapes, on_gpu=None) -> Primitive:
         lambda *args, forms, num_steps: [ShapedArray(a.shape, a.dtype) for a in shapes(args, forms, num_steps)]
     )
     mlir.register_lowering(primitive, mlir.lower_fun(function, multiple_results=True))
-    if on_gpu is not None:
-        for platform in ("cuda", "rocm"):
-            mlir.register_lowering(primitive, mlir.lower_fun(on_gpu, multiple_results=True), platform=platform)
     return primitive
 
 
@@ -346,7 +330,6 @@ forward_p = _primitive(
     lambda args, forms, num_steps: [
         aval for trace, _, state in _sizes(forms, num_steps, args[0]) for aval in (trace, state)
     ],
-    _forward_on_gpu,
 )
 tangent_p = _primitive(
     "snnlearn_tangent",
@@ -359,7 +342,6 @@ backward_p = _primitive(
     "snnlearn_backward",
     _call_backward,
     lambda args, forms, num_steps: [args[1 + 8 * n + which] for n in range(len(forms)) for which in (1, 2, 3, 4)],
-    _backward_on_gpu,
 )
 
 

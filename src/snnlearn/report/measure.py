@@ -18,7 +18,6 @@ from snnlearn._parameters import trained_part
 from snnlearn.coding import AbstractEncoder
 from snnlearn.data import Dataset
 from snnlearn.hypothesis import Hypothesis, decisions, encode, predict, scores, ties
-from snnlearn.kernels.library import on_gpu
 from snnlearn.network import AbstractSynapses, Diagnosis, Layer, Network, diagnose, fresh_state, unroll
 from snnlearn.network.graph import FROM_INPUT, routes
 from snnlearn.neurons import core
@@ -121,7 +120,6 @@ def summarise(
         why_plain=why_plain,
         environment=environment(),
         reproduce=reproduce,
-        on_gpu=on_gpu(),
         left_out=data.left_out,
         all_seen=data.all_seen,
         baseline=None if baseline is None else baseline(data, wrong[selected]),

@@ -12,7 +12,8 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from snnlearn._parameters import trained
 from snnlearn.coding import PackedSpikes
-from snnlearn.kernels.products import currents, known_spikes, numbers, why_no_products
+from snnlearn.kernels import why_plain
+from snnlearn.kernels.products import currents, known_spikes, numbers
 from snnlearn.losses import AbstractFilteredLoss, AbstractLoss, Kernel
 from snnlearn.network import Dense, Network
 from snnlearn.network.graph import FROM_INPUT, Route, propagate, routes
@@ -63,7 +64,7 @@ def why_no_events(network: Network) -> str | None:
     first = network.layers[0].synapses
     if type(first) is not Dense:
         return f"layer 1 has {type(first).__name__} synapses, not Dense"
-    return why_no_products()
+    return why_plain()
 
 
 def currents_of(network: Network, xs: Arrived) -> tuple[tuple[Current, ...], ...]:
