@@ -29,7 +29,7 @@ def run(name: str, out: Path) -> None:
         folder = Path(scratch) / name
         arguments = ["train", "--config", str(config), "--out", str(folder)]
         start = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "snnlearn.cli", *arguments], check=True)
+        subprocess.run([sys.executable, "-m", "snnlearn", *arguments], check=True)
         seconds = time.perf_counter() - start
         result = {
             "command": f"snnlearn train --config benchmarks/accuracy/{name}.toml",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import final
 
 import equinox as eqx
@@ -70,19 +71,37 @@ def _fits(hypothesis: Hypothesis, shape: tuple[int, ...]) -> bool:
     return size == math.prod(hypothesis.network.in_shape)
 
 
-def why_plain(encoder: AbstractEncoder, network: Network) -> str | None:
-    """The reason, as a clause, why the kernels do not run this network on this encoder's output; None if they do."""
-    if not encoder.gives_spikes:
-        return f"the input of {type(encoder).__name__} is not spikes"
+def _not_run(network: Network) -> str | None:
     return why_not_compiled(network.layers)
 
 
+def why_plain(
+    encoder: AbstractEncoder, network: Network, work: Callable[[Network], str | None] = _not_run
+) -> str | None:
+    """The reason, as a clause, why the kernels do not work on this encoder's output; None if they do.
+
+    Args:
+        encoder: the encoder.
+        network: the network.
+        work: what there is to do, by why the kernels do not do it for a network that spikes reach: a rule's
+            `why_plain`; by default the network is run.
+    """
+    if not encoder.gives_spikes:
+        return f"the input of {type(encoder).__name__} is not spikes"
+    return work(network)
+
+
 def network_input(
-    encoder: AbstractEncoder, network: Network, x: Array, *, key: PRNGKeyArray
+    encoder: AbstractEncoder,
+    network: Network,
+    x: Array,
+    work: Callable[[Network], str | None] = _not_run,
+    *,
+    key: PRNGKeyArray,
 ) -> Float[Array, "T ..."] | PackedSpikes:
-    """One encoded sample, `[T, *in_shape]`, or packed if the compiled kernels run the network on it."""
+    """One encoded sample, `[T, *in_shape]`, or packed if the kernels work on it: see `why_plain`."""
     xs = encoder(x, key=key)
-    return xs if why_plain(encoder, network) is not None else pack_spikes(xs)
+    return xs if why_plain(encoder, network, work) is not None else pack_spikes(xs)
 
 
 def encode(encoder: AbstractEncoder, xs: Array, *, key: PRNGKeyArray) -> Float[Array, "B T ..."]:

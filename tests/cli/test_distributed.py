@@ -28,7 +28,7 @@ def start(*arguments: str, processes: int = 1, devices: int = 1) -> list[subproc
     names = {"JAX_COORDINATOR_ADDRESS": address, "JAX_NUM_PROCESSES": str(processes), "JAX_PROCESS_ID": "{process}"}
     if processes > 1:
         environment |= names
-    command = [sys.executable, "-m", "snnlearn.cli", "train", *arguments]
+    command = [sys.executable, "-m", "snnlearn", "train", *arguments]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
 
     def of(process: int) -> subprocess.Popen:

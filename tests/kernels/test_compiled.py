@@ -6,6 +6,7 @@ import dataclasses
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -20,15 +21,30 @@ from snnlearn.coding import PackedSpikes, pack_spikes
 from snnlearn.kernels import library
 from snnlearn.kernels.products import currents
 from snnlearn.losses import CrossEntropy
-from snnlearn.network import Conv2d, Layer, Network, feedforward, unroll, why_not_compiled
+from snnlearn.network import (
+    AbstractSynapses,
+    Conv2d,
+    Dense,
+    Layer,
+    LoweredSynapses,
+    Network,
+    feedforward,
+    unroll,
+    why_not_compiled,
+)
 from snnlearn.neurons import (
     ALIF,
+    IF,
     LI,
     LIF,
+    AbstractNeuron,
+    AbstractSurrogate,
     Atan,
     Boxcar,
     CubaLIF,
+    Delayed,
     FastSigmoid,
+    Filtered,
     ForwardEuler,
     NextStep,
     NoReset,
@@ -41,6 +57,7 @@ from snnlearn.neurons import (
     Triangle,
     ZeroOrderHold,
 )
+from snnlearn.neurons.lowering import Constants, Equation, Lowered
 from snnlearn.rules import BPTT
 
 compiled = pytest.mark.skipif(kernels.why_plain() is not None, reason=str(kernels.why_plain()))
@@ -49,6 +66,7 @@ NEURONS = [
     LIF(tau_mem=8e-3, v_th=0.4, v_leak=0.1, resistance=2.0),
     CubaLIF(tau_mem=9e-3, tau_syn=4e-3, v_th=0.7, v_leak=-0.05, resistance=1.5, synapse=ZeroOrderHold()),
     ALIF(tau_mem=8e-3, tau_adapt=30e-3, beta=0.2, v_th=0.3, resistance=2.5, discretisation=ForwardEuler()),
+    IF(v_th=0.6, resistance=0.3),
 ]
 RESETS = [
     Subtract(),
@@ -279,11 +297,95 @@ def test_what_is_not_compiled_says_why(case, monkeypatch):
         (lambda dense: Layer(dense, LIF(refractory=Refractory())), "layer 1 has a refractory period"),
         (lambda dense: Layer(dense, LIF(surrogate=Sigmoid())), "layer 1 has the surrogate Sigmoid"),
         (lambda dense: Layer(dense, LIF(tau_mem=jnp.full(5, 20e-3))), "layer 1 has trained neuron parameters"),
+        (lambda dense: Layer(dense, LIF(surrogate=Scaled(Sigmoid(), 2.0))), "layer 1 has the surrogate Scaled"),
+        (lambda dense: Layer(dense, Delayed(LIF())), "layer 1 is Delayed"),
+        (
+            lambda dense: Layer(dense, Filtered(CubaLIF())),
+            "layer 1 is Filtered around a neuron with a synaptic current",
+        ),
         (lambda dense: Layer(Conv2d((1, 6, 6), 2, 3, key=jax.random.key(0)), LIF()), "layer 1 has Conv2d synapses"),
     ],
 )
 def test_layers_that_the_kernels_do_not_know(layer, reason, case):
     assert reason in why_not_compiled((layer(case[0].layers[-1].synapses),))
+
+
+@compiled
+def test_what_does_not_spike_has_its_place(case):
+    first, *_, last = case[0].layers
+    loop = Dense(5, 5, key=jax.random.key(0))
+    assert why_not_compiled((Layer(first.synapses, LI()), last)) == "layer 1 is LI, from which no spikes go to the next"
+    assert why_not_compiled((Layer(last.synapses, LI(), loop),)) == "layer 1 is a recurrent LI, which does not spike"
+
+
+class Doubled(AbstractSynapses):
+    """Somebody's own synapses: twice the weights."""
+
+    weight: jax.Array
+    in_shape: tuple[int, ...] = eqx.field(static=True)
+    out_shape: tuple[int, ...] = eqx.field(static=True)
+
+    def __call__(self, x):
+        return 2 * (self.weight @ x)
+
+    def lowered(self):
+        return LoweredSynapses(2 * self.weight, None)
+
+    def redrawn(self, *, key):
+        return self
+
+    def operations(self, x):
+        return jnp.zeros(())
+
+    def multiply_accumulates(self):
+        return 0
+
+
+class Held(NamedTuple):
+    v: jax.Array
+    spikes: jax.Array
+
+
+class Halving(AbstractNeuron):
+    """Somebody's own neuron: half of its membrane stays, less what spiked in the step before."""
+
+    surrogate: AbstractSurrogate = Boxcar(0.7, 0.3)
+    dt: float = 1e-3
+
+    @property
+    def spikes(self):
+        return True
+
+    def initial_state(self, shape):
+        return Held(jnp.zeros(shape), jnp.zeros(shape))
+
+    def __call__(self, current, state):
+        v = 0.5 * state.v + current - 0.4 * jax.lax.stop_gradient(state.spikes)
+        spikes = self.surrogate(v - 0.4)
+        return spikes, Held(v, spikes)
+
+    def free(self):
+        return LI()
+
+    def lowered(self):
+        constants = Constants(decay=0.5, v_th=0.4, reset_add=-0.4)
+        return Lowered(constants, Equation(spiking=True, late_reset=True, surrogate=self.surrogate.lowered()))
+
+
+@compiled
+@pytest.mark.parametrize("neuron", [Halving(), Filtered(NEURONS[2], tau_syn=4e-3), Filtered(Halving(), tau_syn=3e-3)])
+@pytest.mark.parametrize("recurrent", [False, True])
+def test_wrappers_and_components_of_ones_own(neuron, recurrent):
+    network = draw_network(neuron, (20, 30, 24, 5), recurrent, False, 2.0, 0)
+    first, *others = network.layers
+    doubled = Doubled(first.synapses.weight, (20,), (30,))
+    network = Network((Layer(doubled, neuron, first.recurrent), *others))
+    assert why_not_compiled(network.layers) is None
+    xs = draw_spikes(4, 40, 20, 0.2, 1)
+    pieces, weights = (xs[:, :15], xs[:, 15:]), [jnp.ones((40, layer.shape[0])) for layer in network.layers]
+    expected = scored(network, pieces, weights)
+    assert all(0.02 < float(jnp.mean(spikes)) < 0.5 for spikes in expected[0][1][0][:-1])
+    close(scored(network, tuple(jax.vmap(pack_spikes)(piece) for piece in pieces), weights), expected)
 
 
 @compiled
@@ -312,9 +414,16 @@ def test_weights_that_are_not_finite_show_as_in_plain_jax(case, where, wrong):
 
 
 def test_the_environment_asks_for_what_there_is():
-    assert library._asked("") == "" and library._asked("Plain") == "plain"
-    with pytest.raises(SnnlearnError, match="SNNLEARN_KERNELS is 'foo' in the environment; give plain"):
-        library._asked("foo")
+    assert library._asks_for_plain("Plain") and not library._asks_for_plain("")
+    for unknown in ("foo", "fused"):
+        with pytest.raises(SnnlearnError, match=f"SNNLEARN_KERNELS is '{unknown}' in the environment; give plain"):
+            library._asks_for_plain(unknown)
+
+
+@pytest.mark.parametrize("platform", ["gpu", "cuda", "tpu"])
+def test_other_devices_run_plain_jax(platform, monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: platform)
+    assert kernels.why_plain() == f"the compiled kernels are for CPU, not {platform}"
 
 
 def test_switching_off_holds_for_one_thread():

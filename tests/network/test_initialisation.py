@@ -11,7 +11,9 @@ from scipy.signal import lfilter
 
 from snnlearn._errors import SnnlearnError
 from snnlearn.network import AsGiven, Conv2d, Dense, FluctuationDriven, Layer, Network, feedforward, unroll
-from snnlearn.neurons import ALIF, LI, LIF, CubaLIF, Delayed
+from snnlearn.network.graph import routes
+from snnlearn.network.initialisation import _run
+from snnlearn.neurons import ALIF, LI, LIF, CubaLIF, Delayed, EscapeNoise, Sigmoid
 
 KEY = jax.random.key(11)
 B, T, N = 16, 100, 40
@@ -148,3 +150,14 @@ def test_the_key_decides():
 def test_a_value_out_of_range_is_refused(make, sentence):
     with pytest.raises(SnnlearnError, match=sentence):
         make()
+
+
+def test_each_sample_meets_noise_of_its_own():
+    """What the next layer's weights are measured on: with one noise for all, equal samples would give equal spikes."""
+    noisy = EscapeNoise(LIF(surrogate=Sigmoid(4.0)))
+    inputs = jnp.tile(spikes(0, (1, 30, 6)), (40, 1, 1))
+    layer = Layer(Dense(6, 1, key=KEY), noisy)
+    network = Network((layer, Layer(Dense(1, 2, key=KEY), LI())))
+    sent = eqx.filter_jit(lambda: _run(layer, routes(network.layers)[0], 0, [0], {-1: inputs}))()
+    assert 0 < float(sent.mean()) < 1
+    assert float(jnp.var(sent[..., 0], axis=0).mean()) > 0.005

@@ -111,7 +111,7 @@ def test_node_perturbation_and_event_prop_take_them_and_rules_of_equal_units_ref
     neuron = CubaLIF(tau_mem=10e-3, tau_syn=5e-3, v_th=Constant([0.05, 0.08]))
     late = Network((Layer(Dense(INPUTS, 2, key=KEYS[0]), neuron),))
     loss = CrossEntropy(sl.coding.FirstSpike())
-    value, _ = eqx.filter_jit(EventProp())(late, loss, SPIKES, LABELS, key=KEYS[0])
+    value, _ = eqx.filter_jit(EventProp(max_spikes=32))(late, loss, SPIKES, LABELS, key=KEYS[0])
     assert bool(jnp.isfinite(value))
     with pytest.raises(SnnlearnError, match="use EProp"):
         OTTT()(network(NEURONS["LIF"]), StepwiseCrossEntropy(), SPIKES, LABELS, key=KEYS[0])

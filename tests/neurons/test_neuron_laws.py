@@ -42,6 +42,7 @@ from snnlearn.neurons import (
     ZeroOrderHold,
 )
 from snnlearn.neurons.conformance import check_neuron, check_surrogate
+from snnlearn.neurons.lowering import Constants, Equation, Lowered
 
 KEY = jax.random.key(3)
 UNITS = 4
@@ -171,6 +172,10 @@ class _Faulty(AbstractNeuron):
     def free(self):
         return self if self.fault == "free" else _FreeFaulty(self.fault)
 
+    def lowered(self):
+        constants = Constants(decay=0.8 if self.fault == "lowered" else 0.9, v_th=1.0, reset_add=-1.0)
+        return Lowered(constants, Equation(spiking=True, surrogate=FastSigmoid(1.0).lowered()))
+
 
 class _FreeFaulty(AbstractNeuron):
     fault: str = eqx.field(static=True)
@@ -204,6 +209,7 @@ def test_the_faultless_neuron_conforms():
         ("state", "another structure, shape or dtype"),
         ("free", r"free\(\) spikes"),
         ("not linear", "not linear"),
+        ("lowered", r"not the equation that lowered\(\) says"),
     ],
 )
 def test_a_faulty_neuron_is_found(fault, sentence):

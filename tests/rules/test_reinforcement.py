@@ -20,6 +20,7 @@ from snnlearn.neurons import (
     ALIF,
     IF,
     LIF,
+    AbstractWrapper,
     CubaLIF,
     Delayed,
     EscapeNoise,
@@ -192,7 +193,15 @@ def test_online_it_is_the_same_if_nothing_is_forgotten_and_else_it_is_not(x64, d
 
 
 def test_spikes_alone_without_their_expectation_are_biased(x64, dictated, monkeypatch):
-    class Hebbian(reinforcement._Scored):
+    class Hebbian(AbstractWrapper):
+        neuron: EscapeNoise
+
+        def initial_state(self, shape):
+            return self.neuron.initial_state(shape)
+
+        def free(self):
+            return self.neuron.free()
+
         def __call__(self, current, state):
             drawn, _ = self.neuron(current, state)
             spikes, after = self.neuron.given(jax.lax.stop_gradient(drawn), current, state)

@@ -20,9 +20,9 @@ from snnlearn._parameters import check_one_dt, shown
 from snnlearn.algorithms.base import AbstractAlgorithm
 from snnlearn.algorithms.devices import ONE_DEVICE, Devices
 from snnlearn.algorithms.optimizers import Optimizer, shared
-from snnlearn.coding import AbstractEncoder, PackedSpikes, pack_spikes
+from snnlearn.coding import AbstractEncoder, PackedSpikes
 from snnlearn.data import Dataset, Sample
-from snnlearn.hypothesis import Hypothesis, decide, encode, network_input
+from snnlearn.hypothesis import Hypothesis, decide, encode, network_input, why_plain
 from snnlearn.losses import AbstractLoss, CrossEntropy
 from snnlearn.network import AbstractInitialisation, FluctuationDriven, Network, fresh_state, unroll
 from snnlearn.rules import BPTT, AbstractOnlineRule, AbstractRule
@@ -187,9 +187,7 @@ class GradientDescent(AbstractAlgorithm):
             encoder: as at the start.
             network: the network.
         """
-        if not encoder.gives_spikes:
-            return f"the input of {type(encoder).__name__} is not spikes"
-        return self.rule.why_plain(network)
+        return why_plain(encoder, network, self.rule.why_plain)
 
     def inputs(
         self, encoder: AbstractEncoder, network: Network, xs: Array, *, keys: Key[Array, " B"]
@@ -202,8 +200,7 @@ class GradientDescent(AbstractAlgorithm):
             xs: the batch, `[B, *shape]`.
             keys: a random key for each sample.
         """
-        encoded = jax.vmap(lambda x, key: encoder(x, key=key))(xs, keys)
-        return encoded if self.why_plain(encoder, network) is not None else jax.vmap(pack_spikes)(encoded)
+        return jax.vmap(lambda x, key: network_input(encoder, network, x, self.rule.why_plain, key=key))(xs, keys)
 
     def hypotheses(self, encoder: AbstractEncoder, training: Training) -> list[Hypothesis]:
         """The hypotheses chosen so far, one for each seed."""

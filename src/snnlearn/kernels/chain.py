@@ -3,14 +3,12 @@
 Three primitives: `forward`, its derivative `tangent`, which is linear, and `backward`, the transpose of that. Each
 works on a batch, and `vmap` makes the batch larger, so that a network that is written for one sample reaches the kernel
 with all of them and gets the sum of their weight gradients. Only spikes are kept between forward and backward, a bit
-for each neuron and step: membranes are computed again. On a CPU the library of `library` runs them, on a GPU
-the kernels of `fused`.
+for each neuron and step: membranes are computed again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import IntEnum
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -22,17 +20,9 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 from jaxtyping import Array, Float, UInt32
 
+from snnlearn.neurons.lowering import Constants, Equation, LoweredState, Shape, step
+
 BLOCK = 16  # units are padded to a multiple of this
-
-
-class Shape(IntEnum):
-    """The pseudo-derivatives that the kernel knows, of s = slope · |x|, times a height."""
-
-    FAST_SIGMOID = 0
-    ATAN = 1
-    TRIANGLE = 2
-    BOXCAR = 3
-    STRAIGHT_THROUGH = 4
 
 
 class Form(NamedTuple):
@@ -41,58 +31,20 @@ class Form(NamedTuple):
     Args:
         inputs: how many.
         units: how many.
-        spiking: or else its output is its membrane.
         recurrent: whether its spikes are its own input one step later.
-        late_reset: whether a spike resets in the next step.
-        reset_flows: whether a gradient passes through the spikes that reset.
-        shape: of the pseudo-derivative.
-        height: its factor.
-        slope: its steepness.
+        neuron: the units' equation.
     """
 
     inputs: int
     units: int
-    spiking: bool
     recurrent: bool
-    late_reset: bool
-    reset_flows: bool
-    shape: Shape
-    height: float
-    slope: float
+    neuron: Equation
 
     @property
     def keeps_active(self) -> bool:
         """Whether the bits of where the pseudo-derivative is not zero, which say all of it, follow the spikes'."""
-        return self.spiking and self.shape == Shape.BOXCAR and not self.reset_flows
-
-
-class Constants(NamedTuple):
-    """A neuron's constants: with them, one equation covers LI, LIF, CubaLIF and ALIF.
-
-    `i ← current_decay i + current_gain input`, `v ← v_leak + decay (v − v_leak) + gain i`, a spike where
-    `v > v_th + beta a`, `v ← reset_keep v + reset_add` where it resets, `a ← adapt_decay a + adapt_gain spike`.
-    """
-
-    current_decay: Any = 0.0
-    current_gain: Any = 1.0
-    decay: Any = 0.0
-    gain: Any = 1.0
-    v_leak: Any = 0.0
-    v_th: Any = 0.0
-    reset_keep: Any = 1.0
-    reset_add: Any = 0.0
-    beta: Any = 0.0
-    adapt_decay: Any = 0.0
-    adapt_gain: Any = 0.0
-
-
-class State(NamedTuple):
-    """A layer's state between two steps, each `[*B, units]`."""
-
-    i: Float[Array, "*B units"]
-    v: Float[Array, "*B units"]
-    a: Float[Array, "*B units"]
-    spikes: Float[Array, "*B units"]
+        neuron = self.neuron
+        return neuron.spiking and neuron.surrogate.shape == Shape.BOXCAR and not neuron.reset_flows
 
 
 class Weights(NamedTuple):
@@ -109,8 +61,8 @@ def run(
     words: UInt32[Array, "W inputs"],
     constants: Sequence[Constants],
     weights: Sequence[Weights],
-    states: Sequence[State],
-) -> tuple[list[Float[Array, "T units"]], list[State]]:
+    states: Sequence[LoweredState],
+) -> tuple[list[Float[Array, "T units"]], list[LoweredState]]:
     """Run a chain of layers, all but the last of which spike.
 
     Args:
@@ -124,20 +76,24 @@ def run(
     Returns:
         of each layer the output, and its state after the last step.
     """
-    before = [jnp.stack(state)[None] for state in states]
-    rows = [_rows(form, c) for form, c in zip(forms, constants, strict=True)]
+    before = [_rows(form, state)[None] for form, state in zip(forms, states, strict=True)]
+    rows = [_padded_units(form, _rows(form, c)) for form, c in zip(forms, constants, strict=True)]
     outputs, after = _chain(forms, num_steps, words[None], tuple(rows), tuple(weights), tuple(before))
-    return [output[0] for output in outputs], [State(*state[0]) for state in after]
+    return [output[0] for output in outputs], [LoweredState(*state[0]) for state in after]
 
 
 def _padded(units: int) -> int:
     return -(-units // BLOCK) * BLOCK
 
 
-def _rows(form: Form, constants: Constants) -> Float[Array, "11 padded"]:
-    """The constants for each unit; padding does nothing, as all of its constants are 0."""
-    rows = jnp.stack([jnp.broadcast_to(jnp.asarray(c, jnp.float32), (form.units,)) for c in constants])
-    return jnp.pad(rows, ((0, 0), (0, _padded(form.units) - form.units)))
+def _rows(form: Form, values: Constants | LoweredState) -> Float[Array, "rows units"]:
+    """Each value for each unit."""
+    return jnp.stack([jnp.broadcast_to(jnp.asarray(value, jnp.float32), (form.units,)) for value in values])
+
+
+def _padded_units(form: Form, rows: Float[Array, "*n units"]) -> Float[Array, "*n padded"]:
+    """Padding does nothing, as all of its constants are 0."""
+    return jnp.pad(rows, [(0, 0)] * (rows.ndim - 1) + [(0, _padded(form.units) - form.units)])
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0, 1))
@@ -152,7 +108,9 @@ def _(forms, num_steps, primals, tangents):
     _, _, d_weights, d_before = tangents
     traces, after = _forward(forms, num_steps, words, rows, weights, before)
     # Spikes are not differentiated, and membranes are not needed.
-    spikes = [trace if form.spiking else jnp.zeros((len(words), 0), jnp.uint32) for form, trace in _each(forms, traces)]
+    spikes = [
+        trace if form.neuron.spiking else jnp.zeros((len(words), 0), jnp.uint32) for form, trace in _each(forms, traces)
+    ]
     residuals = [words, *_flat(zip(rows, weights, before, spikes, strict=True))]
     d_outputs = tangent_p.bind(
         *residuals, *_flat(zip(d_weights, d_before, strict=True)), forms=forms, num_steps=num_steps
@@ -175,7 +133,10 @@ def _forward(forms, num_steps, words, rows, weights, before):
 
 
 def _outputs(forms, num_steps, traces) -> list[Float[Array, "B T units"]]:
-    return [_unpacked(trace, num_steps, form.units) if form.spiking else trace for form, trace in _each(forms, traces)]
+    return [
+        _unpacked(trace, num_steps, form.units) if form.neuron.spiking else trace
+        for form, trace in _each(forms, traces)
+    ]
 
 
 def _unpacked(words: UInt32[Array, "B W padded"], num_steps: int, units: int) -> Float[Array, "B T units"]:
@@ -197,17 +158,19 @@ def _sizes(forms, num_steps, words):
         output = jax.ShapeDtypeStruct((batch, num_steps, form.units), jnp.float32)
         kept = num_words * (2 if form.keeps_active else 1)
         packed = jax.ShapeDtypeStruct((batch, kept, _padded(form.units)), jnp.uint32)
-        state = jax.ShapeDtypeStruct((batch, len(State._fields), form.units), jnp.float32)
-        yield (packed if form.spiking else output), output, state
+        state = jax.ShapeDtypeStruct((batch, len(LoweredState._fields), form.units), jnp.float32)
+        yield (packed if form.neuron.spiking else output), output, state
 
 
 def _attributes(forms, num_steps) -> dict[str, Any]:
-    ints = [[f.inputs, f.units, f.spiking, f.recurrent, f.late_reset, f.reset_flows, f.shape] for f in forms]
-    floats = [[form.height, form.slope] for form in forms]
+    ints, floats = [], []
+    for inputs, units, recurrent, (spiking, late_reset, reset_flows, (shape, *numbers)) in forms:
+        ints += [inputs, units, spiking, recurrent, late_reset, reset_flows, shape]
+        floats += numbers
     return {
         "num_steps": np.int64(num_steps),
-        "ints": np.array(ints, np.int64).ravel(),
-        "floats": np.array(floats, np.float32).ravel(),
+        "ints": np.array(ints, np.int64),
+        "floats": np.array(floats, np.float32),
     }
 
 
@@ -215,7 +178,7 @@ def _padded_biases(forms, args, per_layer: int) -> list[Array]:
     args = list(args)
     for n, form in enumerate(forms):
         at = 1 + n * per_layer + 2
-        args[at] = jnp.pad(args[at], (0, _padded(form.units) - form.units))
+        args[at] = _padded_units(form, args[at])
     return args
 
 
@@ -235,20 +198,8 @@ def _call_backward(*args, forms, num_steps):
     return call(*_padded_biases(forms, args, 8), **_attributes(forms, num_steps))
 
 
-def _forward_on_gpu(*args, forms, num_steps):
-    from snnlearn.kernels import fused  # brings in Pallas, which nobody else needs
-
-    return fused.forward(*args, forms=forms, num_steps=num_steps)
-
-
-def _backward_on_gpu(*args, forms, num_steps):
-    from snnlearn.kernels import fused
-
-    return fused.backward(*args, forms=forms, num_steps=num_steps)
-
-
 def _tangent(*args, forms, num_steps):
-    """The derivative in forward mode, by JAX: that of the same equation, written once more."""
+    """The derivative in forward mode, by JAX: that of the equation."""
     words, args = args[0], args[1:]
     count = len(forms)
     residuals, tangents = args[: 6 * count], args[6 * count :]
@@ -265,63 +216,30 @@ def _reference(forms, num_steps, words, rows, weights) -> list[Array]:
     results = []
     x = _unpacked(words, num_steps, words.shape[-1])
     for form, row, layer in zip(forms, rows, weights, strict=True):
-        x, after = reference_layer(form, row, x, *layer)
+        x, after = _reference_layer(form, row, x, *layer)
         results += [x, after]
     return results
 
 
-def reference_layer(form, row, x, weight, bias, loop, before) -> tuple[Array, Array]:
+def _reference_layer(form, row, x, weight, bias, loop, before) -> tuple[Array, Array]:
     """Output and state of a layer, from its input as numbers, `[B, T, inputs]`."""
-    c = Constants(*row[:, : form.units])
+    constants = Constants(*row[:, : form.units])
 
-    def step(state, current):
-        state = State(*state)
-        if form.recurrent:
-            current = current + state.spikes @ loop.T
-        i = c.current_decay * state.i + c.current_gain * current
-        v = c.v_leak + c.decay * (state.v - c.v_leak) + c.gain * i
-        if not form.spiking:
-            return (i, v, state.a, state.spikes), v
-
-        def reset(v, spikes):
-            spikes = spikes if form.reset_flows else jax.lax.stop_gradient(spikes)
-            return v + spikes * ((c.reset_keep - 1) * v + c.reset_add)
-
-        if form.late_reset:
-            v = reset(v, state.spikes)
-        spikes = _spike(form, v - c.v_th - c.beta * state.a)
-        if not form.late_reset:
-            v = reset(v, spikes)
-        return (i, v, c.adapt_decay * state.a + c.adapt_gain * spikes, spikes), spikes
+    def advance(state, current):
+        current = current + state.spikes @ loop.T if form.recurrent else current
+        output, state = step(form.neuron, constants, current, state)
+        return state, output
 
     with jax.numpy_rank_promotion("allow"):
         currents = jnp.swapaxes(x @ weight.T + bias, 0, 1)
-        after, outputs = jax.lax.scan(step, tuple(jnp.swapaxes(before, 0, 1)), currents)
+        after, outputs = jax.lax.scan(advance, LoweredState(*jnp.swapaxes(before, 0, 1)), currents)
     return jnp.swapaxes(outputs, 0, 1), jnp.stack(after, axis=1)
-
-
-def _spike(form: Form, x: Array) -> Array:
-    smooth = jax.lax.stop_gradient(pseudo_derivative(form, x)) * x
-    return smooth - jax.lax.stop_gradient(smooth) + (x > 0).astype(x.dtype)
-
-
-def pseudo_derivative(form: Form, x: Array) -> Array:
-    """What stands for the derivative of a spike by the membrane's distance x from the threshold."""
-    s = form.slope * jnp.abs(x)
-    shape = {
-        Shape.FAST_SIGMOID: lambda: 1 / jnp.square(1 + s),
-        Shape.ATAN: lambda: 1 / (1 + s * s),
-        Shape.TRIANGLE: lambda: jnp.maximum(1 - s, 0),
-        Shape.BOXCAR: lambda: (s <= 1).astype(x.dtype),
-        Shape.STRAIGHT_THROUGH: lambda: jnp.ones_like(x),
-    }[form.shape]()
-    return form.height * shape
 
 
 # -------------------------------------------------------------------------------------------------- the primitives
 
 
-def _primitive(name: str, function, shapes, on_gpu=None) -> Primitive:
+def _primitive(name: str, function, shapes) -> Primitive:
     primitive = Primitive(name)
     primitive.multiple_results = True
 
@@ -334,9 +252,6 @@ def _primitive(name: str, function, shapes, on_gpu=None) -> Primitive:
         lambda *args, forms, num_steps: [ShapedArray(a.shape, a.dtype) for a in shapes(args, forms, num_steps)]
     )
     mlir.register_lowering(primitive, mlir.lower_fun(function, multiple_results=True))
-    if on_gpu is not None:
-        for platform in ("cuda", "rocm"):
-            mlir.register_lowering(primitive, mlir.lower_fun(on_gpu, multiple_results=True), platform=platform)
     return primitive
 
 
@@ -346,7 +261,6 @@ forward_p = _primitive(
     lambda args, forms, num_steps: [
         aval for trace, _, state in _sizes(forms, num_steps, args[0]) for aval in (trace, state)
     ],
-    _forward_on_gpu,
 )
 tangent_p = _primitive(
     "snnlearn_tangent",
@@ -359,7 +273,6 @@ backward_p = _primitive(
     "snnlearn_backward",
     _call_backward,
     lambda args, forms, num_steps: [args[1 + 8 * n + which] for n in range(len(forms)) for which in (1, 2, 3, 4)],
-    _backward_on_gpu,
 )
 
 

@@ -1,4 +1,4 @@
-"""The kernels: whether there are any for this machine, and whether to use them."""
+"""The compiled kernels: whether there are any for this machine, and whether to use them."""
 
 from __future__ import annotations
 
@@ -17,52 +17,35 @@ from snnlearn._errors import SnnlearnError
 LIBRARY = Path(__file__).with_name("libsnnlearn.so")
 """Where `compile` puts it; not imported from there, so that `python -m` finds that module untouched."""
 
-GPUS = ("gpu", "cuda", "rocm")
-"""What JAX calls a GPU."""
 
-
-def _asked(choice: str) -> str:
-    """What the environment asks for.
+def _asks_for_plain(choice: str) -> bool:
+    """Whether the environment switches the kernels off.
 
     Raises:
         SnnlearnError: if there is no such choice.
     """
-    if choice.lower() not in ("", "plain", "fused"):
+    if choice.lower() not in ("", "plain"):
         raise SnnlearnError(
-            f"SNNLEARN_KERNELS is {choice!r} in the environment; give plain, which switches the kernels off, or fused, "
-            "which switches those for GPUs on, or unset it"
+            f"SNNLEARN_KERNELS is {choice!r} in the environment; give plain, which switches the kernels off, or "
+            "unset it"
         )
-    return choice.lower()
+    return choice.lower() == "plain"
 
 
-_asked_for = _asked(os.environ.get("SNNLEARN_KERNELS", ""))
-_switched_off = ContextVar("switched_off", default=_asked_for == "plain")
+_off_at_first = _asks_for_plain(os.environ.get("SNNLEARN_KERNELS", ""))
+_switched_off = ContextVar("switched_off", default=_off_at_first)
 
 
 def why_plain() -> str | None:
-    """Why networks run as plain JAX, as a clause; None if kernels may be used.
+    """Why networks run as plain JAX, as a clause; None if the compiled kernels may be used.
 
-    On CPU these are the compiled ones. On a GPU they are the fused ones, which are tested in Pallas's interpreter only
-    and have never run on a GPU; therefore they are used only where the environment variable `SNNLEARN_KERNELS=fused`
-    asks for them. `SNNLEARN_KERNELS=plain` and `plain()` switch all kernels off.
+    These are for CPU. `SNNLEARN_KERNELS=plain` in the environment and `plain()` switch them off.
     """
     if _switched_off.get():
         return "the compiled kernels are switched off"
-    if on_gpu():
-        if _asked_for == "fused":
-            return None
-        return (
-            "the fused kernels for GPUs have never run on one, they are tested in Pallas's interpreter only "
-            "(SNNLEARN_KERNELS=fused in the environment switches them on)"
-        )
     if jax.default_backend() != "cpu":
         return f"the compiled kernels are for CPU, not {jax.default_backend()}"
     return _load()
-
-
-def on_gpu() -> bool:
-    """Whether JAX computes on a GPU."""
-    return jax.default_backend() in GPUS
 
 
 @contextlib.contextmanager

@@ -18,7 +18,7 @@ from jaxtyping import Array, Float
 
 from snnlearn._errors import SnnlearnError
 from snnlearn.coding.packed import PackedSpikes, pack_spikes
-from snnlearn.kernels.library import on_gpu, why_plain
+from snnlearn.kernels.library import why_plain
 
 BLOCK, PAD = 64, 16  # as in cpp/chain.hpp
 
@@ -97,13 +97,8 @@ def numbers(xs: Float[Array, "K B ..."] | PackedSpikes) -> Float[Array, "K B ...
     return xs.unpack() if isinstance(xs, PackedSpikes) else xs
 
 
-def why_no_products() -> str | None:
-    """Why the products are plain JAX, as a clause; None if they are event-driven. There are none for GPUs."""
-    return "the kernels of three-factor rules are for CPU, not GPUs" if on_gpu() else why_plain()
-
-
 def _serves(array: Array) -> bool:
-    return array.dtype == jnp.float32 and array.size > 0 and why_no_products() is None
+    return array.dtype == jnp.float32 and array.size > 0 and why_plain() is None
 
 
 def _width(units: int) -> int:

@@ -1,6 +1,7 @@
 """How units connect and run: synapses, layers, networks, their initial weights and their health."""
 
 from snnlearn.network.compiled import why_not_compiled as why_not_compiled
+from snnlearn.network.conformance import check_synapses as check_synapses
 from snnlearn.network.connection import BEFORE as BEFORE
 from snnlearn.network.connection import INPUT as INPUT
 from snnlearn.network.connection import ITSELF as ITSELF
@@ -23,5 +24,6 @@ from snnlearn.network.synapses import AveragePool2d as AveragePool2d
 from snnlearn.network.synapses import Chain as Chain
 from snnlearn.network.synapses import Conv2d as Conv2d
 from snnlearn.network.synapses import Dense as Dense
+from snnlearn.network.synapses import LoweredSynapses as LoweredSynapses
 from snnlearn.network.synapses import Part as Part
 from snnlearn.network.synapses import connection_weights as connection_weights

@@ -16,7 +16,7 @@ from snnlearn._parameters import check_positive, value
 from snnlearn.network.connection import Connection, oldest, pushed
 from snnlearn.network.graph import FROM_INPUT, Route, routes
 from snnlearn.network.layer import Layer
-from snnlearn.network.network import Network
+from snnlearn.network.network import Network, with_noise
 from snnlearn.neurons import AbstractSpikingNeuron, core
 
 
@@ -148,7 +148,7 @@ def _run(
     outside = [n for n in chosen if ways[n].source < number]
     loops = [n for n in chosen if ways[n].source == number]
 
-    def one(sent):
+    def one(sent, key):
         def step(carry, xs):
             neuron, lines = carry
             currents = [layer.connections[n].synapses(x) for n, x in zip(outside, xs, strict=True)]
@@ -158,8 +158,11 @@ def _run(
             return (neuron, [pushed(held, output) for held in lines]), output
 
         lines = [jnp.zeros((ways[n].lag, *layer.connections[n].synapses.in_shape)) for n in loops]
-        return jax.lax.scan(step, (layer.neuron.initial_state(layer.shape), lines), sent)[1]
+        rest = with_noise(layer.neuron.initial_state(layer.shape), key)
+        return jax.lax.scan(step, (rest, lines), sent)[1]
 
     if not chosen:
         return jnp.zeros((*next(iter(sent.values())).shape[:2], *layer.shape))
-    return jax.vmap(one)([sent[ways[n].source] for n in outside])
+    arriving = [sent[ways[n].source] for n in outside]
+    # Each sample meets noise of its own, where there is any.
+    return jax.vmap(one)(arriving, jax.random.split(jax.random.key(number), len(next(iter(sent.values())))))

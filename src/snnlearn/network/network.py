@@ -17,7 +17,7 @@ from snnlearn._arguments import checked
 from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import time_steps
 from snnlearn.coding.packed import PackedSpikes
-from snnlearn.network.compiled import run_compiled, why_not_compiled
+from snnlearn.network.compiled import lowered, run_compiled
 from snnlearn.network.connection import line
 from snnlearn.network.graph import FROM_INPUT, Fire, check_graph, propagate, routes
 from snnlearn.network.layer import Layer, LayerState
@@ -107,7 +107,7 @@ class Network(eqx.Module):
             )
             for layer, ways in zip(self.layers, routes(self.layers), strict=True)
         )
-        return _with_noise(rest, jax.random.key(0) if key is None else key)
+        return with_noise(rest, jax.random.key(0) if key is None else key)
 
     def step(
         self, x: Float[Array, "..."], state: tuple[LayerState, ...]
@@ -181,7 +181,7 @@ def _broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
         return False
 
 
-def _with_noise(states: Any, key: PRNGKeyArray) -> Any:
+def with_noise(states: Any, key: PRNGKeyArray) -> Any:
     """The states with fresh noise: another key in place of each that they hold."""
     leaves, structure = jax.tree.flatten(states)
     fresh = [
@@ -246,8 +246,8 @@ def unroll(
                 f"unroll: the spikes of a step have shape {xs.words.shape[1:]}, and the network takes "
                 f"{network.in_shape}; make their sizes equal"
             )
-        if record is nothing and why_not_compiled(network.layers) is None:
-            outputs, state = run_compiled(network.layers, xs, state)
+        if record is nothing and not isinstance(parts := lowered(network.layers), str):
+            outputs, state = run_compiled(network.layers, parts, xs, state)
             return Activity(outputs, (None,) * len(outputs)), state
         xs = xs.unpack()
     check_steps("unroll", network.in_shape, ("T",), xs=xs)

@@ -4,7 +4,7 @@
 import math
 from abc import abstractmethod
 from itertools import pairwise
-from typing import Any, final
+from typing import Any, NamedTuple, final
 
 import equinox as eqx
 import jax
@@ -13,6 +13,13 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from snnlearn._component import Component
 from snnlearn._errors import SnnlearnError
+
+
+class LoweredSynapses(NamedTuple):
+    """Synapses as the kernels take them: `weight @ x + bias`, with a matrix `[units, inputs]`."""
+
+    weight: Float[Array, "units inputs"]
+    bias: Float[Array, " units"] | None
 
 
 class AbstractSynapses(Component):
@@ -27,6 +34,10 @@ class AbstractSynapses(Component):
     @abstractmethod
     def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
         """The currents `[*out_shape]` of an input `[*in_shape]`."""
+
+    def lowered(self) -> LoweredSynapses | str:
+        """Their map as the kernels compute it, or why it is none of theirs, as a clause."""
+        return f"has {type(self).__name__} synapses, not Dense"
 
     @property
     def selects(self) -> bool:
@@ -107,6 +118,10 @@ class Dense(AbstractSynapses):
         # In this order: under vmap the other one costs a transposed copy of the currents.
         i = jnp.ravel(x) @ self.weight.T
         return i if self.bias is None else i + self.bias
+
+    def lowered(self) -> LoweredSynapses:
+        """See the base."""
+        return LoweredSynapses(self.weight, self.bias)
 
     def redrawn(self, *, key: PRNGKeyArray) -> "Dense":
         """See the base."""

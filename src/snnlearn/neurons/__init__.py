@@ -5,6 +5,7 @@ from snnlearn._parameters import Positive as Positive
 from snnlearn._parameters import TimeConstant as TimeConstant
 from snnlearn._parameters import trained as trained
 from snnlearn._parameters import trained_part as trained_part
+from snnlearn.neurons import lowering as lowering
 from snnlearn.neurons.adaptive import ALIF as ALIF
 from snnlearn.neurons.adaptive import ALIFState as ALIFState
 from snnlearn.neurons.base import CURRENT as CURRENT

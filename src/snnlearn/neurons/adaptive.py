@@ -23,6 +23,7 @@ from snnlearn._parameters import (
 )
 from snnlearn.neurons.base import AbstractSpikingNeuron, Firing
 from snnlearn.neurons.discretisation import AbstractDiscretisation, UnitGain, ZeroOrderHold
+from snnlearn.neurons.lowering import Constants, Lowered
 from snnlearn.neurons.refractory import AbstractRefractory
 from snnlearn.neurons.resets import Reset, Subtract
 from snnlearn.neurons.surrogates import AbstractSurrogate, Triangle
@@ -101,3 +102,18 @@ class ALIF(AbstractSpikingNeuron):
         spikes, v, firing = self._fire(v, state.v, threshold, rest, state.firing)
         decay, gain = self.adaptation(self.dt, value(self.tau_adapt))
         return spikes, ALIFState(v, decay * state.a + gain * spikes, firing)
+
+    def lowered(self) -> Lowered | str:
+        """See the base."""
+        decay, gain = self.discretisation(self.dt, value(self.tau_mem))
+        adapt_decay, adapt_gain = self.adaptation(self.dt, value(self.tau_adapt))
+        return self._lowered(
+            Constants(
+                decay=decay,
+                gain=gain * value(self.resistance),
+                v_leak=value(self.v_leak),
+                beta=value(self.beta),
+                adapt_decay=adapt_decay,
+                adapt_gain=adapt_gain,
+            )
+        )

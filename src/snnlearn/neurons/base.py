@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, Int
 from snnlearn._component import Component
 from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import Parameter, Value, value
+from snnlearn.neurons.lowering import Constants, Equation, Lowered, LoweredState
 from snnlearn.neurons.refractory import AbstractRefractory
 from snnlearn.neurons.resets import NextStep, NoReset, Reset
 from snnlearn.neurons.surrogates import AbstractSurrogate
@@ -77,6 +78,23 @@ class AbstractNeuron(Component):
     @abstractmethod
     def free(self) -> "AbstractNeuron":
         """The same neuron with a threshold that it never reaches: its linear membrane."""
+
+    def lowered(self) -> Lowered | str:
+        """Its equation as the kernels compute it (`lowering`), or why it is none of theirs, as a clause."""
+        return f"is {type(self).__name__}"
+
+    def lowered_state(self, state: Any) -> LoweredState:
+        """A state as the kernels take it: the fields that bear the names of the equation's."""
+        return LoweredState(**{name: getattr(state, name) for name in LoweredState._fields if hasattr(state, name)})
+
+    def raised_state(self, state: LoweredState, before: Any) -> Any:
+        """The neuron's own state again.
+
+        Args:
+            state: as the kernels left it.
+            before: the neuron's state as the kernels took it.
+        """
+        return before._replace(**{name: part for name, part in state._asdict().items() if name in before._fields})
 
     def __check_init__(self):
         inside = [name for name, part in vars(self).items() if isinstance(part, AbstractNeuron)]
@@ -164,6 +182,27 @@ class AbstractSpikingNeuron(AbstractNeuron):
     def free(self) -> "AbstractSpikingNeuron":
         """See the base."""
         return eqx.tree_at(lambda neuron: (neuron.v_th, neuron.reset), self, (float("inf"), NoReset()))
+
+    def _lowered(self, constants: Constants, *, has_current: bool = False) -> Lowered | str:
+        """What lies before a spike, given as constants, together with the spike and its reset."""
+        if (reset := self.reset.lowered(value(self.v_th), constants.v_leak)) is None:
+            return f"is reset by {type(self.reset).__name__}"
+        if self.refractory is not None:
+            return "has a refractory period"
+        if (surrogate := self.surrogate.lowered()) is None:
+            return f"has the surrogate {type(self.surrogate).__name__}"
+        constants = constants._replace(v_th=value(self.v_th), reset_keep=reset.keep, reset_add=reset.add)
+        return Lowered(constants, Equation(True, reset.late, reset.flows, surrogate), has_current)
+
+    def lowered_state(self, state: Any) -> LoweredState:
+        """See the base; of the last spikes only those that have yet to reset are felt."""
+        spikes = 0.0 if state.firing.spikes is None else state.firing.spikes
+        return super().lowered_state(state)._replace(spikes=spikes)
+
+    def raised_state(self, state: LoweredState, before: Any) -> Any:
+        """See the base."""
+        spikes = None if before.firing.spikes is None else state.spikes
+        return super().raised_state(state, before)._replace(firing=Firing(spikes, None))
 
     def _at_rest(self, shape: tuple[int, ...]) -> Firing:
         return Firing(

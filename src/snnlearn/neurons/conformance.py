@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -17,6 +18,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from snnlearn._parameters import split
 from snnlearn.neurons.base import AbstractNeuron
+from snnlearn.neurons.lowering import Lowered, LoweredState, pseudo_derivative, step
 from snnlearn.neurons.surrogates import AbstractSurrogate
 
 NUM_STEPS = 8
@@ -29,7 +31,8 @@ def check_neuron(
 
     Shape and dtype; under `jit`, `vmap` and `scan`, and in pieces, a sequence is what a plain loop gives; spikes are 0
     or 1, and there are both; units are alike and alone; outputs are caused by what came before; forward mode = reverse
-    mode; `free()` never spikes and is linear.
+    mode; `free()` never spikes and is linear; the equation that it says the kernels may compute (`lowered`), if it says
+    so, gives the same outputs, state and derivatives.
 
     Args:
         neuron: the neuron.
@@ -69,6 +72,10 @@ def check_neuron(
 
     _check_derivatives(neuron, currents[0], name)
     _check_free(neuron, currents, name, spiking=spiking)
+    lowered = neuron.lowered()
+    if not isinstance(lowered, str):
+        own, other = _as_lowered(neuron, lowered, currents[0])
+        _same(other, own, f"{name} is not the equation that lowered() says")
 
 
 def check_surrogate(surrogate: AbstractSurrogate) -> None:
@@ -99,6 +106,11 @@ def check_surrogate(surrogate: AbstractSurrogate) -> None:
         _same(psi[2:], slope[2:], f"{name}.pseudo_derivative is not the derivative of its primitive", tolerance=1e-9)
         _same(forward, psi * dx, f"{name} in forward mode is not its pseudo-derivative", tolerance=1e-9)
         _same(reverse, psi, f"{name} in reverse mode is not its pseudo-derivative", tolerance=1e-9)
+
+        lowered = surrogate.lowered()
+        if lowered is not None:
+            sentence = f"{name}.pseudo_derivative is not the one that lowered() says"
+            _same(pseudo_derivative(lowered, x), psi, sentence, tolerance=1e-9)
 
     far = surrogate.pseudo_derivative(jnp.array([-1e4, 1e4], dtype=jnp.float32))
     _demand(bool(jnp.isfinite(far).all()), f"{name} has a pseudo-derivative that is not finite far from the threshold")
@@ -168,6 +180,23 @@ def _check_derivatives(neuron: AbstractNeuron, currents: Array, name: str) -> No
     _demand(not jacobian[n != m].any(), f"{name} has units that feel each other's currents")
     finite = all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(by_parameters))
     _demand(finite, f"{name} has a gradient by its parameters that is not finite")
+
+
+@eqx.filter_jit
+def _as_lowered(neuron: AbstractNeuron, lowered: Lowered, currents: Float[Array, "T n"]) -> tuple[Any, Any]:
+    """Outputs, their derivatives by the currents and the last state: the neuron's, and its lowered equation's."""
+    rest, shape = neuron.initial_state(currents.shape[1:]), currents.shape[1:]
+
+    def run(advance, state):
+        def through(currents):
+            return jax.lax.scan(lambda state, current: advance(current, state)[::-1], state, currents)[::-1]
+
+        outputs, pull, after = jax.vjp(through, currents, has_aux=True)
+        return outputs, pull(jnp.ones_like(outputs)), after
+
+    start = LoweredState(*(jnp.broadcast_to(jnp.asarray(part), shape) for part in neuron.lowered_state(rest)))
+    *other, after = run(partial(step, lowered.equation, lowered.constants), start)
+    return run(neuron, rest), (*other, neuron.raised_state(after, rest))
 
 
 def _check_free(neuron: AbstractNeuron, currents: Array, name: str, *, spiking: bool) -> None:

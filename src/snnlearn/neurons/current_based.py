@@ -23,6 +23,7 @@ from snnlearn._parameters import (
 )
 from snnlearn.neurons.base import AbstractSpikingNeuron, Firing
 from snnlearn.neurons.discretisation import AbstractDiscretisation, UnitGain, ZeroOrderHold
+from snnlearn.neurons.lowering import Constants, Lowered
 from snnlearn.neurons.refractory import AbstractRefractory
 from snnlearn.neurons.resets import Reset, Subtract
 from snnlearn.neurons.surrogates import AbstractSurrogate, Triangle
@@ -106,3 +107,12 @@ class CubaLIF(AbstractSpikingNeuron):
         v = rest + decay * (state.v - rest) + gain * value(self.resistance) * i
         spikes, v, firing = self._fire(v, state.v, value(self.v_th), rest, state.firing)
         return spikes, CubaLIFState(i, v, firing)
+
+    def lowered(self) -> Lowered | str:
+        """See the base."""
+        current_decay, current_gain = self.synapse(self.dt, value(self.tau_syn))
+        decay, gain = self.discretisation(self.dt, value(self.tau_mem))
+        constants = Constants(
+            current_decay, current_gain, decay, gain * value(self.resistance), v_leak=value(self.v_leak)
+        )
+        return self._lowered(constants, has_current=True)

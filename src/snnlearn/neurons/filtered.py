@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 from snnlearn._parameters import PositiveParameter, check_time_constants, positive, train_time_constants, value
 from snnlearn.neurons.base import AbstractNeuron, AbstractWrapper
 from snnlearn.neurons.discretisation import AbstractDiscretisation, UnitGain
+from snnlearn.neurons.lowering import Lowered, LoweredState
 
 
 class FilteredState(NamedTuple):
@@ -68,3 +69,22 @@ class Filtered(AbstractWrapper):
     def free(self) -> Filtered:
         """See the base."""
         return eqx.tree_at(lambda filtered: filtered.neuron, self, self.neuron.free())
+
+    def lowered(self) -> Lowered | str:
+        """See the base: the neuron inside with this current, if it has none yet."""
+        inside = self.neuron.lowered()
+        if isinstance(inside, str):
+            return inside
+        if inside.has_current:
+            return f"is {type(self).__name__} around a neuron with a synaptic current of its own"
+        decay, gain = self.synapse(self.dt, value(self.tau_syn))
+        constants = inside.constants._replace(current_decay=decay, current_gain=gain)
+        return inside._replace(constants=constants, has_current=True)
+
+    def lowered_state(self, state: FilteredState) -> LoweredState:
+        """See the base."""
+        return self.neuron.lowered_state(state.neuron)._replace(i=state.i)
+
+    def raised_state(self, state: LoweredState, before: FilteredState) -> FilteredState:
+        """See the base."""
+        return FilteredState(state.i, self.neuron.raised_state(state, before.neuron))

@@ -20,6 +20,7 @@ from snnlearn._parameters import (
     value,
 )
 from snnlearn.neurons.base import AbstractSpikingNeuron, Firing
+from snnlearn.neurons.lowering import Constants, Lowered
 from snnlearn.neurons.refractory import AbstractRefractory
 from snnlearn.neurons.resets import Reset, Subtract
 from snnlearn.neurons.surrogates import AbstractSurrogate, Triangle
@@ -78,3 +79,7 @@ class IF(AbstractSpikingNeuron):
         v = state.v + value(self.resistance) * current
         spikes, v, firing = self._fire(v, state.v, value(self.v_th), 0.0, state.firing)
         return spikes, IFState(v, firing)
+
+    def lowered(self) -> Lowered | str:
+        """See the base."""
+        return self._lowered(Constants(decay=1.0, gain=value(self.resistance)))

@@ -23,6 +23,7 @@ from snnlearn._parameters import (
 )
 from snnlearn.neurons.base import AbstractSpikingNeuron, Firing
 from snnlearn.neurons.discretisation import AbstractDiscretisation, ZeroOrderHold
+from snnlearn.neurons.lowering import Constants, Lowered
 from snnlearn.neurons.refractory import AbstractRefractory
 from snnlearn.neurons.resets import Reset, Subtract
 from snnlearn.neurons.surrogates import AbstractSurrogate, Triangle
@@ -96,3 +97,8 @@ class LIF(AbstractSpikingNeuron):
         v = rest + decay * (state.v - rest) + gain * value(self.resistance) * current
         spikes, v, firing = self._fire(v, state.v, value(self.v_th), rest, state.firing)
         return spikes, LIFState(v, firing)
+
+    def lowered(self) -> Lowered | str:
+        """See the base."""
+        decay, gain = self.discretisation(self.dt, value(self.tau_mem))
+        return self._lowered(Constants(decay=decay, gain=gain * value(self.resistance), v_leak=value(self.v_leak)))

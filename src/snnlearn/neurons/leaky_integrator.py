@@ -23,6 +23,7 @@ from snnlearn._parameters import (
 )
 from snnlearn.neurons.base import AbstractNeuron
 from snnlearn.neurons.discretisation import AbstractDiscretisation, ZeroOrderHold
+from snnlearn.neurons.lowering import Constants, Lowered
 
 
 class LIState(NamedTuple):
@@ -86,3 +87,8 @@ class LI(AbstractNeuron):
     def free(self) -> LI:
         """Itself: it has no threshold."""
         return self
+
+    def lowered(self) -> Lowered:
+        """See the base."""
+        decay, gain = self.discretisation(self.dt, value(self.tau_mem))
+        return Lowered(Constants(decay=decay, gain=gain * value(self.resistance), v_leak=value(self.v_leak)))

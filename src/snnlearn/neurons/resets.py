@@ -17,6 +17,7 @@ from jaxtyping import Array, Float
 from snnlearn._component import Component
 from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import Parameter, Value, check_finite, plain, value
+from snnlearn.neurons.lowering import LoweredReset
 
 
 class AbstractReset(Component):
@@ -41,6 +42,15 @@ class AbstractReset(Component):
     def adds(self) -> bool:
         """Whether all it does, as the gradient sees it, is to add a constant to the membrane, or nothing."""
         return False
+
+    def lowered(self, v_th: Value, v_leak: Value) -> LoweredReset | None:
+        """It as the kernels compute it; None if it is none of theirs.
+
+        Args:
+            v_th: the threshold at rest.
+            v_leak: the membrane at rest.
+        """
+        return None
 
     def check(self, owner: object, v_th: Parameter, v_leak: Parameter) -> None:
         """Refuse constants of the neuron with which this reset does not bring the membrane below the threshold.
@@ -76,6 +86,10 @@ class Subtract(AbstractReset):
     def adds(self) -> bool:
         """It does if no gradient flows through the spikes."""
         return self.block_gradient
+
+    def lowered(self, v_th: Value, v_leak: Value) -> LoweredReset:
+        """See the base."""
+        return LoweredReset(1.0, v_leak - v_th, flows=not self.block_gradient)
 
     def check(self, owner: object, v_th: Parameter, v_leak: Parameter) -> None:
         """See the base."""
@@ -113,6 +127,10 @@ class ToValue(AbstractReset):
         """The membrane after a spike, given that at rest."""
         return v_leak if self.v_reset is None else value(self.v_reset)
 
+    def lowered(self, v_th: Value, v_leak: Value) -> LoweredReset:
+        """See the base."""
+        return LoweredReset(0.0, self.target(v_leak), flows=not self.block_gradient)
+
     def check(self, owner: object, v_th: Parameter, v_leak: Parameter) -> None:
         """See the base."""
         check_finite(self, v_reset=self.target(value(v_leak)))
@@ -140,6 +158,10 @@ class NoReset(AbstractReset):
         """Nothing, to be precise."""
         return True
 
+    def lowered(self, v_th: Value, v_leak: Value) -> LoweredReset:
+        """See the base."""
+        return LoweredReset(1.0, 0.0)
+
 
 @final
 class NextStep(eqx.Module):
@@ -155,6 +177,11 @@ class NextStep(eqx.Module):
     def adds(self) -> bool:
         """As the reset itself does."""
         return self.reset.adds
+
+    def lowered(self, v_th: Value, v_leak: Value) -> LoweredReset | None:
+        """The reset itself, late."""
+        now = self.reset.lowered(v_th, v_leak)
+        return None if now is None else now._replace(late=True)
 
     def check(self, owner: object, v_th: Parameter, v_leak: Parameter) -> None:
         """What the reset itself demands of the neuron's constants."""

@@ -18,6 +18,7 @@ from jaxtyping import Array, Float
 
 from snnlearn._component import Component
 from snnlearn._parameters import check_positive
+from snnlearn.neurons.lowering import LoweredSurrogate, Shape
 
 
 class AbstractSurrogate(Component):
@@ -30,6 +31,10 @@ class AbstractSurrogate(Component):
     @abstractmethod
     def pseudo_derivative(self, x: Float[Array, "*n"]) -> Float[Array, "*n"]:
         """The derivative of `primitive` at `x`."""
+
+    def lowered(self) -> LoweredSurrogate | None:
+        """Its pseudo-derivative as the kernels compute it; None if it is none of theirs."""
+        return None
 
     def __call__(self, x: Float[Array, "*n"]) -> Float[Array, "*n"]:
         """Spike where `x > 0`, strictly: 1 or 0 in the type of `x`."""
@@ -74,6 +79,10 @@ class FastSigmoid(AbstractSurrogate):
     def pseudo_derivative(self, x: Float[Array, "*n"]) -> Float[Array, "*n"]:
         """See the base."""
         return 1 / jnp.square(1 + self.slope * jnp.abs(x))
+
+    def lowered(self) -> LoweredSurrogate:
+        """See the base."""
+        return LoweredSurrogate(Shape.FAST_SIGMOID, height=1.0, slope=self.slope)
 
 
 @final
@@ -120,6 +129,10 @@ class Atan(AbstractSurrogate):
         """See the base."""
         return self.alpha / 2 / (1 + jnp.square(math.pi / 2 * self.alpha * x))
 
+    def lowered(self) -> LoweredSurrogate:
+        """See the base."""
+        return LoweredSurrogate(Shape.ATAN, height=self.alpha / 2, slope=math.pi / 2 * self.alpha)
+
 
 @final
 class Triangle(AbstractSurrogate):
@@ -145,6 +158,10 @@ class Triangle(AbstractSurrogate):
         """See the base."""
         return self.height * jnp.maximum(0.0, 1 - jnp.abs(x) / self.width)
 
+    def lowered(self) -> LoweredSurrogate:
+        """See the base."""
+        return LoweredSurrogate(Shape.TRIANGLE, self.height, slope=1 / self.width)
+
 
 @final
 class Boxcar(AbstractSurrogate):
@@ -168,6 +185,10 @@ class Boxcar(AbstractSurrogate):
     def pseudo_derivative(self, x: Float[Array, "*n"]) -> Float[Array, "*n"]:
         """See the base."""
         return self.height * (jnp.abs(x) <= self.width / 2).astype(x.dtype)
+
+    def lowered(self) -> LoweredSurrogate:
+        """See the base."""
+        return LoweredSurrogate(Shape.BOXCAR, self.height, slope=2 / self.width)
 
 
 @final
@@ -272,6 +293,10 @@ class StraightThrough(AbstractSurrogate):
         """See the base."""
         return jnp.ones_like(x)
 
+    def lowered(self) -> LoweredSurrogate:
+        """See the base."""
+        return LoweredSurrogate(Shape.STRAIGHT_THROUGH, height=1.0, slope=0.0)
+
 
 @final
 class Scaled(AbstractSurrogate):
@@ -295,3 +320,8 @@ class Scaled(AbstractSurrogate):
     def pseudo_derivative(self, x: Float[Array, "*n"]) -> Float[Array, "*n"]:
         """See the base."""
         return self.scale * self.surrogate.pseudo_derivative(x)
+
+    def lowered(self) -> LoweredSurrogate | None:
+        """See the base."""
+        inside = self.surrogate.lowered()
+        return None if inside is None else inside._replace(height=self.scale * inside.height)

@@ -12,14 +12,13 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from snnlearn._parameters import trained_part
 from snnlearn.coding import AbstractEncoder
 from snnlearn.data import Dataset
 from snnlearn.hypothesis import Hypothesis, decisions, encode, predict, scores, ties
-from snnlearn.kernels.library import on_gpu
-from snnlearn.network import AbstractSynapses, Diagnosis, Layer, Network, diagnose, unroll
+from snnlearn.network import AbstractSynapses, Diagnosis, Layer, Network, diagnose, fresh_state, unroll
 from snnlearn.network.graph import FROM_INPUT, routes
 from snnlearn.neurons import core
 from snnlearn.report.baseline import Baseline
@@ -121,7 +120,6 @@ def summarise(
         why_plain=why_plain,
         environment=environment(),
         reproduce=reproduce,
-        on_gpu=on_gpu(),
         left_out=data.left_out,
         all_seen=data.all_seen,
         baseline=None if baseline is None else baseline(data, wrong[selected]),
@@ -181,8 +179,9 @@ def operations(network: Network, encoder: AbstractEncoder, inputs: Float[Array, 
         direct, all_of_them = (jnp.sum(jax.vmap(f)(xs)) for f in (synapses.direct_operations, synapses.operations))
         return Operations(direct, all_of_them - direct)
 
-    def one(xs):
-        sent = dict(enumerate(unroll(network, xs)[0].outputs)) | {FROM_INPUT: xs[:: encoder.held_steps]}
+    def one(xs, key):
+        outputs = unroll(network, xs, fresh_state(network, key=key))[0].outputs
+        sent = dict(enumerate(outputs)) | {FROM_INPUT: xs[:: encoder.held_steps]}
         spikes = {number: _spikes(layer) for number, layer in enumerate(network.layers)}
         spikes[FROM_INPUT] = encoder.gives_spikes
         found = [
@@ -193,7 +192,7 @@ def operations(network: Network, encoder: AbstractEncoder, inputs: Float[Array, 
         ]
         return jax.tree.map(lambda *counts: sum(counts), *found)
 
-    return jax.tree.map(jnp.mean, jax.vmap(one)(inputs))
+    return jax.tree.map(jnp.mean, jax.vmap(one)(inputs, jax.random.split(jax.random.key(0), len(inputs))))
 
 
 def dense_network(network: Network) -> str:
@@ -282,8 +281,8 @@ def _name(number: int, layer: Layer) -> str:
 
 
 @eqx.filter_jit
-def _activity(network: Network, xs: Array):
-    return unroll(network, xs, record=lambda state: state.v)[0]
+def _activity(network: Network, xs: Array, key: PRNGKeyArray):
+    return unroll(network, xs, fresh_state(network, key=key), record=lambda state: state.v)[0]
 
 
 def _examples(hypothesis: Hypothesis, data: Dataset, names: tuple[str, ...], decided: np.ndarray) -> list[Example]:
@@ -292,8 +291,9 @@ def _examples(hypothesis: Hypothesis, data: Dataset, names: tuple[str, ...], dec
     examples = []
     for index in (*right[: 3 - min(len(wrong), 1)], *wrong[:1]):
         x = jnp.asarray(data.test.x[index])
-        xs = hypothesis.encoder(x, key=jax.random.key(0))
-        activity = _activity(hypothesis.network, xs)
+        key = jax.random.key(int(index))
+        xs = hypothesis.encoder(x, key=key)
+        activity = _activity(hypothesis.network, xs, key)
         layers = [("input", _flat(xs), hypothesis.encoder.gives_spikes)]
         membranes = []
         for number, (layer, output, v) in enumerate(

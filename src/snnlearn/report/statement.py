@@ -187,8 +187,6 @@ def training_rows(summary: RunSummary) -> list[Row]:
 def _computed_by(summary: RunSummary) -> Row:
     if summary.why_plain:
         return Row("Computed by", "plain JAX", summary.why_plain)
-    if summary.on_gpu:
-        return Row("Computed by", "fused Pallas kernels", "all time steps of a layer at once, on a GPU")
     return Row("Computed by", "event kernels", "work only where there are spikes, compiled from C++")
 
 

@@ -85,7 +85,6 @@ class RunSummary:
         environment: Versions of what ran, by name.
         why_plain: Why the training ran as plain JAX, as a clause; None if it ran by kernels.
         reproduce: Command line that repeats the run; empty if there is none.
-        on_gpu: Whether it ran on a GPU.
         left_out: How many test samples equal some that it was trained or selected on, and are not counted.
         all_seen: Whether all test samples do, so that none could be left out and their errors estimate no risk.
         baseline: What a plain method makes of the same data, if that was asked for.
@@ -121,7 +120,6 @@ class RunSummary:
     environment: dict[str, str]
     why_plain: str | None
     reproduce: str = ""
-    on_gpu: bool = False
     left_out: int = 0
     all_seen: bool = False
     baseline: Baseline | None = None

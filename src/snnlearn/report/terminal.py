@@ -7,6 +7,7 @@ from rich import box
 from rich import table as rich_table
 from rich.cells import cell_len
 from rich.console import Console
+from rich.measure import Measurement
 from rich.panel import Panel
 from rich.text import Text
 
@@ -15,6 +16,7 @@ from snnlearn.report.statement import headline, network_rows, risk_rows, trainin
 from snnlearn.report.summary import RunSummary
 
 _WORDS = 24  # a cell of more characters is a sentence, which may be broken
+_ENDLESS = 10_000  # wider than any table
 
 
 def print_summary(summary: RunSummary, console: Console) -> None:
@@ -47,16 +49,13 @@ def print_table(table: Table, console: Console) -> None:
         console: Where to print.
     """
     shown = rich_table.Table(title=table.caption or None, box=box.SIMPLE, pad_edge=False, padding=(0, 1, 0, 0))
-    needed = 0
     for name, *cells in zip(table.header, *table.rows, strict=True):
-        whole = max(map(cell_len, (name, *cells))) <= _WORDS
-        needed += 1 + max(
-            cell_len(part) for cell in (name, *cells) for part in ([cell] if whole else cell.split() or [""])
-        )
-        shown.add_column(Text(name), no_wrap=whole, overflow="fold")
+        widest = max(map(cell_len, (name, *cells)))
+        whole = widest <= _WORDS
+        shown.add_column(Text(name), no_wrap=whole, min_width=widest if whole else None, overflow="fold")
     for row in table.rows:
         shown.add_row(*map(Text, row))
-    if needed < console.width:
+    if Measurement.get(console, console.options.update(max_width=_ENDLESS), shown).minimum <= console.width:
         console.print(shown)
         return
     for row in table.rows:

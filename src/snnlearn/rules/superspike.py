@@ -34,7 +34,8 @@ class SuperSpike(AbstractThreeFactorRule):
 
     >>> from snnlearn.losses import AlphaVanRossum
     >>> from snnlearn.network import feedforward
-    >>> from snnlearn.neurons import FastSigmoid
+    >>> import jax
+    >>> from snnlearn.neurons import CubaLIF, FastSigmoid
     >>> neuron = CubaLIF(tau_mem=10e-3, tau_syn=5e-3, surrogate=FastSigmoid())
     >>> network = feedforward((4, 1), readout=neuron, key=jax.random.key(0))
     >>> batch = jnp.ones((1, 50, 4)), jnp.ones((1, 50, 1))

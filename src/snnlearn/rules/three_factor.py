@@ -12,9 +12,10 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from snnlearn._parameters import trained
 from snnlearn.coding import PackedSpikes
-from snnlearn.kernels.products import currents, known_spikes, numbers, why_no_products
+from snnlearn.kernels import why_plain
+from snnlearn.kernels.products import currents, known_spikes, numbers
 from snnlearn.losses import AbstractFilteredLoss, AbstractLoss, Kernel
-from snnlearn.network import Dense, Network
+from snnlearn.network import Network
 from snnlearn.network.graph import FROM_INPUT, Route, propagate, routes
 from snnlearn.network.synapses import AbstractSynapses
 from snnlearn.rules import traces as tr
@@ -51,19 +52,10 @@ Current = Callable[[Any], Float[Array, "K B ..."]]
 
 def current_of(synapses: AbstractSynapses, *, spikes: bool) -> Current:
     """The currents that synapses make, by the event-driven kernels where nothing but spikes arrives."""
-    if spikes and type(synapses) is Dense:
-        by_weight, bias = currents(synapses.weight), synapses.bias
-
+    if spikes and not isinstance(lowered := synapses.lowered(), str):
+        by_weight, bias = currents(lowered.weight), lowered.bias
         return by_weight if bias is None else lambda xs: by_weight(xs) + bias[None, None]
     return lambda xs: jax.vmap(jax.vmap(synapses))(numbers(xs))
-
-
-def why_no_events(network: Network) -> str | None:
-    """Why a layer's products with input spikes are plain JAX, as a clause; None if they are event-driven."""
-    first = network.layers[0].synapses
-    if type(first) is not Dense:
-        return f"layer 1 has {type(first).__name__} synapses, not Dense"
-    return why_no_products()
 
 
 def currents_of(network: Network, xs: Arrived) -> tuple[tuple[Current, ...], ...]:
@@ -172,8 +164,9 @@ class AbstractThreeFactorRule(AbstractOnlineRule):
         """By how much each layer's output is taken to change with its current, on an error's way back."""
 
     def why_plain(self, network: Network) -> str | None:
-        """See the base."""
-        return why_no_events(network)
+        """See the base: the products of input spikes with weights are event-driven where these are a matrix."""
+        weights = network.layers[0].synapses.lowered()
+        return f"layer 1 {weights}" if isinstance(weights, str) else why_plain()
 
     def trained(self, network: Network) -> Any:
         """See the base; feedback weights that learn are trained too."""

@@ -1,4 +1,4 @@
-"""`python -m snnlearn.cli` is `snnlearn`."""
+"""`python -m snnlearn` is `snnlearn`."""
 
 from snnlearn.cli import main
 

@@ -1,0 +1,87 @@
+"""The laws that all synapses obey; run them on your own.
+
+>>> from snnlearn.network import Dense
+>>> check_synapses(Dense(4, 3, use_bias=True, key=jax.random.key(0)), key=jax.random.key(1))
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, PRNGKeyArray
+
+from snnlearn.network.synapses import AbstractSynapses
+
+
+def check_synapses(synapses: AbstractSynapses, *, key: PRNGKeyArray) -> None:
+    """Check the laws of synapses on random inputs.
+
+    The current has the shape that is promised, of an input in any shape of the right size, and its dtype; apart from
+    a bias it is linear; alone and side by side, under `jit` and `vmap`, it is the same. Weights drawn anew are others
+    in the same structure, and leave silence silent. Operations are none of a silent input, no more than the
+    multiply-accumulates of the dense map, and no fewer than those of a part of the input.
+
+    Args:
+        synapses: the synapses.
+        key: randomness of inputs and weights.
+
+    Raises:
+        AssertionError: with a sentence that names the law.
+    """
+    name = type(synapses).__name__
+    key, input_key = jax.random.split(key)
+    xs = jax.random.normal(input_key, (2, *synapses.in_shape))
+    xs = jnp.concatenate([xs, xs[:1] - 2 * xs[1:], jnp.zeros_like(xs[:1])])
+    currents = np.stack([np.asarray(synapses(x)) for x in xs])
+    _demand(currents.shape[1:] == synapses.out_shape, f"{name} gave {currents.shape[1:]}, not {synapses.out_shape}")
+    _demand(currents.dtype == xs.dtype, f"{name} gave {currents.dtype} for an input of {xs.dtype}")
+    flat = eqx.filter_jit(lambda synapses, x: synapses(x))(synapses, jnp.ravel(xs[0]))
+    _same(flat, currents[0], f"{name} gave something else for the same input in one axis, under jit")
+    together = eqx.filter_jit(lambda synapses, xs: jax.vmap(synapses)(xs))(synapses, xs)
+    _same(together, currents, f"{name} gave something else for a sample among others, under vmap")
+    linear = currents - currents[3]
+    _demand(bool(np.any(linear[0] != linear[1])), f"{name} gives the same for all inputs")
+    _same(linear[2], linear[0] - 2 * linear[1], f"{name} is not linear in its input")
+
+    redrawn = synapses.redrawn(key=key)
+    _demand(_type(redrawn) == _type(synapses), f"{name}.redrawn gave another structure, shape or dtype")
+    weights = [leaf for leaf in jax.tree.leaves(eqx.filter(synapses, eqx.is_inexact_array)) if leaf.any()]
+    if weights:
+        others = jax.tree.leaves(eqx.filter(redrawn, eqx.is_inexact_array))
+        _demand(any(bool(leaf.any()) for leaf in others), f"{name}.redrawn gave weights of 0")
+        _demand(not _equal(redrawn, synapses), f"{name}.redrawn gave the weights that were there")
+    _same(redrawn(xs[3]), np.zeros(synapses.out_shape), f"{name}.redrawn answers to silence: it has a bias")
+
+    spikes = (xs[0] > 0).astype(xs.dtype)
+    half = jnp.where(jnp.arange(math.prod(synapses.in_shape)).reshape(synapses.in_shape) % 2 == 0, spikes, 0.0)
+    count = eqx.filter_jit(lambda synapses, x: (synapses.operations(x), synapses.direct_operations(x)))
+    silent, few, many = (count(synapses, x) for x in (xs[3], half, spikes))
+    _demand(float(silent[0]) == 0, f"{name}.operations counts what silence costs")
+    most = synapses.multiply_accumulates()
+    _demand(0 <= float(few[0]) <= float(many[0]) <= most, f"{name}.operations is not between 0 and the dense {most}")
+    _demand(float(many[1]) <= float(many[0]), f"{name}.direct_operations is more than all operations")
+
+
+def _type(tree: Any) -> Any:
+    return jax.tree.structure(tree), [(leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(tree) if eqx.is_array(leaf)]
+
+
+def _equal(one: Any, other: Any) -> bool:
+    pairs = zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True)
+    return all(np.array_equal(a, b) for a, b in pairs if eqx.is_array(a))
+
+
+def _demand(law: bool, sentence: str) -> None:
+    """`assert`, but not switched off by `python -O`."""
+    if not law:
+        raise AssertionError(sentence)
+
+
+def _same(actual: Array | np.ndarray, expected: np.ndarray, sentence: str) -> None:
+    """Equal to rounding, which is measured by the largest value: a sum of large terms may be small."""
+    _demand(np.allclose(actual, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max(initial=1.0)), sentence)
