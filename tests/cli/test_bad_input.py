@@ -83,7 +83,8 @@ TRAIN = {
     "resume what is no run": ("--resume {bad}/magic", "not a run's folder"),
     "resume another version's run": ("--resume {bad}/newer", "format 99, written by snnlearn 9.9.9"),
     "resume without options": ("--resume {bad}/bare", "config.toml is not a file"),
-    "resume and options": ("--resume {finished} --epochs 40", "drop --epochs"),
+    "resume and options": ("--resume {finished} --seeds 3", "drop --seeds"),
+    "resume to no more epochs": ("--resume {finished} --epochs 12", "--epochs 12 is not more than the 12 of"),
     "resume and config": ("--resume {finished} --config {finished}/config.toml", "drop --config"),
 }
 OTHERS = {

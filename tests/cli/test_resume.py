@@ -191,3 +191,17 @@ def test_harm_is_found(harm, expected, interrupted, tmp_path, capsys):
     assert main(["train", "--resume", str(run)]) == 2
     err = capsys.readouterr().err
     assert err.count("\n") == 1 and expected in err
+
+
+def test_a_finished_run_trains_on(finished, tmp_path):
+    """Its first epochs stay; the schedule is that of the longer training, and the options stay those it began with."""
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    config = (run / "config.toml").read_bytes()
+    assert main(["train", "--resume", str(run), "--epochs", "15"]) == 0
+    assert [line["epoch"] for line in lines(run)] == list(range(1, 16))
+    assert lines(run)[:12] == lines(finished)
+    assert RunFolder.open(run).options().epochs == 15 and (run / "config.toml").read_bytes() == config
+    assert main(["train", "--resume", str(run), "--epochs", "14"]) == 2
+    (run / "epochs").write_text("many")
+    assert main(["train", "--resume", str(run)]) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import os
 import sys
@@ -74,7 +75,9 @@ def _run(arguments: list[str]) -> int:
     import jax
 
     if getattr(options, "resume", None) is not None:
-        _check_alone(arguments, "--resume", *(("--distributed",) if name == "train" else ()))
+        _check_alone(arguments, "--resume", *(("--distributed", "--epochs") if name == "train" else ()))
+        if name == "train" and value_of("--epochs", arguments) is None:
+            options = dataclasses.replace(options, epochs=0)  # as many as the run has
     if name == "gradients" and options.run is not None:
         _check_alone(arguments, "--run", "--rules", "--repeats", "--out")
     module = name.replace("-", "_")
@@ -131,4 +134,4 @@ def _check_alone(arguments: list[str], option: str, *allowed: str) -> None:
 
     names = [argument.partition("=")[0] for argument in arguments if argument.startswith("--")]
     if others := [name for name in names if name not in (option, *allowed)]:
-        raise SnnlearnError(f"{option} takes all other options from the folder; drop {' '.join(others)}")
+        raise SnnlearnError(f"{option} takes the other options from the folder; drop {' '.join(others)}")

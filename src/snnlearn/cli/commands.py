@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-import shlex
 import time
 import warnings
 from collections.abc import Iterable
@@ -62,7 +61,7 @@ def keep_compiled_programs() -> None:
 def train(options: Train) -> int:
     """Train from the start, or go on with a run."""
     if options.resume is not None:
-        return _resume(options.resume, distributed=options.distributed)
+        return _resume(options.resume, epochs=options.epochs, distributed=options.distributed)
     options.check()
     devices = join() if options.distributed else ONE_DEVICE
     with new_folder(options.out, options.data) if leads() else contextlib.nullcontext() as path:
@@ -74,13 +73,16 @@ def train(options: Train) -> int:
         return _finish(folder, options, task, encoder, algorithm, training)
 
 
-def _resume(path: Path, *, distributed: bool) -> int:
-    """Go on with a run."""
+def _resume(path: Path, *, epochs: int, distributed: bool) -> int:
+    """Go on with a run, to more epochs than it has if any are given."""
     folder = RunFolder.open(path)
-    options = folder.options()
-    options.check()
     devices = join() if distributed else ONE_DEVICE
     with locked(path) if leads() else contextlib.nullcontext():
+        if epochs and leads():
+            folder.lengthen(epochs)
+        options = folder.options()
+        options = dataclasses.replace(options, epochs=epochs or options.epochs)
+        options.check()
         task, encoder, algorithm, training = prepare(options, devices, data_of(folder))
         if leads():
             training = folder.restore(training)
@@ -227,7 +229,7 @@ def _conclude(
         config=as_table(options),
         why_plain=build.algorithm(options, task, network.dt).why_plain(encoder, network),
         baseline=logistic_regression if options.baseline else None,
-        reproduce=f"snnlearn train --config {shlex.quote(str(folder.path / 'config.toml'))}",
+        reproduce=folder.reproduce_command(),
     )
     save(hypotheses[select(history)], folder.path / "model.npz", class_names=summary.class_names)
     write_json(folder.path / "summary.json", _numbers(summary))

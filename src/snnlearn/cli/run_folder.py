@@ -3,6 +3,7 @@
 - `run.json`: the folder's format, the version that wrote it, and digests of the two files that never change:
 - `config.toml`: every option
 - `seen.npz`: a digest of each sample
+- `epochs`: how many, if the run was made longer
 - `metrics.jsonl`: a line for each epoch
 - `checkpoint.npz`: every array of the training, after the last epoch that was saved
 - `model.npz`, `summary.json`, `report.html`: at the end
@@ -13,6 +14,7 @@ run goes on.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shlex
 import time
@@ -77,6 +79,11 @@ class RunFolder:
         """What to type to go on with the run."""
         return f"snnlearn train --resume {shlex.quote(str(self.path))}"
 
+    def reproduce_command(self) -> str:
+        """What to type to train once more from the start."""
+        longer = f" --epochs {self.options().epochs}" if (self.path / "epochs").exists() else ""
+        return f"snnlearn train --config {shlex.quote(str(self.path / 'config.toml'))}{longer}"
+
     def model(self) -> Path:
         """The model's file.
 
@@ -99,8 +106,34 @@ class RunFolder:
         return load(self.model(), allow=own_classes(self.options()))
 
     def options(self) -> Train:
-        """The run's options."""
-        return read_config(self.path / "config.toml")
+        """The run's options.
+
+        Raises:
+            SnnlearnError: if a file that says them is missing or damaged.
+        """
+        options, longer = read_config(self.path / "config.toml"), self.path / "epochs"
+        if not longer.exists():
+            return options
+        text = longer.read_text(encoding="utf-8", errors="replace").strip() if longer.is_file() else ""
+        if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) > options.epochs):
+            raise SnnlearnError(
+                f"{longer} is no number above the {options.epochs} epochs of config.toml; put it back as it was, or "
+                "remove it"
+            )
+        return dataclasses.replace(options, epochs=int(text))
+
+    def lengthen(self, epochs: int) -> None:
+        """Let the training go on for longer than it was begun for: schedules then end with the last of these epochs.
+
+        Args:
+            epochs: how many in all.
+
+        Raises:
+            SnnlearnError: if these are no more than the run has.
+        """
+        if epochs <= (now := self.options().epochs):
+            raise SnnlearnError(f"--epochs {epochs} is not more than the {now} of {self.path}; give more, or drop it")
+        write_atomically(self.path / "epochs", f"{epochs}\n".encode())
 
     def add_metrics(self, epoch: int, metrics: Metrics, seconds: float) -> None:
         """Append one epoch's line."""
