@@ -8,7 +8,7 @@ import typing
 
 import pytest
 
-from snnlearn import losses, neurons, rules
+from snnlearn import SnnlearnError, neurons, rules
 from snnlearn.cli import choices, main
 from snnlearn.cli.axis import Axis
 from snnlearn.cli.options import Encode, Train, axes
@@ -86,7 +86,18 @@ def test_help_says_what_a_choice_takes(capsys):
     assert "takes --" not in capsys.readouterr().out
 
 
-def test_a_field_of_another_name_is_not_filled_by_an_option_of_another_part():
-    """`beta` is the width of a population's tuning, and an adaptation's strength."""
+def test_an_option_of_another_part_of_the_same_name_fills_nothing():
+    """`beta` is the strength of an adaptation, and the width of a population's tuning."""
     assert choices.CODES.taken("population") == ("population_code", "population")
-    assert choices.LOSSES.load("cross-entropy") is losses.CrossEntropy
+
+
+def test_a_class_without_a_name_is_given_by_its_path():
+    """What it wraps is the axis's default, with the options of that."""
+    of_lif = choices.NEURONS.taken("lif")
+    assert set(of_lif) == {"tau_mem", "surrogate", "reset", "refractory", "dt"}
+    assert choices.NEURONS.taken("snnlearn.neurons:Filtered") == (*of_lif, "tau_syn")
+    values = {"tau_mem": 0.03, "tau_syn": 0.004, "beta": 7.0, "refractory": None, "dt": 2e-3}
+    built = choices.NEURONS.build("snnlearn.neurons:Filtered", values)
+    assert built == neurons.Filtered(neurons.LIF(tau_mem=0.03, dt=2e-3), tau_syn=0.004)  # pyright: ignore
+    with pytest.raises(SnnlearnError, match="Scaled needs scale, which no option fills"):
+        choices.SURROGATES.build("snnlearn.neurons:Scaled", {})

@@ -13,7 +13,7 @@ import jax
 import numpy as np
 import pytest
 
-from snnlearn import SnnlearnError, algorithms, coding, data, fit, load, losses, neurons, predict, rules, save
+from snnlearn import SnnlearnError, algorithms, data, load, losses, neurons, predict, report, risk, rules, save
 from snnlearn.cli import main
 from snnlearn.cli.config import read_config
 from snnlearn.network import feedforward
@@ -210,18 +210,37 @@ def test_what_stands_for_no_class_is_refused(options, sentence, mine, tiny, tmp_
 
 
 def test_from_python(mine, tmp_path):
-    """Trained, saved, refused without a word from the reader, and loaded with it."""
-    own, task = module(), data.spike_xor(num_steps=10, validation=0.2, test=0.2, seed=0)
-    neuron = own.Leaky(neurons.LIF(surrogate=own.Logarithmic()))
-    network = feedforward((40, 4, 2), neuron=neuron, key=jax.random.key(0))
-    algorithm = algorithms.GradientDescent(losses.CrossEntropy(), own.Cautious(rules.BPTT()), epochs=1)
-    hypothesis = fit(algorithm, coding.Spikes(num_steps=10), network, task, key=jax.random.key(1))
-    save(hypothesis, tmp_path / "model.npz")
-    allow = r"load\(path, allow=\(Leaky, Logarithmic\)\)"
-    with pytest.raises(SnnlearnError, match=rf"holds mine:Leaky and mine:Logarithmic, .*{allow}"):
-        load(tmp_path / "model.npz")
+    """Trained, reported, compared; saved, refused without a word from the reader, and loaded with it."""
+    own, task = module(), data.digits(validation=0.1, test=0.2, seed=0)
+    neuron, encoder = own.Leaky(neurons.LIF(surrogate=own.Logarithmic())), own.EveryStep(num_steps=4)
+    network = feedforward((64, 8, 10), neuron=neuron, key=jax.random.key(0))
+    hypotheses = {}
+    for rule in (rules.BPTT(), own.Cautious(rules.BPTT())):
+        algorithm = algorithms.GradientDescent(losses.CrossEntropy(), rule, epochs=2)
+        training, found = algorithm.start(encoder, network, task, keys=jax.random.key(1)[None]), []
+        for _ in range(algorithm.epochs):
+            training, metrics = algorithm.epoch(encoder, training, task)
+            found.append(metrics)
+        hypotheses[type(rule).__name__] = algorithm.hypotheses(encoder, training)
+    wrong = {name: predict(one, task.test.x) != task.test.y for name, (one,) in hypotheses.items()}
+    compared = risk.compare_hypotheses(*wrong.values(), resamples=99)
+    risks = {name: one.mean() for name, one in wrong.items()}
+    assert compared.difference == pytest.approx(risks["BPTT"] - risks["Cautious"]) and max(risks.values()) < 0.6
+
+    curves = {name: np.stack([np.asarray(getattr(one, name)) for one in found], axis=1) for name in found[0]._fields}
+    history = report.History(**curves, best_epoch=np.asarray(training.best_epoch), seconds=np.ones(2))
+    plain = algorithm.why_plain(encoder, network)
+    summary = report.summarise(hypotheses["Cautious"], task, history, title="own", config={}, why_plain=plain)
+    assert summary.layers[0].spiking and summary.layers[0].firing_rate.any()
+    report.write_html(summary, tmp_path / "report.html")
+
+    (hypothesis,), path = hypotheses["Cautious"], tmp_path / "model.npz"
+    save(hypothesis, path)
+    allow = r"load\(path, allow=\(EveryStep, Leaky, Logarithmic\)\)"
+    with pytest.raises(SnnlearnError, match=rf"holds mine:EveryStep and mine:Leaky and mine:Logarithmic, .*{allow}"):
+        load(path)
     with pytest.raises(SnnlearnError, match=r"holds mine:Logarithmic, "):
-        load(tmp_path / "model.npz", allow=(own.Leaky,))
-    loaded, _ = load(tmp_path / "model.npz", allow=(own.Leaky, own.Logarithmic))
-    assert loaded.network.layers[0].neuron == neuron
-    np.testing.assert_array_equal(predict(loaded, task.test.x), predict(hypothesis, task.test.x))
+        load(path, allow=(own.Leaky, own.EveryStep))
+    loaded, _ = load(path, allow=(own.Leaky, own.EveryStep, own.Logarithmic))
+    assert loaded.network.layers[0].neuron == neuron and loaded.encoder == encoder
+    np.testing.assert_array_equal(predict(loaded, task.test.x) != task.test.y, wrong["Cautious"])
