@@ -137,7 +137,7 @@ class _Data(Checked):
     config: File = None
     """A TOML file of options, as a run writes it (config.toml). Options given here as well take precedence."""
     resume: Folder = None
-    """A run folder to go on with; all options are taken from it, but for more --epochs, by which it trains for longer."""
+    """A run folder to go on with; all options are taken from it, but for --epochs, to train it for longer."""
     out: Folder = None
     """The run folder to make. By default runs/DATA, with a number added if that exists."""
     distributed: bool = False
