@@ -120,6 +120,18 @@ def run(mine: Path, tiny: list[str]) -> Path:
     return mine / "run"
 
 
+OWN = ("mine:Leaky", "mine:Cautious", "mine:EveryStep", "mine:Logarithmic")
+
+
+@pytest.mark.parametrize("command", ["evaluate {run}", "predict {run} {blobs}", "risk {run}", "train --resume {run}"])
+def test_a_folder_alone_imports_nothing(command, run, blobs, monkeypatch, capsys):
+    """Whoever made it: its options name modules, which stand in the current folder."""
+    monkeypatch.delitem(sys.modules, "mine")
+    assert main(command.format(run=run, blobs=blobs).split()) == 2
+    assert "mine" not in sys.modules
+    assert re.search(r"names .*mine:Leaky.* add --allow mine:.* if you trust it", capsys.readouterr().err)
+
+
 def module():
     return importlib.import_module("mine")
 
@@ -132,13 +144,25 @@ def test_a_run_is_made_of_them_and_reads_them_again(run, blobs, say):
     assert hypothesis.network.layers[0].neuron == own.Leaky(inside)
     assert hypothesis.encoder.encoder == own.EveryStep(num_steps=8, dt=0.002)  # inside Rescaled
     assert "Leaky 8 · Cautious" in (run / "report.html").read_text()
-    options = read_config(run / "config.toml")
+    options = read_config(run / "config.toml", allow=OWN)
     assert (options.neuron, options.rule, options.encode) == ("mine:Leaky", "mine:Cautious", "mine:EveryStep")
 
-    assert "0 errors of 24" in say("evaluate", run, "--data", blobs)
-    assert len(say("predict", run, blobs).splitlines()) > 120
-    say("risk", run, "--out", run.parent / "risk")
-    say("gradients", "--run", run, "--rules", "mine:Cautious", "--repeats", 2, "--out", run.parent / "g")
+    assert "0 errors of 24" in say("evaluate", run, "--data", blobs, "--allow", *OWN)
+    assert len(say("predict", run, blobs, "--allow", *OWN).splitlines()) > 120
+    say("risk", run, "--out", run.parent / "risk", "--allow", *OWN)
+    say(
+        "gradients",
+        "--run",
+        run,
+        "--rules",
+        "mine:Cautious",
+        "--repeats",
+        2,
+        "--out",
+        run.parent / "g",
+        "--allow",
+        *OWN,
+    )
     (found,) = json.loads((run.parent / "g" / "gradients.json").read_text())
     assert found["rule"] == "mine:Cautious" and found["layers"][0]["norm_ratio"] == pytest.approx(0.5, rel=1e-3)
 
@@ -148,7 +172,7 @@ def test_a_stopped_run_goes_on(run, mine, say, tmp_path):
     shutil.copytree(run, tmp_path / "r")
     for name in ("model.npz", "checkpoint.npz", "metrics.jsonl"):
         (tmp_path / "r" / name).unlink()
-    say("train", "--resume", tmp_path / "r")
+    say("train", "--resume", tmp_path / "r", "--allow", *OWN)
     with np.load(run / "model.npz") as before, np.load(tmp_path / "r" / "model.npz") as after:
         assert all(np.array_equal(before[name], after[name]) for name in before)
 
@@ -175,7 +199,7 @@ def test_a_run_without_its_module_says_where_it_is_looked_for(run, blobs, tmp_pa
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [path for path in sys.path if path != str(run.parent)])
     monkeypatch.delitem(sys.modules, "mine")
-    assert main(["predict", str(run), str(blobs)]) == 2
+    assert main(["predict", str(run), str(blobs), "--allow", *OWN]) == 2
     said = capsys.readouterr().err
     assert re.search(r"mine:\w+: mine cannot be imported .*; run from the folder that it is in, or put", said)
 

@@ -67,7 +67,7 @@ def _run(arguments: list[str]) -> int:
     name = arguments[0] if arguments else ""
     default = None
     if (path := value_of("--config", arguments)) is not None and name in COMMANDS:
-        default = read_config(Path(path), COMMANDS[name])
+        default = read_config(Path(path), COMMANDS[name], allow=arguments)
     options = _parsed(arguments or ["--help"], {name: default})
     # Imported only now: JAX takes longer to start than --help may.
     import importlib
@@ -75,11 +75,11 @@ def _run(arguments: list[str]) -> int:
     import jax
 
     if getattr(options, "resume", None) is not None:
-        _check_alone(arguments, "--resume", *(("--distributed", "--epochs") if name == "train" else ()))
+        _check_alone(arguments, "--resume", *(("--distributed", "--epochs") if name == "train" else ()), "--allow")
         if name == "train" and value_of("--epochs", arguments) is None:
             options = dataclasses.replace(options, epochs=0)  # as many as the run has
     if name == "gradients" and options.run is not None:
-        _check_alone(arguments, "--run", "--rules", "--repeats", "--out")
+        _check_alone(arguments, "--run", "--rules", "--repeats", "--out", "--allow")
     module = name.replace("-", "_")
     where = "commands" if name in ("train", "evaluate", "predict", "encode") else module
     try:

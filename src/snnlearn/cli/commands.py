@@ -61,7 +61,7 @@ def keep_compiled_programs() -> None:
 def train(options: Train) -> int:
     """Train from the start, or go on with a run."""
     if options.resume is not None:
-        return _resume(options.resume, epochs=options.epochs, distributed=options.distributed)
+        return _resume(options.resume, epochs=options.epochs, distributed=options.distributed, allow=options.allow)
     options.check()
     devices = join() if options.distributed else ONE_DEVICE
     with new_folder(options.out, options.data) if leads() else contextlib.nullcontext() as path:
@@ -73,9 +73,9 @@ def train(options: Train) -> int:
         return _finish(folder, options, task, encoder, algorithm, training)
 
 
-def _resume(path: Path, *, epochs: int, distributed: bool) -> int:
+def _resume(path: Path, *, epochs: int, distributed: bool, allow: tuple[str, ...]) -> int:
     """Go on with a run, to more epochs than it has if any are given."""
-    folder = RunFolder.open(path)
+    folder = RunFolder.open(path, allow=allow)
     devices = join() if distributed else ONE_DEVICE
     with locked(path) if leads() else contextlib.nullcontext():
         if epochs and leads():
@@ -284,7 +284,7 @@ def evaluate(options: Evaluate) -> int:
     from snnlearn.cli.risk import labelled_file
 
     keep_compiled_programs()
-    folder = RunFolder.open(options.run)
+    folder = RunFolder.open(options.run, allow=options.allow)
     hypothesis, _, unfinished = learned(folder)
     if options.data is None:
         sample, seen, _ = judged(data_of(folder).test, recall(folder))
@@ -317,7 +317,7 @@ def predict(options: Predict) -> int:
         raise SnnlearnError("predict: there is no file; give at least one after the run")
     if options.out is not None:
         check_kind(options.out)
-    hypothesis, names, note = learned(RunFolder.open(options.run))
+    hypothesis, names, note = learned(RunFolder.open(options.run, allow=options.allow))
     inputs = [recording(path, hypothesis).x if is_recording(path) else read_values(path) for path in options.files]
     for path, x in zip(options.files, inputs, strict=True):
         check_values(hypothesis, x, str(path))

@@ -38,7 +38,7 @@ def compare(options: Compare) -> int:
     """Train with each rule and step size, choose the step size on validation data, and report side by side."""
     if (path := options.resume) is not None:
         COMPARISON.check(path)
-        options = read_config(path / "config.toml", Compare)
+        options = read_config(path / "config.toml", Compare, allow=options.allow)
         options.check()
         with locked(path):
             return _compare(options, build.dataset(options), path)

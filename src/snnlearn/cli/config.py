@@ -7,15 +7,17 @@ import difflib
 import json
 import tomllib
 import typing
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from snnlearn._errors import SnnlearnError
+from snnlearn.cli.axis import is_own
 from snnlearn.cli.options import DATA, Train
 
 _WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a string", Path: "a string"}
 # These say where a run comes from and goes to, not what it is.
-_NOT_OF_THE_RUN = ("config", "resume", "out", "distributed")
+_NOT_OF_THE_RUN = ("config", "resume", "out", "distributed", "allow")
 
 
 T = TypeVar("T", bound=Train)
@@ -69,15 +71,18 @@ def read_json(path: Path) -> Any:
     raise SnnlearnError(f"{path} is not a file; put it back as it was")
 
 
-def read_config(path: Path, kind: type[T] = Train) -> T:
+def read_config(path: Path, kind: type[T] = Train, *, allow: Sequence[str] = ()) -> T:
     """Options from a TOML file; those that it does not name keep their defaults.
 
     Args:
         path: the file.
         kind: the options of which command.
+        allow: the classes of one's own, as `module:Class`, that it may name. To use one runs its module, which a file
+            alone never does.
 
     Raises:
-        SnnlearnError: if the file is missing, is not TOML, or has a key or a value that is no option's.
+        SnnlearnError: if the file is missing, is not TOML, has a key or a value that is no option's, or names a class
+            that is not allowed.
     """
     if not path.is_file():
         raise SnnlearnError(f"{path} is not a file; give the path of a TOML file of options")
@@ -99,7 +104,22 @@ def read_config(path: Path, kind: type[T] = Train) -> T:
             hint = f"did you mean {close[0]}?" if close else "see snnlearn train --help for the options"
             raise SnnlearnError(f"{path} has the unknown key {key!r}; {hint}")
         values[name] = converted(value, hints[name], f"{path}: {key}")
+    own = [name for key, value in values.items() if key != "data" for name in own_names(value)]
+    if refused := [name for name in dict.fromkeys(own) if name not in allow]:
+        raise SnnlearnError(
+            f"{path} names {', '.join(refused)}, of which snnlearn has none; to use it runs its module: add --allow "
+            f"{' '.join(refused)}, if you trust it"
+        )
     return kind(**values)
+
+
+def own_names(value: Any) -> list[str]:
+    """The classes that are not this library's in a value, or in a list of them, such as `neuron=lif,mine:Leaky`."""
+    if isinstance(value, tuple):
+        return [name for item in value for name in own_names(item)]
+    parts = value.partition("=")[2].split(",") if isinstance(value, str) and "=" in value else [value]
+    names = [part for part in parts if isinstance(part, str) and is_own(part)]
+    return [name for name in names if name.partition(".")[0].partition(":")[0] != "snnlearn"]
 
 
 def converted(value: Any, hint: Any, where: str) -> Any:

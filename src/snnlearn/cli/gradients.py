@@ -43,7 +43,7 @@ def gradients(options: Gradients) -> int:
     if options.run is None:
         task = build.dataset(options)  # what is wrong with the data is no rule's refusal
     else:
-        folder = RunFolder.open(options.run)
+        folder = RunFolder.open(options.run, allow=options.allow)
         asked = {name: getattr(options, name) for name in ("rules", "repeats", "run", "out")}
         options = Gradients(**vars(folder.options()) | asked)
         task, network = data_of(folder), folder.load()[0].network

@@ -131,7 +131,15 @@ class _Codes(Checked):
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Data(Checked):
+class _Reader(Checked):
+    """What reads a folder or a configuration, which may be somebody else's."""
+
+    allow: tuple[str, ...] = ()
+    """Classes of one's own, as module:Class, that a run or a configuration may name; to use one runs its module."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Data(_Reader):
     """Where a training lies, and what it learns from."""
 
     config: File = None
@@ -271,7 +279,7 @@ class Train(_Codes, _Data):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluate(Checked):
+class Evaluate(_Reader):
     """Estimate a trained network's risk on data that it was neither trained nor selected on."""
 
     run: Annotated[Path, tyro.conf.Positional]
@@ -281,7 +289,7 @@ class Evaluate(Checked):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Predict(Checked):
+class Predict(_Reader):
     """Decide what files show."""
 
     run: Annotated[Path, tyro.conf.Positional]
@@ -397,7 +405,7 @@ class Gradients(Train):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Risk(Checked):
+class Risk(_Reader):
     """Say everything that can be said about one trained network: risk, gap, calibration, bounds.
 
     Prints the numbers; writes risk.json and risk.html into the run's folder.

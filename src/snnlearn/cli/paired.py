@@ -31,7 +31,7 @@ SEEDS = (
 def compare_runs(options: Compare) -> int:
     """Compare the saved models, and the trainings where all have the same seeds."""
     assert options.paired is not None
-    folders = [RunFolder.open(path) for path in options.paired]
+    folders = [RunFolder.open(path, allow=options.allow) for path in options.paired]
     if len(folders) < 2:
         raise SnnlearnError(f"--paired has {len(folders)} run; give two or more, or none to compare --rules")
     with new_folder(options.out, "paired") as out:

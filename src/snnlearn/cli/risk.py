@@ -24,7 +24,7 @@ def risk(options: Risk) -> int:
     """Measure, print and write a page."""
     options.check()
     keep_compiled_programs()
-    folder = RunFolder.open(options.run)
+    folder = RunFolder.open(options.run, allow=options.allow)
     out = folder.path if options.out is None else options.out
     with locked(out):
         return _measure(options, folder, out)

@@ -18,6 +18,7 @@ import dataclasses
 import json
 import shlex
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from snnlearn._files import write_atomically
 from snnlearn.algorithms import Metrics, Training
 from snnlearn.algorithms.devices import is_key
 from snnlearn.cli.build import own_classes
-from snnlearn.cli.config import read_config, write_config
+from snnlearn.cli.config import own_names, read_config, write_config
 from snnlearn.cli.folders import RUN
 from snnlearn.cli.options import Train
 from snnlearn.hypothesis import Hypothesis
@@ -45,8 +46,9 @@ _SECONDS_BETWEEN_CHECKPOINTS = 5.0
 class RunFolder:
     """A run's folder; make one by `create` or `open`."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, *, allow: Sequence[str] = ()):
         self.path = path
+        self._allow = tuple(allow)
         self._last_checkpoint = time.monotonic()
         self._saved_epoch = 0
 
@@ -59,21 +61,25 @@ class RunFolder:
             options: the run's.
         """
         write_atomically(path / "config.toml", write_config(options).encode())
-        return cls(path)
+        return cls(path, allow=own_names(tuple(vars(options).values())))
 
     def begin(self) -> None:
         """Make the folder a run, whose options and samples stay what they are."""
         RUN.begin(self.path)
 
     @classmethod
-    def open(cls, path: Path) -> RunFolder:
+    def open(cls, path: Path, *, allow: Sequence[str] = ()) -> RunFolder:
         """Open an existing run's folder.
+
+        Args:
+            path: the folder.
+            allow: the classes of one's own, as `module:Class`, that its options may name.
 
         Raises:
             SnnlearnError: if it is none, or of another format.
         """
         RUN.check(path)
-        return cls(path)
+        return cls(path, allow=allow)
 
     def resume_command(self) -> str:
         """What to type to go on with the run."""
@@ -97,8 +103,7 @@ class RunFolder:
     def load(self) -> tuple[Hypothesis, tuple[str, ...]]:
         """What the training has come to, and the names of its classes.
 
-        The model may hold the classes of one's own that the run's options name: their modules are imported, so that a
-        run of somebody else's is as much to be trusted as they are.
+        The model may hold the classes of one's own that the run's options name and that are allowed.
 
         Raises:
             SnnlearnError: if the training is not finished, or its model cannot be read.
@@ -111,7 +116,7 @@ class RunFolder:
         Raises:
             SnnlearnError: if a file that says them is missing or damaged.
         """
-        options, longer = read_config(self.path / "config.toml"), self.path / "epochs"
+        options, longer = read_config(self.path / "config.toml", allow=self._allow), self.path / "epochs"
         if not longer.exists():
             return options
         text = longer.read_text(encoding="utf-8", errors="replace").strip() if longer.is_file() else ""

@@ -34,6 +34,7 @@ from snnlearn.report.sweep import Configuration, SweepReport, print_sweep, write
 
 _NOT_VARIED = (
     "config",
+    "allow",
     "baseline",
     "resume",
     "out",
@@ -50,7 +51,7 @@ _NOT_VARIED = (
 def sweep(options: Sweep) -> int:
     """Begin a sweep, or go on with one."""
     if options.resume is not None:
-        return _resume(options.resume)
+        return _resume(options.resume, options.allow)
     options.check()
     settings = grid(options)
     _check(options, settings)
@@ -60,10 +61,10 @@ def sweep(options: Sweep) -> int:
         return _go_on(path, options, settings)
 
 
-def _resume(path: Path) -> int:
+def _resume(path: Path, allow: tuple[str, ...]) -> int:
     """Go on with a sweep."""
     SWEEP.check(path)
-    options = read_config(path / "config.toml", Sweep)
+    options = read_config(path / "config.toml", Sweep, allow=allow)
     options.check()
     with locked(path):
         return _go_on(path, options, grid(options))
