@@ -15,7 +15,7 @@ from snnlearn.cli import commands, main
 from snnlearn.cli.config import located, read_config, write_config
 from snnlearn.cli.options import Train
 
-ELSEWHERE = ("config", "resume", "out", "distributed")
+ELSEWHERE = ("config", "resume", "out", "distributed", "allow")
 
 
 def values(hint) -> st.SearchStrategy:
