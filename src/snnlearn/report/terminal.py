@@ -48,7 +48,7 @@ def print_table(table: Table, console: Console) -> None:
         table: The table.
         console: Where to print.
     """
-    shown = rich_table.Table(title=table.caption or None, box=box.SIMPLE, pad_edge=False, padding=(0, 1, 0, 0))
+    shown = rich_table.Table(title=table.caption or None, box=box.SIMPLE, pad_edge=False, padding=0)
     for name, *cells in zip(table.header, *table.rows, strict=True):
         widest = max(map(cell_len, (name, *cells)))
         whole = widest <= _WORDS
