@@ -21,7 +21,7 @@ import json
 import math
 import os
 import zipfile
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +67,7 @@ def save(hypothesis: Hypothesis, path: str | os.PathLike, *, class_names: tuple[
 
 
 @checked
-def load(path: str | os.PathLike, *, allow: Collection[type] = ()) -> tuple[Hypothesis, tuple[str, ...]]:
+def load(path: str | os.PathLike, *, allow: Sequence[type] = ()) -> tuple[Hypothesis, tuple[str, ...]]:
     """Read a hypothesis, and the names of its classes, from a file that `save` wrote.
 
     Args:
@@ -80,9 +80,7 @@ def load(path: str | os.PathLike, *, allow: Collection[type] = ()) -> tuple[Hypo
             allowed.
     """
     path = Path(path)
-    known = isinstance(allow, Collection) and all(
-        isinstance(one, type) and issubclass(one, eqx.Module) for one in allow
-    )
+    known = isinstance(allow, Sequence) and all(isinstance(one, type) and issubclass(one, eqx.Module) for one in allow)
     if not known:
         raise SnnlearnError(f"load: allow is {shown(allow)}; give classes of components, such as allow=(MyNeuron,)")
     arrays = read_arrays(path)
@@ -198,7 +196,7 @@ def _own_name(cls: type) -> str:
     return f"{cls.__module__}:{cls.__qualname__}"
 
 
-def _allowed(name: str, allow: Collection[type]) -> type[eqx.Module] | None:
+def _allowed(name: str, allow: Sequence[type]) -> type[eqx.Module] | None:
     """The class that a file calls so; if none is, the only one of that name in another module."""
     exactly = [cls for cls in allow if _own_name(cls) == name]
     moved = [cls for cls in allow if cls.__qualname__ == name.partition(":")[2]]

@@ -64,9 +64,7 @@ def test_all_that_are_public_are_checked():
 class Last(AbstractLoss):
     """The square of the last step, to be broken."""
 
-    @property
-    def decoder(self):
-        return None
+    decoder: coding.AbstractDecoder | None = None
 
     def __call__(self, outputs, target):
         return jnp.sum(jnp.square(outputs[-1][-1]))
@@ -90,9 +88,7 @@ class Infinite(Last):
 class Twofold(AbstractStepwiseLoss):
     """Each step counts twice in the whole."""
 
-    @property
-    def decoder(self):
-        return None
+    decoder: coding.AbstractDecoder | None = None
 
     def moments(self, target, num_steps):
         return jnp.zeros(num_steps)

@@ -46,7 +46,7 @@ class Broken(AbstractSynapses):
     def operations(self, x):
         return 2.0 * jnp.sum((x != 0).astype(x.dtype))
 
-    def multiply_accumulates(self):
+    def multiply_accumulates(self) -> int:
         return 6
 
 
