@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import jaxtyping
 import numpy as np
 import pytest
 from scipy.signal import lfilter
@@ -32,6 +35,14 @@ from snnlearn.report.measure import multiply_accumulates, operations
 
 KEYS = jax.random.split(jax.random.key(3), 8)
 B, T, N = 8, 60, 30
+
+
+@contextlib.contextmanager
+def without_types():
+    """As a user has it, whose arguments jaxtyping does not check."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 def dense(in_size, out_size, number=0):
@@ -71,6 +82,28 @@ def test_what_does_not_hang_together_is_refused(name):
     make, expected = REFUSED[name]
     with pytest.raises(SnnlearnError, match=expected):
         make()
+
+
+@pytest.mark.parametrize("wrong", ["dense", Dense, None, 3])
+def test_what_is_no_part_is_refused_by_its_name(wrong):
+    for make, name in (
+        (lambda: Connection(wrong), "synapses"),
+        (lambda: Layer(wrong, LIF()), "synapses"),
+        (lambda: Layer(dense(4, 3), wrong), "neuron"),
+        (lambda: Network((wrong,)), "layers"),
+    ):
+        with without_types(), pytest.raises(SnnlearnError, match=f"{name}.* is .*; give"):
+            make()
+
+
+def test_a_layer_that_only_itself_or_a_later_one_reaches_gets_weights_too():
+    alone = Layer(Connection(dense(N, N), ITSELF), LIF())
+    reached = Layer(Connection(dense(N, N, 1), "last"), LIF())
+    network = Network((alone, reached, Layer(Connection(dense(4, N, 2), INPUT), LIF(), name="last")))
+    inputs = jax.random.bernoulli(KEYS[0], 0.3, (B, T, 4)).astype(jnp.float32)
+    drawn = FluctuationDriven()(network, inputs, key=KEYS[1])
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(drawn))
+    assert not np.array_equal(drawn.layers[1].synapses.weight, network.layers[1].synapses.weight)
 
 
 def looped(neuron=LIF(tau_mem=8e-3)):

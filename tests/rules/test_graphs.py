@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from snnlearn import SnnlearnError
-from snnlearn.coding import FirstSpike
+from snnlearn.coding import FirstSpike, pack_spikes
 from snnlearn.losses import AlphaVanRossum, CrossEntropy, StepwiseCrossEntropy
 from snnlearn.network import INPUT, Chain, Connection, Dense, Layer, Network, Part, unroll
 from snnlearn.neurons import ALIF, LI, LIF, AbstractNeuron, CubaLIF, EscapeNoise, LIState, Sigmoid
@@ -331,3 +331,19 @@ def test_eprop_refuses_what_reaches_the_readout_later_and_layers_that_no_error_c
     with pytest.raises(SnnlearnError, match="no error comes back to it; use RandomFeedback, or BPTT"):
         EProp()(Network((first, late, readout)), *arguments, key=KEYS[3])
     check_rule(EProp(RandomFeedback(KEYS[0])), Network((first, late, readout)), *arguments, key=KEYS[3])
+
+
+@pytest.mark.parametrize("rule", [EProp(), OTTT()], ids=lambda rule: type(rule).__name__)
+def test_packed_images_reach_each_layer_as_numbers_do(rule):
+    """The input goes to several layers, of which one gets a part of it later; with and without event-driven products."""
+    network = branching(crossed=True)
+    if isinstance(rule, OTTT):
+        network = eqx.tree_at(lambda n: n.layers[1].neuron, network, NEURONS[0])
+    images = jax.random.bernoulli(KEYS[0], 0.5, (B, T, INPUTS, 1)).astype(jnp.float32)
+    run = eqx.filter_jit(rule)
+    dense_value, dense_gradient = run(network, StepwiseCrossEntropy(), images, LABELS, key=KEYS[3])
+    value, found = run(network, StepwiseCrossEntropy(), jax.vmap(pack_spikes)(images), LABELS, key=KEYS[3])
+    assert float(value) == pytest.approx(float(dense_value), rel=1e-5)
+    for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(dense_gradient), strict=True):
+        assert np.abs(other).max() > 0
+        np.testing.assert_allclose(one, other, atol=1e-5 * float(np.abs(other).max()))

@@ -20,6 +20,7 @@ from snnlearn.network.network import feedforward as feedforward
 from snnlearn.network.network import fresh_state as fresh_state
 from snnlearn.network.network import unroll as unroll
 from snnlearn.network.synapses import AbstractSynapses as AbstractSynapses
+from snnlearn.network.synapses import AbstractWeightless as AbstractWeightless
 from snnlearn.network.synapses import AveragePool2d as AveragePool2d
 from snnlearn.network.synapses import Chain as Chain
 from snnlearn.network.synapses import Conv2d as Conv2d

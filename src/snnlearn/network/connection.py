@@ -8,8 +8,8 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from snnlearn._arguments import check_fields
 from snnlearn._errors import SnnlearnError
-from snnlearn._parameters import shown
 from snnlearn.network.synapses import AbstractSynapses
 from snnlearn.neurons import CURRENT
 
@@ -37,7 +37,7 @@ class Connection(eqx.Module):
         delay: time steps by which it comes later, ≥ 0.
 
     Raises:
-        SnnlearnError: for a negative delay, or what are no synapses.
+        SnnlearnError: for a negative delay, or a part of another kind.
 
     >>> import jax
     >>> from snnlearn.network import Dense
@@ -51,13 +51,9 @@ class Connection(eqx.Module):
     delay: int = eqx.field(static=True, default=0)
 
     def __check_init__(self):
-        if isinstance(self.delay, bool) or not isinstance(self.delay, int) or self.delay < 0:
-            raise SnnlearnError(
-                f"Connection: delay is {shown(self.delay)}; give a whole number of time steps, 0 or more"
-            )
-        for name in ("source", "port"):
-            if not isinstance(getattr(self, name), str):
-                raise SnnlearnError(f"Connection: {name} is {shown(getattr(self, name))}; give a name")
+        check_fields(self, "synapses", "source", "port", "delay")
+        if self.delay < 0:
+            raise SnnlearnError(f"Connection: delay is {self.delay}; give a number of time steps, 0 or more")
 
 
 def line(connection: Connection, lag: int) -> Float[Array, "lag *in"] | None:

@@ -40,10 +40,10 @@ def routes(layers: Sequence[Layer]) -> tuple[tuple[Route, ...], ...]:
     def route(number: int, source: str, delay: int) -> Route:
         known = {INPUT: FROM_INPUT, BEFORE: number - 1, ITSELF: number, **names}
         if source not in known:
-            near = difflib.get_close_matches(source, known, n=1) or [", ".join(map(repr, known))]
+            near = difflib.get_close_matches(source, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"give one of {', '.join(map(repr, known))}"
             raise SnnlearnError(
-                f"Network: layer {number + 1} has a connection from {source!r}, which no layer is called; did you mean "
-                f"{near[0]}?"
+                f"Network: layer {number + 1} has a connection from {source!r}, which no layer is called; {hint}"
             )
         return Route(known[source], delay + (known[source] >= number))
 

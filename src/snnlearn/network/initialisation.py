@@ -147,13 +147,15 @@ def _run(
     """What a layer gives if only some of its connections are there."""
     outside = [n for n in chosen if ways[n].source < number]
     loops = [n for n in chosen if ways[n].source == number]
+    if not outside:  # so that nothing sets it going
+        return jnp.zeros((*sent[FROM_INPUT].shape[:2], *layer.shape))
+    some = Layer([layer.connections[n] for n in (*outside, *loops)], layer.neuron)
 
     def one(sent, key):
         def step(carry, xs):
             neuron, lines = carry
             currents = [layer.connections[n].synapses(x) for n, x in zip(outside, xs, strict=True)]
             currents += [layer.connections[n].synapses(oldest(held)) for n, held in zip(loops, lines, strict=True)]
-            some = Layer([layer.connections[n] for n in (*outside, *loops)], layer.neuron)
             output, neuron = layer.neuron(some.total(currents), neuron)
             return (neuron, [pushed(held, output) for held in lines]), output
 
@@ -161,8 +163,6 @@ def _run(
         rest = with_noise(layer.neuron.initial_state(layer.shape), key)
         return jax.lax.scan(step, (rest, lines), sent)[1]
 
-    if not chosen:
-        return jnp.zeros((*next(iter(sent.values())).shape[:2], *layer.shape))
     arriving = [sent[ways[n].source] for n in outside]
     # Each sample meets noise of its own, where there is any.
-    return jax.vmap(one)(arriving, jax.random.split(jax.random.key(number), len(next(iter(sent.values())))))
+    return jax.vmap(one)(arriving, jax.random.split(jax.random.key(number), len(sent[FROM_INPUT])))

@@ -9,6 +9,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from snnlearn._arguments import check_fields
 from snnlearn._errors import SnnlearnError
 from snnlearn.network.connection import ITSELF, Connection
 from snnlearn.network.synapses import AbstractSynapses, check_fit
@@ -35,7 +36,7 @@ class Layer(eqx.Module):
         name: by which connections of other layers can name it as their source.
 
     Raises:
-        SnnlearnError: if there is no connection, one does not fit the neurons, or goes to a port that they have not.
+        SnnlearnError: for a part of another kind, no connection, or one that does not fit the neurons or their ports.
 
     >>> import jax
     >>> from snnlearn.network import Connection, Dense
@@ -66,6 +67,7 @@ class Layer(eqx.Module):
         self.neuron, self.feedback, self.name = neuron, feedback, name
 
     def __check_init__(self):
+        check_fields(self, "neuron")
         if not self.connections:
             raise SnnlearnError("Layer: nothing reaches it; give synapses, or a connection")
         for connection in self.connections:

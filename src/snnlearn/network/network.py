@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from snnlearn._arguments import checked
+from snnlearn._arguments import check_fields, checked
 from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import time_steps
 from snnlearn.coding.packed import PackedSpikes
@@ -64,6 +64,7 @@ class Network(eqx.Module):
     _example: ClassVar = "feedforward(...)"
 
     def __check_init__(self):
+        check_fields(self, "layers")
         if not self.layers:
             raise SnnlearnError("Network: it has no layers; give at least one")
         check_graph(self.layers)

@@ -222,8 +222,24 @@ class Conv2d(AbstractSynapses):
         return math.prod(self.out_shape) * math.prod(self.weight.shape[1:])
 
 
+class AbstractWeightless(AbstractSynapses):
+    """Synapses without weights, which hand on what they make of their input; that costs where it meets a weight."""
+
+    def redrawn(self, *, key: PRNGKeyArray) -> "AbstractWeightless":
+        """Itself: there is nothing to draw."""
+        return self
+
+    def operations(self, x: Float[Array, "..."]) -> Float[Array, ""]:
+        """Zero."""
+        return jnp.zeros((), x.dtype)
+
+    def multiply_accumulates(self) -> int:
+        """Zero."""
+        return 0
+
+
 @final
-class AveragePool2d(AbstractSynapses):
+class AveragePool2d(AbstractWeightless):
     """The mean over square windows that do not overlap; it has no weights. Rows and columns left over are dropped.
 
     Args:
@@ -251,21 +267,9 @@ class AveragePool2d(AbstractSynapses):
         x = jnp.reshape(x, self.in_shape)[:, : height * self.window, : width * self.window]
         return jnp.mean(jnp.reshape(x, (channels, height, self.window, width, self.window)), axis=(2, 4))
 
-    def redrawn(self, *, key: PRNGKeyArray) -> "AveragePool2d":
-        """Itself: there is nothing to draw."""
-        return self
-
-    def operations(self, x: Float[Array, "..."]) -> Float[Array, ""]:
-        """Zero: there are no weights; what a pooled value costs is counted where it meets one."""
-        return jnp.zeros((), x.dtype)
-
-    def multiply_accumulates(self) -> int:
-        """Zero, as for `operations`."""
-        return 0
-
 
 @final
-class Part(AbstractSynapses):
+class Part(AbstractWeightless):
     """A part of the input, such as one of several sensors; it has no weights.
 
     Args:
@@ -297,18 +301,6 @@ class Part(AbstractSynapses):
     def selects(self) -> bool:
         """It does."""
         return True
-
-    def redrawn(self, *, key: PRNGKeyArray) -> "Part":
-        """Itself: there is nothing to draw."""
-        return self
-
-    def operations(self, x: Float[Array, "..."]) -> Float[Array, ""]:
-        """Zero: there are no weights."""
-        return jnp.zeros((), x.dtype)
-
-    def multiply_accumulates(self) -> int:
-        """Zero, as for `operations`."""
-        return 0
 
 
 @final
