@@ -335,7 +335,7 @@ def test_eprop_refuses_what_reaches_the_readout_later_and_layers_that_no_error_c
 
 @pytest.mark.parametrize("rule", [EProp(), OTTT()], ids=lambda rule: type(rule).__name__)
 def test_packed_images_reach_each_layer_as_numbers_do(rule):
-    """The input goes to several layers, of which one gets a part of it later; with and without event-driven products."""
+    """The input goes to several layers, of which one gets a part later; with and without event-driven products."""
     network = branching(crossed=True)
     if isinstance(rule, OTTT):
         network = eqx.tree_at(lambda n: n.layers[1].neuron, network, NEURONS[0])
