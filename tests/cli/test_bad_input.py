@@ -84,6 +84,8 @@ TRAIN = {
     "resume another version's run": ("--resume {bad}/newer", "format 99, written by snnlearn 9.9.9"),
     "resume without options": ("--resume {bad}/bare", "config.toml is not a file"),
     "resume and options": ("--resume {finished} --seeds 3", "drop --seeds"),
+    "resume to no epochs": ("--resume {finished} --epochs 0", "epochs is 0"),
+    "resume to epochs without end": ("--resume {finished} --epochs 1000000000000", "epochs is 1000000000000"),
     "resume to no more epochs": ("--resume {finished} --epochs 12", "--epochs 12 is not more than the 12 of"),
     "resume and config": ("--resume {finished} --config {finished}/config.toml", "drop --config"),
 }

@@ -29,7 +29,7 @@ from snnlearn.cli.axis import shown
 from snnlearn.cli.config import as_table
 from snnlearn.cli.encode import encode as encode_one_input
 from snnlearn.cli.folders import locked, new_folder
-from snnlearn.cli.options import Encode, Evaluate, Predict, Train
+from snnlearn.cli.options import AS_IT_IS, Encode, Evaluate, Predict, Train
 from snnlearn.cli.predictions import Predictions, check_kind
 from snnlearn.cli.processes import join, leads
 from snnlearn.cli.run_folder import RunFolder
@@ -78,11 +78,12 @@ def _resume(path: Path, *, epochs: int, distributed: bool, allow: tuple[str, ...
     folder = RunFolder.open(path, allow=allow)
     devices = join() if distributed else ONE_DEVICE
     with locked(path) if leads() else contextlib.nullcontext():
-        if epochs and leads():
-            folder.lengthen(epochs)
         options = folder.options()
-        options = dataclasses.replace(options, epochs=epochs or options.epochs)
+        if epochs != AS_IT_IS:
+            options = dataclasses.replace(options, epochs=epochs)
         options.check()
+        if epochs != AS_IT_IS and leads():
+            folder.lengthen(epochs)
         task, encoder, algorithm, training = prepare(options, devices, data_of(folder))
         if leads():
             training = folder.restore(training)

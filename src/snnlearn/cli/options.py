@@ -130,6 +130,10 @@ class _Codes(Checked):
     """Delta codes: the change that is a spike, as a share of the data's range."""
 
 
+AS_IT_IS = -1
+"""How many epochs a run that goes on is to have if none are given: as many as it was begun with."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Reader(Checked):
     """What reads a folder or a configuration, which may be somebody else's."""
