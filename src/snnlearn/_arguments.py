@@ -89,7 +89,10 @@ def _fit_all(
     fitted: dict[str, Any] = {}
     sizes: dict[str, tuple[str, int]] = {}
     for name, argument in arguments.items():
-        if (kind := kinds.get(name, Any)) is Any:
+        kind = kinds.get(name, Any)
+        if isinstance(kind, TypeVar):
+            kind = kind.__bound__ or Any
+        if kind is Any:
             continue
         default = signature.parameters[name].default
         if argument is not default:  # a default may be what no caller is to give

@@ -3,10 +3,13 @@
 from snnlearn.algorithms.base import AbstractAlgorithm as AbstractAlgorithm
 from snnlearn.algorithms.base import fit as fit
 from snnlearn.algorithms.devices import Devices as Devices
+from snnlearn.algorithms.experiment import Experiment as Experiment
 from snnlearn.algorithms.gradient_descent import Diverged as Diverged
 from snnlearn.algorithms.gradient_descent import GradientDescent as GradientDescent
-from snnlearn.algorithms.gradient_descent import Metrics as Metrics
-from snnlearn.algorithms.gradient_descent import Training as Training
+from snnlearn.algorithms.iterative import AbstractIterativeAlgorithm as AbstractIterativeAlgorithm
+from snnlearn.algorithms.iterative import Epoch as Epoch
+from snnlearn.algorithms.iterative import Metrics as Metrics
+from snnlearn.algorithms.iterative import Training as Training
 from snnlearn.algorithms.optimizers import Optimizer as Optimizer
 from snnlearn.algorithms.optimizers import RMaxPropState as RMaxPropState
 from snnlearn.algorithms.optimizers import adamw as adamw

@@ -9,7 +9,7 @@ from jaxtyping import PRNGKeyArray
 from snnlearn._arguments import checked
 from snnlearn._component import Component
 from snnlearn.coding import AbstractEncoder
-from snnlearn.data import Dataset
+from snnlearn.data import Dataset, LearningData
 from snnlearn.hypothesis import Hypothesis
 from snnlearn.network import Network
 
@@ -18,13 +18,15 @@ class AbstractAlgorithm(Component):
     r"""An algorithm $\mathcal A:\bigcup_m\mathcal Z^m\to\mathcal F$, where encoder and network span $\mathcal F$."""
 
     @abstractmethod
-    def __call__(self, encoder: AbstractEncoder, network: Network, data: Dataset, *, key: PRNGKeyArray) -> Hypothesis:
-        """Learn from the training sample, choose by the validation sample, never see the test sample.
+    def __call__(
+        self, encoder: AbstractEncoder, network: Network, data: LearningData, *, key: PRNGKeyArray
+    ) -> Hypothesis:
+        """Learn from the training sample, and choose by the validation sample.
 
         Args:
             encoder: from one `x` to the network's input over time.
             network: the network to train.
-            data: the data.
+            data: the two samples, and what is known of their values; the test sample is not among it.
             key: random key of everything random in the training.
         """
 
@@ -33,13 +35,13 @@ class AbstractAlgorithm(Component):
 def fit(
     algorithm: AbstractAlgorithm, encoder: AbstractEncoder, network: Network, data: Dataset, *, key: PRNGKeyArray
 ) -> Hypothesis:
-    """Learn a hypothesis from data: `algorithm(encoder, network, data, key=key)`, in words.
+    """Learn a hypothesis from data: `algorithm(encoder, network, data.learning, key=key)`, in words.
 
     Args:
         algorithm: how to learn.
         encoder: from one `x` to the network's input over time.
         network: the network to train.
-        data: the data; only its training and validation samples are used.
+        data: the data; the algorithm gets all but the test sample.
         key: random key of everything random in the training.
 
     Raises:
@@ -53,4 +55,4 @@ def fit(
     >>> sl.risk.risk(hypothesis, data.test).n
     50
     """
-    return algorithm(encoder, network, data, key=key)
+    return algorithm(encoder, network, data.learning, key=key)

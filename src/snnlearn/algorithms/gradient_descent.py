@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple, final
+from typing import Any, final
 
 import equinox as eqx
 import jax
@@ -17,11 +17,11 @@ from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 from snnlearn._arguments import check_fields, checked
 from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import check_one_dt, shown
-from snnlearn.algorithms.base import AbstractAlgorithm
 from snnlearn.algorithms.devices import ONE_DEVICE, Devices
+from snnlearn.algorithms.iterative import AbstractIterativeAlgorithm, Metrics, Training
 from snnlearn.algorithms.optimizers import Optimizer, shared
 from snnlearn.coding import AbstractEncoder, PackedSpikes
-from snnlearn.data import Dataset, Sample
+from snnlearn.data import LearningData, Sample
 from snnlearn.hypothesis import Hypothesis, decide, encode, network_input, why_plain
 from snnlearn.losses import AbstractLoss, CrossEntropy
 from snnlearn.network import AbstractInitialisation, FluctuationDriven, Network, fresh_state, unroll
@@ -30,48 +30,7 @@ from snnlearn.rules.online import in_blocks, parts, steps_of, time_first
 
 
 @final
-class Training(eqx.Module):
-    """A training between two epochs: all that is needed to go on, for K random seeds along each array's first axis.
-
-    Args:
-        network: the network as trained so far.
-        optimizer_state: the optimiser's.
-        key: random key of each seed.
-        epoch: epochs done.
-        best_network: the network with the fewest validation errors so far.
-        best_errors: its validation errors.
-        best_loss: its validation loss, which decides between equal errors.
-        best_epoch: the epoch after which it was met, from 1.
-    """
-
-    network: Network
-    optimizer_state: optax.OptState
-    key: Key[Array, "*K"]
-    epoch: Int[Array, "*K"]
-    best_network: Network
-    best_errors: Int[Array, "*K"]
-    best_loss: Float[Array, "*K"]
-    best_epoch: Int[Array, "*K"]
-
-
-class Metrics(NamedTuple):
-    """How an epoch went, for K random seeds.
-
-    Args:
-        training_loss: mean over the epoch's batches, each before its update.
-        gradient_norm: Euclidean norm of the gradient of all parameters, mean over the epoch's updates.
-        validation_loss: mean loss after the epoch.
-        validation_error: share of wrong decisions after the epoch, in [0, 1].
-    """
-
-    training_loss: Float[Array, "*K"]
-    gradient_norm: Float[Array, "*K"]
-    validation_loss: Float[Array, "*K"]
-    validation_error: Float[Array, "*K"]
-
-
-@final
-class GradientDescent(AbstractAlgorithm):
+class GradientDescent(AbstractIterativeAlgorithm):
     """Minimise the empirical risk by stochastic gradients; keep the epoch with the fewest validation errors.
 
     An epoch, with all its batches, their encoding and the validation, is one compiled program. Each epoch visits the
@@ -131,21 +90,16 @@ class GradientDescent(AbstractAlgorithm):
                 "loss with a decoder, such as CrossEntropy()"
             )
 
-    def __call__(self, encoder: AbstractEncoder, network: Network, data: Dataset, *, key: PRNGKeyArray) -> Hypothesis:
-        """See the base."""
-        training = self.start(encoder, network, data, keys=key[None])
-        for _ in range(self.epochs):
-            training, _ = self.epoch(encoder, training, data)
-        return self.hypotheses(encoder, training)[0]
-
     @checked
-    def start(self, encoder: AbstractEncoder, network: Network, data: Dataset, *, keys: Key[Array, " K"]) -> Training:
+    def start(
+        self, encoder: AbstractEncoder, network: Network, data: LearningData, *, keys: Key[Array, " K"]
+    ) -> Training:
         """Draw the initial networks, one for each of K keys.
 
         Args:
             encoder: from one `x` to the network's input over time.
             network: the networks' structure.
-            data: the data.
+            data: the training and the validation sample.
             keys: a random key for each training, `[K]`.
 
         Raises:
@@ -156,13 +110,14 @@ class GradientDescent(AbstractAlgorithm):
         probe = jnp.asarray(data.train.x[: min(256, len(data.train.x))])
         return self.devices.agreed(_start(self._compiled(), encoder, network, probe, keys))
 
-    def epoch(self, encoder: AbstractEncoder, training: Training, data: Dataset) -> tuple[Training, Metrics]:
+    @checked
+    def epoch(self, encoder: AbstractEncoder, training: Training, data: LearningData) -> tuple[Training, Metrics]:
         """Train for one epoch.
 
         Args:
             encoder: as at the start.
             training: the training so far.
-            data: the data.
+            data: the training and the validation sample.
 
         Returns:
             the training after the epoch, and how it went.
@@ -203,7 +158,7 @@ class GradientDescent(AbstractAlgorithm):
         return jax.vmap(lambda x, key: network_input(encoder, network, x, self.rule.why_plain, key=key))(xs, keys)
 
     def hypotheses(self, encoder: AbstractEncoder, training: Training) -> list[Hypothesis]:
-        """The hypotheses chosen so far, one for each seed."""
+        """See the base."""
         assert self.loss.decoder is not None
         return [
             Hypothesis(encoder, seed(training.best_network, k), self.loss.decoder) for k in range(len(training.epoch))
@@ -240,7 +195,7 @@ def on_device(sample: Sample) -> Sample:
     return Sample(jnp.asarray(sample.x), jnp.asarray(sample.y))  # pyright: ignore[reportArgumentType]
 
 
-def _check_fit(algorithm: GradientDescent, encoder: AbstractEncoder, network: Network, data: Dataset) -> None:
+def _check_fit(algorithm: GradientDescent, encoder: AbstractEncoder, network: Network, data: LearningData) -> None:
     size, takes = math.prod(encoder.out_shape(data.shape)), math.prod(network.in_shape)
     if size != takes:
         raise SnnlearnError(f"GradientDescent: {data.name} is encoded as {size} inputs, but the network takes {takes}")

@@ -13,11 +13,13 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from snnlearn import coding, data, losses, network, neurons, rules
 from snnlearn._errors import SnnlearnError
-from snnlearn.algorithms import GradientDescent, Optimizer, adamw, constant, cosine
+from snnlearn.algorithms import Devices, Experiment, GradientDescent, Optimizer, adamw, constant, cosine
+from snnlearn.algorithms.devices import ONE_DEVICE
 from snnlearn.cli.axis import is_own
 from snnlearn.cli.choices import CODES, LOSSES, NEURONS, ON_TOP, READOUTS, RULES, SURROGATES, Decoder
 from snnlearn.cli.options import DATA, Encode, Train, axes
@@ -89,6 +91,23 @@ def _file(path: Path, options: Train, split: dict) -> Dataset:
     raise SnnlearnError(
         f"--data is {str(path)!r}; give {', '.join(DATA)}, an .npz file, or an .h5 file or folder of events"
     )
+
+
+def experiment(
+    options: Train, task: Dataset | None = None, *, devices: Devices = ONE_DEVICE
+) -> Experiment[GradientDescent]:
+    """All that the options name: data, encoder, network, algorithm and seeds.
+
+    Args:
+        options: of a training.
+        task: the data; None reads what the options name.
+        devices: which share the training.
+    """
+    task = dataset(options) if task is None else task
+    code = encoder(options, task)
+    learner = replace(algorithm(options, task, code.dt), devices=devices)
+    keys = jax.vmap(jax.random.key)(np.arange(options.seed, options.seed + options.seeds))
+    return Experiment(task, code, structure(options, task, code), learner, keys)
 
 
 def encoder(options: Train, task: Dataset) -> coding.AbstractEncoder:

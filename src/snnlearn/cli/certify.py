@@ -11,7 +11,7 @@ import optax
 from snnlearn import risk
 from snnlearn._errors import SnnlearnError
 from snnlearn._files import write_atomically, write_json
-from snnlearn.cli import build
+from snnlearn.cli import build, interrupts
 from snnlearn.cli.axis import shown
 from snnlearn.cli.commands import console_of, keep_compiled_programs
 from snnlearn.cli.config import write_config
@@ -35,24 +35,24 @@ def _certify(options: Certify, path: Path) -> int:
     data = build.dataset(options)
     certifying, first = _cut(data.train, options)
     task = dataclasses.replace(data, train=first)
-    encoder = build.encoder(options, task)
-    algorithm = build.algorithm(options, task, encoder.dt)
     if options.rate_band is not None or (options.loss or build.default_loss(options)) not in _CROSS_ENTROPIES:
         raise SnnlearnError(
             "certify minimises a bound of the 0–1 loss by a cross entropy, which is at least ln 2 where a decision is "
             "wrong; use --loss cross-entropy or stepwise-cross-entropy, without --rate-band"
         )
+    prior_key, bound_key, certificate_key, test_key = jax.random.split(jax.random.key(options.seed), 4)
+    experiment = dataclasses.replace(build.experiment(options, task), keys=prior_key[None])
+    encoder = experiment.encoder
     bound = risk.MinimisedBound(
-        loss=algorithm.loss,
-        rule=algorithm.rule,
+        loss=experiment.algorithm.loss,
+        rule=experiment.algorithm.rule,
         optimizer=optax.adam(options.bound_learning_rate),
         epochs=options.bound_epochs,
         batch_size=options.batch_size,
         delta=options.delta,
     )
-    prior_key, bound_key, certificate_key, test_key = jax.random.split(jax.random.key(options.seed), 4)
     with console.status(f"Training the prior on {len(first.y)} samples"):
-        learned = algorithm(encoder, build.structure(options, task, encoder), task, key=prior_key)
+        (learned,) = experiment.hypotheses(experiment.run(lambda _: interrupts.check()))
         prior = risk.prior_around(learned.network, first, data.validation, relative_std=options.prior_std)
     with console.status(f"Minimising the bound on {len(certifying.y)} others"):
         posterior = bound(prior, encoder, certifying, key=bound_key)

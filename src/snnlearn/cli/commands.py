@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-import time
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
@@ -21,7 +20,7 @@ from rich.segment import Segment
 from snnlearn import report, risk
 from snnlearn._errors import SnnlearnError
 from snnlearn._files import write_json
-from snnlearn.algorithms import Devices, GradientDescent, Training
+from snnlearn.algorithms import Devices, Experiment, GradientDescent, Training
 from snnlearn.algorithms.devices import ONE_DEVICE
 from snnlearn.algorithms.gradient_descent import seed
 from snnlearn.cli import build, interrupts
@@ -35,7 +34,7 @@ from snnlearn.cli.processes import join, leads
 from snnlearn.cli.run_folder import RunFolder
 from snnlearn.cli.seen import data_of, judged, recall, remember
 from snnlearn.cli.terminal import printable
-from snnlearn.coding import AbstractEncoder, Rescaled, Spikes
+from snnlearn.coding import Rescaled, Spikes
 from snnlearn.data import Dataset, Recorded, read_events, read_values
 from snnlearn.hypothesis import Hypothesis, decisions, scores, ties
 from snnlearn.hypothesis import encode as encode_batch
@@ -65,12 +64,12 @@ def train(options: Train) -> int:
     options.check()
     devices = join() if options.distributed else ONE_DEVICE
     with new_folder(options.out, options.data) if leads() else contextlib.nullcontext() as path:
-        task, encoder, algorithm, training = prepare(options, devices)
+        experiment, training = prepare(options, devices=devices)
         folder = RunFolder.create(path, options) if path is not None else None
         if folder is not None:
-            remember(folder, task)
+            remember(folder, experiment.data)
             folder.begin()
-        return _finish(folder, options, task, encoder, algorithm, training)
+        return _finish(folder, options, experiment, training)
 
 
 def _resume(path: Path, *, epochs: int, distributed: bool, allow: tuple[str, ...]) -> int:
@@ -84,11 +83,11 @@ def _resume(path: Path, *, epochs: int, distributed: bool, allow: tuple[str, ...
         options.check()
         if epochs != AS_IT_IS and leads():
             folder.lengthen(epochs)
-        task, encoder, algorithm, training = prepare(options, devices, data_of(folder))
+        experiment, training = prepare(options, data_of(folder), devices=devices)
         if leads():
             training = folder.restore(training)
         training = devices.agreed(training)
-        return _finish(folder if leads() else None, options, task, encoder, algorithm, training)
+        return _finish(folder if leads() else None, options, experiment, training)
 
 
 class _Console(Console):
@@ -111,61 +110,50 @@ def console_of() -> Console:
 
 
 def prepare(
-    options: Train, devices: Devices = ONE_DEVICE, task: Dataset | None = None
-) -> tuple[Dataset, AbstractEncoder, GradientDescent, Training]:
-    """Data, encoder, algorithm and a training before its first epoch.
+    options: Train, task: Dataset | None = None, *, devices: Devices = ONE_DEVICE
+) -> tuple[Experiment[GradientDescent], Training]:
+    """An experiment, and its training before the first epoch.
 
     Args:
         options: of the training.
-        devices: which share it.
         task: the data; None reads what the options name.
+        devices: which share the training.
     """
     keep_compiled_programs()
     with console_of().status("Preparing"):
-        task = build.dataset(options) if task is None else task
-        encoder = build.encoder(options, task)
-        algorithm = dataclasses.replace(build.algorithm(options, task, encoder.dt), devices=devices)
-        network = build.structure(options, task, encoder)
-        keys = jax.vmap(jax.random.key)(np.arange(options.seed, options.seed + options.seeds))
-        training = algorithm.start(encoder, network, task, keys=keys)
-        _check_rule(options, task, encoder, algorithm, training)
-        return task, encoder, algorithm, training
+        experiment = build.experiment(options, task, devices=devices)
+        training = experiment.start()
+        if options.rule != "bptt":  # which takes any network and loss, and following it costs a moment
+            _check_rule(experiment, training)
+        return experiment, training
 
 
-def _check_rule(
-    options: Train, task: Dataset, encoder: AbstractEncoder, algorithm: GradientDescent, training: Training
-) -> None:
+def _check_rule(experiment: Experiment[GradientDescent], training: Training) -> None:
     """Let the rule refuse the network or the loss before anything is written."""
-    if options.rule == "bptt":
-        return  # It takes any, and following it costs a moment.
+    algorithm, sample = experiment.algorithm, experiment.data.train
 
     def gradient(network, x, y):
-        inputs = encode_batch(encoder, x, key=jax.random.key(0))
+        inputs = encode_batch(experiment.encoder, x, key=jax.random.key(0))
         return algorithm.rule(network, algorithm.loss, inputs, y, key=jax.random.key(0))
 
-    eqx.filter_eval_shape(gradient, seed(training.network, 0), task.train.x[:2], jnp.asarray(task.train.y[:2]))
+    eqx.filter_eval_shape(gradient, seed(training.network, 0), sample.x[:2], jnp.asarray(sample.y[:2]))
 
 
 def _finish(
-    folder: RunFolder | None,
-    options: Train,
-    task: Dataset,
-    encoder: AbstractEncoder,
-    algorithm: GradientDescent,
-    training: Training,
+    folder: RunFolder | None, options: Train, experiment: Experiment[GradientDescent], training: Training
 ) -> int:
     """Train and conclude; without a folder, help another process to."""
     console = console_of()
     if folder is None:
-        _run_epochs(console, folder, task, encoder, algorithm, training)
+        _run_epochs(console, folder, experiment, training)
         return 0
     console.print(f"Run: {folder.path}", soft_wrap=True)
-    for note in task.notes:
+    for note in experiment.data.notes:
         console.print(note, soft_wrap=True)
     try:
-        training = _run_epochs(console, folder, task, encoder, algorithm, training)
+        training = _run_epochs(console, folder, experiment, training)
         with console.status("Measuring the risk"):
-            summary = _conclude(folder, options, task, algorithm.hypotheses(encoder, training), training)
+            summary = _conclude(folder, options, experiment, training)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"go on with {folder.resume_command()}") from None
     report.print_summary(summary, console)
@@ -174,12 +162,7 @@ def _finish(
 
 
 def _run_epochs(
-    console: Console,
-    folder: RunFolder | None,
-    task: Dataset,
-    encoder: AbstractEncoder,
-    algorithm: GradientDescent,
-    training: Training,
+    console: Console, folder: RunFolder | None, experiment: Experiment[GradientDescent], training: Training
 ) -> Training:
     columns = (
         TextColumn("{task.description}"),
@@ -189,22 +172,19 @@ def _run_epochs(
         SpinnerColumn(finished_text=""),
         TextColumn("{task.fields[note]}"),
     )
-    done = int(training.epoch[0])
-    if done == algorithm.epochs:
+    done, last = int(training.epoch[0]), experiment.algorithm.epochs
+    if done == last:
         return training
     with Progress(*columns, console=console) as progress:
-        bar = progress.add_task("Epoch", total=algorithm.epochs, completed=done, note="compiling")
+        bar = progress.add_task("Epoch", total=last, completed=done, note="compiling")
         try:
-            for epoch in range(done + 1, algorithm.epochs + 1):
-                interrupts.check()
-                start = time.perf_counter()
-                trained, metrics = jax.block_until_ready(algorithm.epoch(encoder, training, task))
+            for epoch in interrupts.between(experiment.epochs(training)):
                 if folder is not None:
-                    folder.add_metrics(epoch, metrics, time.perf_counter() - start)
-                training = trained
+                    folder.add_metrics(epoch)
+                training = epoch.training
                 if folder is not None:
-                    folder.checkpoint(training, now=epoch == algorithm.epochs)
-                loss, error = np.mean(metrics.training_loss), np.mean(metrics.validation_error)
+                    folder.checkpoint(training, now=epoch.number == last)
+                loss, error = np.mean(epoch.metrics.training_loss), np.mean(epoch.metrics.validation_error)
                 progress.update(bar, advance=1, note=f"loss {loss:.3f}, validation error {error:.2%}")
         except (KeyboardInterrupt, jax.errors.JaxRuntimeError) as error:
             if folder is not None:
@@ -217,18 +197,17 @@ def _run_epochs(
 
 
 def _conclude(
-    folder: RunFolder, options: Train, task: Dataset, hypotheses: list[Hypothesis], training: Training
+    folder: RunFolder, options: Train, experiment: Experiment[GradientDescent], training: Training
 ) -> report.RunSummary:
     """Measure the hypotheses, and write the model of the selected one and the report."""
-    history = folder.history(np.asarray(training.best_epoch))
-    encoder, network = hypotheses[0].encoder, hypotheses[0].network
+    hypotheses, history = experiment.hypotheses(training), folder.history(np.asarray(training.best_epoch))
     summary = summarise(
         hypotheses,
-        task,
+        experiment.data,
         history,
-        title=_title(options, task),
+        title=_title(options, experiment.data),
         config=as_table(options),
-        why_plain=build.algorithm(options, task, network.dt).why_plain(encoder, network),
+        why_plain=experiment.algorithm.why_plain(experiment.encoder, hypotheses[0].network),
         baseline=logistic_regression if options.baseline else None,
         reproduce=folder.reproduce_command(),
     )
@@ -345,14 +324,14 @@ def learned(folder: RunFolder) -> tuple[Hypothesis, tuple[str, ...], str]:
     if (folder.path / "model.npz").exists() or not (folder.path / "checkpoint.npz").exists():
         return *folder.load(), ""
     options = folder.options()
-    task, encoder, algorithm, fresh = prepare(options, task=data_of(folder))
+    experiment, fresh = prepare(options, data_of(folder))
     training = folder.last(fresh)
     best = int(np.argmin(np.asarray(training.best_errors)))
     note = (
         f"The training is not finished: this is the best network of {int(training.epoch[0])} of {options.epochs} "
         f"epochs. Go on with {folder.resume_command()}"
     )
-    return algorithm.hypotheses(encoder, training)[best], task.class_names, note
+    return experiment.hypotheses(training)[best], experiment.data.class_names, note
 
 
 def by_chance(scored: np.ndarray) -> str:

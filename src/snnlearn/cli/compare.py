@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,13 +17,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from snnlearn import report, risk
 from snnlearn._errors import SnnlearnError
 from snnlearn._files import write_atomically, write_json
-from snnlearn.algorithms import Diverged, GradientDescent, Metrics, Training
+from snnlearn.algorithms import Diverged, Experiment, GradientDescent, Metrics, Training
+from snnlearn.algorithms.gradient_descent import seed
 from snnlearn.cli import build, interrupts
 from snnlearn.cli.commands import console_of, prepare
 from snnlearn.cli.config import read_config, read_json, write_config
 from snnlearn.cli.folders import COMPARISON, locked, new_folder
 from snnlearn.cli.options import Compare, Gradients, Train
-from snnlearn.coding import AbstractEncoder
 from snnlearn.data import Dataset
 from snnlearn.hypothesis import predict
 from snnlearn.report.compare import Contender, print_comparison, write_comparison
@@ -73,7 +72,7 @@ def _compare(options: Compare, task: Dataset, path: Path) -> int:
                 for rate in options.learning_rates:
                     progress.update(bar, description=f"{rule}, step size {rate:g}")
                     try:
-                        trained.append(_train(options_of(options, rule, rate), lambda: progress.advance(bar)))
+                        trained.append(_train(options_of(options, rule, rate), task, lambda: progress.advance(bar)))
                     except Diverged as why:
                         left_out[f"{rule}, step size {rate:g}"] = str(why)
                         console.print(f"{rule}, step size {rate:g}: {why}", soft_wrap=True)
@@ -133,12 +132,9 @@ def _read(file: Path) -> tuple[Contender, np.ndarray, dict[str, str]]:
 @dataclasses.dataclass(frozen=True)
 class _Trained:
     options: Train
-    task: Dataset
-    encoder: AbstractEncoder
-    algorithm: GradientDescent
+    experiment: Experiment[GradientDescent]
     training: Training
     history: History
-    memory: int
 
     @property
     def validation_error(self) -> float:
@@ -149,8 +145,8 @@ class _Trained:
 
 def _wrong(best: _Trained) -> np.ndarray:
     """Whether each seed's hypothesis errs on each test sample, `[K, n]`."""
-    hypotheses, test = best.algorithm.hypotheses(best.encoder, best.training), best.task.test
-    return np.stack([predict(hypothesis, test.x) != test.y for hypothesis in hypotheses])
+    test = best.experiment.data.test
+    return np.stack([predict(one, test.x) != test.y for one in best.experiment.hypotheses(best.training)])
 
 
 def _in_pairs(wrong: dict[str, np.ndarray]) -> list[Pair]:
@@ -184,31 +180,27 @@ def setting(options: Train, task: Dataset) -> list[Row]:
     ]
 
 
-def _train(options: Train, advance: Any) -> _Trained:
-    task, encoder, algorithm, training = prepare(options)
-    memory = gradient_memory(options, task, encoder, algorithm, training)
-    lines, seconds = [], []
-    for _ in range(options.epochs):
-        interrupts.check()
-        start = time.perf_counter()
-        training, metrics = jax.block_until_ready(algorithm.epoch(encoder, training, task))
-        seconds.append(time.perf_counter() - start)
-        lines.append(metrics)
+def _train(options: Train, task: Dataset, advance: Callable[[], object]) -> _Trained:
+    experiment, training = prepare(options, task)
+    metrics, seconds = [], []
+    for epoch in interrupts.between(experiment.epochs(training)):
+        training = epoch.training
+        metrics.append(epoch.metrics)
+        seconds.append(epoch.seconds)
         advance()
-    curves = {name: np.stack([np.asarray(getattr(m, name)) for m in lines], axis=1) for name in Metrics._fields}
+    curves = {name: np.stack([np.asarray(getattr(m, name)) for m in metrics], axis=1) for name in Metrics._fields}
     history = History(**curves, best_epoch=np.asarray(training.best_epoch), seconds=np.array(seconds))
-    return _Trained(options, task, encoder, algorithm, training, history, memory)
+    return _Trained(options, experiment, training, history)
 
 
-def gradient_memory(
-    options: Train, task: Dataset, encoder: AbstractEncoder, algorithm: GradientDescent, training: Training
-) -> int:
+def gradient_memory(experiment: Experiment[GradientDescent], training: Training) -> int:
     """Bytes of working memory of one batch's gradient, as planned by the compiler, of inputs as in training."""
-    network = jax.tree.map(lambda leaf: leaf[0] if eqx.is_array(leaf) else leaf, training.network)
-    keys = jax.random.split(jax.random.key(0), options.batch_size)
-    x = algorithm.inputs(encoder, network, jnp.asarray(task.train.x[: options.batch_size]), keys=keys)
-    y = jnp.asarray(task.train.y[: options.batch_size])
-    return working_memory(lambda n, x, y: algorithm.rule(n, algorithm.loss, x, y, key=jax.random.key(0)), network, x, y)
+    algorithm, network = experiment.algorithm, seed(training.network, 0)
+    x, y = (jnp.asarray(of_all[: algorithm.batch_size]) for of_all in experiment.data.train)
+    inputs = algorithm.inputs(experiment.encoder, network, x, keys=jax.random.split(jax.random.key(0), len(x)))
+    return working_memory(
+        lambda n, x, y: algorithm.rule(n, algorithm.loss, x, y, key=jax.random.key(0)), network, inputs, y
+    )
 
 
 def working_memory(function: Callable, *arguments: Any) -> int:
@@ -220,9 +212,9 @@ def working_memory(function: Callable, *arguments: Any) -> int:
 
 
 def _contender(best: _Trained, rule: str) -> Contender:
-    hypotheses = best.algorithm.hypotheses(best.encoder, best.training)
-    why_plain = best.algorithm.why_plain(best.encoder, hypotheses[0].network)
-    summary = summarise(hypotheses, best.task, best.history, title=rule, config={}, why_plain=why_plain)
+    experiment, hypotheses = best.experiment, best.experiment.hypotheses(best.training)
+    why_plain = experiment.algorithm.why_plain(experiment.encoder, hypotheses[0].network)
+    summary = summarise(hypotheses, experiment.data, best.history, title=rule, config={}, why_plain=why_plain)
     statement = report.state_risk(summary)
     firing_rate, silent = of_hidden_units(summary.layers)
     typical = np.median(best.history.seconds[1:]) if len(best.history.seconds) > 1 else best.history.seconds[0]
@@ -237,7 +229,7 @@ def _contender(best: _Trained, rule: str) -> Contender:
         empirical_risk=float(np.mean(summary.train_errors) / summary.train_size),
         curves=best.history.validation_error,
         seconds_per_epoch=float(typical),
-        memory=best.memory,
+        memory=gradient_memory(experiment, best.training),
         firing_rate=firing_rate,
         synops=summary.synops,
         macs=summary.macs,

@@ -93,7 +93,8 @@ def _numbers(measured: Measured) -> dict[str, Any]:
 
 
 def _measure(options: Train, repeats: int, task: Dataset, trained: Network | None) -> Measured:
-    task, encoder, algorithm, training = prepare(options, task=task)
+    experiment, training = prepare(options, task)
+    encoder, algorithm = experiment.encoder, experiment.algorithm
     network = seed(training.network, 0) if trained is None else trained
     x = jnp.asarray(task.train.x[: options.batch_size])
     keys = jax.random.split(jax.random.key(options.seed), len(x))

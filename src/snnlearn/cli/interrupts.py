@@ -7,8 +7,10 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 _raises = False
 _pending = False
@@ -43,6 +45,18 @@ def check() -> None:
     """
     if _pending:
         raise KeyboardInterrupt
+
+
+def between(items: Iterable[T]) -> Iterator[T]:
+    """The items; before each, and after the last, what was lost is raised.
+
+    Raises:
+        KeyboardInterrupt: if there was a ctrl-C.
+    """
+    check()
+    for item in items:
+        yield item
+        check()
 
 
 def _interrupt(*_: Any) -> None:

@@ -29,7 +29,7 @@ import numpy as np
 
 from snnlearn._errors import SnnlearnError
 from snnlearn._files import write_atomically
-from snnlearn.algorithms import Metrics, Training
+from snnlearn.algorithms import Epoch, Metrics, Training
 from snnlearn.algorithms.devices import is_key
 from snnlearn.cli.build import own_classes
 from snnlearn.cli.config import own_names, read_config, write_config
@@ -140,10 +140,10 @@ class RunFolder:
             raise SnnlearnError(f"--epochs {epochs} is not more than the {now} of {self.path}; give more, or drop it")
         write_atomically(self.path / "epochs", f"{epochs}\n".encode())
 
-    def add_metrics(self, epoch: int, metrics: Metrics, seconds: float) -> None:
+    def add_metrics(self, epoch: Epoch) -> None:
         """Append one epoch's line."""
-        line = {"epoch": epoch, "seconds": seconds}
-        line |= {name: np.asarray(values).tolist() for name, values in metrics._asdict().items()}
+        line = {"epoch": epoch.number, "seconds": epoch.seconds}
+        line |= {name: np.asarray(values).tolist() for name, values in epoch.metrics._asdict().items()}
         with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 

@@ -20,13 +20,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from snnlearn._errors import SnnlearnError
 from snnlearn._files import write_atomically, write_json
 from snnlearn._parameters import trained_part
-from snnlearn.algorithms import GradientDescent
-from snnlearn.cli import build
+from snnlearn.cli import build, interrupts
 from snnlearn.cli.commands import console_of, keep_compiled_programs
 from snnlearn.cli.config import converted, read_config, read_json, write_config
 from snnlearn.cli.folders import SWEEP, locked, new_folder
 from snnlearn.cli.options import Sweep, Train
-from snnlearn.coding import AbstractEncoder
 from snnlearn.data import Dataset, Sample
 from snnlearn.hypothesis import Hypothesis, encode, predict
 from snnlearn.report.measure import operations
@@ -53,12 +51,12 @@ def sweep(options: Sweep) -> int:
     if options.resume is not None:
         return _resume(options.resume, options.allow)
     options.check()
-    settings = grid(options)
-    _check(options, settings)
+    settings, task = grid(options), build.dataset(options)
+    _check(options, settings, task)
     with new_folder(options.out, f"sweep-{Path(options.data).stem}") as path:
         write_atomically(path / "config.toml", write_config(options).encode())
         SWEEP.begin(path)
-        return _go_on(path, options, settings)
+        return _go_on(path, options, settings, task)
 
 
 def _resume(path: Path, allow: tuple[str, ...]) -> int:
@@ -67,7 +65,7 @@ def _resume(path: Path, allow: tuple[str, ...]) -> int:
     options = read_config(path / "config.toml", Sweep, allow=allow)
     options.check()
     with locked(path):
-        return _go_on(path, options, grid(options))
+        return _go_on(path, options, grid(options), build.dataset(options))
 
 
 def grid(options: Sweep) -> list[dict[str, Any]]:
@@ -106,9 +104,8 @@ def configured(options: Sweep, settings: dict[str, Any]) -> Train:
     return build.training(options, settings, several_rules=any(text.startswith("rule=") for text in options.vary))
 
 
-def _check(options: Sweep, settings: list[dict[str, Any]]) -> None:
+def _check(options: Sweep, settings: list[dict[str, Any]], task: Dataset) -> None:
     """Refuse what no configuration can be, before anything is trained."""
-    task = build.dataset(options)
     if options.sizes and max(options.sizes) >= len(task.train.y):
         raise SnnlearnError(
             f"--sizes has {max(options.sizes)}, but the training sample has {len(task.train.y)}; give fewer, the whole "
@@ -125,14 +122,13 @@ def _check(options: Sweep, settings: list[dict[str, Any]]) -> None:
         eqx.filter_eval_shape(lambda c=configuration, e=encoder: build.structure(c, task, e))
 
 
-def _go_on(path: Path, options: Sweep, settings: list[dict[str, Any]]) -> int:
+def _go_on(path: Path, options: Sweep, settings: list[dict[str, Any]], task: Dataset) -> int:
     keep_compiled_programs()
     console = console_of()
     console.print(f"Sweep: {path}", soft_wrap=True)
     for folder in ("configurations", "sizes"):
         (path / folder).mkdir(exist_ok=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    task = build.dataset(options)
     try:
         with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
             bar = progress.add_task("Configuration", total=len(settings) + len(options.sizes) * bool(options.sizes))
@@ -228,18 +224,16 @@ def _write(file: Path, content: dict[str, Any]) -> dict[str, Any]:
 def _train(options: Train, task: Dataset) -> dict[str, Any]:
     """All seeds of one configuration, side by side."""
     start = time.perf_counter()
-    encoder = build.encoder(options, task)
-    algorithm = build.algorithm(options, task, encoder.dt)
-    keys = jax.vmap(jax.random.key)(np.arange(options.seed, options.seed + options.seeds))
-    network = build.structure(options, task, encoder)
-    hypotheses, errors = _learned(algorithm, encoder, network, task, keys)
+    experiment = build.experiment(options, task)
+    training = experiment.run(lambda _: interrupts.check())
+    hypotheses, encoder = experiment.hypotheses(training), experiment.encoder
     inputs = encode(encoder, jnp.asarray(task.test.x[:64]), key=jax.random.key(0))
     counted = operations(hypotheses[0].network, encoder, inputs)
     return {
         **_errors(hypotheses, task),
-        "validation_errors": errors,
+        "validation_errors": np.asarray(training.best_errors).tolist(),
         "validation_size": len(task.validation.y),
-        "parameters": sum(leaf.size for leaf in jax.tree.leaves(trained_part(network))),
+        "parameters": sum(leaf.size for leaf in jax.tree.leaves(trained_part(experiment.network))),
         "synops": float(counted.synops),
         "macs": float(counted.macs),
         "seconds": time.perf_counter() - start,
@@ -252,14 +246,12 @@ def _of_size(options: Sweep, task: Dataset, size: int) -> dict[str, Any]:
     batch = min(base.batch_size, size)
     updates = base.epochs * (len(task.train.y) // base.batch_size)
     base = dataclasses.replace(base, batch_size=batch, epochs=max(1, round(updates / (size // batch))))
-    encoder = build.encoder(base, task)
-    algorithm = build.algorithm(base, task, encoder.dt)
-    network = build.structure(base, task, encoder)
+    experiment = build.experiment(base, task)
     found: list[dict[str, Any]] = []
     for number in range(base.seed, base.seed + base.seeds):
         part = dataclasses.replace(task, train=_part(task.train, size, number))
-        hypotheses, _ = _learned(algorithm, encoder, network, part, jax.random.key(number)[None])
-        found.append(_errors(hypotheses, part))
+        one = dataclasses.replace(experiment, data=part, keys=jax.random.key(number)[None])
+        found.append(_errors(one.hypotheses(one.run(lambda _: interrupts.check())), part))
     return {"size": size, "test_errors": [one["test_errors"][0] for one in found], "test_size": len(task.test.y)}
 
 
@@ -270,16 +262,6 @@ def _part(sample: Sample, size: int, seed: int) -> Sample:
     first = np.unique(sample.y[order], return_index=True)[1]
     order = np.concatenate([order[first], np.delete(order, first)])[:size]
     return Sample(sample.x[order], sample.y[order])
-
-
-def _learned(
-    algorithm: GradientDescent, encoder: AbstractEncoder, network: Any, task: Dataset, keys: jax.Array
-) -> tuple[list[Hypothesis], list[int]]:
-    """The kept networks and their validation errors."""
-    training = algorithm.start(encoder, network, task, keys=keys)
-    for _ in range(algorithm.epochs):
-        training, _ = algorithm.epoch(encoder, training, task)
-    return algorithm.hypotheses(encoder, training), np.asarray(training.best_errors).tolist()
 
 
 def _errors(hypotheses: list[Hypothesis], task: Dataset) -> dict[str, Any]:

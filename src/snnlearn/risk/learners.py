@@ -20,7 +20,7 @@ from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import split
 from snnlearn.algorithms import AbstractAlgorithm
 from snnlearn.coding import AbstractEncoder
-from snnlearn.data import Dataset, Sample
+from snnlearn.data import LearningData, Sample
 from snnlearn.data.base import check, hold_out
 from snnlearn.hypothesis import decide, encode, predict
 from snnlearn.losses import AbstractLoss, CrossEntropy
@@ -85,8 +85,7 @@ def from_algorithm(
         train, held_out = hold_out(sample, validation=validation, seed=0)
         kind = "spikes" if sample.x.dtype == np.uint8 else "values"
         low, high = (0.0, 1.0) if kind == "spikes" else (float(train.x.min()), float(train.x.max()))
-        # Nothing reads the test part of a training.
-        data = Dataset("sample", train, held_out, held_out, network.out_shape[0], kind, low, high, encoder.dt)
+        data = LearningData("sample", train, held_out, network.out_shape[0], kind, low, high, encoder.dt)
         hypothesis = algorithm(encoder, network, data, key=key)
         return lambda x: predict(hypothesis, x)
 
