@@ -113,17 +113,17 @@ def train(encoder: AbstractEncoder, data: Dataset, task: Task) -> tuple[np.ndarr
         batch_size=BATCH_SIZE,
     )
     keys = jnp.tile(jax.random.split(jax.random.key(1), task.seeds), len(LEARNING_RATES))
-    training = algorithm.start(encoder, network, data, keys=keys)
+    experiment = sl.Experiment(data, encoder, network, algorithm, keys)
     # The step size is part of the optimiser's state, so that one program serves all learning rates.
     training = eqx.tree_at(
         lambda t: t.optimizer_state[1].hyperparams["step_size"],
-        training,
+        experiment.start(),
         jnp.repeat(jnp.array(LEARNING_RATES), task.seeds),
     )
-    for _ in range(task.epochs):
-        training, _ = algorithm.epoch(encoder, training, data)
+    for epoch in experiment.epochs(training):
+        training = epoch.training
     errors = np.asarray(training.best_errors) / len(data.validation.y)
-    return errors, algorithm.hypotheses(encoder, training), np.asarray(training.best_epoch)
+    return errors, experiment.hypotheses(training), np.asarray(training.best_epoch)
 
 
 @eqx.filter_jit

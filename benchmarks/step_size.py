@@ -70,9 +70,7 @@ def errors(optimizer, encoder, data: Dataset, seeds: int, epochs: int) -> list[f
     network = sl.network.feedforward(sizes, key=jax.random.key(0))
     algorithm = GradientDescent(optimizer=optimizer, epochs=epochs, batch_size=32)
     try:
-        training = algorithm.start(encoder, network, data, keys=jax.random.split(jax.random.key(1), seeds))
-        for _ in range(epochs):
-            training, _ = algorithm.epoch(encoder, training, data)
+        training = sl.Experiment(data, encoder, network, algorithm, jax.random.split(jax.random.key(1), seeds)).run()
     except sl.SnnlearnError:
         return None
     return (np.asarray(training.best_errors) / len(data.validation.y)).tolist()

@@ -41,10 +41,8 @@ def measure(surrogate, num_steps: int, width: int, recurrent: bool, seeds: int, 
     encoder = sl.coding.Spikes(num_steps=num_steps)
     norms = []
     try:
-        training = algorithm.start(encoder, network, data, keys=jax.random.split(jax.random.key(1), seeds))
-        for _ in range(epochs):
-            training, metrics = algorithm.epoch(encoder, training, data)
-            norms.append(np.asarray(metrics.gradient_norm))
+        experiment = sl.Experiment(data, encoder, network, algorithm, jax.random.split(jax.random.key(1), seeds))
+        training = experiment.run(lambda epoch: norms.append(np.asarray(epoch.metrics.gradient_norm)))
         errors = (np.asarray(training.best_errors) / len(data.validation.y)).tolist()
     except sl.SnnlearnError:
         errors = None  # it diverged

@@ -34,7 +34,17 @@ X, Y = jnp.ones((5, 10, 4)), jnp.zeros(5, int)
 DATA = sl.data.yin_yang(num_train=20, num_validation=10, num_test=10)
 PRIOR = risk.prior_around(NETWORK)
 THINGS = [
-    *(HYPOTHESIS, HYPOTHESIS.encoder, NETWORK, HYPOTHESIS.decoder, DATA, DATA.train, GradientDescent(), rules.BPTT()),
+    *(
+        HYPOTHESIS,
+        HYPOTHESIS.encoder,
+        NETWORK,
+        HYPOTHESIS.decoder,
+        DATA,
+        DATA.learning,
+        DATA.train,
+        GradientDescent(),
+        rules.BPTT(),
+    ),
     *(StepwiseCrossEntropy(), LIF(), AsGiven(), PRIOR, PRIOR.weights, risk.risk_of_errors(1, 2), "model.npz"),
     sl.data.GaussianPair(),
 ]
@@ -97,7 +107,7 @@ def made(rule):
 
 CALLS = [
     *(feedforward, unroll, diagnose, sl.Hypothesis, sl.predict, scores, GradientDescent, sl.fit, sl.save),
-    *(sl.load, GradientDescent().start, HYPOTHESIS.__call__),
+    *(sl.load, sl.Experiment, GradientDescent().start, GradientDescent().epoch, HYPOTHESIS.__call__),
     *(made(rule).__call__ for rule in RULES if not inspect.isabstract(rule)),
     *(function for function in vars(risk).values() if inspect.isfunction(function)),
 ]

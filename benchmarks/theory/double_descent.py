@@ -132,10 +132,9 @@ def _spiking(width: int, train: Sample, test: Sample) -> list:
     algorithm = sl.algorithms.GradientDescent(optimizer=optax.adam(2e-2), epochs=EPOCHS, batch_size=BATCH)
     # The training sample stands where the validation sample belongs, so that nothing else is looked at; the network of
     # the last epoch is taken, not the best.
-    dataset = Dataset("noisy digits", train, train, test, 10, "values")
-    training = algorithm.start(encoder, network, dataset, keys=jax.vmap(jax.random.key)(np.arange(SEEDS)))
-    for _ in range(EPOCHS):
-        training, _ = algorithm.epoch(encoder, training, dataset)
+    data = Dataset("noisy digits", train, train, test, 10, "values")
+    keys = jax.vmap(jax.random.key)(np.arange(SEEDS))
+    training = sl.Experiment(data, encoder, network, algorithm, keys).run()
     x, y = np.concatenate([train.x, test.x]), np.concatenate([train.y, test.y])
     wrong = []
     for k in range(SEEDS):

@@ -12,7 +12,7 @@ import optax
 import pytest
 
 from snnlearn import Hypothesis, SnnlearnError, fit, predict
-from snnlearn.algorithms import GradientDescent
+from snnlearn.algorithms import Experiment, GradientDescent
 from snnlearn.algorithms.gradient_descent import evaluate, seed
 from snnlearn.coding import Current, FirstSpike, MaxMembrane, Rate
 from snnlearn.data import Sample, yin_yang
@@ -33,11 +33,9 @@ ALGORITHM = GradientDescent(loss=CrossEntropy(MaxMembrane()), optimizer=optax.ad
 
 def train(algorithm, keys, data=DATA, encoder=ENCODER, epochs=EPOCHS):
     """The training after each epoch, and how each went."""
-    training, history = algorithm.start(encoder, NETWORK, data, keys=keys), []
-    for _ in range(epochs):
-        training, metrics = algorithm.epoch(encoder, training, data)
-        history.append((training, metrics))
-    return history
+    algorithm = dataclasses.replace(algorithm, epochs=epochs)
+    epochs_done = Experiment(data, encoder, NETWORK, algorithm, keys).epochs()
+    return [(epoch.training, epoch.metrics) for epoch in epochs_done]
 
 
 def arrays(tree):
@@ -96,7 +94,7 @@ def test_the_epoch_with_the_fewest_validation_errors_is_kept(together):
 
 
 def test_the_hypothesis_is_the_best_network_with_its_code(alone):
-    hypothesis = ALGORITHM(ENCODER, NETWORK, DATA, key=KEYS[1])
+    hypothesis = ALGORITHM(ENCODER, NETWORK, DATA.learning, key=KEYS[1])
     assert (hypothesis.encoder, hypothesis.decoder) == (ENCODER, MaxMembrane())
     assert equal(hypothesis.network, seed(alone[-1][0].best_network, 0))
     assert equal(fit(ALGORITHM, ENCODER, NETWORK, DATA, key=KEYS[1]), hypothesis)
@@ -172,10 +170,8 @@ def test_it_learns():
     data = yin_yang(600, 300, 300)
     network = feedforward((4, 40, 3), use_bias=True, key=KEYS[0])
     algorithm = GradientDescent(optimizer=optax.adam(3e-2), epochs=20, batch_size=30)
-    training = algorithm.start(encoder := Current(num_steps=10), network, data, keys=KEYS[:2])
-    for _ in range(algorithm.epochs):
-        training, _ = algorithm.epoch(encoder, training, data)
-    for hypothesis in algorithm.hypotheses(encoder, training):
+    experiment = Experiment(data, Current(num_steps=10), network, algorithm, KEYS[:2])
+    for hypothesis in experiment.hypotheses(experiment.run()):
         assert risk(hypothesis, data.test).value < 0.25
 
 
@@ -203,4 +199,4 @@ def test_what_does_not_fit_is_refused(make, sentence):
 
 
 def start(network=NETWORK, encoder=ENCODER, batch_size=10, loss=ALGORITHM.loss):
-    return GradientDescent(loss=loss, batch_size=batch_size).start(encoder, network, DATA, keys=KEYS)
+    return GradientDescent(loss=loss, batch_size=batch_size).start(encoder, network, DATA.learning, keys=KEYS)

@@ -12,7 +12,7 @@ import optax
 import pytest
 
 from snnlearn import SnnlearnError
-from snnlearn.algorithms import GradientDescent
+from snnlearn.algorithms import Experiment, GradientDescent
 from snnlearn.coding import Current
 from snnlearn.data import yin_yang
 from snnlearn.hypothesis import encode
@@ -44,8 +44,8 @@ def trained(rule, loss, steps):
         batch_size=20,
         steps_per_update=steps,
     )
-    training, metrics = algorithm.epoch(ENCODER, algorithm.start(ENCODER, NETWORK, DATA, keys=KEY[None]), DATA)
-    return parameters(training.network), float(metrics.training_loss[0])
+    (epoch,) = Experiment(DATA, ENCODER, NETWORK, algorithm, KEY[None]).epochs()
+    return parameters(epoch.training.network), float(epoch.metrics.training_loss[0])
 
 
 @pytest.mark.parametrize("rule", [OTTT(), EProp()], ids=["OTTT", "EProp with rates"])

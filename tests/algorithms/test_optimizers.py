@@ -79,10 +79,12 @@ def data(scale=1.0):
 
 def epochs(algorithm, start=None, *, count=2, sample=None, encoder=None):
     sample, encoder = sample or data(), encoder or sl.coding.Current(num_steps=12)
-    training = algorithm.start(encoder, network() if start is None else start, sample, keys=jax.random.key(3)[None])
+    training = algorithm.start(
+        encoder, network() if start is None else start, sample.learning, keys=jax.random.key(3)[None]
+    )
     first, found = training, []
     for _ in range(count):
-        training, metrics = algorithm.epoch(encoder, training, sample)
+        training, metrics = algorithm.epoch(encoder, training, sample.learning)
         found.append(metrics)
     return first.network, training.network, found
 
@@ -107,9 +109,9 @@ def test_the_schedule_ends_with_the_training_however_often_weights_change(steps)
     algorithm = GradientDescent(
         loss, EProp(), Optimizer(recording, 1.0), epochs=8, batch_size=10, steps_per_update=steps
     )
-    training = algorithm.start(sl.coding.Current(num_steps=12), network(), data(), keys=jax.random.key(3)[None])
-    for _ in range(8):
-        training, _ = algorithm.epoch(sl.coding.Current(num_steps=12), training, data())
+    training = sl.Experiment(
+        data(), sl.coding.Current(num_steps=12), network(), algorithm, jax.random.key(3)[None]
+    ).run()
     updates = 8 * 4 * (1 if steps is None else 4)
     assert float(training.optimizer_state.inner.rates[0]) == pytest.approx(updates / 2, rel=0.04)
 

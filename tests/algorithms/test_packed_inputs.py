@@ -51,7 +51,7 @@ def start(name):
     rule, loss, readout = RULES[name]
     network = feedforward((4, 6, 3), neuron=LIF(v_th=0.02), readout=readout, use_bias=True, key=KEY)
     algorithm = GradientDescent(loss, rule, OPTIMIZER, AsGiven(), epochs=1, batch_size=6)
-    return algorithm, algorithm.start(Spikes(T), network, encoded(CODES["rate"], (4,)), keys=KEY[None])
+    return algorithm, algorithm.start(Spikes(T), network, encoded(CODES["rate"], (4,)).learning, keys=KEY[None])
 
 
 def learnt(name, data, *, plain):
@@ -60,7 +60,7 @@ def learnt(name, data, *, plain):
     # Of these epochs one is run; another number makes another program, or the first one traced would serve for both.
     algorithm = dataclasses.replace(algorithm, epochs=1 + plain)
     with kernels.plain() if plain else contextlib.nullcontext():
-        after, _ = algorithm.epoch(Spikes(T), before, data)
+        after, _ = algorithm.epoch(Spikes(T), before, data.learning)
     parameters = [jax.tree.leaves(eqx.filter(t.network, eqx.is_inexact_array)) for t in (after, before)]
     return [np.asarray(a - b) for a, b in zip(*parameters, strict=True)]
 

@@ -241,11 +241,9 @@ def test_from_python(mine, tmp_path):
     hypotheses = {}
     for rule in (rules.BPTT(), own.Cautious(rules.BPTT())):
         algorithm = algorithms.GradientDescent(losses.CrossEntropy(), rule, epochs=2)
-        training, found = algorithm.start(encoder, network, task, keys=jax.random.key(1)[None]), []
-        for _ in range(algorithm.epochs):
-            training, metrics = algorithm.epoch(encoder, training, task)
-            found.append(metrics)
-        hypotheses[type(rule).__name__] = algorithm.hypotheses(encoder, training)
+        experiment, found = algorithms.Experiment(task, encoder, network, algorithm, jax.random.key(1)[None]), []
+        training = experiment.run(lambda epoch: found.append(epoch.metrics))  # noqa: B023
+        hypotheses[type(rule).__name__] = experiment.hypotheses(training)
     wrong = {name: predict(one, task.test.x) != task.test.y for name, (one,) in hypotheses.items()}
     compared = risk.compare_hypotheses(*wrong.values(), resamples=99)
     risks = {name: one.mean() for name, one in wrong.items()}

@@ -98,12 +98,12 @@ def interrupted(tiny, tmp_path_factory) -> Path:
     run = tmp_path_factory.mktemp("interrupted") / "run"
     add_metrics = RunFolder.add_metrics
 
-    def interrupt(self, epoch, metrics, seconds):
-        if epoch == 6:
+    def interrupt(self, epoch):
+        if epoch.number == 6:
             with (run / "metrics.jsonl").open("a") as file:
                 file.write('{"epoch": 6, "sec')
             raise KeyboardInterrupt
-        add_metrics(self, epoch, metrics, seconds)
+        add_metrics(self, epoch)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run_folder, "_SECONDS_BETWEEN_CHECKPOINTS", 1e9)

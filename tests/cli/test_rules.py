@@ -88,11 +88,11 @@ def test_a_killed_comparison_goes_on(tiny, say, tmp_path, monkeypatch, capsys):
     (tmp_path / "few.toml").write_text("epochs = 2\nseeds = 1\n")
     folder, train, trained = tmp_path / "c", compare._train, []
 
-    def killed(options, advance):
+    def killed(options, task, advance):
         trained.append(options.rule)
         if len(trained) == 2:
             raise KeyboardInterrupt
-        return train(options, advance)
+        return train(options, task, advance)
 
     monkeypatch.setattr(compare, "_train", killed)
     data = [*tiny[: tiny.index("--epochs")], "--batch-size", "6", "--config", str(tmp_path / "few.toml")]
@@ -119,18 +119,17 @@ def test_memory_of_a_gradient_is_that_of_what_training_gives_the_rule():
     growth = {}
     for rule in ("bptt", "eprop"):
         options = options_of(Compare(layers=("16",), num_steps=40, batch_size=8, encode="rate"), rule, 0.01)
-        task, encoder, algorithm, training = prepare(options)
-        network, y = seed(training.network, 0), jnp.asarray(task.train.y[:8])
-        inputs = algorithm.inputs(
-            encoder, network, jnp.asarray(task.train.x[:8]), keys=jax.random.split(jax.random.key(0), 8)
-        )
+        experiment, training = prepare(options)
+        algorithm, train = experiment.algorithm, experiment.data.train
+        network, x, y = seed(training.network, 0), jnp.asarray(train.x[:8]), jnp.asarray(train.y[:8])
+        inputs = algorithm.inputs(experiment.encoder, network, x, keys=jax.random.split(jax.random.key(0), 8))
         assert isinstance(inputs, PackedSpikes)
         shapes = [_of_length(inputs, steps) for steps in (40, 1280, 5120)]
         own, long, longer = (
             working_memory(lambda n, x, y, a=algorithm: a.rule(n, a.loss, x, y, key=jax.random.key(0)), network, x, y)
             for x in shapes
         )
-        assert own == gradient_memory(options, task, encoder, algorithm, training)
+        assert own == gradient_memory(experiment, training)
         growth[rule] = longer / long
     assert growth["bptt"] > 3 and growth["eprop"] < 1.5
 

@@ -2,6 +2,7 @@
 
 from snnlearn.algorithms.base import AbstractAlgorithm as AbstractAlgorithm
 from snnlearn.algorithms.base import fit as fit
+from snnlearn.algorithms.conformance import check_algorithm as check_algorithm
 from snnlearn.algorithms.devices import Devices as Devices
 from snnlearn.algorithms.experiment import Experiment as Experiment
 from snnlearn.algorithms.gradient_descent import Diverged as Diverged
