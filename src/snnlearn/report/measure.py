@@ -76,9 +76,9 @@ def summarise(
     """
     selected = select(history)
     chosen = hypotheses[selected]
-    wrong = [predict(hypothesis, data.test.x) != data.test.y for hypothesis in hypotheses]
-    scored = scores(chosen, data.test.x)
-    decided, tied = decisions(scored), int(ties(scored).sum())
+    scored = [scores(hypothesis, data.test.x) for hypothesis in hypotheses]
+    wrong = [decisions(one) != data.test.y for one in scored]
+    decided, tied = decisions(scored[selected]), int(ties(scored[selected]).sum())
     confusion = np.zeros((data.num_classes, data.num_classes), dtype=int)
     np.add.at(confusion, (data.test.y, decided), 1)
     inputs = encode(chosen.encoder, jnp.asarray(data.test.x[:_PROBE]), key=jax.random.key(0))
@@ -115,7 +115,7 @@ def summarise(
         num_steps=inputs.shape[1],
         wall_time=float(np.sum(history.seconds)),
         samples_per_second=float(len(hypotheses) * len(data.train.y) / max(typical, 1e-9)),
-        warnings=(*data.notes, *_tied(tied, len(scored)), *warnings(layers), *growth(history)),
+        warnings=(*data.notes, *_tied(tied, len(decided)), *warnings(layers), *growth(history)),
         config=config,
         why_plain=why_plain,
         environment=environment(),
