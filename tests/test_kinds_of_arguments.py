@@ -33,6 +33,8 @@ HYPOTHESIS = sl.Hypothesis(sl.coding.Current(10), NETWORK, sl.coding.MeanMembran
 X, Y = jnp.ones((5, 10, 4)), jnp.zeros(5, int)
 DATA = sl.data.yin_yang(num_train=20, num_validation=10, num_test=10)
 PRIOR = risk.prior_around(NETWORK)
+ONE = jnp.ones(1, int)
+TRAINING = sl.algorithms.Training(NETWORK, (), KEY[None], ONE, NETWORK, ONE, jnp.ones(1), ONE)
 THINGS = [
     *(
         HYPOTHESIS,
@@ -46,14 +48,21 @@ THINGS = [
         rules.BPTT(),
     ),
     *(StepwiseCrossEntropy(), LIF(), AsGiven(), PRIOR, PRIOR.weights, risk.risk_of_errors(1, 2), "model.npz"),
-    sl.data.GaussianPair(),
+    *(sl.data.GaussianPair(), TRAINING),
 ]
+PARTS = HYPOTHESIS.encoder, NETWORK
 RULES = [rule for rule in vars(rules).values() if inspect.isclass(rule) and issubclass(rule, rules.AbstractRule)]
 NOTHING = [None, "seven", LIF, LIF(), {}, 1j, [[1.0, 2.0], [3.0]], np.array(["a", "b"])]
 
 
+class NoEpochs(sl.algorithms.AbstractAlgorithm):
+    def __call__(self, encoder, network, data, *, key):
+        return HYPOTHESIS
+
+
 def of_kind(kind):
     """Something that an annotation allows."""
+    kind = getattr(kind, "__bound__", kind)
     parts = typing.get_args(kind)
     if typing.get_origin(kind) in (typing.Union, types.UnionType):
         return of_kind(parts[0])
@@ -79,6 +88,7 @@ def like(kind, array):
 
 def belongs(kind, thing):
     """Whether a thing may stand for an annotation, told by other means than the library's."""
+    kind = getattr(kind, "__bound__", kind)
     parts = typing.get_args(kind)
     if kind is typing.Any:
         return True
@@ -152,6 +162,15 @@ def test_what_is_no_argument_is_refused_in_one_sentence_that_names_it(call):
         (lambda: sl.predict(HYPOTHESIS, X[0, 0]), r"xs is one sample, of shape \(4,\); give .* xs\[None\]"),
         (lambda: sl.predict(HYPOTHESIS, jnp.ones(())), r"xs is one sample, of shape \(\)"),
         (lambda: sl.predict(NETWORK, X[:, 0]), "hypothesis is a Network; give a Hypothesis"),
+        (lambda: sl.fit(GradientDescent(), *PARTS, DATA.train, key=KEY), r"data is a Sample; give a Dataset"),
+        (
+            lambda: GradientDescent().start(*PARTS, DATA, keys=KEY[None]),
+            r"data is a Dataset; give .*yin_yang\(\).learning",
+        ),
+        (
+            lambda: sl.Experiment(DATA, *PARTS, NoEpochs(), KEY[None]),
+            "Experiment: algorithm is a NoEpochs; give .*Desc",
+        ),
         (lambda: rules.BPTT()(NETWORK, CrossEntropy(), X, Y[:3], key=KEY), "inputs has B = 5, but targets has B = 3"),
         (lambda: rules.BPTT()(NETWORK, CrossEntropy(), X, Y + 2, key=KEY), "targets goes from 2 to 2.* 2 classes"),
         (lambda: rules.BPTT()(NETWORK, CrossEntropy(), X, Y - 1, key=KEY), "targets goes from -1 to -1"),

@@ -9,8 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from snnlearn.algorithms import gradient_descent
 from snnlearn.algorithms.gradient_descent import seed
-from snnlearn.cli import compare, main
+from snnlearn.cli import build, compare, main
 from snnlearn.cli.build import default_loss
 from snnlearn.cli.commands import prepare
 from snnlearn.cli.compare import gradient_memory, of_hidden_units, options_of, working_memory
@@ -22,7 +23,9 @@ from snnlearn.report.summary import LayerSummary
 SMALL = ["--data", "digits", "--num-steps", "6", "--layers", "16", "--batch-size", "64"]
 
 
-def test_compare_trains_each_rule_and_reports(tmp_path, capsys):
+def test_compare_trains_each_rule_and_reports(tmp_path, capsys, monkeypatch):
+    read, everything, before = [], build.everything, gradient_descent._epoch._cached._cache_size()  # pyright: ignore
+    monkeypatch.setattr(build, "everything", lambda options: read.append(options.data) or everything(options))
     rules = ["bptt", "eprop", "superspike"]
     rates = ["--learning-rates", "1e-3", "0.1", "1e20"]
     assert (
@@ -54,6 +57,9 @@ def test_compare_trains_each_rule_and_reports(tmp_path, capsys):
     page = (tmp_path / "c" / "report.html").read_text()
     assert all(f">{rule}<" in page for rule in rules) and "http" not in page.split("</style>")[1].replace("w3.org", "")
     assert "superspike" in capsys.readouterr().out
+    # All step sizes of a rule are one program, on data that is read once.
+    assert gradient_descent._epoch._cached._cache_size() - before <= len(rules)  # pyright: ignore
+    assert read == ["digits"]
 
 
 def test_gradients_measures_each_rule_and_says_which_refuse(tmp_path, capsys, monkeypatch):
