@@ -26,7 +26,7 @@ class AbstractAlgorithm(Component):
         Args:
             encoder: from one `x` to the network's input over time.
             network: the network to train.
-            data: the two samples, and what is known of their values; the test sample is not among it.
+            data: the two samples; the test sample is not among them.
             key: random key of everything random in the training.
         """
 

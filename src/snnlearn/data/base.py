@@ -37,16 +37,12 @@ class LearningData:
         train: What the algorithm learns from; every class is in it.
         validation: What choices (stopping, hyperparameters) are made on.
         num_classes: Number of classes, 2 or more.
-        kind: `"values"`, to be encoded as spikes, or `"spikes"`, where x is `[m, T, N]`.
-        low: Least value in the training sample.
-        high: Greatest value in the training sample, above `low`.
-        dt: Time step of spikes, in s.
 
     Raises:
         SnnlearnError: A part is empty, has labels that do not match, or values that are not finite.
 
     >>> s = Sample(np.array([[0.0], [1.0]], np.float32), np.array([0, 1], np.int32))
-    >>> LearningData("bit", s, s, num_classes=2, kind="values").shape
+    >>> LearningData("bit", s, s, num_classes=2).shape
     (1,)
     """
 
@@ -56,20 +52,12 @@ class LearningData:
     train: Sample
     validation: Sample
     num_classes: int
-    kind: Literal["values", "spikes"]
-    low: float = 0.0
-    high: float = 1.0
-    dt: float = 1e-3
 
     def __post_init__(self) -> None:
         self.check_part("train", self.train)
         self.check_part("validation", self.validation)
         if (found := count_classes(self.train.y, f"the train part of {self.name}")) != self.num_classes:
             raise SnnlearnError(f"the train part of {self.name} has {found} classes; expected {self.num_classes}")
-        if not self.low < self.high:
-            raise SnnlearnError(f"{self.name} has values from {self.low} to {self.high}; they must not be all equal")
-        if not 0 < self.dt < np.inf:
-            raise SnnlearnError(f"the time step dt of {self.name} is {self.dt}; give a time in s above 0")
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -89,8 +77,6 @@ class LearningData:
             raise SnnlearnError(f"{where} has x of shape {sample.x.shape[1:]}; in training it is {self.shape}")
         if sample.y.max() >= self.num_classes:
             raise SnnlearnError(f"{where} has the label {sample.y.max()}; expected 0 to {self.num_classes - 1}")
-        if self.kind == "spikes" and not is_spikes(sample.x):
-            raise SnnlearnError(f"{where} is not spikes; expected x of shape [m, T, N] with only 0 and 1, as uint8")
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,15 +126,21 @@ class Dataset:
 
     def __post_init__(self) -> None:
         self.learning.check_part("test", self.test)
+        for part in ("train", "validation", "test"):
+            if self.kind == "spikes" and not is_spikes(getattr(self, part).x):
+                where = f"the {part} part of {self.name}"
+                raise SnnlearnError(f"{where} is not spikes; expected x of shape [m, T, N] with only 0 and 1, as uint8")
+        if not self.low < self.high:
+            raise SnnlearnError(f"{self.name} has values from {self.low} to {self.high}; they must not be all equal")
+        if not 0 < self.dt < np.inf:
+            raise SnnlearnError(f"the time step dt of {self.name} is {self.dt}; give a time in s above 0")
         if self.class_names and len(self.class_names) != self.num_classes:
             raise SnnlearnError(f"{self.name} has {len(self.class_names)} class names for {self.num_classes} classes")
 
     @cached_property
     def learning(self) -> LearningData:
         """What an algorithm gets: all but the test part."""
-        return LearningData(
-            self.name, self.train, self.validation, self.num_classes, self.kind, self.low, self.high, self.dt
-        )
+        return LearningData(self.name, self.train, self.validation, self.num_classes)
 
     @property
     def shape(self) -> tuple[int, ...]:

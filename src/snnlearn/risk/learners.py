@@ -83,9 +83,7 @@ def from_algorithm(
 
     def learn(sample: Sample) -> Decide:
         train, held_out = hold_out(sample, validation=validation, seed=0)
-        kind = "spikes" if sample.x.dtype == np.uint8 else "values"
-        low, high = (0.0, 1.0) if kind == "spikes" else (float(train.x.min()), float(train.x.max()))
-        data = LearningData("sample", train, held_out, network.out_shape[0], kind, low, high, encoder.dt)
+        data = LearningData("sample", train, held_out, network.out_shape[0])
         hypothesis = algorithm(encoder, network, data, key=key)
         return lambda x: predict(hypothesis, x)
 
