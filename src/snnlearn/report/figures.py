@@ -1,9 +1,9 @@
 """Drawing functions that all reports share: each puts one thing on one Matplotlib axes.
 
 They use the object interface only (`matplotlib.figure.Figure`), so nothing is registered, shown or left open; call
-them within ``matplotlib.rc_context(STYLE)``. Colours are middle tones, and all that is neutral is drawn in `INK`, so
-that a page can turn it to its own text colour and the same figure is readable on white and on black. Unit 0 is at the
-top, as the first row of an image is.
+them within ``matplotlib.rc_context(STYLE)``, as a page does. Colours are middle tones, and all that is neutral is drawn
+in `INK`, so that a page can turn it to its own text colour and the same figure is readable on white and on black. Unit
+0 is at the top, as the first row of an image is.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, to_rgb
@@ -268,27 +267,52 @@ def draw_risk(ax: Axes, statement: RiskStatement, chance: float) -> None:
     ax.set(xlim=(0, 100 * top), ylim=(min(rows) - 0.6, 2.6), xlabel="error (%)")
 
 
-@matplotlib.rc_context(STYLE)
-def example_figure(example: Example, dt: float, class_names: Sequence[str] = ()) -> Figure:
+def draw_intervals(ax: Axes, rows: Sequence[tuple[str, float, Sequence[float], str]], xlabel: str) -> None:
+    """Draw estimates below one another, each with its interval, as percentages.
+
+    Args:
+        ax: Where to draw.
+        rows: Of each its name, the estimate, the interval's ends, both as fractions, and a colour.
+        xlabel: What is estimated.
+    """
+    for row, (_, value, interval, color) in enumerate(rows):
+        ax.plot(100 * np.array(interval[:2]), [row, row], color=color, linewidth=2)
+        ax.plot(100 * value, row, "o", color=color)
+    ax.set(yticks=range(len(rows)), yticklabels=[name for name, *_ in rows], xlabel=xlabel)
+    ax.invert_yaxis()
+
+
+def draw_lines(ax: Axes, lines: Sequence[tuple[str, Any, Any]], *, marker: str = "", **legend: Any) -> None:
+    """Draw a line for each name; colours come round again, dashed.
+
+    Args:
+        ax: Where to draw.
+        lines: Of each its name, where, and how much.
+        marker: Of each point.
+        legend: Options of the legend, which else is to the right of the axes.
+    """
+    for row, (name, x, y) in enumerate(lines):
+        style = marker + ("-", "--", ":")[row // len(CYCLE) % 3]
+        ax.plot(x, y, style, color=CYCLE[row % len(CYCLE)], markersize=4, label=shorten(name, 24))
+    ax.legend(**({"fontsize": 7, "loc": "center left", "bbox_to_anchor": (1.0, 0.5)} | legend))
+
+
+def draw_example(figure: Figure, example: Example, dt: float, class_names: Sequence[str] = ()) -> None:
     """Draw one sample on its way through the network: the image, then every layer and its membranes, top to bottom.
 
     Args:
+        figure: Where to draw.
         example: The sample.
         dt: Time step in s.
         class_names: Classes of the output units; with them the lines of answer and truth stand out.
-
-    Returns:
-        A figure of one column.
     """
     names = [name for name, _, _ in example.layers]
     panels = [(name, values, is_spikes) for name, values, is_spikes in example.layers]
     for name, v in example.membranes:
         after = max((i for i, panel in enumerate(panels) if panel[0] == name), default=len(panels) - 1)
         panels.insert(after + 1, (f"{name}: membranes of {v.shape[1]} units" if name in names else name, v, False))
-    has_image = example.image is not None
-    heights = [1.5] * has_image + [1.0] * len(panels)
-    figure, axes = new_figure(3.9, 1.25 * sum(heights) + 0.3, rows=heights)
-    column = list(axes[:, 0])
+    heights = _heights(example)
+    column = list(figure.subplots(len(heights), squeeze=False, height_ratios=heights)[:, 0])
     verdict = "" if example.predicted == example.label else f", taken for {shorten(example.predicted, 14)}"
     figure.suptitle(
         f"{shorten(example.label, 14)}{verdict}", color=RED if verdict else INK, fontweight="bold", fontsize=11
@@ -313,7 +337,15 @@ def example_figure(example: Example, dt: float, class_names: Sequence[str] = ())
         if position < len(panels) - 1:
             ax.tick_params(labelbottom=False)
     column[-1].set_xlabel("time (ms)")
-    return figure
+
+
+def example_size(example: Example) -> tuple[float, float]:
+    """Width and height of its figure, inches."""
+    return 3.9, 1.25 * sum(_heights(example)) + 0.3
+
+
+def _heights(example: Example) -> list[float]:
+    return [1.5] * (example.image is not None) + [1.0] * (len(example.layers) + len(example.membranes))
 
 
 def _answer(example: Example, class_names: Sequence[str]) -> list[tuple[int, str, str]]:
