@@ -13,8 +13,8 @@ from snnlearn.cli import interrupts
 from snnlearn.cli.commands import console_of, keep_compiled_programs
 from snnlearn.cli.folders import new_folder
 from snnlearn.cli.options import NoFreeLunch
+from snnlearn.report.files import present
 from snnlearn.report.no_free_lunch import Averaged, no_free_lunch_report
-from snnlearn.report.write import present
 from snnlearn.risk import from_estimator, full_batch_descent, labelings, no_free_lunch_risk, on_points
 from snnlearn.risk import no_free_lunch as enumerate_tasks
 from snnlearn.risk.all_tasks import Learner

@@ -15,8 +15,8 @@ from snnlearn.cli.options import Compare
 from snnlearn.cli.run_folder import RunFolder
 from snnlearn.cli.seen import data_of
 from snnlearn.hypothesis import predict
+from snnlearn.report.files import present
 from snnlearn.report.paired import compare_all, paired_report
-from snnlearn.report.write import present
 
 
 def compare_runs(options: Compare) -> int:

@@ -15,8 +15,8 @@ from snnlearn.cli.run_folder import RunFolder
 from snnlearn.cli.seen import data_of, judged, recall
 from snnlearn.data import Dataset, Sample, read_labelled
 from snnlearn.hypothesis import Hypothesis, decisions, scores
+from snnlearn.report.files import present
 from snnlearn.report.risk import Bound, Calibration, Estimate, KnownRisk, risk_report
-from snnlearn.report.write import present
 
 
 def risk(options: Risk) -> int:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from snnlearn.report.codes import CodeSummary, codes_figure, codes_report
+from snnlearn.report.files import present, write, write_page
 from snnlearn.report.measure import History, summarise
 from snnlearn.report.run import run_report
 from snnlearn.report.statement import RiskStatement, state_risk
 from snnlearn.report.summary import Example, LayerSummary, RunSummary
 from snnlearn.report.terminal import print_report, terminal_raster
 from snnlearn.report.value import Report
-from snnlearn.report.write import present, write, write_page
 
 __all__ = [
     "CodeSummary",

@@ -324,7 +324,7 @@ def draw_example(figure: Figure, example: Example, dt: float, class_names: Seque
     for position, (ax, (name, values, is_spikes)) in enumerate(zip(column, panels, strict=True)):
         if is_spikes:
             draw_raster(ax, values, dt)
-            name = f"{name} · {np.count_nonzero(values):,} spikes"
+            name = f"{shorten(name, 40)} · {np.count_nonzero(values):,} spikes"
         elif values.shape[1] == len(class_names):
             draw_traces(ax, values, dt, bold=_answer(example, class_names))
             ax.legend(loc="best", fontsize=7.5, handlelength=1.2)
@@ -332,7 +332,7 @@ def draw_example(figure: Figure, example: Example, dt: float, class_names: Seque
             draw_current(ax, values, dt)
         else:
             draw_traces(ax, values, dt)
-        ax.set_title(name, fontsize=8.5, fontweight="normal")
+        ax.set_title(shorten(name, 60), fontsize=8.5, fontweight="normal")
         ax.yaxis.set_major_locator(MaxNLocator(3, integer=is_spikes))
         if position < len(panels) - 1:
             ax.tick_params(labelbottom=False)
@@ -370,9 +370,10 @@ def _milliseconds(steps, dt: float):
 
 
 def shorten(name: str, length: int = 10) -> str:
-    """A name that leaves room for what it names; pages have it whole in a table.
+    """A name that leaves room for what it names, and can be drawn; pages have it whole in a table.
 
     >>> shorten("a rather long name", 12)
     'a rather lo…'
     """
+    name = name.encode("utf-8", "replace").decode()  # that of a file may hold what is no text
     return name if len(name) <= length else f"{name[: length - 1]}…"

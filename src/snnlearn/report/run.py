@@ -8,7 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from snnlearn.report.figures import draw_confusion, draw_curves, draw_example, draw_rates, draw_risk, example_size
+from snnlearn.report.figures import (
+    draw_confusion,
+    draw_curves,
+    draw_example,
+    draw_rates,
+    draw_risk,
+    example_size,
+    shorten,
+)
 from snnlearn.report.statement import state_risk
 from snnlearn.report.summary import LayerSummary, RunSummary
 from snnlearn.report.value import (
@@ -193,7 +201,7 @@ def _activity(summary: RunSummary) -> list[Block]:
     def draw(figure: Any, layer: LayerSummary) -> None:
         ax = figure.subplots()
         draw_rates(ax, layer)
-        ax.set_title(layer.name)
+        ax.set_title(shorten(layer.name, 30))
 
     drawn, rows = [], []
     for position, layer in enumerate(summary.layers):
