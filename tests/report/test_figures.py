@@ -28,14 +28,13 @@ from snnlearn.report.figures import (
     draw_risk,
     draw_traces,
     example_size,
-    new_figure,
 )
 from snnlearn.report.value import Table
 
 
 @pytest.fixture
 def ax():
-    return new_figure(3.0, 2.0)[1][0, 0]
+    return Figure((3.0, 2.0)).subplots()
 
 
 def ticks(line) -> set[tuple[float, float]]:
@@ -84,7 +83,7 @@ def test_curves_are_mean_and_range_over_seeds(ax):
 def test_curves_turn_logarithmic_over_a_decade_but_never_with_a_zero(ax):
     draw_curves(ax, {"training loss": np.array([[2.0, 0.1]])})
     assert ax.get_yscale() == "log" and not ax.collections
-    other = new_figure(3.0, 2.0)[1][0, 0]
+    other = Figure((3.0, 2.0)).subplots()
     draw_curves(other, {"validation error": np.array([[2.0, 0.0]])})
     assert other.get_yscale() == "linear" and other.get_ylim()[0] == 0
 

@@ -64,8 +64,8 @@ def test_tables_say_what_their_headers_head(tmp_path):
     table, numbers = Table(("rule", "MB"), [("bptt", "1.5")], "Costs"), Numbers([Row("risk", "2 %", "of 50")])
     text = write_page(report_of(table, numbers), tmp_path / "a.html").read_text()
     assert "<caption>Costs</caption>" in text
-    assert '<th scope="col">rule</th><th scope="col">MB</th>' in text
-    assert '<th scope="row">bptt</th><td>1.5</td>' in text
+    assert '<th scope="col">rule</th><th scope="col" class="right">MB</th>' in text
+    assert '<th scope="row">bptt</th><td class="right">1.5</td>' in text
     assert '<th scope="row">risk</th><td class="value">2 %</td><td class="remark">of 50</td>' in text
 
 
@@ -106,3 +106,21 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypat
 
 def report_of(*blocks) -> Report:
     return Report(kind="", title="new", sections=[Section("one", blocks)])
+
+
+@pytest.mark.parametrize(
+    ("cells", "right"),
+    [
+        (("1,184", "3,386"), True),
+        (("−0.65", "–", ""), True),
+        (("2.8\xa0%", "17.8\xa0%"), True),
+        (("≤ 0.5", "0.0e+00", "133 Hz"), True),
+        (("1.5", "no gradient"), False),
+        (("2.8 % (1.3–5.0)",), False),
+        (("18 of 359",), False),
+        (("0.01, 0.02",), False),
+    ],
+)
+def test_a_column_of_numbers_stands_to_the_right(cells, right):
+    table = Table(("name", "value"), [("a", cell) for cell in cells])
+    assert (table.right(0), table.right(1)) == (False, right)

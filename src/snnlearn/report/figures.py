@@ -1,4 +1,4 @@
-"""Drawing functions that all reports share: each puts one thing on one Matplotlib axes.
+"""Drawing functions that all reports share: each puts one thing on Matplotlib axes; `dt` is the time step in s.
 
 They use the object interface only (`matplotlib.figure.Figure`), so nothing is registered, shown or left open; call
 them within ``matplotlib.rc_context(STYLE)``, as a page does. Colours are middle tones, and all that is neutral is drawn
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Num
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
@@ -67,32 +68,8 @@ def scale_to(ax: Axes, values: Any) -> None:
     ax.yaxis.set_minor_formatter(NullFormatter())
 
 
-def new_figure(width: float, height: float, rows: Sequence[float] = (1.0,), columns: Sequence[float] = (1.0,)):
-    """Make a figure with a grid of axes.
-
-    Args:
-        width: Width in inches.
-        height: Height in inches.
-        rows: Relative heights of the rows.
-        columns: Relative widths of the columns.
-
-    Returns:
-        The figure and its axes, ``[rows, columns]``.
-    """
-    figure = Figure(figsize=(width, height), layout="constrained")
-    axes = figure.subplots(len(rows), len(columns), squeeze=False, height_ratios=list(rows), width_ratios=list(columns))
-    return figure, axes
-
-
-def draw_raster(ax: Axes, spikes: np.ndarray, dt: float, *, color: str = BLUE) -> None:
-    """Draw each spike as a tick at its time and unit; negative spikes in red.
-
-    Args:
-        ax: Where to draw.
-        spikes: ``[T, N]`` in {-1, 0, 1}.
-        dt: Time step in s.
-        color: Colour of positive spikes.
-    """
+def draw_raster(ax: Axes, spikes: Num[np.ndarray, "T N"], dt: float, *, color: str = BLUE) -> None:
+    """Draw each spike, 1 or -1, as a tick at its time and unit; negative spikes in red."""
     num_steps, units = spikes.shape
     half = max(0.4, 0.012 * units)  # a tick must stay visible among very many units
     width = float(np.clip(160 / num_steps, 0.5, 1.4))  # and ticks of neighbouring steps apart
@@ -111,14 +88,8 @@ def draw_raster(ax: Axes, spikes: np.ndarray, dt: float, *, color: str = BLUE) -
     _unit_axes(ax, num_steps, units, dt)
 
 
-def draw_current(ax: Axes, current: np.ndarray, dt: float) -> None:
-    """Draw currents as a heat map, from transparent at the lowest value to full colour at the highest.
-
-    Args:
-        ax: Where to draw.
-        current: ``[T, N]``.
-        dt: Time step in s.
-    """
+def draw_current(ax: Axes, current: Num[np.ndarray, "T N"], dt: float) -> None:
+    """Draw currents as a heat map, from transparent at the lowest value to full colour at the highest."""
     num_steps, units = current.shape
     extent = (0.0, float(_milliseconds(num_steps, dt)), units - 0.5, -0.5)
     low = min(0.0, float(current.min()))
@@ -126,12 +97,14 @@ def draw_current(ax: Axes, current: np.ndarray, dt: float) -> None:
     _unit_axes(ax, num_steps, units, dt)
 
 
-def draw_traces(ax: Axes, values: np.ndarray, dt: float, *, bold: Sequence[tuple[int, str, str]] = ()) -> None:
-    """Draw one line over time per unit.
+def draw_traces(
+    ax: Axes, values: Num[np.ndarray, "T N"], dt: float, *, bold: Sequence[tuple[int, str, str]] = ()
+) -> None:
+    """Draw one line over time per unit, such as membrane potentials.
 
     Args:
         ax: Where to draw.
-        values: ``[T, N]``, such as membrane potentials.
+        values: Of each unit in each step.
         dt: Time step in s.
         bold: ``(unit, colour, label)`` of the lines that matter; if given, all others are thin and grey.
     """
@@ -172,14 +145,8 @@ def draw_curves(ax: Axes, curves: dict[str, np.ndarray], selected: int | None = 
     ax.legend(loc="best")
 
 
-def draw_confusion(ax: Axes, counts: np.ndarray, class_names: Sequence[str]) -> None:
-    """Draw a confusion matrix: right answers in blue, errors in red on a scale of their own so that they can be seen.
-
-    Args:
-        ax: Where to draw.
-        counts: ``[C, C]``, rows are the truth.
-        class_names: The C classes.
-    """
+def draw_confusion(ax: Axes, counts: Num[np.ndarray, "C C"], class_names: Sequence[str]) -> None:
+    """Draw a confusion matrix, rows are the truth: right answers in blue, errors in red on a scale of their own."""
     classes = len(counts)
     fraction = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     right = np.eye(classes, dtype=bool)
@@ -208,12 +175,7 @@ def draw_confusion(ax: Axes, counts: np.ndarray, class_names: Sequence[str]) -> 
 
 
 def draw_rates(ax: Axes, layer: LayerSummary) -> None:
-    """Draw the histogram of a layer's firing rates, with the silent units as a red bar of their own.
-
-    Args:
-        ax: Where to draw.
-        layer: A spiking layer.
-    """
+    """Draw the histogram of a spiking layer's firing rates, with the silent units as a red bar of their own."""
     rate = np.asarray(layer.firing_rate, dtype=float)
     active, silent = rate[rate > 0], int((rate == 0).sum())
     top = float(active.max(initial=0.0)) or 1.0
@@ -235,13 +197,7 @@ def draw_rates(ax: Axes, layer: LayerSummary) -> None:
 
 
 def draw_risk(ax: Axes, statement: RiskStatement, chance: float) -> None:
-    """Draw the statement of risk: training error, test error and the seeds on one axis, with their intervals.
-
-    Args:
-        ax: Where to draw.
-        statement: What is known of the risk.
-        chance: Error of always guessing the most frequent class.
-    """
+    """Draw the statement of risk on one axis: training error, test error and the seeds, with intervals, and chance."""
     interval, seeds, risks = statement.risk_interval, statement.seed_interval, 100 * statement.seed_risks
     rows = {2: "training", 1: "test, saved model"} | ({0: f"test, {len(risks)} seeds"} if len(risks) > 1 else {})
     ax.plot(100 * statement.empirical_risk, 2, "D", color=ORANGE, markersize=6, clip_on=False)
@@ -300,11 +256,7 @@ def draw_lines(ax: Axes, lines: Sequence[tuple[str, Any, Any]], *, marker: str =
 def draw_example(figure: Figure, example: Example, dt: float, class_names: Sequence[str] = ()) -> None:
     """Draw one sample on its way through the network: the image, then every layer and its membranes, top to bottom.
 
-    Args:
-        figure: Where to draw.
-        example: The sample.
-        dt: Time step in s.
-        class_names: Classes of the output units; with them the lines of answer and truth stand out.
+    Where the classes of the output units are given, the lines of answer and truth stand out.
     """
     names = [name for name, _, _ in example.layers]
     panels = [(name, values, is_spikes) for name, values, is_spikes in example.layers]

@@ -117,12 +117,19 @@ def _(block: Code) -> Markup:
 
 @markup.register
 def _(block: Table) -> Markup:
-    header = element("tr", *(element("th", name, scope="col") for name in block.header))
+    side = ["right" if block.right(column) else None for column in range(len(block.header))]
+    header = [element("th", name, scope="col", class_=at) for name, at in zip(block.header, side, strict=True)]
     rows = [
-        element("tr", element("th", name, scope="row"), *(element("td", cell) for cell in cells))
+        element(
+            "tr",
+            element("th", name, scope="row"),
+            *(element("td", cell, class_=at) for cell, at in zip(cells, side[1:], strict=True)),
+        )
         for name, *cells in block.rows
     ]
-    return element("div", element("table", *_caption(block), header, *rows, class_="plain"), class_="scroll")
+    return element(
+        "div", element("table", *_caption(block), element("tr", *header), *rows, class_="plain"), class_="scroll"
+    )
 
 
 @markup.register

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -31,6 +31,12 @@ class Pair(NamedTuple):
     comparison: Comparison
     p_value: float
 
+    def cells(self) -> tuple[str, ...]:
+        """As a table has it."""
+        found = self.comparison
+        p_values = f"{found.p_value:.2g}", f"{self.p_value:.2g}"
+        return self.first, self.second, points(found.difference, found.interval), str(found.n), *p_values
+
     def numbers(self) -> dict[str, Any]:
         """All of it as JSON has it."""
         found = self.comparison
@@ -55,9 +61,17 @@ def compare_all(errors: Mapping[str, np.ndarray], compare: Callable[[Any, Any], 
         errors: What there is of each to compare, by name.
         compare: `compare_hypotheses` or `compare_algorithms`.
     """
-    found = [Pair(a, b, compare(errors[a], errors[b]), 1.0) for a, b in itertools.combinations(errors, 2)]
-    corrected = holm([one.comparison.p_value for one in found]) if found else []
-    return [one._replace(p_value=float(p)) for one, p in zip(found, corrected, strict=True)]
+    return corrected(
+        Pair(first, second, compare(errors[first], errors[second]), 1.0)
+        for first, second in itertools.combinations(errors, 2)
+    )
+
+
+def corrected(pairs: Iterable[Pair]) -> list[Pair]:
+    """The pairs with p-values corrected for their number."""
+    found = list(pairs)
+    p_values = holm([one.comparison.p_value for one in found]) if found else []
+    return [one._replace(p_value=float(p)) for one, p in zip(found, p_values, strict=True)]
 
 
 def out_of_reach(comparisons: Sequence[Comparison], level: float = 0.05) -> str:
@@ -81,17 +95,10 @@ def out_of_reach(comparisons: Sequence[Comparison], level: float = 0.05) -> str:
 
 def pair_section(pairs: Sequence[Pair], how: Note | Paragraph, *, title: str = "In pairs") -> Section:
     """The differences with their intervals, and the table."""
-    rows = [
-        (
-            *(one.first, one.second, points(one.comparison.difference, one.comparison.interval)),
-            *(str(one.comparison.n), f"{one.comparison.p_value:.2g}", f"{one.p_value:.2g}"),
-        )
-        for one in pairs
-    ]
     drawn = Figure(f"{title}: differences", (5.6, 0.8 + 0.3 * len(pairs)), partial(_draw, pairs=pairs))
     reach = out_of_reach([one.comparison for one in pairs])
     found = [Paragraph(reach)] if reach else []
-    return Section(title, [how, Panels([drawn], width=560), *found, Table(_HEADER, rows)])
+    return Section(title, [how, Panels([drawn], width=560), *found, Table(_HEADER, [one.cells() for one in pairs])])
 
 
 def _draw(figure: Any, pairs: Sequence[Pair]) -> None:

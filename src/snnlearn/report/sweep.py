@@ -11,10 +11,10 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from snnlearn.report.figures import BLUE, CYCLE, GREY, ORANGE, shorten
-from snnlearn.report.paired import out_of_reach
+from snnlearn.report.paired import Pair, corrected, out_of_reach
 from snnlearn.report.value import Figure, Headline, Note, Panels, Paragraph, Report, Section, Table
-from snnlearn.report.words import estimate, percent, points, quantity
-from snnlearn.risk import Comparison, Interval, PowerLaw, compare_algorithms, fit_power_law, holm, t_interval
+from snnlearn.report.words import estimate, percent, quantity
+from snnlearn.risk import Interval, PowerLaw, compare_algorithms, fit_power_law, t_interval
 
 
 @dataclass(frozen=True)
@@ -93,21 +93,10 @@ class Configuration:
 
 
 class Effect(NamedTuple):
-    """What changing one option does, everything else equal.
-
-    Args:
-        option: The option.
-        first: One value of it.
-        second: The other.
-        comparison: Of mean test errors in matched configurations, second less first.
-        p_value: Corrected for the number of effects (Holm).
-    """
+    """What changing one option does, everything else equal: two of its values, compared in matched configurations."""
 
     option: str
-    first: str
-    second: str
-    comparison: Comparison
-    p_value: float
+    values: Pair
 
 
 @dataclass(frozen=True)
@@ -147,21 +136,20 @@ class Swept:
         return {name: values for name, values in found.items() if len(values) > 1}
 
     def effects(self) -> list[Effect]:
-        """Of each pair of values of each option, where at least two configurations have both."""
+        """Of each pair of values of each option, where at least two configurations have both: second less first."""
         by_settings = {tuple(one.settings.items()): one.risk for one in self.trained}
-        found = []
+        options, found = [], []
         for option, values in self.axes.items():
             for first, second in itertools.combinations(values, 2):
-                pairs = []
+                risks = []
                 for settings, risk in by_settings.items():
                     other = tuple((name, second if name == option else value) for name, value in settings)
                     if dict(settings)[option] == first and other in by_settings:
-                        pairs.append((by_settings[other], risk))
-                if len(pairs) >= 2:
-                    seconds, firsts = np.array(pairs).T
-                    found.append(Effect(option, first, second, compare_algorithms(seconds, firsts), 1.0))
-        corrected = holm([one.comparison.p_value for one in found]) if found else []
-        return [one._replace(p_value=float(p)) for one, p in zip(found, corrected, strict=True)]
+                        risks.append((by_settings[other], risk))
+                if len(risks) >= 2:
+                    options.append(option)
+                    found.append(Pair(first, second, compare_algorithms(*np.transpose(risks)), 1.0))
+        return [Effect(*one) for one in zip(options, corrected(found), strict=True)]
 
     def power_law(self) -> PowerLaw | None:
         """Of risk against the size of the training sample."""
@@ -178,19 +166,19 @@ class Swept:
             f"Fewest validation errors: {best.name}. Its test error, mean over {len(best.test_errors)} seeds, is "
             f"{estimate(best.risk, best.interval, 2)}."
         )
-        clear = [one for one in self.effects() if one.p_value < 0.05]
+        clear = [one for one in self.effects() if one.values.p_value < 0.05]
         if clear:
-            most = max(clear, key=lambda one: abs(one.comparison.difference))
+            option, most = max(clear, key=lambda one: abs(one.values.comparison.difference))
             change = "raises" if most.comparison.difference > 0 else "lowers"
             words += (
-                f" What matters most: {most.option} {most.second} instead of {most.first} {change} the test error by "
+                f" What matters most: {option} {most.second} instead of {most.first} {change} the test error by "
                 f"{100 * abs(most.comparison.difference):.1f} percentage points, everything else equal."
             )
         return words
 
 
 _CONFIGURATIONS = ("configuration", "test error (95 %)", "training", "validation", "parameters", "synops", "MACs")
-_EFFECTS = ("option", "from", "to", "change of test error, points (95 %)", "pairs", "p (Holm)")
+_EFFECTS = ("option", "from", "to", "change of test error, points (95 %)", "pairs", "p", "p (Holm)")
 _COMPARED = (
     "Each panel varies one option, everything else equal: dots are configurations (mean over seeds), the line "
     "joins their means. The table compares matched configurations: t interval, sign-flip test, corrected for "
@@ -210,8 +198,8 @@ def sweep_report(swept: Swept) -> Report:
     """
     trained, effects, law, sections = swept.trained, swept.effects(), swept.power_law(), []
     if effects:
-        rows = [_effect(one) for one in sorted(effects, key=lambda one: one.p_value)]
-        reach = out_of_reach([one.comparison for one in effects])
+        rows = [(one.option, *one.values.cells()) for one in sorted(effects, key=lambda one: one.values.p_value)]
+        reach = out_of_reach([one.values.comparison for one in effects])
         found = [Paragraph(reach)] if reach else []
         top = 100 * max(one.risk for one in trained)
         panels = Panels([_axis(swept, option, number, top) for number, option in enumerate(swept.axes)], width=300)
@@ -255,12 +243,7 @@ def _numbers(swept: Swept) -> dict[str, Any]:
         ],
         "refused": [{"settings": o.settings, "reason": o.refused} for o in swept.configurations if o.refused],
         "effects": [
-            {
-                **{"option": one.option, "first": one.first, "second": one.second, "p_value_holm": one.p_value},
-                **{"difference": one.comparison.difference, "interval": one.comparison.interval[:2]},
-                **{"pairs": one.comparison.n, "p_value": one.comparison.p_value},
-            }
-            for one in swept.effects()
+            {"option": one.option, "pairs": one.values.comparison.n, **one.values.numbers()} for one in swept.effects()
         ],
         "sizes": swept.sizes,
         "size_errors": swept.size_errors,
@@ -273,11 +256,6 @@ def _configuration(one: Configuration) -> tuple[str, ...]:
     error = f"{percent(one.risk, 2)} ({100 * one.interval.low:.1f}–{100 * one.interval.high:.1f})"
     others = percent(one.empirical_risk, 2), percent(one.validation_error, 2)
     return one.name, error, *others, f"{one.parameters:,}", quantity(one.synops), quantity(one.macs)
-
-
-def _effect(one: Effect) -> tuple[str, ...]:
-    change = points(one.comparison.difference, one.comparison.interval)
-    return one.option, one.first, one.second, change, str(one.comparison.n), f"{one.p_value:.2g}"
 
 
 def _law(law: PowerLaw) -> str:

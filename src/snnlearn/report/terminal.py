@@ -90,10 +90,11 @@ def _(block: Table, console: Console) -> Iterator[RenderableType]:
 def _table(block: Table, rows: Any, count: int) -> rich_table.Table:
     """Its first columns."""
     shown = rich_table.Table(title=block.caption or None, box=box.SIMPLE, pad_edge=False, padding=0)
-    for name, *cells in list(zip(block.header, *rows, strict=True))[:count]:
+    for number, (name, *cells) in enumerate(list(zip(block.header, *rows, strict=True))[:count]):
         widest = max(map(cell_len, (name, *cells)))
-        whole = widest <= _WORDS
-        shown.add_column(Text(name), no_wrap=whole, min_width=widest if whole else None, overflow="fold")
+        whole, side = widest <= _WORDS, "right" if block.right(number) else "left"
+        width = widest if whole else None
+        shown.add_column(Text(name), no_wrap=whole, min_width=width, overflow="fold", justify=side)
     for row in rows:
         shown.add_row(*map(Text, row[:count]))
     return shown

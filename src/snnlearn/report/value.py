@@ -5,9 +5,12 @@ Every string in it is text, which a renderer escapes; a figure is a function tha
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+
+_NUMBER = re.compile(r"[<≤ +−]*\d[\d,.]*(e[+-]\d+)?(\s[^\s\d]+)?|–|")  # with a unit, or not known
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Code:
 
 @dataclass(frozen=True)
 class Table:
-    """A table, whose first column names the row.
+    """A table, whose first column names the row; a column of numbers is aligned to the right.
 
     Args:
         header: Names of the columns.
@@ -48,6 +51,10 @@ class Table:
     caption: str = ""
     details: int = 0
     most: int | None = None
+
+    def right(self, column: int) -> bool:
+        """Whether a column is of numbers."""
+        return column > 0 and all(_NUMBER.fullmatch(row[column]) for row in self.rows)
 
 
 class Row(NamedTuple):
