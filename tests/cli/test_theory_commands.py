@@ -33,7 +33,7 @@ def test_risk_says_what_is_known(finished, trained_on, say, tmp_path):
     hypothesis, _ = load(finished / "model.npz")
     wrong = predict(hypothesis, trained_on.test.x) != trained_on.test.y
     k, n = int(wrong.sum()), wrong.size
-    assert found["label"] == "risk" and (found["errors"], found["n"]) == (k, n) and out.startswith("risk: ")
+    assert found["label"] == "risk" and (found["errors"], found["n"]) == (k, n) and "0.0\xa0% risk" in out
     exact = stats.binomtest(k, n).proportion_ci(0.9, "exact")
     score = stats.binomtest(k, n).proportion_ci(0.9, "wilson")
     assert found["intervals"]["Clopper–Pearson"] == pytest.approx([exact.low, exact.high], abs=1e-9)
