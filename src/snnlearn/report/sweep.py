@@ -221,7 +221,9 @@ def sweep_report(swept: Swept) -> Report:
     if refused:
         sections.append(Section("Not trained", [Table(("configuration", "why"), refused)], detail=True))
     number = percent(trained[0].risk, 1) if trained else "–"
-    many = f"{len(refused)} configurations could not be trained; the report says why."
+    many = (
+        f"{len(refused)} configuration{'s'[: len(refused) > 1]} could not be trained; the report says why, at its end."
+    )
     return Report(
         kind="sweep",
         title=swept.title,
