@@ -49,13 +49,20 @@ def write(report: Report, folder: str | os.PathLike[str], name: str = "report.ht
 
 
 def present(report: Report, folder: Path, console: Console, name: str = "report.html") -> None:
-    """Print a report, write it, and say where it is."""
+    """Print a report, write it, and say where it is.
+
+    Args:
+        report: The report.
+        folder: Where it goes.
+        console: Where to print.
+        name: Of the page.
+    """
     print_report(report, console)
     console.print(f"Report: {write(report, folder, name)}", soft_wrap=True)
 
 
 def plain(value: Any) -> Any:
-    """What JSON has: dataclasses are objects, arrays lists, and what is not a number is null.
+    """What JSON has: dataclasses are objects, arrays lists, and what is not finite is null.
 
     >>> plain({"risk": np.float64(0.5), "seeds": np.arange(2), "interval": (0.1, math.nan)})
     {'risk': 0.5, 'seeds': [0, 1], 'interval': [0.1, None]}
@@ -68,4 +75,4 @@ def plain(value: Any) -> Any:
         return {name: plain(each) for name, each in value.items()}
     if isinstance(value, list | tuple):
         return [plain(each) for each in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
