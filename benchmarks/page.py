@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter, FixedLocator, LogLocator, NullLocator, StrMethodFormatter
 
 from contest import FLOOR, HERE, MODULES, SUBJECT
-from snnlearn.report.figures import CYCLE, GREY, STYLE, new_figure
+from snnlearn.report.figures import CYCLE, GREY, STYLE
 from task import BASE, INFERENCE, SWEEPS, TRAINING, Task
 
 DOCS = HERE.parent / "docs"
@@ -50,7 +50,8 @@ def value_text(axis: str, value: float) -> str:
 
 def figure(points: dict[float, Point], axis: str) -> Figure:
     """Time and memory, training and inference: a line for each contender, that of the floor dashed."""
-    drawn, axes = new_figure(7.5, 5.6, rows=(1.0, 1.0), columns=(1.0, 1.0))
+    drawn = Figure(figsize=(7.5, 5.6), layout="constrained")
+    axes = drawn.subplots(2, 2)
     for ax, ((direction, quantity), (title, unit)) in zip(axes.flat, PANELS.items(), strict=True):
         for name, color in COLORS.items():
             ours = {v: p[name][direction][quantity] for v, p in points.items() if name in p and "failed" not in p[name]}

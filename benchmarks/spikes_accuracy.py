@@ -25,6 +25,7 @@ import jax.numpy as jnp
 import matplotlib
 import numpy as np
 import optax
+from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 import snnlearn as sl
@@ -32,7 +33,7 @@ from snnlearn._files import write_atomically
 from snnlearn.coding import AbstractEncoder, Latency, LinearLatency, Population, Rate
 from snnlearn.data import Dataset, Sample
 from snnlearn.hypothesis import Hypothesis, encode, predict
-from snnlearn.report.figures import BLUE, GREEN, GREY, ORANGE, STYLE, new_figure
+from snnlearn.report.figures import BLUE, GREEN, GREY, ORANGE, STYLE
 
 HERE = Path(__file__).resolve().parent
 RESULT = HERE / "results" / "spikes_accuracy.json"
@@ -188,7 +189,8 @@ def run(names: list[str], out: Path, figure: Path, quick: bool) -> None:
 @matplotlib.rc_context(STYLE)
 def draw(points: list[dict], path: Path) -> None:
     names = [name for name in TASKS if any(p["data"] == name for p in points)]
-    figure, axes = new_figure(4.6 * len(names), 3.4, columns=[1.0] * len(names))
+    figure = Figure(figsize=(4.6 * len(names), 3.4), layout="constrained")
+    axes = figure.subplots(1, len(names), squeeze=False)
     for ax, name in zip(axes[0], names, strict=True):
         for color, marker, code in zip((BLUE, ORANGE, GREEN), "os^", CODES, strict=True):
             mine = [p for p in points if (p["data"], p["code"]) == (name, code)]

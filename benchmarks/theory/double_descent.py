@@ -184,11 +184,13 @@ def dimension() -> dict:
 
 def draw(found: dict, path: str) -> None:
     import matplotlib
+    from matplotlib.figure import Figure
 
-    from snnlearn.report.figures import BLUE, GREY, ORANGE, STYLE, new_figure
+    from snnlearn.report.figures import BLUE, GREY, ORANGE, STYLE
 
     with matplotlib.rc_context({**STYLE, "svg.fonttype": "path", "text.parse_math": True}):
-        figure, axes = new_figure(10, 5.6, rows=(1, 1), columns=(1, 1, 1))
+        figure = Figure(figsize=(10, 5.6), layout="constrained")
+        axes = figure.subplots(2, 3)
         for ax, name in zip(axes.flat, CURVES, strict=False):
             widths = [int(w) for w in found[name]]
             errors = 100 * np.array(list(found[name].values()))

@@ -38,7 +38,7 @@ def test_train_leaves_a_folder(finished):
 
 def test_train_says_what_it_does(say, finished, monkeypatch, tmp_path):
     """Here of a run that is done, so that nothing is trained. On no terminal there are no bars, and no line is long."""
-    monkeypatch.setattr("snnlearn.report.write_html", lambda *_: None)
+    monkeypatch.setattr("snnlearn.report.files.page", lambda _: "")
     run = shutil.copytree(finished, tmp_path / "a[b] run")
     for width in (80, 120):
         monkeypatch.setenv("COLUMNS", str(width))
@@ -70,7 +70,7 @@ def test_evaluate_counts_what_predict_decides(say, finished, blobs, tmp_path):
 
 def test_spikes_and_every_part_away_from_its_default(say, events, tmp_path, monkeypatch):
     """Two classes that differ in one unit are learned, and the loaded model decides so."""
-    monkeypatch.setattr("snnlearn.report.write_html", lambda *_: None)
+    monkeypatch.setattr("snnlearn.report.files.page", lambda _: "")
     run = tmp_path / "run"
     parts = (
         "--neuron cuba-lif --recurrent --bias --readout count --loss mean-squared --rate-band 5 300 --optimizer adamax"

@@ -117,7 +117,7 @@ WRITTEN = ("config.toml", "seen.npz", "run.json", "metrics.jsonl", "checkpoint.n
 @pytest.mark.parametrize("count", range(len(WRITTEN) + 1))
 def test_a_kill_between_two_files_leaves_a_run_or_a_folder_for_another(count, finished, tmp_path, monkeypatch):
     """With the lock and half of the next file, as the kill leaves them."""
-    monkeypatch.setattr("snnlearn.report.write_html", lambda *_: None)
+    monkeypatch.setattr("snnlearn.report.files.page", lambda _: "")
     run = tmp_path / "run"
     run.mkdir()
     (run / LOCK).touch()

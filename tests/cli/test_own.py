@@ -254,7 +254,7 @@ def test_from_python(mine, tmp_path):
     plain = algorithm.why_plain(encoder, network)
     summary = report.summarise(hypotheses["Cautious"], task, history, title="own", config={}, why_plain=plain)
     assert summary.layers[0].spiking and summary.layers[0].firing_rate.any()
-    report.write_html(summary, tmp_path / "report.html")
+    report.write(report.run_report(summary), tmp_path)
 
     (hypothesis,), path = hypotheses["Cautious"], tmp_path / "model.npz"
     save(hypothesis, path)

@@ -9,11 +9,11 @@ VOID = {"meta", "link", "br", "img", "hr", "input"}
 
 
 class Outline(HTMLParser):
-    """Collects text, headings, ids and what an element could load; fails on tags that do not nest."""
+    """Collects text, labels, ids and what an element could load; fails on tags that do not nest."""
 
     def __init__(self):
         super().__init__(convert_charrefs=True)
-        self.open, self.text, self.ids, self.loads, self.tags, self.rows = [], [], [], [], [], []
+        self.open, self.text, self.ids, self.loads, self.tags, self.rows, self.labels = [], [], [], [], [], [], []
 
     def handle_starttag(self, tag, attrs):
         self.tags.append(tag)
@@ -22,6 +22,8 @@ class Outline(HTMLParser):
         if tag == "tr":
             self.rows.append([])
         for name, value in attrs:
+            if name == "aria-label":
+                self.labels.append(value)
             if name == "id":
                 self.ids.append(value)
             if name in ("src", "href", "xlink:href", "data", "action"):

@@ -10,28 +10,31 @@ import numpy as np
 import pytest
 from fake_run import fake_example, fake_run
 from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
 
 from snnlearn._errors import SnnlearnError
-from snnlearn.report import CodeSummary, codes_figure, state_risk, write_codes_html
+from snnlearn.report import CodeSummary, codes_figure, codes_report, state_risk
 from snnlearn.report.figures import (
     BLUE,
     GREY,
     RED,
+    STYLE,
     VECTOR_SPIKES,
     draw_confusion,
     draw_curves,
+    draw_example,
     draw_raster,
     draw_rates,
     draw_risk,
     draw_traces,
-    example_figure,
-    new_figure,
+    example_size,
 )
+from snnlearn.report.value import Table
 
 
 @pytest.fixture
 def ax():
-    return new_figure(3.0, 2.0)[1][0, 0]
+    return Figure((3.0, 2.0)).subplots()
 
 
 def ticks(line) -> set[tuple[float, float]]:
@@ -80,7 +83,7 @@ def test_curves_are_mean_and_range_over_seeds(ax):
 def test_curves_turn_logarithmic_over_a_decade_but_never_with_a_zero(ax):
     draw_curves(ax, {"training loss": np.array([[2.0, 0.1]])})
     assert ax.get_yscale() == "log" and not ax.collections
-    other = new_figure(3.0, 2.0)[1][0, 0]
+    other = Figure((3.0, 2.0)).subplots()
     draw_curves(other, {"validation error": np.array([[2.0, 0.0]])})
     assert other.get_yscale() == "linear" and other.get_ylim()[0] == 0
 
@@ -116,9 +119,16 @@ def test_risk_axis_shows_chance_or_points_to_it(ax, chance, label):
     assert (ax.get_xlim()[1] > 100 * chance) == (label == "chance")
 
 
+def example_figure(example, class_names=()) -> Figure:
+    figure = Figure(example_size(example))
+    with matplotlib.rc_context(STYLE):
+        draw_example(figure, example, 1e-3, class_names)
+    return figure
+
+
 def test_example_runs_from_image_to_answer():
     example = fake_example(1, wrong=True)
-    figure = example_figure(example, 1e-3, tuple("0123456789"))
+    figure = example_figure(example, tuple("0123456789"))
     titles = [ax.get_title(loc="left") for ax in figure.axes]
     spikes = int(example.layers[0][1].sum())
     assert titles[1] == f"input · {spikes} spikes" and titles[3] == "1 · LIF 128: membranes of 3 units"
@@ -129,7 +139,7 @@ def test_example_runs_from_image_to_answer():
 
 def test_figures_leave_nothing_behind():
     style = dict(matplotlib.rcParams)
-    figure = example_figure(fake_example(0), 1e-3)
+    figure = example_figure(fake_example(0))
     remains = weakref.ref(figure)
     del figure
     gc.collect()
@@ -214,19 +224,14 @@ def test_ticks_of_neighbouring_steps_stay_apart(ax):
     assert ax.lines[0].get_linewidth() < 1
 
 
-def test_codes_page_counts_what_each_code_spends(tmp_path):
-    path = write_codes_html(X, CODES, tmp_path / "codes.html", title="A < B", note="C > D")
-    text = path.read_text(encoding="utf-8")
-    assert "http" not in text and "A &lt; B" in text and "C &gt; D" in text and text.count("<svg") == 4
-    assert "A &amp; B.</figcaption>" in text
-    # 8 spikes of 3 units in 4 steps of 5 ms: 8 / (3 · 0.02 s) = 133 Hz, the last at 15 ms.
-    rows = {
-        "rate": ("3", "8", "133 Hz", "15 ms", "0.2", "0.4", "1.3"),
-        "current": ("3", *6 * ["–"]),
-        "delta": ("3", "5", "83.3 Hz", "10 ms", "0", "0", "≤ 0.5"),
-    }
-    for name, cells in rows.items():
-        assert f'<th scope="row">{name}</th>' + "".join(f"<td>{cell}</td>" for cell in cells) in text
+def test_codes_are_counted():
+    """8 spikes of 3 units in 4 steps of 5 ms: 8 / (3 · 0.02 s) = 133 Hz, the last at 15 ms."""
+    table = codes_report(X, CODES).sections[-1].blocks[-1]
+    assert isinstance(table, Table) and table.rows == [
+        ("rate", "3", "8", "133 Hz", "15 ms", "0.2", "0.4", "1.3"),
+        ("current", "3", *6 * ["–"]),
+        ("delta", "3", "5", "83.3 Hz", "10 ms", "0", "0", "≤ 0.5"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -237,11 +242,11 @@ def test_codes_page_counts_what_each_code_spends(tmp_path):
         (np.zeros(3), CODES, 1e-3, "x has shape"),
     ],
 )
-def test_codes_that_cannot_be_drawn_are_refused(x, codes, frame, names, tmp_path):
+def test_codes_that_cannot_be_drawn_are_refused(x, codes, frame, names):
     with pytest.raises(SnnlearnError, match=names):
         codes_figure(x, codes, frame=frame)
     with pytest.raises(SnnlearnError, match=names):
-        write_codes_html(x, codes, tmp_path / "codes.html", frame=frame)
+        codes_report(x, codes, frame=frame)
 
 
 def test_a_code_is_one_sample():

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from snnlearn.coding import Current, Framewise, MeanMembrane, Rate, Spikes
 from snnlearn.data import Dataset, Sample
@@ -17,7 +18,7 @@ from snnlearn.hypothesis import Hypothesis
 from snnlearn.network import AveragePool2d, Chain, Conv2d, Dense, Layer, Network
 from snnlearn.neurons import LI, LIF
 from snnlearn.report.baseline import logistic_regression
-from snnlearn.report.figures import example_figure
+from snnlearn.report.figures import draw_example, example_size
 from snnlearn.report.measure import (
     History,
     dense_network,
@@ -27,8 +28,9 @@ from snnlearn.report.measure import (
     summarise,
     warnings,
 )
-from snnlearn.report.statement import risk_rows
+from snnlearn.report.run import run_report
 from snnlearn.report.summary import LayerSummary
+from snnlearn.report.value import Numbers
 
 
 def dense(weight, use_bias: bool = False) -> Dense:
@@ -255,8 +257,10 @@ def test_a_raster_of_many_units_has_each(task):
     (_, spikes, _), (_, v) = example.layers[1], example.membranes[0]
     assert spikes.shape == (5, 1600) and v.shape == (5, 5)
     assert np.unique(np.nonzero(spikes)[1]).tolist() == [0, *range(1300, 1600)]
-    axes = example_figure(example, 1e-3).axes[2]
-    assert axes.get_title(loc="left") == "1 · LIF 1600 · 1,505 spikes" and axes.get_ylim() == (1599.5, -0.5)
+    figure = Figure(example_size(example))
+    draw_example(figure, example, 1e-3)
+    axes = figure.axes[2]
+    assert axes.get_title() == "1 · LIF 1600 · 1,505 spikes" and axes.get_ylim() == (1599.5, -0.5)
 
 
 def test_a_baseline_is_fitted_to_the_same_split_and_compared_in_pairs(task):
@@ -272,7 +276,9 @@ def test_a_baseline_is_fitted_to_the_same_split_and_compared_in_pairs(task):
     summary = summarise(
         hypotheses, task, one, title="", config={}, why_plain=None, baseline=lambda _, w: logistic_regression(task, w)
     )
-    rows = {row.label: row for row in risk_rows(summary)}
+    risks = run_report(summary).sections[0].blocks[0]
+    assert isinstance(risks, Numbers)
+    rows = {row.label: row for row in risks.rows}
     assert "2 of 12 wrong" in rows["Baseline, test error"].note
     assert rows["Saved model − baseline"].value.startswith("0.0 points (0.0 to 0.0)")
     assert "right on 0 that it has wrong: p = 1" in rows["Saved model − baseline"].note

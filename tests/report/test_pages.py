@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import io
+import json
 import shutil
 import subprocess
+from dataclasses import replace
 from html import escape
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
-from fake_run import fake_run
+from fake_run import fake_example, fake_run
 from outline import read
+from rich.cells import cell_len
+from rich.console import Console
 
-from snnlearn.report import CodeSummary, write_codes_html, write_html
-from snnlearn.report.certificate import CertificateReport, write_certificate
-from snnlearn.report.compare import Contender, write_comparison
-from snnlearn.report.gradients import Alignment, Measured, write_gradients
-from snnlearn.report.no_free_lunch import Averaged, write_no_free_lunch
-from snnlearn.report.paired import compare_all, write_paired
-from snnlearn.report.risk import Bound, Calibration, Estimate, RiskReport, write_risk
-from snnlearn.report.statement import Row
-from snnlearn.report.sweep import Configuration, SweepReport, write_sweep
+from snnlearn.report import CodeSummary, Report, codes_report, print_report, run_report, value, write
+from snnlearn.report.certificate import Certified, certificate_report
+from snnlearn.report.compare import Contender, comparison_report
+from snnlearn.report.gradients import Alignment, Measured, gradients_report
+from snnlearn.report.no_free_lunch import Averaged, no_free_lunch_report
+from snnlearn.report.paired import compare_all, paired_report
+from snnlearn.report.risk import Bound, Calibration, Estimate, KnownRisk, risk_report
+from snnlearn.report.sweep import Configuration, Swept, sweep_report
+from snnlearn.report.value import Row
 from snnlearn.risk import Certificate, clopper_pearson, compare_algorithms, reliability, risk_of_errors
 
 RUN = "top.document.documentElement.setAttribute('data-{}', 'ran')"
@@ -35,28 +41,31 @@ OPTIONS = (
 ).split()
 
 
-def train(path: Path) -> Path:
-    names = (HOSTILE, *map(str, range(1, 10)))
-    return write_html(
+def train(name: str) -> Report:
+    names = (name, *map(str, range(1, 10)))
+    example = fake_example(0, names)
+    example = replace(example, layers=((name, example.layers[0][1][:, :9], True),), membranes=((name, np.eye(9)),))
+    return run_report(
         fake_run(
-            title=HOSTILE,
+            title=name,
             class_names=names,
-            num_examples=1,
-            warnings=(HOSTILE,),
-            config={HOSTILE: HOSTILE},
-            reproduce=HOSTILE,
-            environment={HOSTILE: HOSTILE},
-            dense=HOSTILE,
-        ),
-        path,
+            examples=(example,),
+            layers=tuple(replace(layer, name=name) for layer in fake_run().layers),
+            warnings=(name,),
+            config={name: name},
+            reproduce=name,
+            environment={name: name},
+            dense=name,
+            why_plain=name,
+        )
     )
 
 
-def compare(path: Path) -> Path:
+def compare(name: str) -> Report:
     contenders = [
         Contender(
-            rule=name,
-            loss=HOSTILE,
+            rule=rule,
+            loss=name,
             learning_rate=0.01,
             test_errors=np.array([3, 4, 5]),
             test_size=100,
@@ -71,99 +80,157 @@ def compare(path: Path) -> Path:
             macs=0.0,
             silent=0.0,
         )
-        for name in (HOSTILE, "eprop")
+        for rule in (name, "eprop")
     ]
-    pairs = compare_all({HOSTILE: np.arange(3.0), "b": np.zeros(3)}, compare_algorithms)
-    setting, left_out = [Row(HOSTILE, HOSTILE, HOSTILE)], {HOSTILE: HOSTILE}
-    return write_comparison(contenders, path, title=HOSTILE, setting=setting, pairs=pairs, left_out=left_out)
+    pairs = compare_all({name: np.arange(3.0), "b": np.zeros(3)}, compare_algorithms)
+    setting, left_out = [Row(name, name, name)], {name: name}
+    return comparison_report(contenders, title=name, setting=setting, pairs=pairs, left_out=left_out)
 
 
-def gradients(path: Path) -> Path:
-    layers = tuple(Alignment(name, 0.9, 1.0, 0.1, 0.1, 0.1) for name in ("all", "layer 1", "layer 2"))
-    measured = [Measured(HOSTILE, HOSTILE, layers, 0.1, 10, (10_000, 20_000), (10, 20))]
-    return write_gradients(measured, path, title=HOSTILE, setting=[Row(HOSTILE, HOSTILE, HOSTILE)])
+def gradients(name: str) -> Report:
+    layers = tuple(Alignment(layer, 0.9, 1.0, 0.1, 0.1, 0.1) for layer in ("all", "layer 1", "layer 2"))
+    measured = [Measured(name, name, layers, 0.1, 10, (10_000, 20_000), (10, 20))]
+    return gradients_report(measured, title=name, setting=[Row(name, name, name)])
 
 
-def risk(path: Path) -> Path:
+def risk(name: str) -> Report:
     p = np.array([[0.9, 0.1], [0.2, 0.8]])
-    report = RiskReport(
-        title=HOSTILE,
-        source=HOSTILE,
+    known = KnownRisk(
+        title=name,
+        source=name,
         seen=None,
         errors=1,
         n=20,
         confidence=0.95,
-        estimates=(Estimate(HOSTILE, clopper_pearson(1, 20), HOSTILE),),
+        estimates=(Estimate(name, clopper_pearson(1, 20), name),),
         empirical_risk=0.0,
         train_size=10,
         chance=0.5,
-        calibrations=(Calibration(HOSTILE, 1.0, reliability(p, np.array([0, 1])), 0.1, 0.1),),
-        bounds=(Bound(HOSTILE, 0.5, 0.1, HOSTILE),),
+        calibrations=(Calibration(name, 1.0, reliability(p, np.array([0, 1])), 0.1, 0.1),),
+        bounds=(Bound(name, 0.5, 0.1, name),),
     )
-    return write_risk(report, path)
+    return risk_report(known)
 
 
-def sweep(path: Path) -> Path:
+def sweep(name: str) -> Report:
     found = [
         Configuration.of(
             {
-                "settings": {HOSTILE: value, "layers": layers},
-                **{name: [1, 2] for name in ("test_errors", "train_errors", "validation_errors")},
+                "settings": {name: value, "layers": layers},
+                **{errors: [1, 2] for errors in ("test_errors", "train_errors", "validation_errors")},
                 **dict.fromkeys(("test_size", "train_size", "validation_size"), 10),
             }
         )
-        for value in (HOSTILE, "b")
+        for value in (name, "b")
         for layers in ("8", "16")
     ]
-    refused = Configuration.of({"settings": {HOSTILE: "c", "layers": "8"}, "refused": HOSTILE})
-    report = SweepReport(
-        title=HOSTILE,
+    refused = Configuration.of({"settings": {name: "c", "layers": "8"}, "refused": name})
+    swept = Swept(
+        title=name,
         configurations=(*found, refused),
         sizes=(10, 100, 1000),
         size_errors=np.array([[5, 3, 1], [6, 2, 1]]),
         test_size=10,
-        base={HOSTILE: HOSTILE},
+        base={name: name},
     )
-    return write_sweep(report, path)
+    return sweep_report(swept)
 
 
-def certificate(path: Path) -> Path:
+def certificate(name: str) -> Report:
     found = Certificate(bound=0.2, empirical_risk=0.1, empirical_risk_bound=0.12, kl=3.0, m=100, delta=0.05, draws=10)
     one = risk_of_errors(5, 50)
-    return write_certificate(CertificateReport(HOSTILE, found, one, one, 10, {HOSTILE: 0.3}), path)
+    return certificate_report(Certified(name, found, one, one, 10, {name: 0.3}))
 
 
-def no_free_lunch(path: Path) -> Path:
-    one = Averaged(HOSTILE, 0.4, 0.0, 0.5, 0.0, 1.0, 0.3, 0.4, np.linspace(0, 1, 8))
-    return write_no_free_lunch([one], path, points=3, samples=2, smoothness=0.5)
+def no_free_lunch(name: str) -> Report:
+    one = Averaged(name, 0.4, 0.0, 0.5, 0.0, 1.0, 0.3, 0.4, np.linspace(0, 1, 8))
+    return no_free_lunch_report([one], points=3, samples=2, smoothness=0.5)
 
 
-def paired(path: Path) -> Path:
-    pairs = compare_all({HOSTILE: np.arange(3.0), "b": np.zeros(3)}, compare_algorithms)
-    return write_paired({HOSTILE: risk_of_errors(1, 9)}, {HOSTILE: (HOSTILE, pairs)}, path, title=HOSTILE)
+def paired(name: str) -> Report:
+    pairs = compare_all({name: np.arange(3.0), "b": np.zeros(3)}, compare_algorithms)
+    return paired_report({name: risk_of_errors(1, 9)}, pairs, pairs, title=name)
 
 
-def codes(path: Path) -> Path:
-    code = CodeSummary(name=HOSTILE, spikes=np.eye(4), dt=1e-3, reconstruction=np.eye(2), bits=1.0, caption=HOSTILE)
-    return write_codes_html(np.eye(2), [code], path, title=HOSTILE, note=HOSTILE)
+def codes(name: str) -> Report:
+    code = CodeSummary(name=name, spikes=np.eye(4), dt=1e-3, reconstruction=np.eye(2), bits=1.0, caption=name)
+    return codes_report(np.eye(2), [code], title=name, note=name)
 
 
-PAGES = (train, compare, gradients, risk, sweep, certificate, no_free_lunch, paired, codes)
+MAKE = (train, compare, gradients, risk, sweep, certificate, no_free_lunch, paired, codes)
 
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("pages")
-    return {write.__name__: write(folder / f"{write.__name__}.html") for write in PAGES}
+    return {make.__name__: write(make(HOSTILE), folder / make.__name__) for make in MAKE}
 
 
-@pytest.mark.parametrize("name", [write.__name__ for write in PAGES])
+@pytest.mark.parametrize("name", [make.__name__ for make in MAKE])
 def test_names_are_text(pages, name):
     outline = read(pages[name])
     assert not {"script", "img"} & set(outline.tags)
     assert outline.tags.count("html") == outline.tags.count("title") == outline.tags.count("style") == 1
     assert HOSTILE.replace("\udcff", "?") in "".join(outline.text)
     assert len(outline.ids) == len(set(outline.ids))
+
+
+@pytest.mark.parametrize("name", [make.__name__ for make in MAKE])
+def test_json_has_no_word_that_is_not_its_own(pages, name):
+    def refuse(word: str):
+        raise AssertionError(word)
+
+    for file in pages[name].parent.glob("*.json"):
+        json.loads(file.read_text(), parse_constant=refuse)
+
+
+@pytest.mark.parametrize("make", MAKE)
+def test_reports_fit_a_terminal_and_names_are_no_markup(make):
+    console = Console(file=io.StringIO(), width=80)
+    print_report(make("[/b] my.net"), console)
+    text = console.file.getvalue()
+    assert "[/b] my.net" in text and "…" not in text.replace("… allowing", "")
+    assert max(map(cell_len, text.splitlines())) <= 80
+
+
+def test_every_string_of_a_report_is_text(tmp_path):
+    """One report that has each kind of block, and in each of its strings another piece of markup."""
+    given = []
+
+    def text() -> str:
+        given.append(f"<script>{len(given)}</script>&\"'")
+        return given[-1]
+
+    def figure() -> value.Figure:
+        words, caption = text(), text()
+        draw = text()
+        return value.Figure(words, (2.0, 1.0), lambda drawn: drawn.suptitle(draw), caption)
+
+    def table() -> value.Table:
+        return value.Table((text(), text()), [(text(), text())], text())
+
+    blocks = [
+        value.Paragraph(text()),
+        value.Note(text()),
+        value.Code(text()),
+        table(),
+        value.Numbers([value.Row(text(), text(), text())], text()),
+        value.Panels([figure()], beside=table()),
+        value.Folded(text(), value.Code(text())),
+    ]
+    assert {type(block) for block in blocks} == set(get_args(value.Block))
+    report = Report(
+        kind=text(),
+        title=text(),
+        sections=[value.Section(text(), blocks)],
+        headline=value.Headline(text(), text(), text()),
+        figure=figure(),
+        warnings=[text()],
+    )
+    outline = read(write(report, tmp_path))
+    assert "script" not in outline.tags
+    found = [*outline.text, *outline.labels]
+    assert [one for one in given if not any(one in piece for piece in found)] == []
 
 
 @pytest.mark.skipif(BROWSER is None, reason="there is no Chromium")

@@ -10,14 +10,17 @@ from fake_run import fake_run
 from rich.cells import cell_len
 from rich.console import Console
 
-from snnlearn.report import print_summary, terminal_raster
-from snnlearn.report.page import Table
-from snnlearn.report.terminal import print_table
+from snnlearn.report import Report, print_report, run_report, terminal_raster
+from snnlearn.report.value import Section, Table
+
+
+def print_table(table: Table, console: Console) -> None:
+    print_report(Report(kind="", title="", sections=[Section("", [table])]), console)
 
 
 def printed(summary, width: int = 120) -> str:
     console = Console(file=io.StringIO(), width=width)
-    print_summary(summary, console)
+    print_report(run_report(summary), console)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue().replace("\xa0", " ")
 
@@ -57,6 +60,17 @@ def test_a_table_is_whole_at_any_width(width):
     printed = console.file.getvalue()
     assert "…" not in printed and all(cell in printed for row in rows for cell in row[:3])
     assert ("cosine: +1.000" in printed) == (width < 80)
+
+
+def test_details_and_rows_are_left_out_where_there_is_no_room():
+    rows = [("bptt", "1.5", "a loss of 20 letters", "0 %"), ("eprop", "0.5", "another", "1 %")]
+    table = Table(("rule", "MB", "loss", "silent"), rows, details=2, most=1)
+    for width, loss in ((80, True), (30, False)):
+        console = Console(file=io.StringIO(), width=width)
+        print_table(table, console)
+        text = console.file.getvalue()
+        assert ("a loss of 20 letters" in text) == loss and "1.5" in text and "eprop" not in text
+        assert "1 more stand in the report." in text.replace("\n", " ")
 
 
 def dots(text: str) -> np.ndarray:

@@ -8,9 +8,9 @@ from pathlib import Path
 import jax
 import optax
 
-from snnlearn import risk
+from snnlearn import report, risk
 from snnlearn._errors import SnnlearnError
-from snnlearn._files import write_atomically, write_json
+from snnlearn._files import write_atomically
 from snnlearn.cli import build, interrupts
 from snnlearn.cli.axis import shown
 from snnlearn.cli.commands import console_of, keep_compiled_programs
@@ -19,7 +19,7 @@ from snnlearn.cli.folders import new_folder
 from snnlearn.cli.options import Certify
 from snnlearn.data.base import Sample, hold_out
 from snnlearn.model_file import save
-from snnlearn.report.certificate import CertificateReport, write_certificate
+from snnlearn.report.certificate import Certified, certificate_report
 
 
 def certify(options: Certify) -> int:
@@ -68,7 +68,7 @@ def _certify(options: Certify, path: Path) -> int:
             key=certificate_key,
         )
         test = risk.gibbs_risk(posterior, encoder, learned.decoder, data.test, key=test_key)
-    report = CertificateReport(
+    certified = Certified(
         title=f"{data.name} · {shown(options.neuron)} {'-'.join(options.layers)} · {shown(options.rule)}",
         certificate=found,
         test=test,
@@ -81,13 +81,9 @@ def _certify(options: Certify, path: Path) -> int:
             ).high,
         },
     )
-    console.print(f"{found}.\nOn {test.n} test samples: {test}.", soft_wrap=True)
-    console.print(f"The test sample {'does not contradict' if report.holds else 'contradicts'} the certificate.")
     write_atomically(path / "config.toml", write_config(options).encode())
-    write_json(path / "certificate.json", report.numbers())
     save(type(learned)(encoder, posterior.mean, learned.decoder), path / "mean_network.npz")
-    write_certificate(report, path / "report.html")
-    console.print(f"Report: {path / 'report.html'}", soft_wrap=True)
+    report.present(certificate_report(certified), path, console)
     return 0
 
 

@@ -19,7 +19,6 @@ from rich.segment import Segment
 
 from snnlearn import report, risk
 from snnlearn._errors import SnnlearnError
-from snnlearn._files import write_json
 from snnlearn.algorithms import Devices, Experiment, GradientDescent, Training
 from snnlearn.algorithms.devices import ONE_DEVICE
 from snnlearn.algorithms.gradient_descent import seed
@@ -156,7 +155,7 @@ def _finish(
             summary = _conclude(folder, options, experiment, training)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"go on with {folder.resume_command()}") from None
-    report.print_summary(summary, console)
+    report.print_report(report.run_report(summary), console)
     console.print(f"Report: {folder.path / 'report.html'}", soft_wrap=True)
     return 0
 
@@ -212,8 +211,7 @@ def _conclude(
         reproduce=folder.reproduce_command(),
     )
     save(hypotheses[select(history)], folder.path / "model.npz", class_names=summary.class_names)
-    write_json(folder.path / "summary.json", _numbers(summary))
-    report.write_html(summary, folder.path / "report.html")
+    report.write(report.run_report(summary), folder.path)
     return summary
 
 
@@ -222,41 +220,6 @@ def _title(options: Train, task: Dataset) -> str:
     loop = " recurrent" if options.recurrent else ""
     layers = f"{shown(options.neuron)} {'-'.join(options.layers)}{loop}"
     return f"{task.name} · {code} · {layers} · {shown(options.rule)}"
-
-
-def _numbers(summary: report.RunSummary) -> dict:
-    """The summary's numbers, without what only a picture needs."""
-    statement = report.state_risk(summary)
-    several = summary.num_seeds > 1
-    return {
-        "title": summary.title,
-        "risk": statement.risk,
-        "risk_interval": statement.risk_interval[:2],
-        "empirical_risk": statement.empirical_risk,
-        "generalization_gap": statement.generalization_gap,
-        "gap_interval": statement.gap_interval[:2],
-        "seed_mean": statement.seed_mean,
-        "seed_interval": statement.seed_interval[:2] if several else None,
-        "test_errors": summary.test_errors.tolist(),
-        "test_size": summary.test_size,
-        "test_left_out": summary.left_out,
-        "test_all_seen": summary.all_seen,
-        "train_errors": summary.train_errors.tolist(),
-        "train_size": summary.train_size,
-        "chance": summary.chance,
-        "baseline": None if summary.baseline is None else dataclasses.asdict(summary.baseline),
-        "selected_seed": summary.selected_seed,
-        "parameters": summary.parameters,
-        "firing_rates": {layer.name: float(np.mean(layer.firing_rate)) for layer in summary.layers if layer.spiking},
-        "synops": summary.synops,
-        "macs": summary.macs,
-        "dense": summary.dense,
-        "dense_macs": summary.dense_macs,
-        "wall_time": summary.wall_time,
-        "samples_per_second": summary.samples_per_second,
-        "warnings": list(summary.warnings),
-        "environment": summary.environment,
-    }
 
 
 def evaluate(options: Evaluate) -> int:

@@ -26,11 +26,11 @@ from snnlearn.cli.folders import COMPARISON, locked, new_folder
 from snnlearn.cli.options import Compare, Gradients, Train
 from snnlearn.data import Dataset
 from snnlearn.hypothesis import predict
-from snnlearn.report.compare import Contender, print_comparison, write_comparison
+from snnlearn.report.compare import Contender, comparison_report
 from snnlearn.report.measure import History, summarise
-from snnlearn.report.paired import Pair, compare_all, print_pairs
-from snnlearn.report.statement import Row
+from snnlearn.report.paired import Pair, compare_all
 from snnlearn.report.summary import LayerSummary
+from snnlearn.report.value import Row
 
 
 def compare(options: Compare) -> int:
@@ -99,18 +99,11 @@ def _compare(options: Compare, task: Dataset, path: Path) -> int:
             write_json(file, {"contender": contenders[-1].numbers()} | result)
     if not contenders:
         raise SnnlearnError("no rule of --rules has a result; the sentences above say why, and what to do")
-    print_comparison(contenders, console)
     pairs = _in_pairs(wrong) if options.paired is not None else []
-    if pairs:
-        print_pairs(pairs, console)
-    write_json(path / "comparison.json", [c.numbers() for c in contenders])
-    if pairs:
-        write_json(path / "paired.json", [pair.numbers() for pair in pairs])
     title = f"{options.data} · {len(contenders)} learning rules"
-    write_comparison(
-        contenders, path / "report.html", title=title, setting=setting(options, task), pairs=pairs, left_out=left_out
-    )
-    console.print(f"Report: {path / 'report.html'}", soft_wrap=True)
+    on_what = setting(options, task)
+    found = comparison_report(contenders, title=title, setting=on_what, pairs=pairs, left_out=left_out)
+    report.present(found, path, console)
     return 0
 
 

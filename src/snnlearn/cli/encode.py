@@ -66,7 +66,7 @@ def encode(options: Encode, console: Console) -> int:
         return 0
     frame = None if sample.frames is None else options.num_steps * options.dt  # pyright: ignore  # filled in above
     if out.suffix == ".html":
-        report.write_codes_html(sample.x, summaries, out, frame=frame, note=sample.note)
+        report.write_page(report.codes_report(sample.x, summaries, frame=frame, note=sample.note), out)
     else:
         with replacing(out) as new:
             report.codes_figure(sample.x, summaries, frame=frame).savefig(new, dpi=200, format=out.suffix[1:])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from snnlearn import rules
+from snnlearn import report, rules
 from snnlearn._errors import SnnlearnError
-from snnlearn._files import write_json
 from snnlearn.algorithms.gradient_descent import seed
 from snnlearn.cli import build, interrupts
 from snnlearn.cli.commands import console_of, prepare
@@ -28,11 +26,8 @@ from snnlearn.coding import PackedSpikes
 from snnlearn.data import Dataset
 from snnlearn.hypothesis import encode
 from snnlearn.network import Network
-from snnlearn.report.gradients import Alignment, Measured, write_gradients
-from snnlearn.report.page import Table
-from snnlearn.report.terminal import print_table
+from snnlearn.report.gradients import Alignment, Measured, gradients_report
 
-HEADER = ("rule", "cosine", "norm", "bias", "variance", "µs/step", "MB")
 _LONG = 10240  # steps, by which memory that grows with them outgrows that of blocks of 128
 
 
@@ -64,32 +59,9 @@ def _gradients(options: Gradients, task: Dataset, network: Network | None, path:
                 console.print(f"{name}: {refusal}", soft_wrap=True)
     if not measured:
         raise SnnlearnError("no rule of --rules is defined for this network; the sentences above say which would be")
-    rows = []
-    for one in measured:
-        costs = (
-            f"{1e6 * one.seconds / one.num_steps:.3g}",
-            f"{one.memory[0] / 1e6:.3g}",
-            f"{one.memory[-1] / 1e6:.3g}",
-        )
-        rows.append((one.rule, *one.layers[0].cells()[1:], *costs))
-    print_table(Table((*HEADER, f"at {measured[0].lengths[-1]}"), rows), console)
-    console.print(
-        "Norm: |gradient| / |reference|. Bias: |mean − reference| / |reference| ± what it would be by chance. "
-        "µs: of a time step of the batch. MB: working memory, of these steps and of more. The page has each layer."
-    )
     title = f"{options.data} · gradients of {len(measured)} rules"
-    write_json(path / "gradients.json", [_numbers(one) for one in measured])
-    write_gradients(measured, path / "report.html", title=title, setting=setting(options, task)[:3])
-    console.print(f"Report: {path / 'report.html'}", soft_wrap=True)
+    report.present(gradients_report(measured, title=title, setting=setting(options, task)[:3]), path, console)
     return 0
-
-
-def _numbers(measured: Measured) -> dict[str, Any]:
-    """All of it as JSON has it; of a layer without a gradient there is nothing to say."""
-    layers = [
-        {name: None if value != value else value for name, value in asdict(layer).items()} for layer in measured.layers
-    ]
-    return asdict(measured) | {"layers": layers}
 
 
 def _measure(options: Train, repeats: int, task: Dataset, trained: Network | None) -> Measured:

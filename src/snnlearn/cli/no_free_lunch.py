@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import equinox as eqx
@@ -10,14 +9,12 @@ import jax
 import numpy as np
 
 from snnlearn import coding, network
-from snnlearn._files import write_json
 from snnlearn.cli import interrupts
 from snnlearn.cli.commands import console_of, keep_compiled_programs
 from snnlearn.cli.folders import new_folder
 from snnlearn.cli.options import NoFreeLunch
-from snnlearn.report.no_free_lunch import HEADER, Averaged, row, write_no_free_lunch
-from snnlearn.report.page import Table
-from snnlearn.report.terminal import print_table
+from snnlearn.report.files import present
+from snnlearn.report.no_free_lunch import Averaged, no_free_lunch_report
 from snnlearn.risk import from_estimator, full_batch_descent, labelings, no_free_lunch_risk, on_points
 from snnlearn.risk import no_free_lunch as enumerate_tasks
 from snnlearn.risk.all_tasks import Learner
@@ -54,17 +51,7 @@ def _measure(options: NoFreeLunch, path: Path) -> int:
                 of_task=uniform.of_task,
             )
         )
-    print_table(Table(HEADER, [row(one) for one in found]), console)
-    closed = no_free_lunch_risk(k, n)
-    console.print(
-        f"Closed form ½ (1 − 1/k)^n = {closed:.6f} for k = {k}, n = {n}; largest difference "
-        f"{max(abs(one.difference) for one in found):.1e}."
-    )
-    numbers = [{k: v for k, v in dataclasses.asdict(one).items() if k != "of_task"} for one in found]
-    content = {"points": k, "samples": n, "closed_form": closed, "smoothness": options.smoothness, "learners": numbers}
-    write_json(path / "no_free_lunch.json", content)
-    write_no_free_lunch(found, path / "report.html", points=k, samples=n, smoothness=options.smoothness)
-    console.print(f"Report: {path / 'report.html'}", soft_wrap=True)
+    present(no_free_lunch_report(found, points=k, samples=n, smoothness=options.smoothness), path, console)
     return 0
 
 

@@ -9,23 +9,14 @@ import numpy as np
 
 from snnlearn import risk
 from snnlearn._errors import SnnlearnError
-from snnlearn._files import write_json
 from snnlearn.cli.commands import console_of, keep_compiled_programs
 from snnlearn.cli.folders import new_folder
 from snnlearn.cli.options import Compare
 from snnlearn.cli.run_folder import RunFolder
 from snnlearn.cli.seen import data_of
 from snnlearn.hypothesis import predict
-from snnlearn.report.paired import compare_all, print_pairs, write_paired
-
-SAMPLES = (
-    "The saved models on the same test samples: McNemar's exact test, and a paired bootstrap of the difference. "
-    "Corrected for the number of pairs (Holm)."
-)
-SEEDS = (
-    "The trainings, seed against seed: sign-flip test and t interval over seeds, on one test sample; this says which "
-    "training is better, not which model. Corrected for the number of pairs (Holm)."
-)
+from snnlearn.report.files import present
+from snnlearn.report.paired import compare_all, paired_report
 
 
 def compare_runs(options: Compare) -> int:
@@ -41,7 +32,7 @@ def compare_runs(options: Compare) -> int:
 def _compare(options: Compare, folders: list[RunFolder], out: Path) -> int:
     assert options.paired is not None
     keep_compiled_programs()
-    models = [folder.load()[0] for folder in folders]
+    hypotheses = [folder.load()[0] for folder in folders]
     names = _names(options.paired)
     data = [data_of(folder) for folder in folders]
     test = data[0].test
@@ -56,27 +47,14 @@ def _compare(options: Compare, folders: list[RunFolder], out: Path) -> int:
                 f"--paired: {known} of the {len(test.y)} test samples trained or selected {name}; give runs that share "
                 "a test sample that none was trained on"
             )
-    wrong = {name: predict(model, test.x) != test.y for name, model in zip(names, models, strict=True)}
-    sections = {"Models": (SAMPLES, compare_all(wrong, risk.compare_hypotheses))}
+    wrong = {name: predict(model, test.x) != test.y for name, model in zip(names, hypotheses, strict=True)}
+    models = compare_all(wrong, risk.compare_hypotheses)
     seeds = {name: _seed_risks(folder) for name, folder in zip(names, folders, strict=True)}
     first_seeds = {folder.options().seed for folder in folders}
-    if len({len(one) for one in seeds.values()}) == len(first_seeds) == 1 and len(seeds[names[0]]) > 1:
-        sections["Trainings"] = (SEEDS, compare_all(seeds, risk.compare_algorithms))
-    console = console_of()
+    same_seeds = len({len(one) for one in seeds.values()}) == len(first_seeds) == 1 and len(seeds[names[0]]) > 1
+    trainings = compare_all(seeds, risk.compare_algorithms) if same_seeds else []
     risks = {name: risk.risk_of_errors(int(one.sum()), one.size) for name, one in wrong.items()}
-    for name, one in risks.items():
-        console.print(f"{name}: {one}", soft_wrap=True)
-    for note, pairs in sections.values():
-        console.print(note)
-        print_pairs(pairs, console)
-    numbers = {
-        "runs": {name: one._asdict() for name, one in risks.items()},
-        "samples": [pair.numbers() for pair in sections["Models"][1]],
-        "seeds": [pair.numbers() for pair in sections.get("Trainings", (SEEDS, []))[1]],
-    }
-    write_json(out / "paired.json", numbers)
-    write_paired(risks, sections, out / "report.html", title=" · ".join(names))
-    console.print(f"Report: {out / 'report.html'}", soft_wrap=True)
+    present(paired_report(risks, models, trainings, title=" · ".join(names)), out, console_of())
     return 0
 
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from rich.text import Text
 
 from snnlearn import risk as theory
 from snnlearn._errors import SnnlearnError
-from snnlearn._files import write_json
 from snnlearn.cli.commands import by_chance, check_values, console_of, is_recording, keep_compiled_programs, recording
 from snnlearn.cli.folders import locked
 from snnlearn.cli.options import Risk
@@ -17,7 +15,8 @@ from snnlearn.cli.run_folder import RunFolder
 from snnlearn.cli.seen import data_of, judged, recall
 from snnlearn.data import Dataset, Sample, read_labelled
 from snnlearn.hypothesis import Hypothesis, decisions, scores
-from snnlearn.report.risk import Bound, Calibration, Estimate, RiskReport, print_risk, write_risk
+from snnlearn.report.files import present
+from snnlearn.report.risk import Bound, Calibration, Estimate, KnownRisk, risk_report
 
 
 def risk(options: Risk) -> int:
@@ -41,11 +40,8 @@ def _measure(options: Risk, folder: RunFolder, out: Path) -> int:
     sample, seen, left_out = judged(given, recall(folder))
     console = console_of()
     with console.status("Measuring"):
-        report = _report(options, hypothesis, trained_on, sample, source + left_out, seen)
-    print_risk(report, console)
-    write_json(out / "risk.json", report.numbers())
-    write_risk(report, out / "risk.html")
-    console.print(Text(f"Report: {out / 'risk.html'}"), soft_wrap=True)
+        known = _known(options, hypothesis, trained_on, sample, source + left_out, seen)
+    present(risk_report(known), out, console, "risk.html")
     return 0
 
 
@@ -70,16 +66,16 @@ def labelled_file(path: Path, hypothesis: Hypothesis) -> tuple[Sample, tuple[str
     return sample, notes
 
 
-def _report(
+def _known(
     options: Risk, hypothesis: Hypothesis, data: Dataset, sample: Sample, source: str, seen: str | None
-) -> RiskReport:
+) -> KnownRisk:
     found = {"train": data.train, "validation": data.validation, "this": sample}
     decided = {name: scores(hypothesis, part.x) for name, part in found.items()}
     wrong = {name: decisions(decided[name]) != part.y for name, part in found.items()}
     source += by_chance(decided["this"])
     errors, n = int(wrong["this"].sum()), len(sample.y)
     temperature = theory.fit_temperature(decided["validation"], data.validation.y)
-    return RiskReport(
+    return KnownRisk(
         title=str(options.run),
         source=source,
         seen=seen,

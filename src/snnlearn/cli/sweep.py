@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from snnlearn import report
 from snnlearn._errors import SnnlearnError
 from snnlearn._files import write_atomically, write_json
 from snnlearn._parameters import trained_part
@@ -28,7 +29,7 @@ from snnlearn.cli.options import Sweep, Train
 from snnlearn.data import Dataset, Sample
 from snnlearn.hypothesis import Hypothesis, encode, predict
 from snnlearn.report.measure import operations
-from snnlearn.report.sweep import Configuration, SweepReport, print_sweep, write_sweep
+from snnlearn.report.sweep import Configuration, Swept, sweep_report
 
 _NOT_VARIED = (
     "config",
@@ -147,7 +148,7 @@ def _go_on(path: Path, options: Sweep, settings: list[dict[str, Any]], task: Dat
                 sizes.append(_read_size(file, options) or _write(file, _of_size(options, task, len(task.train.y))))
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"go on with snnlearn sweep --resume {shlex.quote(str(path))}") from None
-    report = SweepReport(
+    swept = Swept(
         title=f"{task.name} · {len(settings)} configurations × {options.seeds} seeds",
         configurations=tuple(Configuration.of(one) for one in found),
         sizes=tuple(one["size"] for one in sizes),
@@ -155,10 +156,7 @@ def _go_on(path: Path, options: Sweep, settings: list[dict[str, Any]], task: Dat
         test_size=len(task.test.y),
         base=_shown({name: getattr(options, name) for name in ("layers", "num_steps", "encode", "rule")}),
     )
-    print_sweep(report, console)
-    write_json(path / "summary.json", report.numbers())
-    write_sweep(report, path / "report.html")
-    console.print(f"Report: {path / 'report.html'}", soft_wrap=True)
+    report.present(sweep_report(swept), path, console)
     return 0
 
 

@@ -1,26 +1,32 @@
-"""What a person sees of a run: a web page, a table in the terminal, and pictures of codes."""
+"""What a person sees of a result: a report, on a page and in a terminal, and pictures of codes."""
 
 from __future__ import annotations
 
-from snnlearn.report.codes import CodeSummary, codes_figure, write_codes_html
-from snnlearn.report.html import write_html
+from snnlearn.report.codes import CodeSummary, codes_figure, codes_report
+from snnlearn.report.files import present, write, write_page
 from snnlearn.report.measure import History, summarise
+from snnlearn.report.run import run_report
 from snnlearn.report.statement import RiskStatement, state_risk
 from snnlearn.report.summary import Example, LayerSummary, RunSummary
-from snnlearn.report.terminal import print_summary, terminal_raster
+from snnlearn.report.terminal import print_report, terminal_raster
+from snnlearn.report.value import Report
 
 __all__ = [
     "CodeSummary",
     "Example",
     "History",
     "LayerSummary",
+    "Report",
     "RiskStatement",
     "RunSummary",
     "codes_figure",
-    "print_summary",
+    "codes_report",
+    "present",
+    "print_report",
+    "run_report",
     "state_risk",
     "summarise",
     "terminal_raster",
-    "write_codes_html",
-    "write_html",
+    "write",
+    "write_page",
 ]

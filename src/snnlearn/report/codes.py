@@ -1,32 +1,21 @@
-"""One input in several codes, side by side, and what can be read back: a picture for a lecture, and a page."""
+"""One input in several codes, side by side, and what can be read back: a picture for a lecture, and a report."""
 
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, FigureBase
 from matplotlib.ticker import MaxNLocator
 
 from snnlearn._errors import SnnlearnError
-from snnlearn.report.figures import (
-    BLUE,
-    GREY,
-    INK,
-    STYLE,
-    draw_current,
-    draw_raster,
-    draw_traces,
-    new_figure,
-    shorten,
-)
-from snnlearn.report.page import Page, Section, Table, draw, write_page
+from snnlearn.report import value
+from snnlearn.report.figures import BLUE, GREY, INK, STYLE, draw_current, draw_raster, draw_traces, shorten
 
 _CHANNELS_AS_LINES = 3
 
@@ -109,66 +98,62 @@ def codes_figure(x: np.ndarray, codes: Sequence[CodeSummary], *, frame: float | 
     _draw_input(above, x, frame)
     cells = np.reshape(right.subfigures(rows, columns, squeeze=False), -1)
     for cell, code in zip(cells, codes, strict=False):
-        raster, read = cell.subplots(1, 2, width_ratios=[2.1, 1])
-        _draw_code(raster, read, code, x, frame)
+        _draw_code(cell, code, x, frame)
     return figure
 
 
-@matplotlib.rc_context(STYLE)
-def write_codes_html(
+_SPENDS = (
+    "Errors are those of the reconstruction, in the unit of the values drawn. Bits per value are the mutual "
+    "information of a value and its spikes, for values drawn evenly from 256 levels, which have 8 bits: how much "
+    "the spikes hold, of which a decoder may read less. A rank order holds what the order of independent "
+    "values tells. With ≤: the entropy of an event, from the frequencies seen here, which no code of these events "
+    "can exceed."
+)
+
+
+def codes_report(
     x: np.ndarray,
     codes: Sequence[CodeSummary],
-    path: str | os.PathLike[str],
     *,
     frame: float | None = None,
     title: str = "One input, several codes",
     note: str = "",
-) -> Path:
-    """Write a self-contained page that shows one input in each code, with a table of what each spends and carries.
+) -> value.Report:
+    """Show one input in each code, with a table of what each spends and carries.
 
     Args:
         x: An image ``[H, W]`` or a vector ``[N]``, or a signal ``[F, N]`` of F frames.
         codes: What each code makes of it.
-        path: Where it goes; an older file there is replaced whole.
         frame: How long a frame of a signal lasts, s; None for an image or a vector.
-        title: Heading of the page.
+        title: Of the report.
         note: What to know about the input.
-
-    Returns:
-        The path.
 
     Raises:
         SnnlearnError: If there is no code, or an array has the wrong number of axes.
     """
     _check(x, codes, frame)
-    figure, axes = new_figure(5.2 if frame else 2.6, 2.4)
-    _draw_input(axes[0, 0], x, frame)
-    shown = draw(figure, "The input", width=520 if frame else 260)
-    drawn = []
-    for code in codes:
-        figure, axes = new_figure(5.2, 2.5, columns=[2.1, 1.0])
-        _draw_code(axes[0, 0], axes[0, 1], code, x, frame)
-        drawn.append(draw(figure, f"Spikes of the code {code.name}, and what is read back from them", code.caption))
+    size, width = ((5.2, 2.4), 520) if frame else ((2.6, 2.4), 260)
+    shown = value.Figure("The input", size, lambda figure: _draw_input(figure.subplots(), x, frame), width=width)
+    drawn = [
+        value.Figure(
+            f"Spikes of the code {code.name}, and what is read back from them",
+            (5.2, 2.5),
+            partial(_draw_code, code=code, x=x, frame=frame),
+            code.caption,
+        )
+        for code in codes
+    ]
     header = ("code", "units", "spikes", "mean rate", "last spike", "rms error", "largest error", "bits per value")
-    spends = Section(
-        title="What each code spends and carries",
-        tables=[Table(header, [(code.name, *_numbers(code, x)) for code in codes])],
-        note="Errors are those of the reconstruction, in the unit of the values drawn. Bits per value are the mutual "
-        "information of a value and its spikes, for values drawn evenly from 256 levels, which have 8 bits: how much "
-        "the spikes hold, of which a decoder may read less. A rank order holds what the order of independent "
-        "values tells. With ≤: the entropy of an event, from the frequencies seen here, which no code of these events "
-        "can exceed.",
-    )
-    page = Page(
-        kicker="codes",
+    table = value.Table(header, [(code.name, *_numbers(code, x)) for code in codes])
+    return value.Report(
+        kind="codes",
         title=title,
         sections=[
-            Section(title="The input", figures=[shown], note=note),
-            Section(title="Spikes, and what is read back", figures=drawn),
-            spends,
+            value.Section("The input", [*([value.Note(note)] if note else []), value.Panels([shown])]),
+            value.Section("Spikes, and what is read back", [value.Panels(drawn)]),
+            value.Section("What each code spends and carries", [value.Note(_SPENDS), table]),
         ],
     )
-    return write_page(page, path)
 
 
 def _check(x: np.ndarray, codes: Sequence[CodeSummary], frame: float | None) -> None:
@@ -191,7 +176,8 @@ def _draw_input(ax: Axes, x: np.ndarray, frame: float | None) -> None:
     ax.set_title("input", pad=16)
 
 
-def _draw_code(raster: Axes, read: Axes, code: CodeSummary, x: np.ndarray, frame: float | None) -> None:
+def _draw_code(figure: FigureBase, code: CodeSummary, x: np.ndarray, frame: float | None) -> None:
+    raster, read = figure.subplots(1, 2, width_ratios=[2.1, 1])
     if code.is_spikes:
         draw_raster(raster, code.spikes, code.dt)
     else:

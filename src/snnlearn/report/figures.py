@@ -1,9 +1,9 @@
-"""Drawing functions that all reports share: each puts one thing on one Matplotlib axes.
+"""Drawing functions that all reports share: each puts one thing on Matplotlib axes; `dt` is the time step in s.
 
 They use the object interface only (`matplotlib.figure.Figure`), so nothing is registered, shown or left open; call
-them within ``matplotlib.rc_context(STYLE)``. Colours are middle tones, and all that is neutral is drawn in `INK`, so
-that a page can turn it to its own text colour and the same figure is readable on white and on black. Unit 0 is at the
-top, as the first row of an image is.
+them within ``matplotlib.rc_context(STYLE)``, as a page does. Colours are middle tones, and all that is neutral is drawn
+in `INK`, so that a page can turn it to its own text colour and the same figure is readable on white and on black. Unit
+0 is at the top, as the first row of an image is.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import matplotlib
 import numpy as np
+from jaxtyping import Num
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
@@ -68,32 +68,8 @@ def scale_to(ax: Axes, values: Any) -> None:
     ax.yaxis.set_minor_formatter(NullFormatter())
 
 
-def new_figure(width: float, height: float, rows: Sequence[float] = (1.0,), columns: Sequence[float] = (1.0,)):
-    """Make a figure with a grid of axes.
-
-    Args:
-        width: Width in inches.
-        height: Height in inches.
-        rows: Relative heights of the rows.
-        columns: Relative widths of the columns.
-
-    Returns:
-        The figure and its axes, ``[rows, columns]``.
-    """
-    figure = Figure(figsize=(width, height), layout="constrained")
-    axes = figure.subplots(len(rows), len(columns), squeeze=False, height_ratios=list(rows), width_ratios=list(columns))
-    return figure, axes
-
-
-def draw_raster(ax: Axes, spikes: np.ndarray, dt: float, *, color: str = BLUE) -> None:
-    """Draw each spike as a tick at its time and unit; negative spikes in red.
-
-    Args:
-        ax: Where to draw.
-        spikes: ``[T, N]`` in {-1, 0, 1}.
-        dt: Time step in s.
-        color: Colour of positive spikes.
-    """
+def draw_raster(ax: Axes, spikes: Num[np.ndarray, "T N"], dt: float, *, color: str = BLUE) -> None:
+    """Draw each spike, 1 or -1, as a tick at its time and unit; negative spikes in red."""
     num_steps, units = spikes.shape
     half = max(0.4, 0.012 * units)  # a tick must stay visible among very many units
     width = float(np.clip(160 / num_steps, 0.5, 1.4))  # and ticks of neighbouring steps apart
@@ -112,14 +88,8 @@ def draw_raster(ax: Axes, spikes: np.ndarray, dt: float, *, color: str = BLUE) -
     _unit_axes(ax, num_steps, units, dt)
 
 
-def draw_current(ax: Axes, current: np.ndarray, dt: float) -> None:
-    """Draw currents as a heat map, from transparent at the lowest value to full colour at the highest.
-
-    Args:
-        ax: Where to draw.
-        current: ``[T, N]``.
-        dt: Time step in s.
-    """
+def draw_current(ax: Axes, current: Num[np.ndarray, "T N"], dt: float) -> None:
+    """Draw currents as a heat map, from transparent at the lowest value to full colour at the highest."""
     num_steps, units = current.shape
     extent = (0.0, float(_milliseconds(num_steps, dt)), units - 0.5, -0.5)
     low = min(0.0, float(current.min()))
@@ -127,12 +97,14 @@ def draw_current(ax: Axes, current: np.ndarray, dt: float) -> None:
     _unit_axes(ax, num_steps, units, dt)
 
 
-def draw_traces(ax: Axes, values: np.ndarray, dt: float, *, bold: Sequence[tuple[int, str, str]] = ()) -> None:
-    """Draw one line over time per unit.
+def draw_traces(
+    ax: Axes, values: Num[np.ndarray, "T N"], dt: float, *, bold: Sequence[tuple[int, str, str]] = ()
+) -> None:
+    """Draw one line over time per unit, such as membrane potentials.
 
     Args:
         ax: Where to draw.
-        values: ``[T, N]``, such as membrane potentials.
+        values: Of each unit in each step.
         dt: Time step in s.
         bold: ``(unit, colour, label)`` of the lines that matter; if given, all others are thin and grey.
     """
@@ -173,14 +145,8 @@ def draw_curves(ax: Axes, curves: dict[str, np.ndarray], selected: int | None = 
     ax.legend(loc="best")
 
 
-def draw_confusion(ax: Axes, counts: np.ndarray, class_names: Sequence[str]) -> None:
-    """Draw a confusion matrix: right answers in blue, errors in red on a scale of their own so that they can be seen.
-
-    Args:
-        ax: Where to draw.
-        counts: ``[C, C]``, rows are the truth.
-        class_names: The C classes.
-    """
+def draw_confusion(ax: Axes, counts: Num[np.ndarray, "C C"], class_names: Sequence[str]) -> None:
+    """Draw a confusion matrix, rows are the truth: right answers in blue, errors in red on a scale of their own."""
     classes = len(counts)
     fraction = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     right = np.eye(classes, dtype=bool)
@@ -209,12 +175,7 @@ def draw_confusion(ax: Axes, counts: np.ndarray, class_names: Sequence[str]) -> 
 
 
 def draw_rates(ax: Axes, layer: LayerSummary) -> None:
-    """Draw the histogram of a layer's firing rates, with the silent units as a red bar of their own.
-
-    Args:
-        ax: Where to draw.
-        layer: A spiking layer.
-    """
+    """Draw the histogram of a spiking layer's firing rates, with the silent units as a red bar of their own."""
     rate = np.asarray(layer.firing_rate, dtype=float)
     active, silent = rate[rate > 0], int((rate == 0).sum())
     top = float(active.max(initial=0.0)) or 1.0
@@ -236,13 +197,7 @@ def draw_rates(ax: Axes, layer: LayerSummary) -> None:
 
 
 def draw_risk(ax: Axes, statement: RiskStatement, chance: float) -> None:
-    """Draw the statement of risk: training error, test error and the seeds on one axis, with their intervals.
-
-    Args:
-        ax: Where to draw.
-        statement: What is known of the risk.
-        chance: Error of always guessing the most frequent class.
-    """
+    """Draw the statement of risk on one axis: training error, test error and the seeds, with intervals, and chance."""
     interval, seeds, risks = statement.risk_interval, statement.seed_interval, 100 * statement.seed_risks
     rows = {2: "training", 1: "test, saved model"} | ({0: f"test, {len(risks)} seeds"} if len(risks) > 1 else {})
     ax.plot(100 * statement.empirical_risk, 2, "D", color=ORANGE, markersize=6, clip_on=False)
@@ -268,27 +223,48 @@ def draw_risk(ax: Axes, statement: RiskStatement, chance: float) -> None:
     ax.set(xlim=(0, 100 * top), ylim=(min(rows) - 0.6, 2.6), xlabel="error (%)")
 
 
-@matplotlib.rc_context(STYLE)
-def example_figure(example: Example, dt: float, class_names: Sequence[str] = ()) -> Figure:
-    """Draw one sample on its way through the network: the image, then every layer and its membranes, top to bottom.
+def draw_intervals(ax: Axes, rows: Sequence[tuple[str, float, Sequence[float], str]], xlabel: str) -> None:
+    """Draw estimates below one another, each with its interval, as percentages.
 
     Args:
-        example: The sample.
-        dt: Time step in s.
-        class_names: Classes of the output units; with them the lines of answer and truth stand out.
+        ax: Where to draw.
+        rows: Of each its name, the estimate, the interval's ends, both as fractions, and a colour.
+        xlabel: What is estimated.
+    """
+    for row, (_, value, interval, color) in enumerate(rows):
+        ax.plot(100 * np.array(interval[:2]), [row, row], color=color, linewidth=2)
+        ax.plot(100 * value, row, "o", color=color)
+    ax.set(yticks=range(len(rows)), yticklabels=[name for name, *_ in rows], xlabel=xlabel)
+    ax.invert_yaxis()
 
-    Returns:
-        A figure of one column.
+
+def draw_lines(ax: Axes, lines: Sequence[tuple[str, Any, Any]], *, marker: str = "", **legend: Any) -> None:
+    """Draw a line for each name; colours come round again, dashed.
+
+    Args:
+        ax: Where to draw.
+        lines: Of each its name, where, and how much.
+        marker: Of each point.
+        legend: Options of the legend, which else is to the right of the axes.
+    """
+    for row, (name, x, y) in enumerate(lines):
+        style = marker + ("-", "--", ":")[row // len(CYCLE) % 3]
+        ax.plot(x, y, style, color=CYCLE[row % len(CYCLE)], markersize=4, label=shorten(name, 24))
+    ax.legend(**({"fontsize": 7, "loc": "center left", "bbox_to_anchor": (1.0, 0.5)} | legend))
+
+
+def draw_example(figure: Figure, example: Example, dt: float, class_names: Sequence[str] = ()) -> None:
+    """Draw one sample on its way through the network: the image, then every layer and its membranes, top to bottom.
+
+    Where the classes of the output units are given, the lines of answer and truth stand out.
     """
     names = [name for name, _, _ in example.layers]
     panels = [(name, values, is_spikes) for name, values, is_spikes in example.layers]
     for name, v in example.membranes:
         after = max((i for i, panel in enumerate(panels) if panel[0] == name), default=len(panels) - 1)
         panels.insert(after + 1, (f"{name}: membranes of {v.shape[1]} units" if name in names else name, v, False))
-    has_image = example.image is not None
-    heights = [1.5] * has_image + [1.0] * len(panels)
-    figure, axes = new_figure(3.9, 1.25 * sum(heights) + 0.3, rows=heights)
-    column = list(axes[:, 0])
+    heights = _heights(example)
+    column = list(figure.subplots(len(heights), squeeze=False, height_ratios=heights)[:, 0])
     verdict = "" if example.predicted == example.label else f", taken for {shorten(example.predicted, 14)}"
     figure.suptitle(
         f"{shorten(example.label, 14)}{verdict}", color=RED if verdict else INK, fontweight="bold", fontsize=11
@@ -300,7 +276,7 @@ def example_figure(example: Example, dt: float, class_names: Sequence[str] = ())
     for position, (ax, (name, values, is_spikes)) in enumerate(zip(column, panels, strict=True)):
         if is_spikes:
             draw_raster(ax, values, dt)
-            name = f"{name} · {np.count_nonzero(values):,} spikes"
+            name = f"{shorten(name, 40)} · {np.count_nonzero(values):,} spikes"
         elif values.shape[1] == len(class_names):
             draw_traces(ax, values, dt, bold=_answer(example, class_names))
             ax.legend(loc="best", fontsize=7.5, handlelength=1.2)
@@ -308,12 +284,20 @@ def example_figure(example: Example, dt: float, class_names: Sequence[str] = ())
             draw_current(ax, values, dt)
         else:
             draw_traces(ax, values, dt)
-        ax.set_title(name, fontsize=8.5, fontweight="normal")
+        ax.set_title(shorten(name, 60), fontsize=8.5, fontweight="normal")
         ax.yaxis.set_major_locator(MaxNLocator(3, integer=is_spikes))
         if position < len(panels) - 1:
             ax.tick_params(labelbottom=False)
     column[-1].set_xlabel("time (ms)")
-    return figure
+
+
+def example_size(example: Example) -> tuple[float, float]:
+    """Width and height of its figure, inches."""
+    return 3.9, 1.25 * sum(_heights(example)) + 0.3
+
+
+def _heights(example: Example) -> list[float]:
+    return [1.5] * (example.image is not None) + [1.0] * (len(example.layers) + len(example.membranes))
 
 
 def _answer(example: Example, class_names: Sequence[str]) -> list[tuple[int, str, str]]:
@@ -338,9 +322,10 @@ def _milliseconds(steps, dt: float):
 
 
 def shorten(name: str, length: int = 10) -> str:
-    """A name that leaves room for what it names; pages have it whole in a table.
+    """A name that leaves room for what it names, and can be drawn; pages have it whole in a table.
 
     >>> shorten("a rather long name", 12)
     'a rather lo…'
     """
+    name = name.encode("utf-8", "replace").decode()  # that of a file may hold what is no text
     return name if len(name) <= length else f"{name[: length - 1]}…"

@@ -1,20 +1,17 @@
-"""How the gradients of several rules compare with what they stand for."""
+"""The report of several rules' gradients beside what they stand for."""
 
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from typing import Any
 
-import matplotlib
 from matplotlib.ticker import MaxNLocator
 
-from snnlearn.report.figures import CYCLE, STYLE, new_figure, scale_to, shorten
-from snnlearn.report.page import Numbers, Page, Section, Table, draw, write_page
-from snnlearn.report.statement import Row
+from snnlearn.report.figures import draw_lines, scale_to
+from snnlearn.report.value import Figure, Note, Numbers, Panels, Paragraph, Report, Row, Section, Table
 
 
 @dataclass(frozen=True)
@@ -67,84 +64,98 @@ class Measured:
     memory: tuple[int, ...]
     lengths: tuple[int, ...]
 
+    @property
+    def microseconds(self) -> float:
+        """Of one time step."""
+        return 1e6 * self.seconds / self.num_steps
 
-def _look(row: int) -> dict[str, Any]:
-    """Colours come round again, dashed."""
-    return {"color": CYCLE[row % len(CYCLE)], "linestyle": ("-", "--", ":")[row // len(CYCLE) % 3], "markersize": 4}
+
+_HEADER = ("rule", "reference", "layer", "cosine", "norm ratio", "bias", "variance")
+_BIAS = (
+    "Bias: |mean of draws − reference| / |reference|, ± what it would be by chance alone. Variance: of one draw. "
+    "Perturbation rules and Xie & Seung's are compared with the gradient of the loss expected under their noise or "
+    "the network's, estimated from four times as many other draws, whose error is part of the ±. "
+    "EventProp differentiates the loss of a network in continuous time and stands for itself: its row shows costs."
+)
+_MEMORY = (
+    "Memory: what the compiled program of one batch's gradient needs besides what goes in and out, of inputs as "
+    "training has them (packed where the kernels do the work), for longer and longer sequences. Online rules take "
+    "blocks of up to 128 steps: until then theirs grows."
+)
+_SHORT = ("rule", "cosine", "norm", "bias", "variance", "µs/step", "MB")
+_READ = (
+    "Norm: |gradient| / |reference|. Bias: |mean − reference| / |reference| ± what it would be by chance. "
+    "µs: of a time step of the batch. MB: working memory, of these steps and of more. The report has each layer."
+)
 
 
-@matplotlib.rc_context(STYLE)
-def write_gradients(
-    measured: Sequence[Measured], path: str | os.PathLike[str], *, title: str, setting: Sequence[Row]
-) -> Path:
-    """Write a self-contained page.
+def gradients_report(measured: Sequence[Measured], *, title: str, setting: Sequence[Row]) -> Report:
+    """Say how far each rule's gradient is what it stands for, and what it costs.
 
     Args:
         measured: The rules.
-        path: Where it goes; an older file there is replaced whole.
-        title: Heading of the page.
+        title: Of the report.
         setting: What they were measured on.
-
-    Returns:
-        The path.
     """
-    alignment, axes = new_figure(6.6, 3.2)
-    ax = axes[0, 0]
-    for row, one in enumerate(measured):
-        points = [layer for layer in one.layers[1:] if not math.isnan(layer.cosine)]
-        layers = [int(layer.name.split()[-1]) for layer in points]
-        ax.plot(layers, [layer.cosine for layer in points], marker="o", label=shorten(one.rule, 24), **_look(row))
-    ax.set(xlabel="layer", ylabel="cosine to the reference")
-    low, _ = ax.get_ylim()
-    ax.set_ylim(min(low, -0.1), 1.05)
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    growth, axes = new_figure(6.6, 3.2)
-    ax = axes[0, 0]
-    for row, one in enumerate(measured):
-        ax.semilogx(one.lengths, [b / 1e6 for b in one.memory], marker="o", label=shorten(one.rule, 24), **_look(row))
-    ax.set(xlabel="time steps", ylabel="working memory (MB)")
-    ax.set_xticks(measured[0].lengths, [str(length) for length in measured[0].lengths])
-    ax.minorticks_off()
-    scale_to(ax, [[b / 1e6 for b in one.memory] for one in measured])
-    ax.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    drawn = [draw(alignment, "Cosine between each rule's gradient and its reference, layer by layer")]
-    grown = [draw(growth, "Working memory of each rule's gradient against the length of the sequence")]
-    header = ("rule", "reference", "layer", "cosine", "norm ratio", "bias", "variance")
+    lengths = measured[0].lengths
+    alignment = Figure(
+        "Cosine between each rule's gradient and its reference, layer by layer",
+        (6.6, 3.2),
+        partial(_draw_alignment, measured=measured),
+    )
+    growth = Figure(
+        "Working memory of each rule's gradient against the length of the sequence",
+        (6.6, 3.2),
+        partial(_draw_memory, measured=measured),
+    )
     rows = [(one.rule, one.reference, *layer.cells()) for one in measured for layer in one.layers]
+    header = ("rule", "time", "per time step", *(f"memory, T = {length}" for length in lengths))
     costs = [
         (
             one.rule,
             f"{1e3 * one.seconds:.1f} ms",
-            f"{1e6 * one.seconds / one.num_steps:.3g} µs",
-            *(f"{memory / 1e6:.2f} MB" for memory in one.memory),
+            f"{one.microseconds:.3g} µs",
+            *(f"{b / 1e6:.2f} MB" for b in one.memory),
         )
         for one in measured
     ]
-    cost_header = ("rule", "time", "per time step", *(f"memory, T = {length}" for length in measured[0].lengths))
-    note = (
-        "Bias: |mean of draws − reference| / |reference|, ± what it would be by chance alone. Variance: of one draw. "
-    )
-    note += (
-        "Perturbation rules and Xie & Seung's are compared with the gradient of the loss expected under their noise or "
-        "the network's, estimated from four times as many other draws, whose error is part of the ±. "
-        "EventProp differentiates the loss of a network in continuous time and stands for itself: its row shows costs."
-    )
-    page = Page(
-        kicker="gradient laboratory",
+    short = [
+        (
+            *(one.rule, *one.layers[0].cells()[1:], f"{one.microseconds:.3g}"),
+            *(f"{one.memory[i] / 1e6:.3g}" for i in (0, -1)),
+        )
+        for one in measured
+    ]
+    return Report(
+        kind="gradient laboratory",
         title=title,
         sections=[
-            Section(title="Alignment", figures=drawn, width=640, tables=[Table(header, rows)], note=note),
+            Section("All layers together", [Table((*_SHORT, f"at {lengths[-1]}"), short), Paragraph(_READ)]),
+            Section("Alignment", [Note(_BIAS), Panels([alignment], width=640), Table(_HEADER, rows)], detail=True),
             Section(
-                title="Cost of one gradient",
-                figures=grown,
-                width=640,
-                tables=[Table(cost_header, costs)],
-                note="Memory: what the compiled program of one batch's gradient needs besides what goes in and out, of "
-                "inputs as training has them (packed where the kernels do the work), for longer and longer sequences. "
-                "Online rules take blocks of up to 128 steps: until then theirs grows.",
+                "Cost of one gradient", [Note(_MEMORY), Panels([growth], width=640), Table(header, costs)], detail=True
             ),
-            Section(title="On what", numbers=[Numbers(setting)]),
+            Section("On what", [Numbers(setting)], detail=True),
         ],
+        numbers={"gradients": measured},
     )
-    return write_page(page, path)
+
+
+def _draw_alignment(figure: Any, measured: Sequence[Measured]) -> None:
+    ax, lines = figure.subplots(), []
+    for one in measured:
+        points = [layer for layer in one.layers[1:] if not math.isnan(layer.cosine)]
+        lines.append((one.rule, [int(layer.name.split()[-1]) for layer in points], [layer.cosine for layer in points]))
+    draw_lines(ax, lines, marker="o")
+    ax.set(xlabel="layer", ylabel="cosine to the reference")
+    ax.set_ylim(min(ax.get_ylim()[0], -0.1), 1.05)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def _draw_memory(figure: Any, measured: Sequence[Measured]) -> None:
+    ax, memory = figure.subplots(), [[b / 1e6 for b in one.memory] for one in measured]
+    draw_lines(ax, [(one.rule, one.lengths, its) for one, its in zip(measured, memory, strict=True)], marker="o")
+    ax.set(xscale="log", xlabel="time steps", ylabel="working memory (MB)")
+    ax.set_xticks(measured[0].lengths, [str(length) for length in measured[0].lengths])
+    ax.minorticks_off()
+    scale_to(ax, memory)

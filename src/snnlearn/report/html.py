@@ -1,155 +1,161 @@
-"""The report of a training run as one web page that opens offline."""
+"""A report as one web page that opens offline."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from pathlib import Path
+import functools
+import io
+import re
+import warnings
+from importlib.resources import files
+from typing import Any
 
-import matplotlib
-import numpy as np
+import matplotlib.figure
+from markupsafe import Markup
 
-from snnlearn.report.figures import (
-    STYLE,
-    draw_confusion,
-    draw_curves,
-    draw_rates,
-    draw_risk,
-    example_figure,
-    new_figure,
-)
-from snnlearn.report.page import Headline, Numbers, Page, Section, Table, draw, write_page
-from snnlearn.report.statement import headline, network_rows, percent, risk_rows, state_risk, training_rows
-from snnlearn.report.summary import RunSummary
+from snnlearn.report.figures import INK, STYLE
+from snnlearn.report.value import Code, Figure, Folded, Headline, Note, Numbers, Panels, Paragraph, Report, Table
 
 
-@matplotlib.rc_context(STYLE)
-def write_html(summary: RunSummary, path: str | os.PathLike[str]) -> Path:
-    """Write the report of a run as one self-contained HTML file.
+def page(report: Report) -> str:
+    """The page, with its style and its figures in it."""
+    style = files("snnlearn.report").joinpath("style.css").read_text(encoding="utf-8")
+    head = element(
+        "head",
+        Markup('<meta charset="utf-8">\n<meta name="viewport" content="width=device-width, initial-scale=1">'),
+        element("title", report.title),
+        element("style", Markup(style)),
+    )
+    sections = [
+        element("section", element("h2", section.title), *map(markup, section.blocks)) for section in report.sections
+    ]
+    body = element("body", element("main", _header(report), *sections))
+    return f"<!doctype html>\n{element('html', head, body, lang='en')}\n"
+
+
+def element(tag: str, *content: str, **attributes: str | None) -> Markup:
+    """An HTML element: the one place where text becomes markup, and is escaped.
 
     Args:
-        summary: The run.
-        path: Where it goes; an older file there is replaced whole.
+        tag: Its name.
+        content: Text, and elements.
+        attributes: By name, where `_` is `-`; those that are None are left out.
 
-    Returns:
-        The path.
+    >>> element("p", "1 < 2", element("b", "&"), class_='"')
+    Markup('<p class="&#34;">1 &lt; 2<b>&amp;</b></p>')
     """
-    error = percent(state_risk(summary).risk, 1 if summary.test_size < 1000 else 2)
-    figure, axes = new_figure(4.9, 1.6)
-    draw_risk(axes[0, 0], state_risk(summary), summary.chance)
-    page = Page(
-        kicker="training report",
-        title=summary.title,
-        headline=Headline(error, "test error", headline(summary)),
-        figure=draw(figure, "Training error, test error with its interval, and the seeds on one axis", width=680),
-        warnings=summary.warnings,
-        sections=[
-            _numbers(summary),
-            _curves(summary),
-            _confusion(summary),
-            _layers(summary),
-            *([_examples(summary)] if summary.examples else []),
-            _reproduce(summary),
-        ],
-    )
-    return write_page(page, path)
+    given = {name.rstrip("_").replace("_", "-"): value for name, value in attributes.items() if value is not None}
+    opening = Markup("").join(Markup(' {}="{}"').format(name, value) for name, value in given.items())
+    line = "\n" if tag in ("html", "head", "body", "main", "header", "section", "table", "figure", "div") else ""
+    return Markup("<{0}{1}>{3}{2}{3}</{0}>").format(tag, opening, Markup(line).join(content), line)
 
 
-def _numbers(summary: RunSummary) -> Section:
-    tables = (("Risk", risk_rows), ("Network", network_rows), ("Training", training_rows))
-    return Section(title="Numbers", numbers=[Numbers(rows(summary), caption) for caption, rows in tables])
+def _header(report: Report) -> Markup:
+    parts = [element("p", f"snnlearn · {report.kind}", class_="kicker"), element("h1", report.title)]
+    if report.headline:
+        parts.append(_hero(report.headline))
+    if report.figure:
+        parts.append(_figure(report.figure))
+    if report.warnings:
+        sentences = element("ul", *(element("li", warning) for warning in report.warnings))
+        parts.append(element("aside", element("h2", "Warnings"), sentences, class_="warnings"))
+    return element("header", *parts)
 
 
-def _curves(summary: RunSummary) -> Section:
-    kept = int(summary.selected_epoch[summary.selected_seed])
-    drawn = []
-    for title, ending, scale in (("Loss", "loss", 1.0), ("Error (%)", "error", 100.0), ("Gradient norm", "norm", 1.0)):
-        if curves := {name: curve for name, curve in summary.curves.items() if name.endswith(ending)}:
-            figure, axes = new_figure(4.6, 2.9)
-            draw_curves(axes[0, 0], curves, kept, scale=scale)
-            axes[0, 0].set_title(title)
-            drawn.append(draw(figure, f"Learning curves: {title}"))
-    if summary.num_seeds > 1:
-        note = f"Line: mean over {summary.num_seeds} seeds. Band: from the lowest to the highest seed."
-    else:
-        note = "One seed."
-    note = f"{note} Dashed: the epoch that the saved model kept."
-    return Section(title="Learning curves", figures=drawn, note=note)
+def _hero(headline: Headline) -> Markup:
+    number = element("p", headline.number, class_="big"), element("p", headline.unit, class_="unit")
+    return element("div", element("div", *number), element("p", headline.sentence), class_="hero")
 
 
-def _confusion(summary: RunSummary) -> Section:
-    figure, axes = new_figure(4.8, 4.6)
-    draw_confusion(axes[0, 0], summary.confusion, summary.class_names)
-    counts = summary.confusion.sum(axis=1)
-    wrong = counts - np.diagonal(summary.confusion)
-    order = np.argsort(-wrong / np.maximum(counts, 1), kind="stable")[:10]
+def _figure(figure: Figure) -> Markup:
+    view_box, drawing = svg(figure)
+    parts = [element("svg", drawing, role="img", aria_label=figure.label, viewBox=view_box)]
+    if figure.caption:
+        parts.append(element("figcaption", figure.caption, class_="note"))
+    return element("figure", *parts, style=f"max-width: {figure.width}px" if figure.width else None)
+
+
+def svg(figure: Figure) -> tuple[str, Markup]:
+    """Draw a figure: its view box, and what is in the SVG element; its `INK` is the colour of the page's text."""
+    buffer = io.StringIO()
+    options: dict[Any, Any] = STYLE | {"svg.fonttype": "none", "svg.hashsalt": ascii(figure.label)}
+    with matplotlib.rc_context(options), warnings.catch_warnings():
+        # The reader's browser has the glyphs that Matplotlib's own font lacks.
+        warnings.filterwarnings("ignore", message="Glyph .* missing")
+        drawn = matplotlib.figure.Figure(figsize=figure.size, layout="constrained")
+        figure.draw(drawn)
+        drawn.savefig(buffer, format="svg", transparent=True, dpi=150, metadata={"Date": None})
+    text = buffer.getvalue()
+    view_box = re.search(r'viewBox="([^"]*)"', text)
+    assert view_box is not None
+    drawing = text[text.index(">", text.index("<svg")) + 1 : text.rindex("</svg>")]
+    drawing = re.sub(r"<metadata>.*?</metadata>", "", drawing, flags=re.DOTALL)
+    drawing = re.sub(r'<style type="text/css">.*?</style>', "", drawing, flags=re.DOTALL)
+    drawing = re.sub(r'<g id="[^"]*"', "<g", drawing)  # the same in every figure, and an id must be unique
+    return view_box[1], Markup(drawing.replace(INK, "currentColor"))  # Matplotlib has escaped its text
+
+
+@functools.singledispatch
+def markup(block: Any) -> Markup:
+    """A block of a report."""
+    raise TypeError(block)
+
+
+@markup.register
+def _(block: Paragraph) -> Markup:
+    return element("p", block.text)
+
+
+@markup.register
+def _(block: Note) -> Markup:
+    return element("p", block.text, class_="note")
+
+
+@markup.register
+def _(block: Code) -> Markup:
+    return element("pre", block.text)
+
+
+@markup.register
+def _(block: Table) -> Markup:
+    side = ["right" if block.right(column) else None for column in range(len(block.header))]
+    header = [element("th", name, scope="col", class_=at) for name, at in zip(block.header, side, strict=True)]
     rows = [
-        (summary.class_names[i], f"{wrong[i]:,}", f"{counts[i]:,}", percent(wrong[i] / max(counts[i], 1)))
-        for i in order
-        if wrong[i]
-    ]
-    hardest = Table(("class", "wrong", "of", "error"), rows, "Classes with most errors") if rows else None
-    return Section(
-        title="Confusion on the test set",
-        figures=[draw(figure, "Confusion matrix")],
-        beside=hardest,
-        note="Counts of the saved model. Blue: right. Red: wrong, on a scale of its own so that few errors show.",
-    )
-
-
-def _layers(summary: RunSummary) -> Section:
-    drawn = []
-    for position, layer in enumerate(summary.layers):
-        if layer.spiking:
-            figure, axes = new_figure(4.6, 2.5)
-            draw_rates(axes[0, 0], layer)
-            axes[0, 0].set_title(layer.name)
-            drawn.append(draw(figure, f"Firing rates of layer {position}: {layer.name}"))
-    rows = [
-        (
-            layer.name,
-            f"{layer.units:,}",
-            f"{np.mean(layer.firing_rate):.3g} Hz" if layer.spiking else "–",
-            percent(layer.silent) if layer.spiking else "–",
-            percent(layer.saturated) if layer.spiking else "–",
-            f"{layer.surrogate_mass:.3f}" if layer.spiking else "–",
+        element(
+            "tr",
+            element("th", name, scope="row"),
+            *(element("td", cell, class_=at) for cell, at in zip(cells, side[1:], strict=True)),
         )
-        for layer in summary.layers
+        for name, *cells in block.rows
     ]
-    header = ("layer", "units", "mean rate", "silent", "saturated", "surrogate mass")
-    note = "Mean rate of each unit on probe data. A silent unit never spikes; surrogate mass is the mean "
-    note += "pseudo-derivative relative to its peak: near 0, no gradient passes the layer."
-    return Section(title="Activity", figures=drawn, tables=[Table(header, rows)], note=note)
-
-
-def _examples(summary: RunSummary) -> Section:
-    drawn = [
-        draw(example_figure(example, summary.dt, summary.class_names), f"Example {number}: {example.label}")
-        for number, example in enumerate(summary.examples, start=1)
-    ]
-    note = "One column per sample: the input on top, then layer by layer the spikes and some membrane potentials."
-    return Section(title="Examples", figures=drawn, width=300, note=note)
-
-
-def _reproduce(summary: RunSummary) -> Section:
-    lines = "\n".join(f"{name} = {value!r}" for name, value in flatten(summary.config))
-    versions = Table(("", "version"), list(summary.environment.items()))
-    return Section(
-        title="How to reproduce",
-        note="The same configuration in the same environment repeats this run.",
-        code=summary.reproduce,
-        details={"Configuration": lines, "Environment": versions},
+    return element(
+        "div", element("table", *_caption(block), element("tr", *header), *rows, class_="plain"), class_="scroll"
     )
 
 
-def flatten(config: dict[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
-    """List a nested configuration with dotted names.
+@markup.register
+def _(block: Numbers) -> Markup:
+    rows = [
+        element(
+            "tr",
+            element("th", row.label, scope="row"),
+            element("td", row.value, class_="value"),
+            element("td", row.note, class_="remark"),
+        )
+        for row in block.rows
+    ]
+    return element("table", *_caption(block), *rows, class_="numbers")
 
-    >>> dict(flatten({"seed": 0, "layer": {"units": 128}}))
-    {'seed': 0, 'layer.units': 128}
-    """
-    for name, value in config.items():
-        if isinstance(value, dict):
-            yield from flatten(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
+
+@markup.register
+def _(block: Panels) -> Markup:
+    beside = [markup(block.beside)] if block.beside else []
+    return element("div", *map(_figure, block.figures), *beside, class_="panels", style=f"--width: {block.width}px")
+
+
+@markup.register
+def _(block: Folded) -> Markup:
+    return element("details", element("summary", block.title), markup(block.content))
+
+
+def _caption(table: Table | Numbers) -> list[Markup]:
+    return [element("caption", table.caption)] if table.caption else []

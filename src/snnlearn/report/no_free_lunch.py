@@ -1,17 +1,17 @@
-"""No free lunch as a page: the same average for all, and what a prior on tasks changes."""
+"""The report of no free lunch: the same average for all, and what a prior on tasks changes."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
+from typing import Any
 
-import matplotlib
 import numpy as np
 
-from snnlearn.report.figures import BLUE, CYCLE, GREY, ORANGE, STYLE, new_figure, shorten
-from snnlearn.report.page import Headline, Page, Section, Table, draw, write_page
+from snnlearn.report.figures import BLUE, GREY, ORANGE, draw_lines, shorten
+from snnlearn.report.value import Figure, Headline, Note, Panels, Paragraph, Report, Section, Table
+from snnlearn.risk import no_free_lunch_risk
 
 
 @dataclass(frozen=True)
@@ -41,66 +41,24 @@ class Averaged:
     of_task: np.ndarray
 
 
-HEADER = ("algorithm", "unseen", "risk", "seen", "− closed form", "worst", "smooth")
+_HEADER = ("algorithm", "unseen", "risk", "seen", "− closed form", "worst", "smooth")
+_COLUMNS = (
+    "Unseen: error on points that were not seen. Risk: mean over all tasks. Seen: the part of it made on points "
+    "seen, 0 for who remembers. − closed form: what is left of the risk after both, numerically 0. Worst: expected "
+    "risk on the worst task; the Bayes risk is 0 on each. Smooth: mean risk where smooth tasks are likelier."
+)
 
 
-def row(one: Averaged) -> tuple[str, ...]:
-    """A line of the table."""
-    return (
-        one.name,
-        f"{one.off_training_set:.6f}",
-        f"{one.risk:.6f}",
-        f"{one.seen:.6f}",
-        f"{one.difference:.1e}",
-        f"{one.worst:.4f}",
-        f"{one.risk_smooth:.4f}",
-    )
-
-
-@matplotlib.rc_context(STYLE)
-def write_no_free_lunch(
-    found: Sequence[Averaged], path: str | os.PathLike[str], *, points: int, samples: int, smoothness: float
-) -> Path:
-    """Write a self-contained page.
+def no_free_lunch_report(found: Sequence[Averaged], *, points: int, samples: int, smoothness: float) -> Report:
+    """Say that the average is the same for all, and what a prior on tasks changes.
 
     Args:
         found: The algorithms.
-        path: Where it goes; an older file there is replaced whole.
         points: k of the domain.
         samples: n that an algorithm sees.
         smoothness: Factor by which a task is less likely for each change between neighbours.
-
-    Returns:
-        The path.
     """
-    closed = 0.5 * (1 - 1 / points) ** samples
-    figure, axes = new_figure(5.2, 0.9 + 0.36 * len(found))
-    ax, rows = axes[0, 0], np.arange(len(found))
-    ax.barh(rows - 0.19, [one.off_training_set for one in found], 0.36, color=GREY, label="all tasks alike")
-    ax.barh(
-        rows + 0.19, [one.off_training_set_smooth for one in found], 0.36, color=BLUE, label="smooth tasks likelier"
-    )
-    ax.axvline(0.5, color=ORANGE, linewidth=1)
-    ax.set(
-        yticks=rows,
-        yticklabels=[shorten(one.name, 24) for one in found],
-        xlabel="error on points not seen",
-        xlim=(0, 1),
-    )
-    ax.invert_yaxis()
-    ax.legend(loc="lower right", fontsize=7)
-    off = draw(figure, "Error on unseen points, over all tasks and over smooth ones")
-    figure, axes = new_figure(5.2, 0.9 + 0.36 * len(found))
-    ax = axes[0, 0]
-    for index, one in enumerate(found):
-        style = "-" if index < len(CYCLE) else "--"
-        ax.plot(
-            np.sort(one.of_task), style, color=CYCLE[index % len(CYCLE)], linewidth=1.3, label=shorten(one.name, 24)
-        )
-    ax.axhline(closed, color=GREY, linewidth=0.9, linestyle=":")
-    ax.set(xlabel="task, from the algorithm's best to its worst", ylabel="expected risk", ylim=(0, None))
-    ax.legend(fontsize=6.5)
-    tasks = draw(figure, "Expected risk on each task")
+    closed = no_free_lunch_risk(points, samples)
     sentence = (
         f"On points that were not seen, every algorithm errs on one half: the mean over all {2**points:,} labelings of "
         f"{points} points and all {points**samples:,} samples of {samples} draws, enumerated. So an algorithm that is "
@@ -112,18 +70,49 @@ def write_no_free_lunch(
         "what makes one good is what is known about the tasks. Right: what one wins on some tasks it loses on others; "
         "dotted is the closed form."
     )
-    explained = (
-        "Unseen: error on points that were not seen. Risk: mean over all tasks. Seen: the part of it made on points "
-        "seen, 0 for who remembers. − closed form: what is left of the risk after both, numerically 0. Worst: expected "
-        "risk on the worst task; the Bayes risk is 0 on each. Smooth: mean risk where smooth tasks are likelier."
+    size = 5.2, 0.9 + 0.36 * len(found)
+    off = Figure(
+        "Error on unseen points, over all tasks and over smooth ones", size, partial(_draw_unseen, found=found)
     )
-    page = Page(
-        kicker="no free lunch",
+    tasks = Figure("Expected risk on each task", size, partial(_draw_tasks, found=found, closed=closed))
+    equal = (
+        f"Closed form ½ (1 − 1/k)ⁿ = {closed:.6f} for k = {points}, n = {samples}; largest difference "
+        f"{max(abs(one.difference) for one in found):.1e}."
+    )
+    learners = [{name: value for name, value in vars(one).items() if name != "of_task"} for one in found]
+    numbers = {"points": points, "samples": samples, "closed_form": closed, "smoothness": smoothness}
+    return Report(
+        kind="no free lunch",
         title="No free lunch, counted",
         headline=Headline("½", "error off the training set", sentence),
         sections=[
-            Section(title="Off the training set", figures=[off, tasks], width=480, note=note),
-            Section(title="Numbers", tables=[Table(HEADER, [row(one) for one in found])], note=explained),
+            Section("Off the training set", [Note(note), Panels([off, tasks], width=480)]),
+            Section("Numbers", [Note(_COLUMNS), Table(_HEADER, [_cells(one) for one in found]), Paragraph(equal)]),
         ],
+        numbers={"no_free_lunch": numbers | {"learners": learners}},
     )
-    return write_page(page, path)
+
+
+def _cells(one: Averaged) -> tuple[str, ...]:
+    means = (f"{mean:.6f}" for mean in (one.off_training_set, one.risk, one.seen))
+    return one.name, *means, f"{one.difference:.1e}", f"{one.worst:.4f}", f"{one.risk_smooth:.4f}"
+
+
+def _draw_unseen(figure: Any, found: Sequence[Averaged]) -> None:
+    ax, rows = figure.subplots(), np.arange(len(found))
+    alike, smooth = [one.off_training_set for one in found], [one.off_training_set_smooth for one in found]
+    ax.barh(rows - 0.19, alike, 0.36, color=GREY, label="all tasks alike")
+    ax.barh(rows + 0.19, smooth, 0.36, color=BLUE, label="smooth tasks likelier")
+    ax.axvline(0.5, color=ORANGE, linewidth=1)
+    ax.set(yticks=rows, yticklabels=[shorten(one.name, 24) for one in found])
+    ax.set(xlabel="error on points not seen", xlim=(0, 1))
+    ax.invert_yaxis()
+    ax.legend(loc="lower right", fontsize=7)
+
+
+def _draw_tasks(figure: Any, found: Sequence[Averaged], closed: float) -> None:
+    ax = figure.subplots()
+    lines = [(one.name, np.arange(len(one.of_task)), np.sort(one.of_task)) for one in found]
+    draw_lines(ax, lines, fontsize=6.5, loc="best", bbox_to_anchor=None)
+    ax.axhline(closed, color=GREY, linewidth=0.9, linestyle=":")
+    ax.set(xlabel="task, from the algorithm's best to its worst", ylabel="expected risk", ylim=(0, None))

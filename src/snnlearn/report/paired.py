@@ -1,22 +1,18 @@
-"""Comparisons in pairs, as a page and in the terminal."""
+"""The report of comparisons in pairs."""
 
 from __future__ import annotations
 
 import itertools
 import math
-import os
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
-import matplotlib
 import numpy as np
-from rich.console import Console
 
-from snnlearn.report.figures import BLUE, GREY, STYLE, new_figure, shorten
-from snnlearn.report.page import Headline, Page, Section, Table, draw, write_page
-from snnlearn.report.statement import percent, points
-from snnlearn.report.terminal import print_table
+from snnlearn.report.figures import BLUE, GREY, draw_intervals, shorten
+from snnlearn.report.value import Figure, Headline, Note, Panels, Paragraph, Report, Section, Table
+from snnlearn.report.words import percent, points
 from snnlearn.risk import Comparison, Risk, holm
 
 
@@ -35,6 +31,12 @@ class Pair(NamedTuple):
     comparison: Comparison
     p_value: float
 
+    def cells(self) -> tuple[str, ...]:
+        """As a table has it."""
+        found = self.comparison
+        p_values = f"{found.p_value:.2g}", f"{self.p_value:.2g}"
+        return self.first, self.second, points(found.difference, found.interval), str(found.n), *p_values
+
     def numbers(self) -> dict[str, Any]:
         """All of it as JSON has it."""
         found = self.comparison
@@ -49,7 +51,7 @@ class Pair(NamedTuple):
         }
 
 
-HEADER = ("first", "second", "difference of test errors, points (95 %)", "pairs", "p", "p (Holm)")
+_HEADER = ("first", "second", "difference of test errors, points (95 %)", "pairs", "p", "p (Holm)")
 
 
 def compare_all(errors: Mapping[str, np.ndarray], compare: Callable[[Any, Any], Comparison]) -> list[Pair]:
@@ -59,9 +61,17 @@ def compare_all(errors: Mapping[str, np.ndarray], compare: Callable[[Any, Any], 
         errors: What there is of each to compare, by name.
         compare: `compare_hypotheses` or `compare_algorithms`.
     """
-    found = [Pair(a, b, compare(errors[a], errors[b]), 1.0) for a, b in itertools.combinations(errors, 2)]
-    corrected = holm([one.comparison.p_value for one in found]) if found else []
-    return [one._replace(p_value=float(p)) for one, p in zip(found, corrected, strict=True)]
+    return corrected(
+        Pair(first, second, compare(errors[first], errors[second]), 1.0)
+        for first, second in itertools.combinations(errors, 2)
+    )
+
+
+def corrected(pairs: Iterable[Pair]) -> list[Pair]:
+    """The pairs with p-values corrected for their number."""
+    found = list(pairs)
+    p_values = holm([one.comparison.p_value for one in found]) if found else []
+    return [one._replace(p_value=float(p)) for one, p in zip(found, p_values, strict=True)]
 
 
 def out_of_reach(comparisons: Sequence[Comparison], level: float = 0.05) -> str:
@@ -83,88 +93,70 @@ def out_of_reach(comparisons: Sequence[Comparison], level: float = 0.05) -> str:
     return f"No difference can be significant here: {least}. It takes {needed} of them to reach {level:g}."
 
 
-def pair_rows(pairs: Sequence[Pair]) -> list[tuple[str, ...]]:
-    """The lines of their table."""
+def pair_section(pairs: Sequence[Pair], how: Note | Paragraph, *, title: str = "In pairs") -> Section:
+    """The differences with their intervals, and the table."""
+    drawn = Figure(f"{title}: differences", (5.6, 0.8 + 0.3 * len(pairs)), partial(_draw, pairs=pairs))
+    reach = out_of_reach([one.comparison for one in pairs])
+    found = [Paragraph(reach)] if reach else []
+    return Section(title, [how, Panels([drawn], width=560), *found, Table(_HEADER, [one.cells() for one in pairs])])
+
+
+def _draw(figure: Any, pairs: Sequence[Pair]) -> None:
+    ax = figure.subplots()
     rows = []
     for one in pairs:
-        change = points(one.comparison.difference, one.comparison.interval)
-        p_values = f"{one.comparison.p_value:.2g}", f"{one.p_value:.2g}"
-        rows.append((one.first, one.second, change, str(one.comparison.n), *p_values))
-    return rows
-
-
-def print_pairs(pairs: Sequence[Pair], console: Console) -> None:
-    """Print the table."""
-    print_table(Table(HEADER, pair_rows(pairs)), console)
-    if sentence := out_of_reach([one.comparison for one in pairs]):
-        console.print(sentence)
-
-
-def pair_section(pairs: Sequence[Pair], note: str, *, title: str = "In pairs") -> Section:
-    """The differences with their intervals, and the table."""
-    figure, axes = new_figure(5.6, 0.8 + 0.3 * len(pairs))
-    ax = axes[0, 0]
-    for row, one in enumerate(pairs):
+        name = f"{shorten(one.first, 20)} − {shorten(one.second, 20)}"
         color = BLUE if one.p_value < 0.05 else GREY
-        ax.plot(100 * np.array(one.comparison.interval[:2]), [row, row], color=color, linewidth=2)
-        ax.plot(100 * one.comparison.difference, row, "o", color=color)
+        rows.append((name, one.comparison.difference, one.comparison.interval, color))
+    draw_intervals(ax, rows, "difference of test errors (percentage points)")
     ax.axvline(0, color=GREY, linewidth=0.9)
-    ax.set(
-        yticks=range(len(pairs)), yticklabels=[f"{shorten(one.first, 20)} − {shorten(one.second, 20)}" for one in pairs]
-    )
-    ax.set_xlabel("difference of test errors (percentage points)")
-    ax.invert_yaxis()
-    drawn, reach = draw(figure, f"{title}: differences"), out_of_reach([one.comparison for one in pairs])
-    return Section(
-        title=title, figures=[drawn], width=560, tables=[Table(HEADER, pair_rows(pairs))], note=note, text=reach
-    )
 
 
-@matplotlib.rc_context(STYLE)
-def write_paired(
-    risks: Mapping[str, Risk],
-    sections: Mapping[str, tuple[str, Sequence[Pair]]],
-    path: str | os.PathLike[str],
-    *,
-    title: str,
-) -> Path:
-    """Write a self-contained page.
+def paired_report(
+    risks: Mapping[str, Risk], models: Sequence[Pair], trainings: Sequence[Pair], *, title: str
+) -> Report:
+    """Say which model errs less than which, and which training is better.
 
     Args:
-        risks: Of each, by name.
-        sections: By title, what was compared: a note on how, and the pairs; the first says which model is best.
-        path: Where it goes; an older file there is replaced whole.
-        title: Heading of the page.
-
-    Returns:
-        The path.
+        risks: Of each model, by name.
+        models: The models, compared on the same samples.
+        trainings: The trainings, compared over seeds; empty if they cannot be.
+        title: Of the report.
     """
     best = min(risks, key=lambda name: risks[name].value)
-    clear = [one for one in next(iter(sections.values()))[1] if one.p_value < 0.05]
-    found = (
-        " ".join(
-            f"{better} errs less than {worse} (p = {p:.2g})."
-            for better, worse, p in (
-                (o.first, o.second, o.p_value) if o.comparison.difference < 0 else (o.second, o.first, o.p_value)
-                for o in clear
-            )
-        )
-        or out_of_reach([one.comparison for one in next(iter(sections.values()))[1]])
-        or "No difference is beyond chance."
-    )
+    better = [(o.first, o.second, o.p_value) for o in models if o.p_value < 0.05 and o.comparison.difference < 0]
+    better += [(o.second, o.first, o.p_value) for o in models if o.p_value < 0.05 and o.comparison.difference >= 0]
+    found = " ".join(f"{first} errs less than {second} (p = {p:.2g})." for first, second, p in better)
+    found = found or out_of_reach([one.comparison for one in models]) or "No difference is beyond chance."
     rows = [
-        (name, percent(r.value, 2), percent(r.interval.low, 2), percent(r.interval.high, 2), f"{r.errors} of {r.n}")
+        (name, *(percent(one, 2) for one in (r.value, r.interval.low, r.interval.high)), f"{r.errors} of {r.n}")
         for name, r in risks.items()
     ]
-    alone = Section(
-        title="Each alone",
-        tables=[Table(("run", "test error", "low", "high", "errors"), rows)],
-        note="Exact 95 % intervals of each alone. Two that overlap may still differ clearly: compare in pairs.",
-    )
-    page = Page(
-        kicker="comparison in pairs",
+    alone = "Exact 95 % intervals of each alone. Two that overlap may still differ clearly: compare in pairs."
+    return Report(
+        kind="comparison in pairs",
         title=title,
         headline=Headline(percent(risks[best].value, 1), f"fewest errors: {best}", found),
-        sections=[*(pair_section(pairs, text, title=name) for name, (text, pairs) in sections.items()), alone],
+        sections=[
+            pair_section(models, Paragraph(_SAMPLES), title="Models"),
+            *([pair_section(trainings, Paragraph(_SEEDS), title="Trainings")] if trainings else []),
+            Section("Each alone", [Note(alone), Table(("run", "test error", "low", "high", "errors"), rows)]),
+        ],
+        numbers={
+            "paired": {
+                "runs": {name: one._asdict() for name, one in risks.items()},
+                "samples": [pair.numbers() for pair in models],
+                "seeds": [pair.numbers() for pair in trainings],
+            }
+        },
     )
-    return write_page(page, path)
+
+
+_SAMPLES = (
+    "The saved models on the same test samples: McNemar's exact test, and a paired bootstrap of the difference. "
+    "Corrected for the number of pairs (Holm)."
+)
+_SEEDS = (
+    "The trainings, seed against seed: sign-flip test and t interval over seeds, on one test sample; this says which "
+    "training is better, not which model. Corrected for the number of pairs (Holm)."
+)

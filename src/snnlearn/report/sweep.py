@@ -1,32 +1,20 @@
-"""A sweep as a page and in the terminal: which aspect matters, which configuration is best, what more data would do."""
+"""The report of a sweep: which aspect matters, which configuration is best, what more data would do."""
 
 from __future__ import annotations
 
 import itertools
-import os
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from typing import Any, NamedTuple
 
-import matplotlib
 import numpy as np
 from matplotlib.ticker import MaxNLocator, NullLocator
-from rich.console import Console
 
-from snnlearn.report.figures import BLUE, CYCLE, GREY, ORANGE, STYLE, new_figure, shorten
-from snnlearn.report.page import Drawing, Headline, Page, Section, Table, draw, write_page
-from snnlearn.report.paired import out_of_reach
-from snnlearn.report.statement import percent, points, quantity
-from snnlearn.report.terminal import print_table
-from snnlearn.risk import (
-    Comparison,
-    Interval,
-    PowerLaw,
-    compare_algorithms,
-    fit_power_law,
-    holm,
-    t_interval,
-)
+from snnlearn.report.figures import BLUE, CYCLE, GREY, ORANGE, shorten
+from snnlearn.report.paired import Pair, corrected, out_of_reach
+from snnlearn.report.value import Figure, Headline, Note, Panels, Paragraph, Report, Section, Table
+from snnlearn.report.words import estimate, percent, quantity
+from snnlearn.risk import Interval, PowerLaw, compare_algorithms, fit_power_law, t_interval
 
 
 @dataclass(frozen=True)
@@ -89,6 +77,11 @@ class Configuration:
         return t_interval(self.risks).clip(0.0, 1.0)
 
     @property
+    def empirical_risk(self) -> float:
+        """Mean training error over seeds."""
+        return float(self.train_errors.mean() / self.train_size)
+
+    @property
     def validation_error(self) -> float:
         """Mean over seeds, of the epochs kept: what a configuration may be chosen by."""
         return float(self.validation_errors.mean() / self.validation_size)
@@ -100,25 +93,14 @@ class Configuration:
 
 
 class Effect(NamedTuple):
-    """What changing one option does, everything else equal.
-
-    Args:
-        option: The option.
-        first: One value of it.
-        second: The other.
-        comparison: Of mean test errors in matched configurations, second less first.
-        p_value: Corrected for the number of effects (Holm).
-    """
+    """What changing one option does, everything else equal: two of its values, compared in matched configurations."""
 
     option: str
-    first: str
-    second: str
-    comparison: Comparison
-    p_value: float
+    values: Pair
 
 
 @dataclass(frozen=True)
-class SweepReport:
+class Swept:
     """What `snnlearn sweep` found.
 
     Args:
@@ -154,70 +136,26 @@ class SweepReport:
         return {name: values for name, values in found.items() if len(values) > 1}
 
     def effects(self) -> list[Effect]:
-        """Of each pair of values of each option, where at least two configurations have both."""
+        """Of each pair of values of each option, where at least two configurations have both: second less first."""
         by_settings = {tuple(one.settings.items()): one.risk for one in self.trained}
-        found = []
+        options, found = [], []
         for option, values in self.axes.items():
             for first, second in itertools.combinations(values, 2):
-                pairs = []
+                risks = []
                 for settings, risk in by_settings.items():
                     other = tuple((name, second if name == option else value) for name, value in settings)
                     if dict(settings)[option] == first and other in by_settings:
-                        pairs.append((by_settings[other], risk))
-                if len(pairs) >= 2:
-                    seconds, firsts = np.array(pairs).T
-                    found.append(Effect(option, first, second, compare_algorithms(seconds, firsts), 1.0))
-        corrected = holm([one.comparison.p_value for one in found]) if found else []
-        return [one._replace(p_value=float(p)) for one, p in zip(found, corrected, strict=True)]
+                        risks.append((by_settings[other], risk))
+                if len(risks) >= 2:
+                    options.append(option)
+                    found.append(Pair(first, second, compare_algorithms(*np.transpose(risks)), 1.0))
+        return [Effect(*one) for one in zip(options, corrected(found), strict=True)]
 
     def power_law(self) -> PowerLaw | None:
         """Of risk against the size of the training sample."""
         if not self.sizes:
             return None
         return fit_power_law(np.array(self.sizes), (self.size_errors + 0.5) / (self.test_size + 1))
-
-    def numbers(self) -> dict[str, Any]:
-        """All of it as JSON has it."""
-        law, trained = self.power_law(), self.trained
-        return {
-            "title": self.title,
-            "configurations": [
-                {
-                    "settings": one.settings,
-                    "risk": one.risk,
-                    "risk_interval": list(one.interval[:2]),
-                    "empirical_risk": float(one.train_errors.mean() / one.train_size),
-                    "validation_error": one.validation_error,
-                    "test_errors": one.test_errors.tolist(),
-                    "test_size": one.test_size,
-                    "parameters": one.parameters,
-                    "synops": one.synops,
-                    "macs": one.macs,
-                    "seconds": one.seconds,
-                }
-                for one in trained
-            ],
-            "refused": [{"settings": o.settings, "reason": o.refused} for o in self.configurations if o.refused],
-            "effects": [
-                {
-                    "option": one.option,
-                    "first": one.first,
-                    "second": one.second,
-                    "difference": one.comparison.difference,
-                    "interval": list(one.comparison.interval[:2]),
-                    "pairs": one.comparison.n,
-                    "p_value": one.comparison.p_value,
-                    "p_value_holm": one.p_value,
-                }
-                for one in self.effects()
-            ],
-            "sizes": list(self.sizes),
-            "size_errors": self.size_errors.tolist(),
-            "power_law": None
-            if law is None
-            else {"exponent": law.exponent, "scale": law.scale, "exponent_interval": list(law.interval[:2])},
-            "seconds": float(sum(one.seconds for one in trained)),
-        }
 
     def sentence(self) -> str:
         """What was found, in words."""
@@ -226,55 +164,100 @@ class SweepReport:
         best = self.trained[0]
         words = (
             f"Fewest validation errors: {best.name}. Its test error, mean over {len(best.test_errors)} seeds, is "
-            f"{percent(best.risk, 2)} ({percent(best.interval.low, 2)} to {percent(best.interval.high, 2)})."
+            f"{estimate(best.risk, best.interval, 2)}."
         )
-        clear = [one for one in self.effects() if one.p_value < 0.05]
+        clear = [one for one in self.effects() if one.values.p_value < 0.05]
         if clear:
-            most = max(clear, key=lambda one: abs(one.comparison.difference))
+            option, most = max(clear, key=lambda one: abs(one.values.comparison.difference))
             change = "raises" if most.comparison.difference > 0 else "lowers"
             words += (
-                f" What matters most: {most.option} {most.second} instead of {most.first} {change} the test error by "
+                f" What matters most: {option} {most.second} instead of {most.first} {change} the test error by "
                 f"{100 * abs(most.comparison.difference):.1f} percentage points, everything else equal."
             )
         return words
 
 
-CONFIGURATIONS = ("configuration", "test error (95 %)", "training", "validation", "parameters", "synops", "MACs")
-EFFECTS = ("option", "from", "to", "change of test error, points (95 %)", "pairs", "p (Holm)")
+_CONFIGURATIONS = ("configuration", "test error (95 %)", "training", "validation", "parameters", "synops", "MACs")
+_EFFECTS = ("option", "from", "to", "change of test error, points (95 %)", "pairs", "p", "p (Holm)")
+_COMPARED = (
+    "Each panel varies one option, everything else equal: dots are configurations (mean over seeds), the line "
+    "joins their means. The table compares matched configurations: t interval, sign-flip test, corrected for "
+    "the number of comparisons. It speaks of the values tried, on this data."
+)
+_CHOSEN = (
+    "In the order of validation errors, by which one may choose; to choose by test errors would spoil them. "
+    "Intervals: t, over seeds."
+)
 
 
-def _configuration(one: Configuration) -> tuple[str, ...]:
-    return (
-        one.name,
-        f"{percent(one.risk, 2)} ({100 * one.interval.low:.1f}–{100 * one.interval.high:.1f})",
-        percent(one.train_errors.mean() / one.train_size, 2),
-        percent(one.validation_error, 2),
-        f"{one.parameters:,}",
-        quantity(one.synops),
-        quantity(one.macs),
+def sweep_report(swept: Swept) -> Report:
+    """Say which option matters, which configuration is best, and what more data would do.
+
+    Args:
+        swept: What was found.
+    """
+    trained, effects, law, sections = swept.trained, swept.effects(), swept.power_law(), []
+    if effects:
+        rows = [(one.option, *one.values.cells()) for one in sorted(effects, key=lambda one: one.values.p_value)]
+        reach = out_of_reach([one.values.comparison for one in effects])
+        found = [Paragraph(reach)] if reach else []
+        top = 100 * max(one.risk for one in trained)
+        panels = Panels([_axis(swept, option, number, top) for number, option in enumerate(swept.axes)], width=300)
+        sections.append(Section("What matters", [Note(_COMPARED), panels, *found, Table(_EFFECTS, rows)]))
+    if law is not None:
+        note = (
+            f"The base configuration ({', '.join(f'{k} {v}' for k, v in swept.base.items())}) on parts of the "
+            "training sample, another part for each seed, with the same number of updates. The law holds where the "
+            "points are on the line, and promises nothing beyond."
+        )
+        label = "Test error against the size of the training sample"
+        drawn = Figure(label, (4.8, 3.2), partial(_draw_sizes, swept=swept, law=law))
+        sections.append(Section("More data", [Note(note), Panels([drawn], width=480), Paragraph(_law(law))]))
+    if trained:
+        drawn = Figure("Errors of all configurations", (7.0, 2.8), partial(_draw_ranking, trained=trained))
+        rows = Table(_CONFIGURATIONS, [_configuration(one) for one in trained], most=8)
+        sections.append(Section("Configurations", [Note(_CHOSEN), Panels([drawn], width=700), rows]))
+    refused = [(one.name, one.refused) for one in swept.configurations if one.refused]
+    if refused:
+        sections.append(Section("Not trained", [Table(("configuration", "why"), refused)], detail=True))
+    number = percent(trained[0].risk, 1) if trained else "–"
+    many = (
+        f"{len(refused)} configuration{'s'[: len(refused) > 1]} could not be trained; the report says why, at its end."
+    )
+    return Report(
+        kind="sweep",
+        title=swept.title,
+        headline=Headline(number, "test error, chosen by validation", swept.sentence()),
+        warnings=[many] if refused else [],
+        sections=sections,
+        numbers={"summary": _numbers(swept)},
     )
 
 
-def _effect(one: Effect) -> tuple[str, ...]:
-    change = points(one.comparison.difference, one.comparison.interval)
-    return one.option, one.first, one.second, change, str(one.comparison.n), f"{one.p_value:.2g}"
+def _numbers(swept: Swept) -> dict[str, Any]:
+    law, trained = swept.power_law(), swept.trained
+    of_one = ("settings", "risk", "empirical_risk", "validation_error", "test_errors", "test_size", "parameters")
+    of_one = (*of_one, "synops", "macs", "seconds")
+    return {
+        "title": swept.title,
+        "configurations": [
+            {name: getattr(one, name) for name in of_one} | {"risk_interval": one.interval[:2]} for one in trained
+        ],
+        "refused": [{"settings": o.settings, "reason": o.refused} for o in swept.configurations if o.refused],
+        "effects": [
+            {"option": one.option, "pairs": one.values.comparison.n, **one.values.numbers()} for one in swept.effects()
+        ],
+        "sizes": swept.sizes,
+        "size_errors": swept.size_errors,
+        "power_law": law and {"exponent": law.exponent, "scale": law.scale, "exponent_interval": law.interval[:2]},
+        "seconds": float(sum(one.seconds for one in trained)),
+    }
 
 
-def print_sweep(report: SweepReport, console: Console, *, most: int = 8) -> None:
-    """Print what matters, the best configurations, and the power law."""
-    console.print(report.sentence())
-    for header, rows in (
-        (EFFECTS, [_effect(one) for one in report.effects()]),
-        (CONFIGURATIONS, [_configuration(one) for one in report.trained[:most]]),
-    ):
-        if rows:
-            print_table(Table(header, rows), console)
-    if sentence := out_of_reach([one.comparison for one in report.effects()]):
-        console.print(sentence)
-    if (law := report.power_law()) is not None:
-        console.print(_law(law))
-    if refused := len(report.configurations) - len(report.trained):
-        console.print(f"{refused} configurations could not be trained; the report says why.")
+def _configuration(one: Configuration) -> tuple[str, ...]:
+    error = f"{percent(one.risk, 2)} ({100 * one.interval.low:.1f}–{100 * one.interval.high:.1f})"
+    others = percent(one.empirical_risk, 2), percent(one.validation_error, 2)
+    return one.name, error, *others, f"{one.parameters:,}", quantity(one.synops), quantity(one.macs)
 
 
 def _law(law: PowerLaw) -> str:
@@ -283,120 +266,50 @@ def _law(law: PowerLaw) -> str:
     return words.replace("-", "−")
 
 
-@matplotlib.rc_context(STYLE)
-def write_sweep(report: SweepReport, path: str | os.PathLike[str]) -> Path:
-    """Write a self-contained page.
+def _axis(swept: Swept, option: str, number: int, top: float) -> Figure:
+    values = swept.axes[option]
 
-    Args:
-        report: What was found.
-        path: Where it goes; an older file there is replaced whole.
-
-    Returns:
-        The path.
-    """
-    trained, effects, law = report.trained, report.effects(), report.power_law()
-    sections = []
-    if effects:
-        note = (
-            "Each panel varies one option, everything else equal: dots are configurations (mean over seeds), the line "
-            "joins their means. The table compares matched configurations: t interval, sign-flip test, corrected for "
-            "the number of comparisons. It speaks of the values tried, on this data."
-        )
-        rows = Table(EFFECTS, [_effect(one) for one in sorted(effects, key=lambda one: one.p_value)])
-        sections.append(
-            Section(
-                title="What matters",
-                figures=_axes(report),
-                width=300,
-                tables=[rows],
-                note=note,
-                text=out_of_reach([one.comparison for one in effects]),
-            )
-        )
-    if law is not None:
-        note = (
-            f"The base configuration ({', '.join(f'{k} {v}' for k, v in report.base.items())}) on parts of the "
-            "training sample, another part for each seed, with the same number of updates. The law holds where the "
-            "points are on the line, and promises nothing beyond."
-        )
-        sections.append(Section(title="More data", figures=[_sizes(report, law)], width=480, text=_law(law), note=note))
-    if trained:
-        note = (
-            "In the order of validation errors, by which one may choose; to choose by test errors would spoil them. "
-            "Intervals: t, over seeds."
-        )
-        rows = Table(CONFIGURATIONS, [_configuration(one) for one in trained])
-        sections.append(
-            Section(title="Configurations", figures=[_ranking(trained)], width=700, tables=[rows], note=note)
-        )
-    if refused := [(one.name, one.refused) for one in report.configurations if one.refused]:
-        sections.append(Section(title="Not trained", tables=[Table(("configuration", "why"), refused)]))
-    number = percent(trained[0].risk, 1) if trained else "–"
-    page = Page(
-        kicker="sweep",
-        title=report.title,
-        headline=Headline(number, "test error, chosen by validation", report.sentence()),
-        sections=sections,
-    )
-    return write_page(page, path)
-
-
-def _axes(report: SweepReport) -> list[Drawing]:
-    drawn = []
-    top = 100 * max(one.risk for one in report.trained)
-    for index, (option, values) in enumerate(report.axes.items()):
-        figure, axes = new_figure(3.2, 2.5)
-        ax = axes[0, 0]
-        means = []
+    def draw(figure: Any) -> None:
+        ax, means = figure.subplots(), []
         for position, value in enumerate(values):
-            done = [one for one in report.configurations if not one.refused and one.settings[option] == value]
-            risks = np.array([100 * one.risk for one in done])
+            risks = np.array([100 * one.risk for one in swept.trained if one.settings[option] == value])
             spread = np.linspace(-0.12, 0.12, len(risks)) if len(risks) > 1 else np.zeros(len(risks))
             ax.plot(position + spread, risks, ".", color=GREY, markersize=3.5, alpha=0.7)
             means.append(risks.mean() if risks.size else np.nan)
-        ax.plot(range(len(values)), means, "o-", color=CYCLE[index % len(CYCLE)], linewidth=1.6)
-        ax.set(
-            xticks=range(len(values)),
-            xticklabels=[shorten(value, 12) for value in values],
-            ylim=(0, 1.05 * top),
-            xlim=(-0.5, len(values) - 0.5),
-        )
+        ax.plot(range(len(values)), means, "o-", color=CYCLE[number % len(CYCLE)], linewidth=1.6)
+        ax.set_xticks(range(len(values)), [shorten(value, 12) for value in values])
+        ax.set(ylim=(0, 1.05 * top), xlim=(-0.5, len(values) - 0.5), ylabel="test error (%)")
         ax.set_title(shorten(option, 30))
-        ax.set_ylabel("test error (%)")
-        drawn.append(draw(figure, f"Test error against {option}"))
-    return drawn
+
+    return Figure(f"Test error against {option}", (3.2, 2.5), draw)
 
 
-def _sizes(report: SweepReport, law: PowerLaw) -> Drawing:
-    figure, axes = new_figure(4.8, 3.2)
-    ax, m = axes[0, 0], np.array(report.sizes)
-    risks = 100 * report.size_errors / report.test_size
-    for one in risks:
-        ax.plot(m, one, ".", color=GREY, markersize=4)
-    ax.plot(m, risks.mean(axis=0), "o", color=BLUE, label="mean over seeds")
+def _draw_sizes(figure: Any, swept: Swept, law: PowerLaw) -> None:
+    ax, m, risks = figure.subplots(), np.array(swept.sizes), 100 * swept.size_errors / swept.test_size
+    means = risks.mean(axis=0)
+    ax.plot(m, risks.T, ".", color=GREY, markersize=4)
+    ax.plot(m, means, "o", color=BLUE, label="mean over seeds")
     ax.plot(m, 100 * law(m), color=ORANGE, label=f"{law.scale:.2g} m^(−{law.exponent:.2f})")
     ax.set(xscale="log", yscale="log", xlabel="training samples m", ylabel="test error (%)")
     ax.set_xticks(m, [str(size) for size in m])
     ax.xaxis.set_minor_locator(NullLocator())
-    ticks = [t for t in (0.5, 1, 2, 5, 10, 20, 50) if risks.mean(axis=0).min() / 2 <= t <= 2 * risks.max()]
+    ticks = [t for t in (0.5, 1, 2, 5, 10, 20, 50) if means.min() / 2 <= t <= 2 * risks.max()]
     ax.set_yticks(ticks, [f"{t:g}" for t in ticks])
     ax.yaxis.set_minor_locator(NullLocator())
     ax.legend()
-    return draw(figure, "Test error against the size of the training sample")
 
 
-def _ranking(trained: list[Configuration]) -> Drawing:
-    figure, axes = new_figure(7.0, 2.8)
-    ax, rank = axes[0, 0], np.arange(1, len(trained) + 1)
+def _draw_ranking(figure: Any, trained: list[Configuration]) -> None:
+    ax, rank = figure.subplots(), np.arange(1, len(trained) + 1)
     low, high = 100 * np.array([one.interval[:2] for one in trained]).T
-    ax.vlines(rank, low, high, color=BLUE, linewidth=1.4, alpha=0.7)
-    ax.plot(rank, [100 * one.risk for one in trained], "o", color=BLUE, markersize=3.5, label="test")
-    ax.plot(rank, [100 * one.validation_error for one in trained], "-", color=ORANGE, linewidth=1.2, label="validation")
-    ax.plot(
-        rank, [100 * one.train_errors.mean() / one.train_size for one in trained], ".", color=GREY, label="training"
+    test, validation, fitted = (
+        [100 * getattr(one, name) for one in trained] for name in ("risk", "validation_error", "empirical_risk")
     )
+    ax.vlines(rank, low, high, color=BLUE, linewidth=1.4, alpha=0.7)
+    ax.plot(rank, test, "o", color=BLUE, markersize=3.5, label="test")
+    ax.plot(rank, validation, "-", color=ORANGE, linewidth=1.2, label="validation")
+    ax.plot(rank, fitted, ".", color=GREY, label="training")
     ax.set(xlabel="configuration, by validation error", ylabel="error (%)")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     ax.set_ylim(bottom=0)
     ax.legend(fontsize=7.5)
-    return draw(figure, "Errors of all configurations")

@@ -1,67 +1,107 @@
-"""The report of a training run as tables in a terminal."""
+"""A report in a terminal: the headline, the tables and the findings, without figures and details."""
 
 from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from rich import box
 from rich import table as rich_table
 from rich.cells import cell_len
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.measure import Measurement
 from rich.panel import Panel
 from rich.text import Text
 
-from snnlearn.report.page import Table
-from snnlearn.report.statement import headline, network_rows, risk_rows, training_rows
-from snnlearn.report.summary import RunSummary
+from snnlearn.report.value import Code, Folded, Note, Numbers, Panels, Paragraph, Report, Table
 
 _WORDS = 24  # a cell of more characters is a sentence, which may be broken
 _ENDLESS = 10_000  # wider than any table
 
 
-def print_summary(summary: RunSummary, console: Console) -> None:
-    """Print a run: the statement of risk first, then every headline number, then the warnings.
+def print_report(report: Report, console: Console) -> None:
+    """Print a report: what it is about first, then every table and finding, then the warnings.
 
     Args:
-        summary: The run.
+        report: The report.
         console: Where to print.
     """
-    console.print(Panel(Text(headline(summary)), title=Text(summary.title, style="bold"), title_align="left"))
-    table = rich_table.Table(box=box.SIMPLE, show_header=False, pad_edge=False, show_edge=False)
-    table.add_column(ratio=3)
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(style="dim", ratio=5)
-    for rows in (risk_rows(summary), network_rows(summary), training_rows(summary)):
-        for row in rows:
-            # Text, not markup: a name may hold brackets.
-            table.add_row(Text(row.label), Text(row.value), Text(row.note))
-        table.add_section()
-    console.print(table)
-    for warning in summary.warnings:
+    title = Text(report.title, style="bold")  # Text, not markup: a name may hold brackets
+    if report.headline:
+        found = Text.assemble((f"{report.headline.number} {report.headline.unit}\n", "bold"), report.headline.sentence)
+        console.print(Panel(found, title=title, title_align="left"))
+    else:
+        console.print(title)
+    for section in report.sections:
+        shown = [] if section.detail else [one for block in section.blocks for one in lines(block, console)]
+        if shown:
+            console.print("", Text(section.title, style="bold"), sep="\n")
+        for one in shown:
+            console.print(one, soft_wrap=isinstance(one, Text) and one.no_wrap)
+    for warning in report.warnings:
         console.print(Text.assemble(("warning: ", "bold yellow"), warning))
 
 
-def print_table(table: Table, console: Console) -> None:
-    """Print a table; where the terminal is too narrow for it, each row as lines of its own, name by name.
+@functools.singledispatch
+def lines(block: Any, console: Console) -> Iterator[RenderableType]:
+    """What is printed of a block."""
+    raise TypeError(block)
 
-    Args:
-        table: The table.
-        console: Where to print.
-    """
-    shown = rich_table.Table(title=table.caption or None, box=box.SIMPLE, pad_edge=False, padding=0)
-    for name, *cells in zip(table.header, *table.rows, strict=True):
+
+@lines.register(Panels | Note | Code | Folded)
+def _(block: Any, console: Console) -> Iterator[RenderableType]:
+    yield from ()
+
+
+@lines.register
+def _(block: Paragraph, console: Console) -> Iterator[RenderableType]:
+    yield Text(block.text)
+
+
+@lines.register
+def _(block: Numbers, console: Console) -> Iterator[RenderableType]:
+    table = rich_table.Table(box=box.SIMPLE, show_header=False, pad_edge=False, show_edge=False, expand=True)
+    table.add_column(width=24)  # the same in all tables of a report
+    table.add_column(style="bold", no_wrap=True, min_width=24)
+    table.add_column(style="dim", ratio=1)
+    for row in block.rows:
+        table.add_row(*map(Text, row))
+    yield table
+
+
+@lines.register
+def _(block: Table, console: Console) -> Iterator[RenderableType]:
+    """Where the terminal is too narrow for the table, each row is lines of its own, name by name."""
+    rows, width = block.rows[: block.most], len(block.header)
+    for count in (width, width - block.details):
+        if _fits(table := _table(block, rows, count), console):
+            yield table
+            break
+    else:
+        for row in rows:
+            yield from (Text(f"{name}: {cell}", no_wrap=True) for name, cell in zip(block.header, row, strict=True))
+            yield Text()
+    if more := len(block.rows) - len(rows):
+        yield Text(f"{more} more stand in the report.")
+
+
+def _table(block: Table, rows: Any, count: int) -> rich_table.Table:
+    """Its first columns."""
+    shown = rich_table.Table(title=block.caption or None, box=box.SIMPLE, pad_edge=False, padding=0)
+    for number, (name, *cells) in enumerate(list(zip(block.header, *rows, strict=True))[:count]):
         widest = max(map(cell_len, (name, *cells)))
-        whole = widest <= _WORDS
-        shown.add_column(Text(name), no_wrap=whole, min_width=widest if whole else None, overflow="fold")
-    for row in table.rows:
-        shown.add_row(*map(Text, row))
-    if Measurement.get(console, console.options.update(max_width=_ENDLESS), shown).minimum <= console.width:
-        console.print(shown)
-        return
-    for row in table.rows:
-        for name, cell in zip(table.header, row, strict=True):
-            console.print(Text(f"{name}: {cell}"), soft_wrap=True)
-        console.print()
+        whole, side = widest <= _WORDS, "right" if block.right(number) else "left"
+        width = widest if whole else None
+        shown.add_column(Text(name), no_wrap=whole, min_width=width, overflow="fold", justify=side)
+    for row in rows:
+        shown.add_row(*map(Text, row[:count]))
+    return shown
+
+
+def _fits(table: rich_table.Table, console: Console) -> bool:
+    return Measurement.get(console, console.options.update(max_width=_ENDLESS), table).minimum <= console.width
 
 
 def terminal_raster(spikes: np.ndarray, *, width: int = 72, height: int = 16) -> Text:
