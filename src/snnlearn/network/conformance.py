@@ -13,8 +13,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, PRNGKeyArray
+from jaxtyping import PRNGKeyArray
 
+from snnlearn._laws import demand, kind_of, same
 from snnlearn.network.synapses import AbstractSynapses
 
 
@@ -38,50 +39,35 @@ def check_synapses(synapses: AbstractSynapses, *, key: PRNGKeyArray) -> None:
     xs = jax.random.normal(input_key, (2, *synapses.in_shape))
     xs = jnp.concatenate([xs, xs[:1] - 2 * xs[1:], jnp.zeros_like(xs[:1])])
     currents = np.stack([np.asarray(synapses(x)) for x in xs])
-    _demand(currents.shape[1:] == synapses.out_shape, f"{name} gave {currents.shape[1:]}, not {synapses.out_shape}")
-    _demand(currents.dtype == xs.dtype, f"{name} gave {currents.dtype} for an input of {xs.dtype}")
+    demand(currents.shape[1:] == synapses.out_shape, f"{name} gave {currents.shape[1:]}, not {synapses.out_shape}")
+    demand(currents.dtype == xs.dtype, f"{name} gave {currents.dtype} for an input of {xs.dtype}")
     flat = eqx.filter_jit(lambda synapses, x: synapses(x))(synapses, jnp.ravel(xs[0]))
-    _same(flat, currents[0], f"{name} gave something else for the same input in one axis, under jit")
+    same(flat, currents[0], f"{name} gave something else for the same input in one axis, under jit", least=1.0)
     together = eqx.filter_jit(lambda synapses, xs: jax.vmap(synapses)(xs))(synapses, xs)
-    _same(together, currents, f"{name} gave something else for a sample among others, under vmap")
+    same(together, currents, f"{name} gave something else for a sample among others, under vmap", least=1.0)
     linear = currents - currents[3]
-    _demand(bool(np.any(linear[0] != linear[1])), f"{name} gives the same for all inputs")
-    _same(linear[2], linear[0] - 2 * linear[1], f"{name} is not linear in its input")
+    demand(bool(np.any(linear[0] != linear[1])), f"{name} gives the same for all inputs")
+    same(linear[2], linear[0] - 2 * linear[1], f"{name} is not linear in its input", least=1.0)
 
     redrawn = synapses.redrawn(key=key)
-    _demand(_type(redrawn) == _type(synapses), f"{name}.redrawn gave another structure, shape or dtype")
+    demand(kind_of(redrawn) == kind_of(synapses), f"{name}.redrawn gave another structure, shape or dtype")
     weights = [leaf for leaf in jax.tree.leaves(eqx.filter(synapses, eqx.is_inexact_array)) if leaf.any()]
     if weights:
         others = jax.tree.leaves(eqx.filter(redrawn, eqx.is_inexact_array))
-        _demand(any(bool(leaf.any()) for leaf in others), f"{name}.redrawn gave weights of 0")
-        _demand(not _equal(redrawn, synapses), f"{name}.redrawn gave the weights that were there")
-    _same(redrawn(xs[3]), np.zeros(synapses.out_shape), f"{name}.redrawn answers to silence: it has a bias")
+        demand(any(bool(leaf.any()) for leaf in others), f"{name}.redrawn gave weights of 0")
+        demand(not _equal(redrawn, synapses), f"{name}.redrawn gave the weights that were there")
+    same(redrawn(xs[3]), np.zeros(synapses.out_shape), f"{name}.redrawn answers to silence: it has a bias", least=1.0)
 
     spikes = (xs[0] > 0).astype(xs.dtype)
     half = jnp.where(jnp.arange(math.prod(synapses.in_shape)).reshape(synapses.in_shape) % 2 == 0, spikes, 0.0)
     count = eqx.filter_jit(lambda synapses, x: (synapses.operations(x), synapses.direct_operations(x)))
     silent, few, many = (count(synapses, x) for x in (xs[3], half, spikes))
-    _demand(float(silent[0]) == 0, f"{name}.operations counts what silence costs")
+    demand(float(silent[0]) == 0, f"{name}.operations counts what silence costs")
     most = synapses.multiply_accumulates()
-    _demand(0 <= float(few[0]) <= float(many[0]) <= most, f"{name}.operations is not between 0 and the dense {most}")
-    _demand(float(many[1]) <= float(many[0]), f"{name}.direct_operations is more than all operations")
-
-
-def _type(tree: Any) -> Any:
-    return jax.tree.structure(tree), [(leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(tree) if eqx.is_array(leaf)]
+    demand(0 <= float(few[0]) <= float(many[0]) <= most, f"{name}.operations is not between 0 and the dense {most}")
+    demand(float(many[1]) <= float(many[0]), f"{name}.direct_operations is more than all operations")
 
 
 def _equal(one: Any, other: Any) -> bool:
     pairs = zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True)
     return all(np.array_equal(a, b) for a, b in pairs if eqx.is_array(a))
-
-
-def _demand(law: bool, sentence: str) -> None:
-    """`assert`, but not switched off by `python -O`."""
-    if not law:
-        raise AssertionError(sentence)
-
-
-def _same(actual: Array | np.ndarray, expected: np.ndarray, sentence: str) -> None:
-    """Equal to rounding, which is measured by the largest value: a sum of large terms may be small."""
-    _demand(np.allclose(actual, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max(initial=1.0)), sentence)
