@@ -44,10 +44,15 @@ def test_every_value_fills_something_and_comes_from_an_option(of):
 
 
 def test_what_a_rule_and_a_loss_need_has_a_name():
-    for rule in choices.RULES.choices.values():
-        assert rule.readout in choices.READOUTS.choices and rule.readout_neuron in choices.NEURONS.choices
-        assert rule.loss is None or rule.loss in choices.LOSSES.choices
-    assert {loss.readout for loss in choices.LOSSES.choices.values()} - {None} <= set(choices.READOUTS.choices)
+    for rule in map(choices.RULES.load, choices.RULES.choices):
+        for axis, needed in (
+            (choices.READOUTS, rule.usual_decoder),
+            (choices.NEURONS, rule.usual_readout),
+            (choices.LOSSES, rule.usual_loss),
+        ):
+            assert axis.name_of(needed) in axis.choices
+    needed = {choices.LOSSES.load(name).decides_by for name in choices.LOSSES.choices} - {None}
+    assert {choices.READOUTS.name_of(decoder) for decoder in needed} <= set(choices.READOUTS.choices)
 
 
 @pytest.mark.parametrize(
@@ -81,6 +86,7 @@ def test_help_says_what_a_choice_takes(capsys):
     said = capsys.readouterr().out
     assert "alif takes --tau-mem, --tau-adapt, --beta, --surrogate, --reset, --refractory, --dt.\n" in said
     assert "truncated-bptt takes --truncate.\n" in said
+    assert "truncated-bptt goes with --readout mean and --loss cross-entropy, unless given.\n" in said
     with pytest.raises(SystemExit):
         main(["train", "--help"])
     assert "takes --" not in capsys.readouterr().out

@@ -42,6 +42,8 @@ class Axis(Generic[C]):
         choices: by name.
         values: what its classes' fields are filled with, and the option that each comes from.
         default: the name of what stands inside a class of one's own that wraps another and says not which.
+        settles: other options that are settled by what its classes say, where they are not given, and the class
+            attribute that says it.
     """
 
     kind: type[C]
@@ -50,6 +52,7 @@ class Axis(Generic[C]):
     choices: Mapping[str, C]
     values: Mapping[str, str]
     default: str
+    settles: Mapping[str, str] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> C:
         return self.choices[name] if name in self.choices else self.kind(name)
@@ -81,6 +84,11 @@ class Axis(Generic[C]):
             return _own(name, self)
         except SnnlearnError as fault:
             raise SnnlearnError(f"{name}: {fault}") from fault
+
+    def name_of(self, cls: type) -> str:
+        """The name that stands for a class: that of the table, or its path."""
+        names = (name for name, choice in self.choices.items() if pkgutil.resolve_name(choice.path) is cls)
+        return next(names, f"{cls.__module__}:{cls.__qualname__}")
 
     def build(self, name: str, values: Mapping[str, Any]) -> Any:
         """What a name stands for, its fields filled from the values that are called as they are, or as the table says.

@@ -19,7 +19,7 @@ from snnlearn import coding, data, losses, network, neurons, rules
 from snnlearn._errors import SnnlearnError
 from snnlearn.algorithms import GradientDescent, Optimizer, adamw, constant, cosine
 from snnlearn.cli.axis import is_own
-from snnlearn.cli.choices import CODES, LOSSES, NEURONS, ON_TOP, READOUTS, RULES, SURROGATES, Decoder
+from snnlearn.cli.choices import CODES, LOSSES, NEURONS, ON_TOP, READOUTS, RULES, SURROGATES
 from snnlearn.cli.options import DATA, Encode, Train, axes
 from snnlearn.data import Dataset
 from snnlearn.hypothesis import check_size
@@ -110,7 +110,7 @@ def coder(name: str, options: Train | Encode, frames: int | None = None) -> codi
         options: its parameters.
         frames: how many frames a signal has; None for samples that do not change over time.
     """
-    of_changes = CODES[name].of_changes
+    of_changes = CODES.load(name).of_changes
     if of_changes and frames is None:
         raise SnnlearnError(
             f"{name} encodes changes over time; give --series if the data's first axis is time, or another code"
@@ -220,20 +220,20 @@ def _surrogate(options: Train, dt: float) -> neurons.AbstractSurrogate:
 
 
 def _readout(options: Train, dt: float) -> neurons.AbstractNeuron:
-    if not _decides(options)[1].of_spikes:
+    if not READOUTS.load(_settled(options, "readout")).reads_spikes:
         _check_resolved(options, dt, "tau_out")
         return neurons.LI(tau_mem=options.tau_out, dt=dt)
-    name = RULES[options.rule].readout_neuron
+    name = NEURONS.name_of(RULES.load(options.rule).usual_readout)
     _check_resolved(options, dt, "tau_out", *(["tau_syn"] if "tau_syn" in NEURONS.taken(name) else []))
     values = {"tau_mem": options.tau_out, "tau_syn": options.tau_syn, "surrogate": _surrogate(options, dt), "dt": dt}
     neuron = NEURONS.build(name, values)
     return neurons.EscapeNoise(neuron) if options.escape_noise else neuron  # pyright: ignore[reportCallIssue]
 
 
-def _decides(options: Train) -> tuple[str, Decoder]:
-    """What of the readout decides."""
-    name = options.readout or RULES[options.rule].readout
-    return name, READOUTS[name]
+def _settled(options: Train, option: str) -> str:
+    """What an option names, or the rule where it is not given."""
+    usual = getattr(RULES.load(options.rule), RULES.settles[option])
+    return getattr(options, option) or axes(Train)[option].name_of(usual)
 
 
 def algorithm(options: Train, task: Dataset, dt: float) -> GradientDescent:
@@ -269,24 +269,22 @@ def training(options: Train, changes: dict[str, Any], *, several_rules: bool) ->
             where none is given and the readout has it.
     """
     one = Train(**{field.name: getattr(options, field.name) for field in fields(Train)} | changes)
-    if several_rules and one.loss is None and _decides(one)[0] == "mean":
+    if several_rules and one.loss is None and _settled(one, "readout") == "mean":
         return replace(one, loss="stepwise-cross-entropy")
     return one
 
 
 def default_loss(options: Train) -> str:
     """The loss that goes with a rule."""
-    if (loss := RULES[options.rule].loss) is not None:
-        return loss
-    online = issubclass(RULES.load(options.rule), rules.AbstractOnlineRule)
-    return "stepwise-cross-entropy" if online else "cross-entropy"
+    return _settled(replace(options, loss=None), "loss")
 
 
 def _loss(options: Train, task: Dataset, dt: float) -> losses.AbstractLoss:
-    readout, _ = _decides(options)
-    name = options.loss or default_loss(options)
-    if (needed := LOSSES[name].readout) is not None and readout != needed:
-        raise SnnlearnError(f"--loss {name} {LOSSES[name].because}; use --readout {needed}")
+    readout, name = _settled(options, "readout"), _settled(options, "loss")
+    if (needed := LOSSES.load(name).decides_by) is not None and READOUTS.load(readout) is not needed:
+        raise SnnlearnError(
+            f"--loss {name} is about what {needed.__name__} decides; use --readout {READOUTS.name_of(needed)}"
+        )
     values = {"decoder": READOUTS.build(readout, {"dt": dt}), "num_classes": task.num_classes, "dt": dt}
     if LOSSES.takes(name, "distance"):
         values["distance"] = _distance(name, dt)

@@ -12,7 +12,7 @@ import tyro
 
 from snnlearn._errors import SnnlearnError
 from snnlearn.cli.axis import Axis, like
-from snnlearn.cli.choices import CODES, LOSSES, NEURONS, ON_TOP, READOUTS, RULES, SURROGATES, rules_by
+from snnlearn.cli.choices import CODES, LOSSES, NEURONS, ON_TOP, READOUTS, RULES, SURROGATES
 
 DATA = ("digits", "mnist", "fashion-mnist", "yin-yang", "randman", "spike-xor")
 """Data sets that have a name."""
@@ -228,7 +228,7 @@ class Train(_Codes, _Data):
         tyro.conf.arg(
             metavar=READOUTS.metavar,
             help="What decides: the mean, largest or last membrane of leaky integrators, spike counts or the first "
-            f"spike; by default mean, {rules_by('readout')}.",
+            "spike. The default is the rule's, mean for most: train --rule RULE --help says it.",
         ),
     ] = None
     loss: Annotated[
@@ -237,8 +237,7 @@ class Train(_Codes, _Data):
         tyro.conf.arg(
             metavar=LOSSES.metavar,
             help="Of the readout's scores; of its membrane in each step (stepwise); of its spikes (van-rossum, readout "
-            "count). The default is cross-entropy, stepwise-cross-entropy for online rules, "
-            f"{rules_by('loss')}.",
+            "count). The default is the rule's: cross-entropy, or stepwise-cross-entropy if it is online, for most.",
         ),
     ] = None
     rate_band: Annotated[tuple[float, float] | None, Within(0.0, 1e20), tyro.conf.arg(metavar="LOW HIGH")] = None

@@ -2,7 +2,7 @@
 
 # No "from __future__ import annotations": Equinox reads AbstractVar from the annotations themselves.
 from abc import abstractmethod
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 import equinox as eqx
 import jax
@@ -26,6 +26,8 @@ class AbstractLoss(Component):
     """
 
     decoder: eqx.AbstractVar[AbstractDecoder | None]
+    decides_by: ClassVar[type[AbstractDecoder] | None] = None
+    """The only decoder whose decisions it is about, where it is about one's alone; None if any will do."""
 
     @abstractmethod
     def __call__(self, outputs: Outputs, target: Shaped[Array, "..."]) -> Float[Array, ""]:

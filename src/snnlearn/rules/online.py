@@ -4,7 +4,7 @@
 from abc import abstractmethod
 from collections.abc import Iterable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -14,7 +14,15 @@ from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import check_one_dt, trained_part
 from snnlearn.coding import PackedSpikes, pack_spikes
-from snnlearn.losses import AbstractFilteredLoss, AbstractLoss, AbstractStepwiseLoss, RateBand, StepwiseSum, Sum
+from snnlearn.losses import (
+    AbstractFilteredLoss,
+    AbstractLoss,
+    AbstractStepwiseLoss,
+    RateBand,
+    StepwiseCrossEntropy,
+    StepwiseSum,
+    Sum,
+)
 from snnlearn.network import Layer, Network
 from snnlearn.rules.base import AbstractRule, by_step
 
@@ -25,6 +33,8 @@ class AbstractOnlineRule(AbstractRule):
     Time may be cut in blocks at will; the gradient is the sum of theirs. Weights may change between two blocks, that
     is, during the sequence (see `GradientDescent`).
     """
+
+    usual_loss: ClassVar[type[AbstractLoss]] = StepwiseCrossEntropy
 
     @property
     @abstractmethod

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple, final
+from typing import Any, ClassVar, NamedTuple, final
 
 import equinox as eqx
 import jax
@@ -18,7 +18,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
 from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import check_one_dt, check_positive
-from snnlearn.coding import PackedSpikes
+from snnlearn.coding import AbstractDecoder, PackedSpikes, SpikeCount
 from snnlearn.losses import AbstractLoss, Kernel
 from snnlearn.network import Network
 from snnlearn.neurons import AbstractNeuron, AbstractWrapper, EscapeNoise, EscapeNoiseState
@@ -75,6 +75,7 @@ class XieSeung(AbstractRule):
     (3, 4)
     """
 
+    usual_decoder: ClassVar[type[AbstractDecoder]] = SpikeCount
     baseline: Baseline = eqx.field(static=True, default=leave_one_out)
 
     def reference(self) -> AbstractRule:
