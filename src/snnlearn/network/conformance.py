@@ -13,18 +13,23 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import PRNGKeyArray
+from jaxtyping import Array, PRNGKeyArray
 
 from snnlearn._laws import demand, kind_of, same
+from snnlearn.network.network import with_noise
 from snnlearn.network.synapses import AbstractSynapses
+
+_DRAWS = 256
 
 
 def check_synapses(synapses: AbstractSynapses, *, key: PRNGKeyArray) -> None:
     """Check the laws of synapses on random inputs.
 
     The current has the shape that is promised, of an input in any shape of the right size, and its dtype; apart from
-    a bias it is linear; alone and side by side, under `jit` and `vmap`, it is the same. Weights drawn anew are others
-    in the same structure, and leave silence silent. Operations are none of a silent input, no more than the
+    a bias it is linear; alone and side by side, under `jit` and `vmap`, it is the same. A step from rest gives that
+    current, or with noise gives it in the mean, and a state of the same structure; one without state gives no other.
+    What is said of weights for each pair is so. Weights drawn anew are others in the same structure, and leave silence
+    silent. Operations are none of a silent input, no more than the
     multiply-accumulates of the dense map, and no fewer than those of a part of the input.
 
     Args:
@@ -49,6 +54,13 @@ def check_synapses(synapses: AbstractSynapses, *, key: PRNGKeyArray) -> None:
     demand(bool(np.any(linear[0] != linear[1])), f"{name} gives the same for all inputs")
     same(linear[2], linear[0] - 2 * linear[1], f"{name} is not linear in its input", least=1.0)
 
+    _check_steps(synapses, xs[0], currents[0], key, name)
+    if synapses.pairs:
+        weight, bias = (getattr(synapses, field) for field in ("weight", "bias"))
+        expected = weight @ jnp.ravel(xs[0]) + (0.0 if bias is None else bias)
+        same(
+            currents[0], expected, f"{name} says that it has a weight for each pair, and is not its product", least=1.0
+        )
     redrawn = synapses.redrawn(key=key)
     demand(kind_of(redrawn) == kind_of(synapses), f"{name}.redrawn gave another structure, shape or dtype")
     weights = [leaf for leaf in jax.tree.leaves(eqx.filter(synapses, eqx.is_inexact_array)) if leaf.any()]
@@ -66,6 +78,27 @@ def check_synapses(synapses: AbstractSynapses, *, key: PRNGKeyArray) -> None:
     most = synapses.multiply_accumulates()
     demand(0 <= float(few[0]) <= float(many[0]) <= most, f"{name}.operations is not between 0 and the dense {most}")
     demand(float(many[1]) <= float(many[0]), f"{name}.direct_operations is more than all operations")
+
+
+def _check_steps(synapses: AbstractSynapses, x: Array, at_rest: np.ndarray, key: PRNGKeyArray, name: str) -> None:
+    rest = synapses.initial_state()
+    if rest is None:
+        current, after = synapses.step(x, None)
+        demand(after is None, f"{name}.step made a state, and initial_state has none")
+        same(current, at_rest, f"{name}.step gave another current than the map, which has no state", least=1.0)
+        return
+    step = eqx.filter_jit(lambda synapses, x, states: jax.vmap(synapses.step, in_axes=(None, 0))(x, states))
+    starts = jax.vmap(lambda key: with_noise(rest, key))(jax.random.split(key, _DRAWS))
+    drawn, after = step(synapses, x, starts)
+    demand(kind_of(after) == kind_of(starts), f"{name}.step gave a state of another structure, shape or dtype")
+    demand(drawn.shape[1:] == at_rest.shape, f"{name}.step gave {drawn.shape[1:]}, not {at_rest.shape}")
+    same(step(synapses, x, starts)[0], drawn, f"{name}.step gave something else from the same state", least=1.0)
+    noise = np.asarray(drawn).std(axis=0)
+    drawn_at_all = bool(np.ptp(drawn, axis=0).any())
+    demand(drawn_at_all == synapses.draws, f"{name} draws and does not say so, or says so and does not")
+    error = np.abs(np.asarray(drawn).mean(axis=0) - at_rest)
+    most = 1e-4 * np.abs(at_rest).max(initial=1.0) + 6 * noise / np.sqrt(_DRAWS)
+    demand(bool((error <= most).all()), f"{name}.step from rest gives, in the mean, another current than the map")
 
 
 def _equal(one: Any, other: Any) -> bool:
