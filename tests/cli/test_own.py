@@ -25,6 +25,7 @@ import typing
 
 import jax
 import jax.numpy as jnp
+import optax
 
 import snnlearn as sl
 
@@ -110,6 +111,10 @@ class Counting(sl.rules.AbstractRule):
         return sl.rules.BPTT()(network, loss, inputs, targets, key=key)
 
 
+def descent(learning_rate, weight_decay):
+    return optax.chain(optax.add_decayed_weights(weight_decay), optax.sgd(learning_rate))
+
+
 class Needy(sl.rules.AbstractRule):
     """A rule of which no option gives a part."""
 
@@ -190,6 +195,28 @@ def test_a_run_is_made_of_them_and_reads_them_again(run, blobs, say):
     )
     (found,) = json.loads((run.parent / "g" / "gradients.json").read_text())
     assert found["rule"] == "mine:Cautious" and found["layers"][0]["norm_ratio"] == pytest.approx(0.5, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        ("evaluate {run} --allow mine:Leaki", "did you mean mine:Leaky?"),
+        ("train --allow mine:Leaky --out {new}", "drop it"),
+    ],
+)
+def test_what_is_allowed_is_asked_for(arguments, hint, run, tmp_path, capsys):
+    assert main(arguments.format(run=run, new=tmp_path / "new").split()) == 2
+    name = arguments.split()[arguments.split().index("--allow") + 1]
+    assert capsys.readouterr().err == f"error: --allow names {name}, and nothing that is read does; {hint}\n"
+    assert not (tmp_path / "new").exists()
+
+
+def test_an_optimiser_of_ones_own(mine):
+    options = Train(optimizer="mine:descent", weight_decay=0.25)
+    options.check()
+    optimizer = build.algorithm(options, data.digits(), 1e-3).optimizer
+    assert optimizer.method is module().descent  # pyright: ignore[reportAttributeAccessIssue]
+    assert {name: float(x) for name, x in optimizer.arguments.items()} == {"weight_decay": 0.25}  # pyright: ignore
 
 
 def test_a_stopped_run_goes_on(run, mine, say, tmp_path):

@@ -191,7 +191,7 @@ def test_more_input_spikes_than_allowed_are_refused():
 @pytest.mark.parametrize(
     ("layer", "sentence"),
     [
-        (Layer(Dense(4, 4, key=KEY), LI()), "is LI, whose spike times have no closed form"),
+        (Layer(Dense(4, 4, key=KEY), LI()), "is LI, not LIF or CubaLIF"),
         (Layer(Dense(4, 4, key=KEY), ALIF()), "is ALIF"),
         (Layer(Conv2d((1, 2, 2), 1, 1, key=KEY), LIF()), "has Conv2d synapses, not Dense"),
         (Layer(Dense(4, 4, use_bias=True, key=KEY), LIF()), "has a bias"),

@@ -6,21 +6,19 @@ import math
 import re
 import sys
 from dataclasses import fields, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import optax
 
 from snnlearn import coding, data, losses, network, neurons, rules
 from snnlearn._errors import SnnlearnError
-from snnlearn.algorithms import GradientDescent, Optimizer, adamw, constant, cosine
+from snnlearn.algorithms import GradientDescent, Optimizer, constant, cosine
 from snnlearn.cli.axis import is_own
-from snnlearn.cli.choices import CODES, LOSSES, NEURONS, ON_TOP, READOUTS, RULES, SURROGATES
-from snnlearn.cli.options import DATA, Encode, Train, axes
+from snnlearn.cli.choices import CODES, DATA, LOSSES, NEURONS, ON_TOP, OPTIMIZERS, READOUTS, RULES, SURROGATES
+from snnlearn.cli.options import Encode, Train, axes
 from snnlearn.data import Dataset
 from snnlearn.hypothesis import check_size
 
@@ -43,25 +41,10 @@ def dataset(options: Train) -> Dataset:
 
 def everything(options: Train) -> Dataset:
     """The data that the options name, all of it."""
+    if options.data in DATA.choices:
+        return DATA.build(options.data, vars(options) | window(options) | {"after_42": 42 + options.split_seed})
     split = {"validation": options.validation, "test": options.test, "seed": options.split_seed}
-    held_out = {"validation": options.validation, "seed": options.split_seed}
-    match options.data:
-        case "digits":
-            return data.digits(**split)
-        case "mnist":
-            if options.data_folder is None:
-                raise SnnlearnError("--data mnist needs --data-folder, the folder with its four IDX files")
-            return data.mnist(options.data_folder, **held_out)
-        case "fashion-mnist":
-            return data.fashion_mnist(options.data_folder, **held_out)
-        case "yin-yang":
-            return data.yin_yang(seed=42 + options.split_seed)
-        case "randman":
-            return data.randman(**window(options), **split)
-        case "spike-xor":
-            return data.spike_xor(**window(options), **split)
-        case path:
-            return _file(Path(path), options, split)
+    return _file(Path(options.data), options, split)
 
 
 _IMAGES = (".png", ".jpg", ".jpeg")
@@ -86,9 +69,7 @@ def _file(path: Path, options: Train, split: dict) -> Dataset:
     if path.suffix in (".h5", ".hdf5") or path.is_dir():
         dt = window(options)["dt"] if options.num_steps is None else options.dt
         return data.events(path, num_steps=options.num_steps, dt=dt, **split)
-    raise SnnlearnError(
-        f"--data is {str(path)!r}; give {', '.join(DATA)}, an .npz file, or an .h5 file or folder of events"
-    )
+    raise SnnlearnError(f"--data is {str(path)!r}; give one of {', '.join(DATA.choices)}, {DATA.others}")
 
 
 def encoder(options: Train, task: Dataset) -> coding.AbstractEncoder:
@@ -307,16 +288,8 @@ def _distance(name: str, dt: float) -> losses.AlphaVanRossum:
 
 
 def _optimizer(options: Train) -> Optimizer:
-    decay = {"weight_decay": options.weight_decay} if options.optimizer == "adamw" else {}
+    name, rate = options.optimizer, options.learning_rate
     schedule = cosine if options.schedule == "cosine" else constant
-    method = _METHODS[options.optimizer]
-    return Optimizer(method, options.learning_rate, schedule=schedule, clip=options.clip_gradient, arguments=decay)
-
-
-_METHODS = {
-    "adam": optax.adam,
-    "adamw": adamw,
-    "adamax": optax.adamax,
-    "rmsprop": optax.rmsprop,
-    "sgd": partial(optax.sgd, momentum=0.9),
-}
+    arguments = OPTIMIZERS.arguments(name, vars(options))
+    del arguments["learning_rate"]  # which it gives each time, by schedule and size of the weights
+    return Optimizer(OPTIMIZERS.load(name), rate, schedule=schedule, clip=options.clip_gradient, arguments=arguments)

@@ -192,3 +192,36 @@ RULES = Axis(
         "xie-seung": Choice("snnlearn.rules:XieSeung"),
     },
 )
+
+DATA = Axis(
+    Choice,
+    base="",
+    part="",
+    default="digits",
+    values=_same("validation", "test", "split_seed", "data_folder", "num_steps", "dt") | {"after_42": "split_seed"},
+    others="an .npz file, or an .h5 file or folder of events",
+    choices={
+        "digits": Choice("snnlearn.data:digits", {"seed": "split_seed"}),
+        "mnist": Choice("snnlearn.data:mnist", {"folder": "data_folder", "seed": "split_seed"}),
+        "fashion-mnist": Choice("snnlearn.data:fashion_mnist", {"folder": "data_folder", "seed": "split_seed"}),
+        # The published points are those of seed 42.
+        "yin-yang": Choice("snnlearn.data:yin_yang", {"seed": "after_42"}),
+        "randman": Choice("snnlearn.data:randman", {"seed": "split_seed"}),
+        "spike-xor": Choice("snnlearn.data:spike_xor", {"seed": "split_seed"}),
+    },
+)
+
+OPTIMIZERS = Axis(
+    Choice,
+    base="",
+    part="",
+    default="adam",
+    values=_same("learning_rate", "weight_decay"),
+    choices={
+        "adam": Choice("optax:adam"),
+        "adamw": Choice("snnlearn.algorithms:adamw"),
+        "adamax": Choice("optax:adamax"),
+        "rmsprop": Choice("optax:rmsprop"),
+        "sgd": Choice("optax:sgd", {"momentum": 0.9}),
+    },
+)

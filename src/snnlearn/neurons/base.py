@@ -89,7 +89,7 @@ class AbstractNeuron(Component):
 
     def in_continuous_time(self) -> Continuous | str:
         """Its differential equation, where spikes of it have exact times; or why they have none, as a clause."""
-        return f"is {type(self).__name__}, whose spike times have no closed form that is known"
+        return f"is {type(self).__name__}, not LIF or CubaLIF"
 
     def lowered(self) -> Lowered | str:
         """Its equation as the kernels compute it (`lowering`), or why it is none of theirs, as a clause."""
