@@ -5,9 +5,11 @@ from __future__ import annotations
 import inspect
 
 import equinox as eqx
+import jax
 import pytest
 
 import snnlearn as sl
+import zoo
 from snnlearn import SnnlearnError
 from snnlearn._component import Component
 
@@ -34,6 +36,28 @@ def test_a_class_is_abstract_or_final(kind):
     final = vars(kind).get("__final__", False)
     assert final != kind.__name__.startswith("Abstract")
     assert not (final and inspect.isabstract(kind))
+
+
+KINDS = {
+    "encoders": (sl.coding, sl.coding.AbstractEncoder, zoo.ENCODERS),
+    "decoders": (sl.coding, sl.coding.AbstractDecoder, zoo.DECODERS),
+    "neurons": (sl.neurons, sl.neurons.AbstractNeuron, zoo.NEURONS),
+    "surrogates": (sl.neurons, sl.neurons.AbstractSurrogate, zoo.NEURONS),
+    "resets": (sl.neurons, sl.neurons.AbstractReset, zoo.NEURONS),
+    "refractory periods": (sl.neurons, sl.neurons.AbstractRefractory, zoo.NEURONS),
+    "discretisations": (sl.neurons, sl.neurons.AbstractDiscretisation, zoo.NEURONS),
+    "synapses": (sl.network, sl.network.AbstractSynapses, zoo.SYNAPSES),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_zoo_has_all(kind):
+    package, base, examples = KINDS[kind]
+    there = {part for part in vars(package).values() if isinstance(part, type) and issubclass(part, base)}
+    final = {part for part in there if not inspect.isabstract(part) and not part.__name__.startswith("Abstract")}
+    nodes: list[object] = []
+    jax.tree.map(nodes.append, list(examples.values()), is_leaf=lambda node: nodes.append(node) is not None)
+    assert final and final <= {type(node) for node in nodes}
 
 
 @pytest.mark.parametrize(

@@ -19,71 +19,9 @@ from hypothesis import strategies as st
 from snnlearn import SnnlearnError, coding, network, neurons
 from snnlearn.hypothesis import Hypothesis, predict
 from snnlearn.model_file import load, read_arrays, save, write_arrays
-from snnlearn.network import INPUT, Chain, Connection, Conv2d, Dense, Layer, Network
-from snnlearn.neurons import ALIF, IF, LI, LIF, CubaLIF, Delayed
-
-KEY = jax.random.key(3)
-UNITS = 3
-
-SURROGATES = (
-    neurons.FastSigmoid(7.0),
-    neurons.Sigmoid(3.0),
-    neurons.Atan(5.0),
-    neurons.Triangle(height=0.7, width=0.4),
-    neurons.Boxcar(height=0.6, width=0.3),
-    neurons.Gaussian(0.9),
-    neurons.MultiGaussian(0.4, 0.1, 0.6, 5.0),
-    neurons.StraightThrough(),
-    neurons.Scaled(neurons.Atan(3.0), 0.5),
-)
-RESETS = (
-    neurons.Subtract(block_gradient=False),
-    neurons.ToValue(v_reset=-0.25),
-    neurons.ToValue(v_reset=jnp.array([0.1, 0.2, 0.3])),
-    neurons.NoReset(),
-    neurons.NextStep(neurons.ToValue(v_reset=0.1)),
-)
-NEURONS = {
-    "IF": IF(v_th=0.7, resistance=jnp.array([2.0, 1.0, 0.5])),
-    "LIF": LIF(tau_mem=7e-3, v_th=0.3, v_leak=-0.2, resistance=1.5),
-    "trained LIF": LIF(tau_mem=jnp.array([5e-3, 10e-3, 30e-3]), v_th=jnp.array([0.3, 0.4, 0.5])),
-    "Euler LIF": LIF(discretisation=neurons.ForwardEuler()),
-    "CubaLIF": CubaLIF(tau_mem=8e-3, tau_syn=jnp.array([2e-3, 3e-3, 4e-3]), synapse=neurons.ZeroOrderHold()),
-    "ALIF": ALIF(beta=jnp.array([0.1, 0.2, 0.3]), tau_adapt=90e-3, adaptation=neurons.UnitGain(neurons.ForwardEuler())),
-    "LI": LI(tau_mem=4e-3),
-    "Delayed": Delayed(LIF(refractory=neurons.Refractory(3e-3)), steps=2),  # pyright: ignore[reportCallIssue]
-    "Filtered": neurons.Filtered(LIF(), tau_syn=jnp.array([4e-3, 5e-3, 6e-3])),  # pyright: ignore[reportCallIssue]
-    "LIF with constants": LIF(v_th=neurons.Constant([0.5, 1.0, 1.5]), tau_mem=neurons.Constant(0.01)),
-    "Rectifier": neurons.Rectifier(),
-    "Identity": neurons.Identity(),
-    "Logistic": neurons.Logistic(),
-    "EscapeNoise": neurons.EscapeNoise(LIF(surrogate=neurons.ExponentialEscape(70.0, 0.3))),  # pyright: ignore
-    "SilentRefractory": LIF(refractory=neurons.SilentRefractory(4e-3)),
-    **{f"surrogate {type(s).__name__}": LIF(surrogate=s) for s in SURROGATES},
-    **{f"reset {number} {type(r).__name__}": LIF(reset=r) for number, r in enumerate(RESETS)},
-}
-ENCODERS = {
-    "Current": coding.Current(num_steps=4, gain=3.0),
-    "Rate": coding.Rate(num_steps=4, max_rate=150.0),
-    "Latency": coding.Latency(num_steps=4, tau=9e-3, threshold=0.1),
-    "LinearLatency": coding.LinearLatency(num_steps=4, threshold=0.2),
-    "Population": coding.Population(coding.Rate(num_steps=4), num_neurons=5, low=-1, high=2, beta=1.2),
-    "Rescaled": coding.Rescaled(coding.Latency(num_steps=4, tau=5e-3), low=-3.0, high=5.0),
-    "Spikes": coding.Spikes(num_steps=4),
-}
-DECODERS = {
-    "MeanMembrane": coding.MeanMembrane(),
-    "MaxMembrane": coding.MaxMembrane(),
-    "LastMembrane": coding.LastMembrane(),
-    "SpikeCount": coding.SpikeCount(),
-    "FirstSpike": coding.FirstSpike(scale=3e-3),
-}
-SYNAPSES = {
-    "Dense": Dense(16, UNITS, use_bias=True, key=KEY),
-    "Conv2d": Conv2d((1, 4, 4), UNITS, 3, stride=2, padding=1, use_bias=True, key=KEY),
-    "Chain": Chain(network.AveragePool2d((1, 4, 4), 2), Dense(4, UNITS, key=KEY)),
-    "Part": Chain(network.Part(16, 3, 9), Dense(6, UNITS, key=KEY)),
-}
+from snnlearn.network import INPUT, Connection, Dense, Layer, Network
+from snnlearn.neurons import LI, LIF
+from zoo import DECODERS, ENCODERS, KEY, NEURONS, SYNAPSES, UNITS
 
 
 def hypothesis(

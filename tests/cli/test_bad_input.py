@@ -25,7 +25,7 @@ from snnlearn.model_file import save
 from snnlearn.network import FluctuationDriven, feedforward
 
 TRAIN = {
-    "no such set": ("--data digts", "give digits, mnist"),
+    "no such set": ("--data digts", r"--data is digts; did you mean digits\?"),
     "no such file": ("--data {bad}/nowhere.npz", "nowhere.npz cannot be read"),
     "no folder": ("--data mnist", "--data-folder"),
     "wrong folder": ("--data mnist --data-folder {bad}/nowhere", "train-images-idx3-ubyte"),

@@ -11,7 +11,7 @@ import pytest
 from snnlearn import SnnlearnError, neurons, rules
 from snnlearn.cli import choices, main
 from snnlearn.cli.axis import Axis
-from snnlearn.cli.options import Encode, Train, axes
+from snnlearn.cli.options import Encode, Role, Train, axes, roles
 
 AXES = {name: thing for name, thing in vars(choices).items() if isinstance(thing, Axis)}
 
@@ -21,8 +21,10 @@ def test_the_table_is_that_of_the_classes(of, name):
     """A class of the axis, whose arguments are those that the table fills, with values that the axis has."""
     axis = AXES[of]
     cls, fields = axis.load(name), axis[name].fields
-    base = pkgutil.resolve_name(axis.base)
-    assert issubclass(cls, base) and not inspect.isabstract(cls)
+    if axis.base:
+        assert issubclass(cls, pkgutil.resolve_name(axis.base)) and not inspect.isabstract(cls)
+    else:
+        assert inspect.isfunction(cls)
     arguments = inspect.signature(cls).parameters
     assert set(fields) <= set(arguments)
     assert all(source in axis.values for source in fields.values() if isinstance(source, str))
@@ -44,10 +46,15 @@ def test_every_value_fills_something_and_comes_from_an_option(of):
 
 
 def test_what_a_rule_and_a_loss_need_has_a_name():
-    for rule in choices.RULES.choices.values():
-        assert rule.readout in choices.READOUTS.choices and rule.readout_neuron in choices.NEURONS.choices
-        assert rule.loss is None or rule.loss in choices.LOSSES.choices
-    assert {loss.readout for loss in choices.LOSSES.choices.values()} - {None} <= set(choices.READOUTS.choices)
+    for rule in map(choices.RULES.load, choices.RULES.choices):
+        for axis, needed in (
+            (choices.READOUTS, rule.usual_decoder),
+            (choices.NEURONS, rule.usual_readout),
+            (choices.LOSSES, rule.usual_loss),
+        ):
+            assert axis.name_of(needed) in axis.choices
+    needed = {choices.LOSSES.load(name).decides_by for name in choices.LOSSES.choices} - {None}
+    assert {choices.READOUTS.name_of(decoder) for decoder in needed} <= set(choices.READOUTS.choices)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +78,8 @@ def test_every_class_has_a_name_or_is_known_to_have_none(of, package, without):
 
 
 def test_each_name_is_an_option():
-    assert set(axes(Train)) == {"encode", "population_code", "neuron", "surrogate", "readout", "loss", "rule"}
+    chosen = {"data", "encode", "population_code", "neuron", "surrogate", "readout", "loss", "rule", "optimizer"}
+    assert set(axes(Train)) == chosen
     assert set(axes(Encode)) == {"codes", "population_code"}
 
 
@@ -81,9 +89,33 @@ def test_help_says_what_a_choice_takes(capsys):
     said = capsys.readouterr().out
     assert "alif takes --tau-mem, --tau-adapt, --beta, --surrogate, --reset, --refractory, --dt.\n" in said
     assert "truncated-bptt takes --truncate.\n" in said
+    assert "truncated-bptt goes with --readout mean and --loss stepwise-cross-entropy, unless given.\n" in said
     with pytest.raises(SystemExit):
         main(["train", "--help"])
     assert "takes --" not in capsys.readouterr().out
+
+
+def test_data_and_optimisers_are_choices_too(capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "--data", "mnist", "--optimizer", "adamw", "--help"])
+    said = capsys.readouterr().out
+    assert "mnist takes --data-folder, --validation, --split-seed.\n" in said
+    assert "adamw takes --learning-rate, --weight-decay.\n" in said
+    assert choices.DATA.fault("yinyang") == "did you mean yin-yang?"
+    assert "or an .npz file, or an .h5 file or folder of events" in str(choices.DATA.fault("zzz"))
+    assert choices.DATA.fault("mine.npz") is None and choices.DATA.taken("mine.npz") == ()
+    assert choices.OPTIMIZERS.fault("adm") == "did you mean adam?"
+    assert choices.OPTIMIZERS.fault("snnlearn.algorithms:rmaxprop") is None
+    assert choices.OPTIMIZERS.fault("snnlearn.algorithms:Optimizer") is not None
+    with pytest.raises(SnnlearnError, match="mnist needs --data-folder"):
+        choices.DATA.build("mnist", {"data_folder": None})
+
+
+def test_what_is_no_part_of_a_run_and_what_a_sweep_shares():
+    by = {role: {name for name, its in roles().items() if its is role} for role in Role}
+    assert by[Role.PLACE] == {"config", "resume", "out", "distributed", "allow"}
+    task = {"data", "data_folder", "validation", "test", "split_seed", "seed", "seeds", "baseline"}
+    assert by[Role.TASK] == task
 
 
 def test_an_option_of_another_part_of_the_same_name_fills_nothing():

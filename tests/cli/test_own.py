@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import json
 import re
@@ -14,8 +15,9 @@ import numpy as np
 import pytest
 
 from snnlearn import SnnlearnError, algorithms, data, load, losses, neurons, predict, report, risk, rules, save
-from snnlearn.cli import main
+from snnlearn.cli import build, main
 from snnlearn.cli.config import read_config
+from snnlearn.cli.options import Train
 from snnlearn.network import feedforward
 
 MINE = '''
@@ -23,6 +25,7 @@ import typing
 
 import jax
 import jax.numpy as jnp
+import optax
 
 import snnlearn as sl
 
@@ -83,6 +86,33 @@ class Cautious(sl.rules.AbstractRule):
     def __call__(self, network, loss, inputs, targets, *, key):
         value, gradient = self.rule(network, loss, inputs, targets, key=key)
         return value, jax.tree.map(lambda g: 0.5 * g, gradient)
+
+
+@typing.final
+class Counts(sl.losses.AbstractScoreLoss):
+    """A loss of spike counts alone."""
+
+    decides_by = sl.coding.SpikeCount
+    decoder: sl.coding.AbstractDecoder | None = sl.coding.SpikeCount()
+
+    def of_scores(self, scores, target):
+        return -scores[target]
+
+
+@typing.final
+class Counting(sl.rules.AbstractRule):
+    """A rule for such a loss, and for spikes of a current-based readout."""
+
+    usual_loss = Counts
+    usual_decoder = sl.coding.SpikeCount
+    usual_readout = sl.neurons.CubaLIF
+
+    def __call__(self, network, loss, inputs, targets, *, key):
+        return sl.rules.BPTT()(network, loss, inputs, targets, key=key)
+
+
+def descent(learning_rate, weight_decay):
+    return optax.chain(optax.add_decayed_weights(weight_decay), optax.sgd(learning_rate))
 
 
 class Needy(sl.rules.AbstractRule):
@@ -167,6 +197,28 @@ def test_a_run_is_made_of_them_and_reads_them_again(run, blobs, say):
     assert found["rule"] == "mine:Cautious" and found["layers"][0]["norm_ratio"] == pytest.approx(0.5, rel=1e-3)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        ("evaluate {run} --allow mine:Leaki", "did you mean mine:Leaky?"),
+        ("train --allow mine:Leaky --out {new}", "drop it"),
+    ],
+)
+def test_what_is_allowed_is_asked_for(arguments, hint, run, tmp_path, capsys):
+    assert main(arguments.format(run=run, new=tmp_path / "new").split()) == 2
+    name = arguments.split()[arguments.split().index("--allow") + 1]
+    assert capsys.readouterr().err == f"error: --allow names {name}, and nothing that is read does; {hint}\n"
+    assert not (tmp_path / "new").exists()
+
+
+def test_an_optimiser_of_ones_own(mine):
+    options = Train(optimizer="mine:descent", weight_decay=0.25)
+    options.check()
+    optimizer = build.algorithm(options, data.digits(), 1e-3).optimizer
+    assert optimizer.method is module().descent  # pyright: ignore[reportAttributeAccessIssue]
+    assert {name: float(x) for name, x in optimizer.arguments.items()} == {"weight_decay": 0.25}  # pyright: ignore
+
+
 def test_a_stopped_run_goes_on(run, mine, say, tmp_path):
     """From its options alone: nothing of the training was kept."""
     shutil.copytree(run, tmp_path / "r")
@@ -193,6 +245,24 @@ def test_they_are_compared_varied_and_shown(mine, tiny, say, tmp_path):
     said = say("encode", tmp_path / "x.npy", "--codes", "mine:EveryStep", "--out", tmp_path / "codes.html")
     assert "mine:EveryStep: 50 spikes of 2 neurons in 50 steps\n" in said
     assert "Spikes in every step where x is above a level." in (tmp_path / "codes.html").read_text()
+
+
+def test_a_rule_says_which_loss_and_readout_it_goes_with(mine, capsys):
+    """As the library's do: nothing but its name is given."""
+    options = Train(rule="mine:Counting", layers=("4",), num_steps=3)
+    task = build.dataset(options)
+    encoder, own = build.encoder(options, task), module()
+    network, algorithm = build.structure(options, task, encoder), build.algorithm(options, task, encoder.dt)
+    assert isinstance(network.layers[-1].neuron, neurons.CubaLIF)
+    assert type(algorithm.loss) is own.Counts and type(algorithm.rule) is own.Counting
+    assert build.default_loss(options) == "mine:Counts"
+    chosen = dataclasses.replace(options, loss="mean-squared", readout="first-spike")
+    assert type(build.algorithm(chosen, task, encoder.dt).loss) is losses.ClassMeanSquaredError
+    with pytest.raises(SnnlearnError, match="--loss mine:Counts is about what SpikeCount decides; use --readout count"):
+        build.algorithm(dataclasses.replace(options, readout="max"), task, encoder.dt)
+    with pytest.raises(SystemExit):
+        main(["train", "--rule", "mine:Counting", "--help"])
+    assert "mine:Counting goes with --readout count and --loss mine:Counts, unless given." in capsys.readouterr().out
 
 
 def test_a_run_without_its_module_says_where_it_is_looked_for(run, blobs, tmp_path, monkeypatch, capsys):

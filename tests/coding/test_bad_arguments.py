@@ -78,6 +78,7 @@ CALLS = [
     (coding.pack_spikes, {"spikes": SPIKES}),
     (coding.gaussian_activations, {"x": X, "centres": X, "sigma": 0.1}),
     (coding.learn_range, {"x": np.ones((3, 2))}),
+    (coding.inverse_of, {"encoder": coding.Rate(5)}),
     (coding.van_rossum_distance, {"times": X, "others": X, "kernel": coding.Exponential()}),
     (coding.victor_purpura_distance, {"times": TRAIN, "others": TRAIN, "cost": 1.0}),
     (coding.isi_distance, {"times": TRAIN, "others": TRAIN, "window": (0.0, 1.0)}),

@@ -339,7 +339,8 @@ def test_nan_stays_nan(inverse):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: inverse_of(Current(5)), "Current has no inverse"),
+        (lambda: inverse_of(Current(5)), "Current gives no spikes to be read"),
+        (lambda: inverse_of(Framewise(Rescaled(Current(5), 0, 2), 3)), "Current gives no spikes to be read"),
         (lambda: InverseRate(max_rate=0), "max_rate is 0.0"),
         (lambda: InversePoissonRate(dt=-1), "dt is -1.0"),
         (lambda: InverseRegularRate(phase=1), "phase is 1.0"),

@@ -13,7 +13,7 @@ import pytest
 
 from snnlearn import SnnlearnError
 from snnlearn.losses import AlphaVanRossum, CrossEntropy, RateBand, StepwiseCrossEntropy, VanRossum
-from snnlearn.network import AveragePool2d, Chain, Conv2d, Dense, Layer, LayerState, Network, feedforward, unroll
+from snnlearn.network import AveragePool2d, Chain, Conv2d, Dense, Layer, Network, feedforward, unroll
 from snnlearn.neurons import (
     ALIF,
     LI,
@@ -85,7 +85,7 @@ def stopped(network, xs):
     """The layers' outputs; no derivative passes the recurrent synapses (the reset blocks it by itself)."""
 
     def step(states, x):
-        still = tuple(LayerState(state.neuron, jax.lax.stop_gradient(state.lines)) for state in states)
+        still = tuple(state._replace(lines=jax.lax.stop_gradient(state.lines)) for state in states)
         outputs, after = network.run_step(x, still)
         return after, tuple(outputs)
 

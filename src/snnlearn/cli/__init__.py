@@ -57,7 +57,7 @@ def _status(arguments: list[str]) -> int:
 
 def _run(arguments: list[str]) -> int:
     from snnlearn import __version__
-    from snnlearn.cli.config import read_config, value_of
+    from snnlearn.cli.config import check_allowed, read_config, value_of
     from snnlearn.cli.options import AS_IT_IS, COMMANDS, check_names
 
     if arguments == ["--version"]:
@@ -69,6 +69,7 @@ def _run(arguments: list[str]) -> int:
     if (path := value_of("--config", arguments)) is not None and name in COMMANDS:
         default = read_config(Path(path), COMMANDS[name], allow=arguments)
     options = _parsed(arguments or ["--help"], {name: default})
+    check_allowed(options, value_of("--config", arguments))
     # Imported only now: JAX takes longer to start than --help may.
     import importlib
 
@@ -125,6 +126,9 @@ def _what_is_taken(kind: type, arguments: list[str]) -> list[str]:
         if (name := value_of(f"--{option.replace('_', '-')}", arguments)) is not None and not name.startswith("-"):
             taken = ", ".join(f"--{one.replace('_', '-')}" for one in axis.taken(name))
             sentences.append(f"{name} takes {taken or 'no option'}.")
+            cls, settled = axis.load(name), axes(kind)
+            if usual := [f"--{of} {settled[of].name_of(getattr(cls, said))}" for of, said in axis.settles.items()]:
+                sentences.append(f"{name} goes with {' and '.join(usual)}, unless given.")
     return sentences
 
 

@@ -17,7 +17,7 @@ from snnlearn._errors import SnnlearnError
 
 @dataclass(frozen=True)
 class Choice:
-    """A class that has a name.
+    """A class, or a function, that has a name.
 
     Args:
         path: the class, as `module:Class`.
@@ -37,11 +37,14 @@ class Axis(Generic[C]):
 
     Args:
         kind: of what is known of each choice.
-        base: the abstract base of its classes.
+        base: the abstract base of its classes; empty where it is of functions.
         part: the field of another component that holds one.
         choices: by name.
         values: what its classes' fields are filled with, and the option that each comes from.
         default: the name of what stands inside a class of one's own that wraps another and says not which.
+        settles: other options that are settled by what its classes say, where they are not given, and the class
+            attribute that says it.
+        others: what may be given in place of a name, as a clause, such as a file.
     """
 
     kind: type[C]
@@ -50,6 +53,8 @@ class Axis(Generic[C]):
     choices: Mapping[str, C]
     values: Mapping[str, str]
     default: str
+    settles: Mapping[str, str] = field(default_factory=dict)
+    others: str = ""
 
     def __getitem__(self, name: str) -> C:
         return self.choices[name] if name in self.choices else self.kind(name)
@@ -57,20 +62,30 @@ class Axis(Generic[C]):
     @property
     def metavar(self) -> str:
         """How help shows what can be given."""
-        return f"{{{','.join(self.choices)},MODULE:CLASS}}"
+        return f"{{{','.join(self.choices)},{'FILE' if self.others else f'MODULE:{self._kind.upper()}'}}}"
 
     def fault(self, name: str) -> str | None:
         """What is wrong with a name and what to give, as a clause; None if it stands for a class."""
         if name in self.choices:
             return None
+        if self.others:
+            return None if os.path.exists(name) or os.path.splitext(name)[1] else self._unknown(name)
         try:
             _own(name, self)
         except SnnlearnError as fault:
             return str(fault)
         return None
 
-    def load(self, name: str) -> type:
-        """The class that a name stands for.
+    def _unknown(self, name: str) -> str:
+        others = self.others or f"a {'class' if self.base else 'function'} of your own as module:{self._kind}"
+        return like(name, list(self.choices)) or f"give one of {', '.join(self.choices)}, or {others}"
+
+    @property
+    def _kind(self) -> str:
+        return "Class" if self.base else "function"
+
+    def load(self, name: str) -> Any:
+        """The class, or the function, that a name stands for.
 
         Raises:
             SnnlearnError: if there is none, or it is no class of this axis.
@@ -81,6 +96,11 @@ class Axis(Generic[C]):
             return _own(name, self)
         except SnnlearnError as fault:
             raise SnnlearnError(f"{name}: {fault}") from fault
+
+    def name_of(self, cls: type) -> str:
+        """The name that stands for a class: that of the table, or its path."""
+        names = (name for name, choice in self.choices.items() if pkgutil.resolve_name(choice.path) is cls)
+        return next(names, f"{cls.__module__}:{cls.__qualname__}")
 
     def build(self, name: str, values: Mapping[str, Any]) -> Any:
         """What a name stands for, its fields filled from the values that are called as they are, or as the table says.
@@ -95,12 +115,23 @@ class Axis(Generic[C]):
         Raises:
             SnnlearnError: if there is no such class, or a field without a default that nothing fills.
         """
+        return self.load(name)(**self.arguments(name, values))
+
+    def arguments(self, name: str, values: Mapping[str, Any]) -> dict[str, Any]:
+        """What `build` fills the fields with.
+
+        Raises:
+            SnnlearnError: if there is no such class, or a field without a default that nothing fills.
+        """
         given: dict[str, Any] = {}
         for argument, source, needed in self._fields(name):
             value = source
             if isinstance(source, str):
                 value = values.get(source) if source in self.values else None
             if value is None and needed:
+                if source in self.values:
+                    option = self.values[str(source)].replace("_", "-")
+                    raise SnnlearnError(f"{name} needs --{option}; train --help says what that is")
                 if argument != self.part:
                     known = ", ".join([*self.values, self.part])
                     raise SnnlearnError(
@@ -110,10 +141,12 @@ class Axis(Generic[C]):
                 value = self.build(self.default, values)
             if value is not None:
                 given[argument] = value
-        return self.load(name)(**given)
+        return given
 
     def taken(self, name: str) -> tuple[str, ...]:
         """The options that fill the fields of what a name stands for, or of what stands inside."""
+        if self.others and name not in self.choices:
+            return ()
         found: list[str] = []
         for argument, source, needed in self._fields(name):
             if source in self.values:
@@ -158,15 +191,14 @@ def like(name: str, names: list[str]) -> str | None:
     return f"did you mean {close[0]}?" if close else None
 
 
-def _own(path: str, axis: Axis) -> type:
-    """A class of one's own, imported.
+def _own(path: str, axis: Axis) -> Any:
+    """A class, or a function, of one's own, imported.
 
     Raises:
         SnnlearnError: why the name stands for none, as a clause.
     """
     if not is_own(path):
-        names = f"give one of {', '.join(axis.choices)}, or a class of your own as module:Class"
-        raise SnnlearnError(like(path, list(axis.choices)) or names)
+        raise SnnlearnError(axis._unknown(path))
     module, _, name = path.partition(":")
     if (here := os.getcwd()) not in sys.path:
         sys.path.insert(0, here)  # as python -m does
@@ -176,6 +208,11 @@ def _own(path: str, axis: Axis) -> type:
         missing = isinstance(error, ModuleNotFoundError) and module.startswith(error.name or "")
         what = "run from the folder that it is in, or put that on PYTHONPATH" if missing else "mend it"
         raise SnnlearnError(f"{module} cannot be imported ({type(error).__name__}: {error}); {what}") from error
+    if not axis.base:
+        if not inspect.isfunction(function := getattr(found, name, None)):
+            functions = [name for name, thing in vars(found).items() if inspect.isfunction(thing)]
+            raise SnnlearnError(f"{module} has no function {name}; {like(name, functions) or 'give one that it has'}")
+        return function
     cls, base = getattr(found, name, None), pkgutil.resolve_name(axis.base)
     if not isinstance(cls, type):
         classes = [name for name, thing in vars(found).items() if isinstance(thing, type) and issubclass(thing, base)]

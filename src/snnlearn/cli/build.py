@@ -6,7 +6,6 @@ import math
 import re
 import sys
 from dataclasses import fields, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +13,14 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 from snnlearn import coding, data, losses, network, neurons, rules
 from snnlearn._errors import SnnlearnError
-from snnlearn.algorithms import Devices, Experiment, GradientDescent, Optimizer, adamw, constant, cosine
+from snnlearn.algorithms import Devices, Experiment, GradientDescent, Optimizer, constant, cosine
 from snnlearn.algorithms.devices import ONE_DEVICE
 from snnlearn.cli.axis import is_own
-from snnlearn.cli.choices import CODES, LOSSES, NEURONS, ON_TOP, READOUTS, RULES, SURROGATES, Decoder
-from snnlearn.cli.options import DATA, Encode, Train, axes
+from snnlearn.cli.choices import CODES, DATA, LOSSES, NEURONS, ON_TOP, OPTIMIZERS, READOUTS, RULES, SURROGATES
+from snnlearn.cli.options import Encode, Train, axes
 from snnlearn.data import Dataset
 from snnlearn.hypothesis import check_size
 
@@ -45,25 +43,10 @@ def dataset(options: Train) -> Dataset:
 
 def everything(options: Train) -> Dataset:
     """The data that the options name, all of it."""
+    if options.data in DATA.choices:
+        return DATA.build(options.data, vars(options) | window(options) | {"after_42": 42 + options.split_seed})
     split = {"validation": options.validation, "test": options.test, "seed": options.split_seed}
-    held_out = {"validation": options.validation, "seed": options.split_seed}
-    match options.data:
-        case "digits":
-            return data.digits(**split)
-        case "mnist":
-            if options.data_folder is None:
-                raise SnnlearnError("--data mnist needs --data-folder, the folder with its four IDX files")
-            return data.mnist(options.data_folder, **held_out)
-        case "fashion-mnist":
-            return data.fashion_mnist(options.data_folder, **held_out)
-        case "yin-yang":
-            return data.yin_yang(seed=42 + options.split_seed)
-        case "randman":
-            return data.randman(**window(options), **split)
-        case "spike-xor":
-            return data.spike_xor(**window(options), **split)
-        case path:
-            return _file(Path(path), options, split)
+    return _file(Path(options.data), options, split)
 
 
 _IMAGES = (".png", ".jpg", ".jpeg")
@@ -88,9 +71,7 @@ def _file(path: Path, options: Train, split: dict) -> Dataset:
     if path.suffix in (".h5", ".hdf5") or path.is_dir():
         dt = window(options)["dt"] if options.num_steps is None else options.dt
         return data.events(path, num_steps=options.num_steps, dt=dt, **split)
-    raise SnnlearnError(
-        f"--data is {str(path)!r}; give {', '.join(DATA)}, an .npz file, or an .h5 file or folder of events"
-    )
+    raise SnnlearnError(f"--data is {str(path)!r}; give one of {', '.join(DATA.choices)}, {DATA.others}")
 
 
 def experiment(
@@ -129,7 +110,7 @@ def coder(name: str, options: Train | Encode, frames: int | None = None) -> codi
         options: its parameters.
         frames: how many frames a signal has; None for samples that do not change over time.
     """
-    of_changes = CODES[name].of_changes
+    of_changes = CODES.load(name).of_changes
     if of_changes and frames is None:
         raise SnnlearnError(
             f"{name} encodes changes over time; give --series if the data's first axis is time, or another code"
@@ -239,20 +220,20 @@ def _surrogate(options: Train, dt: float) -> neurons.AbstractSurrogate:
 
 
 def _readout(options: Train, dt: float) -> neurons.AbstractNeuron:
-    if not _decides(options)[1].of_spikes:
+    if not READOUTS.load(_settled(options, "readout")).reads_spikes:
         _check_resolved(options, dt, "tau_out")
         return neurons.LI(tau_mem=options.tau_out, dt=dt)
-    name = RULES[options.rule].readout_neuron
+    name = NEURONS.name_of(RULES.load(options.rule).usual_readout)
     _check_resolved(options, dt, "tau_out", *(["tau_syn"] if "tau_syn" in NEURONS.taken(name) else []))
     values = {"tau_mem": options.tau_out, "tau_syn": options.tau_syn, "surrogate": _surrogate(options, dt), "dt": dt}
     neuron = NEURONS.build(name, values)
     return neurons.EscapeNoise(neuron) if options.escape_noise else neuron  # pyright: ignore[reportCallIssue]
 
 
-def _decides(options: Train) -> tuple[str, Decoder]:
-    """What of the readout decides."""
-    name = options.readout or RULES[options.rule].readout
-    return name, READOUTS[name]
+def _settled(options: Train, option: str) -> str:
+    """What an option names, or the rule where it is not given."""
+    usual = getattr(RULES.load(options.rule), RULES.settles[option])
+    return getattr(options, option) or axes(Train)[option].name_of(usual)
 
 
 def algorithm(options: Train, task: Dataset, dt: float) -> GradientDescent:
@@ -288,24 +269,22 @@ def training(options: Train, changes: dict[str, Any], *, several_rules: bool) ->
             where none is given and the readout has it.
     """
     one = Train(**{field.name: getattr(options, field.name) for field in fields(Train)} | changes)
-    if several_rules and one.loss is None and _decides(one)[0] == "mean":
+    if several_rules and one.loss is None and _settled(one, "readout") == "mean":
         return replace(one, loss="stepwise-cross-entropy")
     return one
 
 
 def default_loss(options: Train) -> str:
     """The loss that goes with a rule."""
-    if (loss := RULES[options.rule].loss) is not None:
-        return loss
-    online = issubclass(RULES.load(options.rule), rules.AbstractOnlineRule)
-    return "stepwise-cross-entropy" if online else "cross-entropy"
+    return _settled(replace(options, loss=None), "loss")
 
 
 def _loss(options: Train, task: Dataset, dt: float) -> losses.AbstractLoss:
-    readout, _ = _decides(options)
-    name = options.loss or default_loss(options)
-    if (needed := LOSSES[name].readout) is not None and readout != needed:
-        raise SnnlearnError(f"--loss {name} {LOSSES[name].because}; use --readout {needed}")
+    readout, name = _settled(options, "readout"), _settled(options, "loss")
+    if (needed := LOSSES.load(name).decides_by) is not None and READOUTS.load(readout) is not needed:
+        raise SnnlearnError(
+            f"--loss {name} is about what {needed.__name__} decides; use --readout {READOUTS.name_of(needed)}"
+        )
     values = {"decoder": READOUTS.build(readout, {"dt": dt}), "num_classes": task.num_classes, "dt": dt}
     if LOSSES.takes(name, "distance"):
         values["distance"] = _distance(name, dt)
@@ -328,16 +307,8 @@ def _distance(name: str, dt: float) -> losses.AlphaVanRossum:
 
 
 def _optimizer(options: Train) -> Optimizer:
-    decay = {"weight_decay": options.weight_decay} if options.optimizer == "adamw" else {}
+    name, rate = options.optimizer, options.learning_rate
     schedule = cosine if options.schedule == "cosine" else constant
-    method = _METHODS[options.optimizer]
-    return Optimizer(method, options.learning_rate, schedule=schedule, clip=options.clip_gradient, arguments=decay)
-
-
-_METHODS = {
-    "adam": optax.adam,
-    "adamw": adamw,
-    "adamax": optax.adamax,
-    "rmsprop": optax.rmsprop,
-    "sgd": partial(optax.sgd, momentum=0.9),
-}
+    arguments = OPTIMIZERS.arguments(name, vars(options))
+    del arguments["learning_rate"]  # which it gives each time, by schedule and size of the weights
+    return Optimizer(OPTIMIZERS.load(name), rate, schedule=schedule, clip=options.clip_gradient, arguments=arguments)

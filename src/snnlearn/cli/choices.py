@@ -18,51 +18,10 @@ class Code(Choice):
     Args:
         caption: what a reader of the page of `encode` should know.
         on_top: whether a population's activations can be encoded by it.
-        of_changes: whether it encodes changes from frame to frame, one step for each.
     """
 
     caption: str = ""
     on_top: bool = False
-    of_changes: bool = False
-
-
-@dataclass(frozen=True)
-class Decoder(Choice):
-    """What decides.
-
-    Args:
-        of_spikes: whether it reads spikes of the readout, not its membrane.
-    """
-
-    of_spikes: bool = False
-
-
-@dataclass(frozen=True)
-class Loss(Choice):
-    """A loss.
-
-    Args:
-        readout: the only one that it goes with; None for any.
-        because: why, as a clause.
-    """
-
-    readout: str | None = None
-    because: str = ""
-
-
-@dataclass(frozen=True)
-class Rule(Choice):
-    """A learning rule.
-
-    Args:
-        loss: its default; None for that of its kind, stepwise-cross-entropy if it is online, else cross-entropy.
-        readout: its default.
-        readout_neuron: the neuron of a readout that spikes.
-    """
-
-    loss: str | None = None
-    readout: str = "mean"
-    readout_neuron: str = "lif"
 
 
 def _same(*options: str) -> dict[str, str]:
@@ -135,14 +94,12 @@ CODES = Axis(
             {"num_steps": "frames", "threshold": "delta_threshold", "initial": 0.5},
             caption="A spike wherever the signal changes by the threshold from one frame to the next: up in blue, down "
             "in red. Slow changes are lost.",
-            of_changes=True,
         ),
         "send-on-delta": Code(
             "snnlearn.coding:SendOnDelta",
             {"num_steps": "frames", "threshold": "delta_threshold", "initial": 0.5},
             caption="A spike whenever the signal is a threshold away from what the receiver knows: up in blue, down "
             "in red. The receiver follows within the threshold, if the signal is slow enough.",
-            of_changes=True,
         ),
     },
 )
@@ -184,70 +141,87 @@ NEURONS = Axis(
 )
 
 READOUTS = Axis(
-    Decoder,
+    Choice,
     base="snnlearn.coding:AbstractDecoder",
     part="decoder",
     default="mean",
     values=_same("dt"),
     choices={
-        "mean": Decoder("snnlearn.coding:MeanMembrane"),
-        "max": Decoder("snnlearn.coding:MaxMembrane"),
-        "last": Decoder("snnlearn.coding:LastMembrane"),
-        "count": Decoder("snnlearn.coding:SpikeCount", of_spikes=True),
-        "first-spike": Decoder("snnlearn.coding:FirstSpike", of_spikes=True),
+        "mean": Choice("snnlearn.coding:MeanMembrane"),
+        "max": Choice("snnlearn.coding:MaxMembrane"),
+        "last": Choice("snnlearn.coding:LastMembrane"),
+        "count": Choice("snnlearn.coding:SpikeCount"),
+        "first-spike": Choice("snnlearn.coding:FirstSpike"),
     },
 )
 
 LOSSES = Axis(
-    Loss,
+    Choice,
     base="snnlearn.losses:AbstractLoss",
     part="loss",
     default="cross-entropy",
     values={"decoder": "readout", "num_classes": "data", "distance": "dt", "dt": "dt"},
     choices={
-        "cross-entropy": Loss("snnlearn.losses:CrossEntropy"),
-        "mean-squared": Loss("snnlearn.losses:ClassMeanSquaredError"),
-        "stepwise-cross-entropy": Loss(
-            "snnlearn.losses:StepwiseCrossEntropy", readout="mean", because="decides by the mean membrane"
-        ),
-        "van-rossum": Loss(
-            "snnlearn.losses:ClassSpikeTrains", readout="count", because="compares spikes of the readout"
-        ),
+        "cross-entropy": Choice("snnlearn.losses:CrossEntropy"),
+        "mean-squared": Choice("snnlearn.losses:ClassMeanSquaredError"),
+        "stepwise-cross-entropy": Choice("snnlearn.losses:StepwiseCrossEntropy"),
+        "van-rossum": Choice("snnlearn.losses:ClassSpikeTrains"),
     },
 )
 
 RULES = Axis(
-    Rule,
+    Choice,
     base="snnlearn.rules:AbstractRule",
     part="rule",
     default="bptt",
     values=_same("segment", "truncate", "draws", "sigma", "dt") | {"pairs": "draws", "random_feedback": "seed"},
+    settles={"readout": "usual_decoder", "loss": "usual_loss"},
     choices={
-        "bptt": Rule("snnlearn.rules:BPTT"),
-        "truncated-bptt": Rule("snnlearn.rules:TruncatedBPTT", {"steps": "truncate"}),
-        "rtrl": Rule("snnlearn.rules:RTRL"),
-        "eprop": Rule("snnlearn.rules:EProp"),
-        "eprop-random": Rule("snnlearn.rules:EProp", {"feedback": "random_feedback"}),
-        "ottt": Rule("snnlearn.rules:OTTT"),
-        "superspike": Rule("snnlearn.rules:SuperSpike", loss="van-rossum", readout="count"),
-        "forward-gradient": Rule("snnlearn.rules:ForwardGradient", {"num_tangents": "draws"}),
-        "node-perturbation": Rule("snnlearn.rules:NodePerturbation", {"num_samples": "draws"}),
-        "weight-perturbation": Rule("snnlearn.rules:WeightPerturbation", {"num_samples": "draws"}),
-        "evolution-strategy": Rule("snnlearn.rules:EvolutionStrategy", {"num_pairs": "pairs"}),
-        "eventprop": Rule("snnlearn.rules:EventProp", readout="first-spike", readout_neuron="cuba-lif"),
-        "xie-seung": Rule("snnlearn.rules:XieSeung", readout="count"),
+        "bptt": Choice("snnlearn.rules:BPTT"),
+        "truncated-bptt": Choice("snnlearn.rules:TruncatedBPTT", {"steps": "truncate"}),
+        "rtrl": Choice("snnlearn.rules:RTRL"),
+        "eprop": Choice("snnlearn.rules:EProp"),
+        "eprop-random": Choice("snnlearn.rules:EProp", {"feedback": "random_feedback"}),
+        "ottt": Choice("snnlearn.rules:OTTT"),
+        "superspike": Choice("snnlearn.rules:SuperSpike"),
+        "forward-gradient": Choice("snnlearn.rules:ForwardGradient", {"num_tangents": "draws"}),
+        "node-perturbation": Choice("snnlearn.rules:NodePerturbation", {"num_samples": "draws"}),
+        "weight-perturbation": Choice("snnlearn.rules:WeightPerturbation", {"num_samples": "draws"}),
+        "evolution-strategy": Choice("snnlearn.rules:EvolutionStrategy", {"num_pairs": "pairs"}),
+        "eventprop": Choice("snnlearn.rules:EventProp"),
+        "xie-seung": Choice("snnlearn.rules:XieSeung"),
     },
 )
 
+DATA = Axis(
+    Choice,
+    base="",
+    part="",
+    default="digits",
+    values=_same("validation", "test", "split_seed", "data_folder", "num_steps", "dt") | {"after_42": "split_seed"},
+    others="an .npz file, or an .h5 file or folder of events",
+    choices={
+        "digits": Choice("snnlearn.data:digits", {"seed": "split_seed"}),
+        "mnist": Choice("snnlearn.data:mnist", {"folder": "data_folder", "seed": "split_seed"}),
+        "fashion-mnist": Choice("snnlearn.data:fashion_mnist", {"folder": "data_folder", "seed": "split_seed"}),
+        # The published points are those of seed 42.
+        "yin-yang": Choice("snnlearn.data:yin_yang", {"seed": "after_42"}),
+        "randman": Choice("snnlearn.data:randman", {"seed": "split_seed"}),
+        "spike-xor": Choice("snnlearn.data:spike_xor", {"seed": "split_seed"}),
+    },
+)
 
-def rules_by(fact: str) -> str:
-    """Which rules differ in a fact from most, as help says it.
-
-    >>> rules_by("readout")
-    'count for superspike and xie-seung, first-spike for eventprop'
-    """
-    names: dict[str, list[str]] = {}
-    for name, rule in RULES.choices.items():
-        names.setdefault(getattr(rule, fact), []).append(name)
-    del names[getattr(Rule(""), fact)]
-    return ", ".join(f"{value} for {' and '.join(rules)}" for value, rules in names.items())
+OPTIMIZERS = Axis(
+    Choice,
+    base="",
+    part="",
+    default="adam",
+    values=_same("learning_rate", "weight_decay"),
+    choices={
+        "adam": Choice("optax:adam"),
+        "adamw": Choice("snnlearn.algorithms:adamw"),
+        "adamax": Choice("optax:adamax"),
+        "rmsprop": Choice("optax:rmsprop"),
+        "sgd": Choice("optax:sgd", {"momentum": 0.9}),
+    },
+)

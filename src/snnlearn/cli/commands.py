@@ -33,7 +33,6 @@ from snnlearn.cli.processes import join, leads
 from snnlearn.cli.run_folder import RunFolder
 from snnlearn.cli.seen import data_of, judged, recall, remember
 from snnlearn.cli.terminal import printable
-from snnlearn.coding import Rescaled, Spikes
 from snnlearn.data import Dataset, Recorded, read_events, read_values
 from snnlearn.hypothesis import Hypothesis, decisions, scores, ties
 from snnlearn.hypothesis import encode as encode_batch
@@ -315,17 +314,18 @@ def recording(path: Path, hypothesis: Hypothesis) -> Recorded:
         SnnlearnError: if it takes no events, or the file does not fit.
     """
     encoder, in_shape = hypothesis.encoder, hypothesis.network.in_shape
-    if not isinstance(encoder, Spikes) or len(in_shape) != 1:
+    if not encoder.takes_spikes or len(in_shape) != 1:
         raise SnnlearnError(f"{path} holds events, but the network was trained on values; give an .npz or .npy file")
     return read_events(path, num_steps=encoder.num_steps, dt=encoder.dt, num_units=in_shape[0])
 
 
 def check_values(hypothesis: Hypothesis, x: np.ndarray, where: str) -> None:
     """Refuse what the network's code would clip without a word, such as grey levels 0 … 255."""
-    if isinstance(hypothesis.encoder, Spikes):
+    encoder = hypothesis.encoder
+    if encoder.takes_spikes:
         if not np.all((x == 0) | (x == 1)):
             raise SnnlearnError(f"{where}: values from {x.min()} to {x.max()}, but the network takes spikes, 0 or 1")
-    elif not isinstance(hypothesis.encoder, Rescaled) and not 0 <= x.min() <= x.max() <= 1:
+    elif encoder.range in (None, (0.0, 1.0)) and not 0 <= x.min() <= x.max() <= 1:
         raise SnnlearnError(
             f"{where}: values from {x.min()} to {x.max()}, but the network was trained on [0, 1]; scale them"
         )

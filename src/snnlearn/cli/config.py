@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from snnlearn._errors import SnnlearnError
-from snnlearn.cli.axis import is_own
-from snnlearn.cli.options import DATA, Train
+from snnlearn.cli.axis import is_own, like
+from snnlearn.cli.choices import DATA
+from snnlearn.cli.options import Role, Train, roles
 
 _WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a string", Path: "a string"}
-# These say where a run comes from and goes to, not what it is.
-_NOT_OF_THE_RUN = ("config", "resume", "out", "distributed", "allow")
 
 
 T = TypeVar("T", bound=Train)
@@ -37,7 +36,7 @@ def as_table(options: Train) -> dict[str, Any]:
     """The run's options as TOML has them; those without a value are left out."""
     table = {}
     for name, value in dataclasses.asdict(options).items():
-        if name not in _NOT_OF_THE_RUN and value is not None:
+        if roles().get(name) is not Role.PLACE and value is not None:
             table[name] = str(value) if isinstance(value, Path) else list(value) if isinstance(value, tuple) else value
     return table
 
@@ -45,7 +44,9 @@ def as_table(options: Train) -> dict[str, Any]:
 def located(options: T) -> T:
     """The options with whole paths of their data, so that it is found from any folder."""
     given = {name: getattr(options, name) for name in ("data", "data_folder")}
-    files = {name: Path(file) for name, file in given.items() if file and file not in DATA and Path(file).exists()}
+    files = {
+        name: Path(file) for name, file in given.items() if file and file not in DATA.choices and Path(file).exists()
+    }
     whole = {name: str(file.resolve()) if name == "data" else file.resolve() for name, file in files.items()}
     return dataclasses.replace(options, **whole)
 
@@ -95,7 +96,7 @@ def read_config(path: Path, kind: type[T] = Train, *, allow: Sequence[str] = ())
             f"{path} is nested too deeply; give options and their values, such as epochs = 3"
         ) from error
     hints = typing.get_type_hints(kind)
-    names = [field.name for field in dataclasses.fields(kind) if field.name not in _NOT_OF_THE_RUN]
+    names = [field.name for field in dataclasses.fields(kind) if roles().get(field.name) is not Role.PLACE]
     values = {}
     for key, value in table.items():
         name = key.replace("-", "_")
@@ -111,6 +112,30 @@ def read_config(path: Path, kind: type[T] = Train, *, allow: Sequence[str] = ())
             f"{' '.join(refused)}, if you trust it"
         )
     return kind(**values)
+
+
+def check_allowed(options: Any, config: str | None) -> None:
+    """Refuse --allow of a class that nothing names which is read: most likely it is misspelt.
+
+    Raises:
+        SnnlearnError: naming it, and the one that was meant.
+    """
+    folders = [getattr(options, name, None) for name in ("resume", "run")] + list(
+        getattr(options, "paired", None) or ()
+    )
+    files = [*([Path(config)] if config else []), *(Path(folder) / "config.toml" for folder in folders if folder)]
+    asked: list[str] = []
+    for file in files:
+        try:
+            table = tomllib.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError):
+            return  # what is wrong with it is said where it is read
+        values = [tuple(value) if isinstance(value, list) else value for value in table.values()]
+        asked += [name for value in values for name in own_names(value)]
+    for name in getattr(options, "allow", ()):
+        if name not in asked:
+            hint = like(name, asked) or "drop it"
+            raise SnnlearnError(f"--allow names {name}, and nothing that is read does; {hint}")
 
 
 def own_names(value: Any) -> list[str]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -22,7 +21,7 @@ from snnlearn._memory import check_memory
 from snnlearn.cli.build import coder
 from snnlearn.cli.choices import CODES
 from snnlearn.cli.options import Encode
-from snnlearn.coding import AbstractEncoder, bits_per_value, inverse_of, pattern_information
+from snnlearn.coding import AbstractEncoder, bits_per_value, pattern_information
 from snnlearn.data import digits, read_series, read_values, structured_events, write_events
 from snnlearn.model_file import write_arrays
 
@@ -101,14 +100,12 @@ def _all_codes(sample: _Sample) -> tuple[str, ...]:
     """Every code that makes spikes of such an input; the order of a few channels says next to nothing."""
     still = sample.frames is None
     without = {"current"} if still else {"current", "rank-order"}
-    return tuple(
-        name for name, code in CODES.choices.items() if name not in without and not (still and code.of_changes)
-    )
+    return tuple(name for name in CODES.choices if name not in without and not (still and CODES.load(name).of_changes))
 
 
 def _coder(name: str, options: Encode, frames: int | None) -> AbstractEncoder:
     """A code of changes takes one step for each frame, which lasts as long as the frame does in the other codes."""
-    if CODES[name].of_changes and options.num_steps is not None:
+    if CODES.load(name).of_changes and options.num_steps is not None:
         options = replace(options, dt=options.num_steps * options.dt)
     return coder(name, options, frames)
 
@@ -121,16 +118,16 @@ def _encode_in_each(
 
     def there_and_back(code: AbstractEncoder) -> tuple[Array, Array | None]:
         spikes = code(x, key=key)
-        inverse = _known(inverse_of, code) if code.gives_spikes else None
-        return spikes, None if inverse is None else inverse(spikes)
+        inverse = code.inverse()
+        return spikes, None if isinstance(inverse, str) else inverse(spikes)
 
     return {name: there_and_back(code) for name, code in codes.items()}
 
 
-def _known(ask: Callable, *arguments: Any) -> Any:
+def _bits(code: AbstractEncoder, shape: tuple[int, ...]) -> float | None:
     """What is known of a code; None if nothing is, as may be of one's own."""
     try:
-        return ask(*arguments)
+        return bits_per_value(code, shape)
     except SnnlearnError:
         return None
 
@@ -139,18 +136,18 @@ def _summary(
     name: str, code: AbstractEncoder, sample: _Sample, spikes: np.ndarray, reconstruction: np.ndarray | None
 ) -> report.CodeSummary:
     bits = None
-    if CODES[name].of_changes:
+    if code.of_changes:
         spikes = spikes[..., 0] - spikes[..., 1]
         bits = pattern_information(spikes.reshape(-1, 1))
     elif code.gives_spikes:
-        bits = _known(bits_per_value, code, sample.x.shape)
+        bits = _bits(code, sample.x.shape)
     return report.CodeSummary(
         name=name,
         spikes=spikes.reshape(len(spikes), -1),
         dt=code.dt,
         reconstruction=reconstruction,
         bits=bits,
-        bits_at_most=CODES[name].of_changes,
+        bits_at_most=code.of_changes,
         caption=CODES[name].caption or (inspect.getdoc(code) or "").partition("\n")[0],
     )
 
@@ -182,6 +179,6 @@ def _write_spikes(
     space = sample.x.ndim - (sample.frames is not None)
     arrays = {}
     for name, train in spikes.items():
-        train = train[..., ::-1] if CODES[name].of_changes else train  # ON is p = 1
+        train = train[..., ::-1] if codes[name].of_changes else train  # ON is p = 1
         arrays[name] = structured_events(train, codes[name].dt, polarity=train.ndim - 1 > space)
     write_arrays(path, arrays)

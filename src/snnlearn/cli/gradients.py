@@ -128,7 +128,7 @@ def _of_length(inputs: Array | PackedSpikes, num_steps: int) -> Any:
 
 def _is_random(rule: rules.AbstractRule, network: Network) -> bool:
     """Whether the rule draws, or the network does."""
-    return rule.draws or any(layer.neuron.draws for layer in network.layers)
+    return rule.draws or any(layer.draws for layer in network.layers)
 
 
 def _by_layer(gradient: Network) -> list[np.ndarray]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import typing
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -12,10 +13,16 @@ import tyro
 
 from snnlearn._errors import SnnlearnError
 from snnlearn.cli.axis import Axis, like
-from snnlearn.cli.choices import CODES, LOSSES, NEURONS, ON_TOP, READOUTS, RULES, SURROGATES, rules_by
+from snnlearn.cli.choices import CODES, DATA, LOSSES, NEURONS, ON_TOP, OPTIMIZERS, READOUTS, RULES, SURROGATES
 
-DATA = ("digits", "mnist", "fashion-mnist", "yin-yang", "randman", "spike-xor")
-"""Data sets that have a name."""
+
+class Role(Enum):
+    """What an option has to do with a run; those without are what the run is."""
+
+    PLACE = "it says where a run comes from and goes to, not what it is"
+    TASK = "all configurations of a sweep share it: what they learn, and from which seeds"
+
+
 File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
 Folder = Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")]
 
@@ -62,6 +69,7 @@ OptionalCount = Annotated[int | None, Within(1, 1_000_000), tyro.conf.arg(metava
 OptionalPositive = Annotated[float | None, Within(1e-20, 1e20), tyro.conf.arg(metavar="FLOAT")]
 OptionalShare = Annotated[float | None, Within(0, 1, between=True), tyro.conf.arg(metavar="FLOAT")]
 Rule = Annotated[str, RULES, tyro.conf.arg(metavar=RULES.metavar)]
+Optimizer = Annotated[str, OPTIMIZERS, tyro.conf.arg(metavar=OPTIMIZERS.metavar)]
 
 
 @functools.cache
@@ -74,6 +82,12 @@ def ranges(options: type) -> dict[str, Within]:
 def axes(options: type) -> dict[str, Axis]:
     """What each option chooses that chooses a class by its name."""
     return _noted(options, Axis)
+
+
+@functools.cache
+def roles() -> dict[str, Role]:
+    """The role of each option of a training that has one, whatever a command makes of the option."""
+    return _noted(Train, Role)
 
 
 T = TypeVar("T")
@@ -138,7 +152,7 @@ AS_IT_IS = -1
 class _Reader(Checked):
     """What reads a folder or a configuration, which may be somebody else's."""
 
-    allow: tuple[str, ...] = ()
+    allow: Annotated[tuple[str, ...], Role.PLACE] = ()
     """Classes of one's own, as module:Class, that a run or a configuration may name; to use one runs its module."""
 
 
@@ -146,25 +160,25 @@ class _Reader(Checked):
 class _Data(_Reader):
     """Where a training lies, and what it learns from."""
 
-    config: File = None
+    config: Annotated[File, Role.PLACE] = None
     """A TOML file of options, as a run writes it (config.toml). Options given here as well take precedence."""
-    resume: Folder = None
+    resume: Annotated[Folder, Role.PLACE] = None
     """A run folder to go on with; all options are taken from it, but for --epochs, to train it for longer."""
-    out: Folder = None
+    out: Annotated[Folder, Role.PLACE] = None
     """The run folder to make. By default runs/DATA, with a number added if that exists."""
-    distributed: bool = False
+    distributed: Annotated[bool, Role.PLACE] = False
     """Share each batch among all devices: those of this process and, if JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and
     JAX_PROCESS_ID say so, or Slurm or Open MPI do, of the others that run the same command. The first writes all."""
 
-    data: str = "digits"
+    data: Annotated[str, DATA, Role.TASK, tyro.conf.arg(metavar=DATA.metavar)] = "digits"
     """digits, mnist, fashion-mnist, yin-yang, randman, spike-xor, an .npz file, or an .h5 file or folder of events."""
-    data_folder: Folder = None
+    data_folder: Annotated[Folder, Role.TASK] = None
     """Where mnist or fashion-mnist lie as IDX files, gzipped or not."""
-    validation: Share = 0.1
+    validation: Annotated[Share, Role.TASK] = 0.1
     """Share of the data that selects the epoch. Sets with a test set of their own give it from their training set."""
-    test: Share = 0.2
+    test: Annotated[Share, Role.TASK] = 0.2
     """Share of the data that estimates the risk, for data without a test set of its own."""
-    split_seed: Seed = 0
+    split_seed: Annotated[Seed, Role.TASK] = 0
     """Random seed of the split, and of synthetic data."""
 
     encode: Annotated[str | None, CODES, tyro.conf.arg(metavar=CODES.metavar)] = None
@@ -228,7 +242,7 @@ class Train(_Codes, _Data):
         tyro.conf.arg(
             metavar=READOUTS.metavar,
             help="What decides: the mean, largest or last membrane of leaky integrators, spike counts or the first "
-            f"spike; by default mean, {rules_by('readout')}.",
+            "spike. The default is the rule's, mean for most: train --rule RULE --help says it.",
         ),
     ] = None
     loss: Annotated[
@@ -237,8 +251,7 @@ class Train(_Codes, _Data):
         tyro.conf.arg(
             metavar=LOSSES.metavar,
             help="Of the readout's scores; of its membrane in each step (stepwise); of its spikes (van-rossum, readout "
-            "count). The default is cross-entropy, stepwise-cross-entropy for online rules, "
-            f"{rules_by('loss')}.",
+            "count). The default is the rule's: cross-entropy, or stepwise-cross-entropy if it is online, for most.",
         ),
     ] = None
     rate_band: Annotated[tuple[float, float] | None, Within(0.0, 1e20), tyro.conf.arg(metavar="LOW HIGH")] = None
@@ -258,7 +271,7 @@ class Train(_Codes, _Data):
     """Forward gradient, perturbation and evolution strategy: how many directions one gradient is estimated from."""
     sigma: Positive = 0.1
     """Perturbation and evolution strategy: standard deviation of the noise, on weights or currents."""
-    optimizer: Literal["adam", "adamw", "adamax", "rmsprop", "sgd"] = "adam"
+    optimizer: Optimizer = "adam"
     """The optimiser."""
     learning_rate: Positive = 0.1
     """Its step size at the start, relative to the initial root mean square of the weights that it moves."""
@@ -274,11 +287,11 @@ class Train(_Codes, _Data):
     """Passes over the training sample."""
     batch_size: Count = 64
     """Samples of one gradient."""
-    seeds: Annotated[int, Within(1, 10_000)] = 1
+    seeds: Annotated[int, Role.TASK, Within(1, 10_000)] = 1
     """Trainings side by side, from different random seeds; their mean and interval are reported."""
-    seed: Seed = 0
+    seed: Annotated[Seed, Role.TASK] = 0
     """The first random seed."""
-    baseline: bool = False
+    baseline: Annotated[bool, Role.TASK] = False
     """Also fit scikit-learn's logistic regression to the same samples, and compare the two on the test sample."""
 
 
@@ -385,7 +398,7 @@ class Gradients(Train):
     learning_rate: tyro.conf.Suppress[Positive] = 0.1
     resume: tyro.conf.Suppress[Path | None] = None
     steps_per_update: tyro.conf.Suppress[OptionalCount] = None
-    optimizer: tyro.conf.Suppress[Literal["adam", "adamw", "adamax", "rmsprop", "sgd"]] = "adam"
+    optimizer: tyro.conf.Suppress[Optimizer] = "adam"
     schedule: tyro.conf.Suppress[Literal["cosine", "constant"]] = "cosine"
     weight_decay: tyro.conf.Suppress[FromZero] = 1e-4
     clip_gradient: tyro.conf.Suppress[OptionalPositive] = None

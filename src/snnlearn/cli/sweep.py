@@ -25,26 +25,11 @@ from snnlearn.cli import build, interrupts
 from snnlearn.cli.commands import console_of, keep_compiled_programs
 from snnlearn.cli.config import converted, read_config, read_json, write_config
 from snnlearn.cli.folders import SWEEP, locked, new_folder
-from snnlearn.cli.options import Sweep, Train
+from snnlearn.cli.options import Sweep, Train, roles
 from snnlearn.data import Dataset, Sample
 from snnlearn.hypothesis import Hypothesis, encode, predict
 from snnlearn.report.measure import operations
 from snnlearn.report.sweep import Configuration, Swept, sweep_report
-
-_NOT_VARIED = (
-    "config",
-    "allow",
-    "baseline",
-    "resume",
-    "out",
-    "data",
-    "data_folder",
-    "validation",
-    "test",
-    "split_seed",
-    "seed",
-    "seeds",
-)
 
 
 def sweep(options: Sweep) -> int:
@@ -72,7 +57,7 @@ def _resume(path: Path, allow: tuple[str, ...]) -> int:
 def grid(options: Sweep) -> list[dict[str, Any]]:
     """The settings of each configuration: option by option, the product of their values."""
     hints = typing.get_type_hints(Train)
-    names = [field.name for field in dataclasses.fields(Train) if field.name not in _NOT_VARIED]
+    names = [field.name for field in dataclasses.fields(Train) if field.name not in roles()]
     axes: dict[str, list[Any]] = {}
     for text in options.vary:
         option, _, values = text.partition("=")

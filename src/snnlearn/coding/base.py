@@ -3,7 +3,10 @@
 `x → encoder → spikes [T, *out] → network → output [T, C] → decoder → scores [C]`
 
 A code is a value that is passed in. A new one is a final subclass of `AbstractEncoder` or `AbstractDecoder`;
-`check_encoder` and `check_decoder` check it.
+`check_encoder` and `check_decoder` check it. What else is known of a code, the encoder says itself: the values that it
+takes, whether it draws, its inverse (`x → encoder → spikes [T, *n] → inverse → x̂ [*n]`). An inverse of a deterministic
+code also tells all values that give these spikes, so that its error is known and not estimated: `interval(spikes)`
+holds both x and x̂.
 """
 
 # No `from __future__ import annotations` here: Equinox does not recognise an `AbstractVar` written as a string.
@@ -18,7 +21,27 @@ from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 from snnlearn._component import Component
 from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import shown
-from snnlearn.coding.checks import Owner, an_array, check_above_zero, check_number, named
+from snnlearn.coding.checks import Owner, an_array, check_above_zero, check_number, check_part, named
+
+
+class AbstractReconstruction(Component):
+    """Turn spikes back into the values that they encode."""
+
+    @abstractmethod
+    def __call__(self, spikes: Float[Array, "T *n"]) -> Float[Array, "*x"]:
+        """Estimate the values.
+
+        Args:
+            spikes: 0 or 1, or their number, at each of T steps.
+        """
+
+
+class AbstractInverse(AbstractReconstruction):
+    """The reconstruction of a deterministic code, whose error is bounded by an interval."""
+
+    @abstractmethod
+    def interval(self, spikes: Float[Array, "T *n"]) -> tuple[Float[Array, "*x"], Float[Array, "*x"]]:
+        """Smallest and largest value whose code is these spikes, up to rounding."""
 
 
 class AbstractEncoder(Component):
@@ -31,6 +54,10 @@ class AbstractEncoder(Component):
 
     num_steps: eqx.AbstractVar[int]
     dt: eqx.AbstractVar[float]
+    takes_spikes: ClassVar[bool] = False
+    """Whether a sample is spikes over time already, such as a recording."""
+    of_changes: ClassVar[bool] = False
+    """Whether it takes a signal, one step for each frame, and tells its changes by ON and OFF along the last axis."""
 
     @abstractmethod
     def __call__(self, x: Shaped[Array, "*shape"], *, key: PRNGKeyArray) -> Float[Array, "T *out"]:
@@ -58,6 +85,34 @@ class AbstractEncoder(Component):
     def held_steps(self) -> int:
         """For how many steps in a row each value is held: a constant current need be multiplied once."""
         return 1
+
+    @property
+    def range(self) -> tuple[float, float] | None:
+        """The least and the greatest value that it tells apart; None if it takes any."""
+        return (0.0, 1.0)
+
+    @property
+    def draws(self) -> bool:
+        """Whether its output depends on the key."""
+        return True
+
+    def probability(self, x: Shaped[Array, "*shape"]) -> Float[Array, "*out"] | None:
+        """The chance of a spike, where every step is an independent coin of the same chance; None where none is."""
+        return None
+
+    def inverse(self) -> AbstractReconstruction | str:
+        """The reconstruction that fits, with the encoder's own parameters; or why there is none, as a clause."""
+        return f"{type(self).__name__} has no inverse that is known; write its `inverse`"
+
+    def bits(self, in_shape: tuple[int, ...]) -> float | str | None:
+        """Bits of a value in its spikes; or why there is no such number, as a clause.
+
+        None leaves it to `bits_per_value`, which tries the values of `range`: that is what most need.
+
+        Args:
+            in_shape: the shape of a sample.
+        """
+        return None
 
 
 class AbstractSpikeEncoder(AbstractEncoder):
@@ -94,9 +149,22 @@ class AbstractOuterEncoder(AbstractEncoder):
         """As long as the inner encoder does."""
         return self.encoder.held_steps
 
+    @property
+    def range(self) -> tuple[float, float] | None:
+        """The inner encoder's."""
+        return self.encoder.range
+
+    @property
+    def draws(self) -> bool:
+        """Whether the inner encoder does."""
+        return self.encoder.draws
+
 
 class AbstractDecoder(Component):
     """Turn a network's output over time into one score per class; the decision is their argmax."""
+
+    reads_spikes: ClassVar[bool] = False
+    """Whether the output must be spikes, not a membrane."""
 
     @abstractmethod
     def __call__(self, output: Float[Array, "T C"]) -> Float[Array, " C"]:
@@ -105,6 +173,29 @@ class AbstractDecoder(Component):
         Args:
             output: membranes or spikes of the C output units at each of T steps.
         """
+
+
+def inverse_of(encoder: AbstractEncoder) -> AbstractReconstruction:
+    """The reconstruction that fits an encoder, with the encoder's own parameters: its `inverse`.
+
+    A population of rates is read by maximum likelihood, one of another code by least squares.
+
+    Args:
+        encoder: the encoder.
+
+    Raises:
+        SnnlearnError: if none is known.
+
+    >>> from snnlearn.coding import LinearLatency
+    >>> code = LinearLatency(num_steps=101)
+    >>> inverse_of(code)(code(jnp.array([0.25, 0.5]))).tolist()
+    [0.25, 0.5]
+    """
+    check_part("inverse_of", AbstractEncoder, "an encoder, such as Rate(100)", encoder=encoder)
+    inverse = encoder.inverse()
+    if isinstance(inverse, str):
+        raise SnnlearnError(inverse)
+    return inverse
 
 
 def unit_interval(x: Shaped[Array, "*shape"]) -> Float[Array, "*shape"]:

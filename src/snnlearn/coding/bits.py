@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from functools import singledispatch
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
-from scipy import stats
-from scipy.special import gammaln
 
 from snnlearn._errors import SnnlearnError
 from snnlearn.coding.base import AbstractEncoder
-from snnlearn.coding.burst import Burst
-from snnlearn.coding.direct import Framewise, Rescaled
+from snnlearn.coding.checks import check_part
 from snnlearn.coding.information import (
     binomial_channel,
     mutual_information,
@@ -24,28 +18,22 @@ from snnlearn.coding.information import (
     pattern_information,
 )
 from snnlearn.coding.likelihood import LogLikelihood
-from snnlearn.coding.phase import Phase
-from snnlearn.coding.population import Population, gaussian_activations
-from snnlearn.coding.rank_order import RankOrder
-from snnlearn.coding.rate import PoissonRate, Rate, RegularRate
-from snnlearn.coding.temporal import Latency, LinearLatency
 
 LEVELS = np.linspace(0.0, 1.0, 256, dtype=np.float32)
-"""The values that are told apart: the grey levels of 8 bits, equally likely."""
+"""The values that are told apart: the grey levels of 8 bits, equally likely, over the code's range."""
 
 _DRAWS = 32  # of each level, where spikes are too many to sum over: the standard error is below 0.01 bits
 
 
-@singledispatch
 def bits_per_value(encoder: AbstractEncoder, in_shape: tuple[int, ...] = ()) -> float:
-    """Mutual information of a value and its spikes, in bits: at most 8, of 256 equally likely levels in [0, 1].
+    """Mutual information of a value and its spikes, in bits: at most 8, of 256 equally likely levels of its range.
 
     Exact where spikes are no more than counted (`Rate`, `PoissonRate`) and for codes without noise; an estimate, to
     0.01 bits, for a population of rates. `RankOrder` tells about all values of a sample together: there it is the
     entropy of their order, for independent values without ties, per value. What a code of changes carries depends on
     how the signal moves, so `Delta` and `SendOnDelta` have no such number.
 
-    For a code of your own: `bits_per_value.register(MyCode)(lambda code, in_shape=(): …)`.
+    It is found from what the encoder says of itself: its own `bits`, or else `range` and `draws` or `probability`.
 
     Args:
         encoder: the encoder.
@@ -54,70 +42,43 @@ def bits_per_value(encoder: AbstractEncoder, in_shape: tuple[int, ...] = ()) -> 
     Raises:
         SnnlearnError: if it is not known for this encoder.
 
+    >>> from snnlearn.coding import Phase, Rate
     >>> bits_per_value(Phase(num_steps=8))  # the spikes are the binary digits
     8.0
     >>> round(bits_per_value(Rate(num_steps=50, max_rate=1000)), 2)
     2.28
     """
-    raise SnnlearnError(
-        f"{type(encoder).__name__}: the bits of a value are not known for it; compute them, and bits_per_value.register"
-    )
+    check_part("bits_per_value", AbstractEncoder, "an encoder, such as Rate(100)", encoder=encoder)
+    known = encoder.bits(in_shape)
+    bits = _by_trying(encoder) if known is None else known
+    if isinstance(bits, str):
+        raise SnnlearnError(f"{type(encoder).__name__}: the bits of a value are not known for it: {bits}")
+    return bits
 
 
-@bits_per_value.register
-def _(encoder: Rate | PoissonRate, in_shape: tuple[int, ...] = ()) -> float:
-    return mutual_information(binomial_channel(encoder.num_steps, _probability(encoder, jnp.asarray(LEVELS))))
-
-
-@bits_per_value.register
-def _(encoder: RegularRate | Latency | LinearLatency | Phase | Burst, in_shape: tuple[int, ...] = ()) -> float:
-    return _noiseless(encoder)
-
-
-@bits_per_value.register
-def _(encoder: Population, in_shape: tuple[int, ...] = ()) -> float:
-    if not isinstance(encoder.encoder, Rate | PoissonRate):
-        return _noiseless(encoder)
-    levels = encoder.low + (encoder.high - encoder.low) * jnp.asarray(LEVELS)
-    chance = _probability(encoder.encoder, gaussian_activations(levels, encoder.centres, encoder.sigma))
-    scores = _scores(encoder, LogLikelihood.bernoulli(jnp.asarray(chance, jnp.float32)), jnp.tile(levels, _DRAWS))
-    return mutual_information_estimate(scores)[0]
-
-
-@bits_per_value.register
-def _(encoder: RankOrder, in_shape: tuple[int, ...] = ()) -> float:
-    """The spikes tell which values fire and in what order: `H(k) + Σ_k P(k) log₂ n!/(n − k)!` for k spikes of n."""
-    n = math.prod(in_shape)
-    above = stats.binom.pmf(np.arange(n + 1), n, 1.0 - encoder.threshold)
-    most = min(n, encoder.num_steps)
-    chance = np.append(above[:most], above[most:].sum())
-    orders = (gammaln(n + 1) - gammaln(n + 1 - np.arange(most + 1))) / math.log(2)
-    return float((stats.entropy(chance, base=2) + chance @ orders) / n)
-
-
-@bits_per_value.register
-def _(encoder: Rescaled, in_shape: tuple[int, ...] = ()) -> float:
-    return bits_per_value(encoder.encoder, in_shape)
-
-
-@bits_per_value.register
-def _(encoder: Framewise, in_shape: tuple[int, ...] = ()) -> float:
-    return bits_per_value(encoder.encoder, in_shape[1:])
-
-
-def _probability(encoder: Rate | PoissonRate, x: Float[Array, "..."]) -> np.ndarray:
-    return np.asarray(encoder.probability(x), np.float64)
-
-
-def _noiseless(encoder: AbstractEncoder) -> float:
-    key = jax.random.key(0)  # which a code without noise ignores
-    levels = jnp.asarray(LEVELS)
-    if isinstance(encoder, Population):
-        levels = encoder.low + (encoder.high - encoder.low) * levels
-    return pattern_information(jax.vmap(lambda x: encoder(x, key=key))(levels))
+def _by_trying(encoder: AbstractEncoder) -> float | str:
+    """The bits, from what comes out for each level; or why that does not say them, as a clause."""
+    if encoder.range is None or not encoder.gives_spikes:
+        return "it has no range of values, over which to spread them, or gives no spikes; write its `bits`"
+    low, high = encoder.range
+    levels = low + (high - low) * jnp.asarray(LEVELS)
+    if not encoder.draws:
+        key = jax.random.key(0)  # which it ignores
+        return pattern_information(jax.vmap(lambda x: encoder(x, key=key))(levels))
+    chance = encoder.probability(levels)
+    if chance is None:
+        return "it draws, and not independent coins; write its `probability` or its `bits`"
+    if chance.shape == levels.shape:
+        return mutual_information(binomial_channel(encoder.num_steps, np.asarray(chance, np.float64)))
+    coins = LogLikelihood.bernoulli(chance.reshape(len(levels), -1))
+    return mutual_information_estimate(_scores(encoder, coins, jnp.tile(levels, _DRAWS)))[0]
 
 
 @eqx.filter_jit
 def _scores(encoder: AbstractEncoder, readout: LogLikelihood, xs: Float[Array, " M"]) -> Float[Array, "M K"]:
     keys: PRNGKeyArray = jax.random.split(jax.random.key(0), len(xs))
-    return jax.lax.map(lambda draw: readout(encoder(draw[0], key=draw[1])), (xs, keys), batch_size=256)
+
+    def one(draw: tuple[Array, PRNGKeyArray]) -> Float[Array, " K"]:
+        return readout(encoder(draw[0], key=draw[1]).reshape(encoder.num_steps, -1))
+
+    return jax.lax.map(one, (xs, keys), batch_size=256)

@@ -14,7 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
-from snnlearn.coding.base import AbstractDecoder, AbstractEncoder
+from snnlearn._laws import demand, same
+from snnlearn.coding.base import AbstractDecoder, AbstractEncoder, AbstractInverse
 
 
 def check_encoder(
@@ -27,9 +28,10 @@ def check_encoder(
 ) -> None:
     """Check an encoder's laws on random samples.
 
-    Shape, dtype and range; spikes, and values held, where it says so; the same key gives the same spikes; under `jit`
-    and `vmap` a batch is what a plain loop gives; the least value gives no output; NaN gives NaN, and the gradient is
-    finite, where samples are floats.
+    Shape, dtype and range; spikes, and values held, where it says so; the same key gives the same spikes, and another
+    one too, unless it draws; its probability, if it has one, is of its spikes, and its inverse gives the sample's shape
+    back, in an interval that holds the sample; under `jit` and `vmap` a batch is what a plain loop gives; the least
+    value gives no output; NaN gives NaN, and the gradient is finite, where samples are floats.
 
     Args:
         encoder: the encoder.
@@ -48,19 +50,20 @@ def check_encoder(
     first = loop[0]
 
     shape = (encoder.num_steps, *encoder.out_shape(in_shape))
-    _demand(encoder.num_steps >= 1 and encoder.dt > 0, f"{name} must have num_steps ≥ 1 and dt > 0")
-    _demand(
+    demand(encoder.num_steps >= 1 and encoder.dt > 0, f"{name} must have num_steps ≥ 1 and dt > 0")
+    demand(
         first.shape == shape,
         f"{name} returned shape {first.shape}, but num_steps and out_shape say {shape} for a sample {in_shape}",
     )
-    _demand(first.dtype == np.float32, f"{name} returned {first.dtype}, not float32")
-    _demand(bool(np.isfinite(loop).all()), f"{name} returned values that are not finite")
+    demand(first.dtype == np.float32, f"{name} returned {first.dtype}, not float32")
+    demand(bool(np.isfinite(loop).all()), f"{name} returned values that are not finite")
     held = np.repeat(loop[:, :: encoder.held_steps], encoder.held_steps, axis=1)
-    _demand(np.array_equal(held, loop), f"{name} does not hold its values for {encoder.held_steps} steps")
+    demand(np.array_equal(held, loop), f"{name} does not hold its values for {encoder.held_steps} steps")
     if encoder.gives_spikes:
-        _demand(bool(np.isin(loop, (0, 1)).all()), f"{name} returned values other than 0 and 1")
+        demand(bool(np.isin(loop, (0, 1)).all()), f"{name} returned values other than 0 and 1")
 
-    _same(encoder(xs[0], key=keys[0]), first, f"{name} gave two outputs for one sample and one key")
+    same(encoder(xs[0], key=keys[0]), first, f"{name} gave two outputs for one sample and one key", least=1.0)
+    _check_facts(encoder, xs[0], first, keys)
     differentiable = jnp.issubdtype(xs.dtype, jnp.floating)
 
     @jax.jit
@@ -72,14 +75,38 @@ def check_encoder(
         return spikes, pull_back(jnp.ones_like(spikes))[0]
 
     spikes, gradient = batch(xs, jnp.stack(keys))
-    _same(spikes, loop, f"{name} under jit and vmap differs from a plain loop over samples")
-    _demand(bool(jnp.isfinite(gradient).all()), f"{name} has a gradient that is not finite")
+    same(spikes, loop, f"{name} under jit and vmap differs from a plain loop over samples", least=1.0)
+    demand(bool(jnp.isfinite(gradient).all()), f"{name} has a gradient that is not finite")
     if silent_at is not None:
         nothing, _ = batch(jnp.full_like(xs, silent_at), jnp.stack(keys))
-        _demand(not nothing.any(), f"{name} is not silent for the value {silent_at}")
+        demand(not nothing.any(), f"{name} is not silent for the value {silent_at}")
     if differentiable:
         unknown, _ = batch(jnp.full_like(xs, jnp.nan), jnp.stack(keys))
-        _demand(bool(jnp.isnan(unknown).all()), f"{name} turned NaN into spikes, or into silence, that look like data")
+        demand(bool(jnp.isnan(unknown).all()), f"{name} turned NaN into spikes, or into silence, that look like data")
+
+
+def _check_facts(encoder: AbstractEncoder, x: Array, output: np.ndarray, keys: list[PRNGKeyArray]) -> None:
+    """What an encoder says of itself, on one sample."""
+    name = type(encoder).__name__
+    if not encoder.draws:
+        same(encoder(x, key=keys[1]), output, f"{name} says that it does not draw, and depends on the key", least=1.0)
+    chance = encoder.probability(x)
+    if chance is not None:
+        chance = np.asarray(chance)
+        demand(chance.shape == output.shape[1:], f"{name}.probability has shape {chance.shape}, not {output.shape[1:]}")
+        demand(not output[:, chance <= 0].any(), f"{name} spikes where its probability is 0")
+        demand(output[:, chance >= 1].all(), f"{name} does not spike where its probability is 1")
+    inverse = encoder.inverse()
+    if isinstance(inverse, str):
+        demand(len(inverse) > 0, f"{name}.inverse does not say why there is none")
+        return
+    found = jax.eval_shape(inverse, output).shape
+    demand(found == x.shape, f"{name}.inverse gave shape {found} for a sample of shape {x.shape}")
+    if isinstance(inverse, AbstractInverse):
+        low, high = inverse.interval(jnp.asarray(output))
+        demand(
+            bool(((low - 1e-5 <= x) & (x <= high + 1e-5)).all()), f"{name}.inverse has an interval without the value"
+        )
 
 
 def check_decoder(decoder: AbstractDecoder) -> None:
@@ -100,25 +127,15 @@ def check_decoder(decoder: AbstractDecoder) -> None:
     outputs = jnp.stack([membrane, spikes, jnp.zeros_like(spikes)])
     loop = jnp.stack([decoder(output) for output in outputs])
 
-    _demand(loop.shape == (3, 3), f"{name} returned shape {loop.shape[1:]} for 3 classes, not (3,)")
-    _demand(loop.dtype == jnp.float32, f"{name} returned {loop.dtype} for float32, not float32")
-    _demand(bool(jnp.isfinite(loop).all()), f"{name} returned scores that are not finite")
+    demand(loop.shape == (3, 3), f"{name} returned shape {loop.shape[1:]} for 3 classes, not (3,)")
+    demand(loop.dtype == jnp.float32, f"{name} returned {loop.dtype} for float32, not float32")
+    demand(bool(jnp.isfinite(loop).all()), f"{name} returned scores that are not finite")
     batch = jax.jit(jax.vmap(decoder))(outputs)
-    _same(batch, loop, f"{name} under jit and vmap differs from a plain loop over samples")
+    same(batch, loop, f"{name} under jit and vmap differs from a plain loop over samples", least=1.0)
 
     order = jnp.array([2, 0, 1])
-    _same(decoder(membrane[:, order]), loop[0][order], f"{name} scores a class by its place among the others")
+    same(decoder(membrane[:, order]), loop[0][order], f"{name} scores a class by its place among the others", least=1.0)
     winner = decoder(jnp.zeros((6, 3), jnp.float32).at[:, 1].set(1.0)).argmax()
-    _demand(int(winner) == 1, f"{name} prefers a silent unit to one that fires in every step")
+    demand(int(winner) == 1, f"{name} prefers a silent unit to one that fires in every step")
     gradients = jax.jit(jax.vmap(jax.grad(lambda output: decoder(output).sum())))(outputs)
-    _demand(bool(jnp.isfinite(gradients).all()), f"{name} has a gradient that is not finite")
-
-
-def _demand(law: bool, sentence: str) -> None:
-    """`assert`, but not switched off by `python -O`."""
-    if not law:
-        raise AssertionError(sentence)
-
-
-def _same(actual: Array | np.ndarray, expected: Array | np.ndarray, sentence: str) -> None:
-    _demand(bool(np.allclose(actual, expected, rtol=1e-5, atol=1e-6)), sentence)
+    demand(bool(jnp.isfinite(gradients).all()), f"{name} has a gradient that is not finite")

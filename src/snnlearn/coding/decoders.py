@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import final
+from typing import ClassVar, final
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -63,6 +63,8 @@ class SpikeCount(AbstractDecoder):
     [2.0, 1.0]
     """
 
+    reads_spikes: ClassVar[bool] = True
+
     def __call__(self, output: Float[Array, "T C"]) -> Float[Array, " C"]:
         """See the base."""
         output = over_time(self, output, "output", axes=2)
@@ -86,6 +88,7 @@ class FilteredRate(AbstractDecoder):
     [1000.0]
     """
 
+    reads_spikes: ClassVar[bool] = True
     tau: float = eqx.field(converter=scalar, default=20e-3)
     dt: float = eqx.field(converter=scalar, default=1e-3)
 
@@ -122,6 +125,7 @@ class FirstSpike(AbstractDecoder):
     [-1.0, -2.0]
     """
 
+    reads_spikes: ClassVar[bool] = True
     scale: float = eqx.field(converter=scalar, default=5e-3)
     dt: float = eqx.field(converter=scalar, default=1e-3)
 

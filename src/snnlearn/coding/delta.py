@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import final
+from typing import ClassVar, final
 
 import equinox as eqx
 import jax
@@ -10,8 +10,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
 from snnlearn._errors import SnnlearnError
-from snnlearn.coding.base import AbstractSpikeEncoder, check_window
-from snnlearn.coding.checks import Owner, an_array, check_above_zero, check_number, scalar
+from snnlearn.coding.base import AbstractReconstruction, AbstractSpikeEncoder, check_window
+from snnlearn.coding.checks import Owner, an_array, check_above_zero, check_number, over_time, scalar
+
+_BITS = "what a code of changes carries depends on how the signal moves"
 
 
 def delta_events(x: Float[Array, "T *n"], threshold: float, initial: float | None = 0.0) -> Float[Array, "T *n"]:
@@ -90,6 +92,7 @@ class Delta(AbstractSpikeEncoder):
     [[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]]
     """
 
+    of_changes: ClassVar[bool] = True
     num_steps: int
     threshold: float = eqx.field(converter=scalar, default=0.1)
     initial: float | None = eqx.field(converter=scalar, default=0.0)
@@ -103,6 +106,24 @@ class Delta(AbstractSpikeEncoder):
         x = _as_floats(self, x)
         self.out_shape(x.shape)
         return _on_and_off(delta_events(x, self.threshold, self.initial))
+
+    @property
+    def range(self) -> None:
+        """Any."""
+        return None
+
+    @property
+    def draws(self) -> bool:
+        """No."""
+        return False
+
+    def inverse(self) -> InverseDelta:
+        """See the base."""
+        return InverseDelta(self.threshold, self.initial or 0.0)
+
+    def bits(self, in_shape: tuple[int, ...]) -> str:
+        """See the base."""
+        return _BITS
 
     def out_shape(self, in_shape: tuple[int, ...]) -> tuple[int, ...]:
         """All axes but the first, which is time; then ON and OFF."""
@@ -128,6 +149,7 @@ class SendOnDelta(AbstractSpikeEncoder):
     [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]
     """
 
+    of_changes: ClassVar[bool] = True
     num_steps: int
     threshold: float = eqx.field(converter=scalar, default=0.1)
     initial: float | None = eqx.field(converter=scalar, default=0.0)
@@ -141,6 +163,24 @@ class SendOnDelta(AbstractSpikeEncoder):
         x = _as_floats(self, x)
         self.out_shape(x.shape)
         return _on_and_off(send_on_delta_events(x, self.threshold, self.initial))
+
+    @property
+    def range(self) -> None:
+        """Any."""
+        return None
+
+    @property
+    def draws(self) -> bool:
+        """No."""
+        return False
+
+    def inverse(self) -> InverseDelta:
+        """See the base."""
+        return InverseDelta(self.threshold, self.initial or 0.0)
+
+    def bits(self, in_shape: tuple[int, ...]) -> str:
+        """See the base."""
+        return _BITS
 
     def out_shape(self, in_shape: tuple[int, ...]) -> tuple[int, ...]:
         """All axes but the first, which is time; then ON and OFF."""
@@ -193,3 +233,38 @@ def _without_time(code: Delta | SendOnDelta, in_shape: tuple[int, ...]) -> tuple
             "set num_steps to the data's, or resample the data"
         )
     return in_shape[1:]
+
+
+@final
+class InverseDelta(AbstractReconstruction):
+    """The signal that ON and OFF spikes tell, `x̂_t = x₀ + θ Σ_{s ≤ t} (ON_s − OFF_s)`.
+
+    Of a send-on-delta code it is within θ of the signal, as long as that changes by at most θ in a step. Delta
+    modulation does not send slow changes, so there its error can grow without bound.
+
+    Args:
+        threshold: change θ of one event, in the unit of the signal, > 0.
+        initial: the value x₀ before the first step; where the code began with the signal's own first value, that.
+
+    Raises:
+        SnnlearnError: if the threshold is not positive.
+
+    >>> InverseDelta(threshold=0.5)(jnp.array([[1.0, 0.0], [0.0, 0.0], [0.0, 1.0]])).tolist()
+    [0.5, 0.5, 0.0]
+    """
+
+    threshold: float = eqx.field(converter=scalar, default=0.1)
+    initial: float = eqx.field(converter=scalar, default=0.0)
+
+    def __check_init__(self):
+        check_above_zero(self, threshold=self.threshold)
+        check_number(self, "a finite number", lambda x: True, initial=self.initial)
+
+    def __call__(self, spikes: Float[Array, "T *n 2"]) -> Float[Array, "T *n"]:
+        """See the base."""
+        spikes = over_time(self, spikes, axes=2)
+        if spikes.shape[-1] != 2:
+            raise SnnlearnError(
+                f"InverseDelta: spikes has shape {spikes.shape}; give ON and OFF along the last axis, of 2"
+            )
+        return self.initial + self.threshold * jnp.cumsum(spikes[..., 0] - spikes[..., 1], axis=0)

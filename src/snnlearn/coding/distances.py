@@ -6,7 +6,7 @@ Van Rossum's is written for JAX (it is differentiable in the spike times); the o
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import final
+from typing import ClassVar, final
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -157,6 +157,7 @@ class NearestTemplate(AbstractDecoder):
     1
     """
 
+    reads_spikes: ClassVar[bool] = True
     templates: Float[Array, "K T n"] = eqx.field(converter=for_jax)
     kernel: AbstractKernel = Exponential()
     dt: float = eqx.field(converter=scalar, default=1e-3)

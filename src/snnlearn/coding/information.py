@@ -17,9 +17,8 @@ from scipy.special import rel_entr
 
 from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import shown
-from snnlearn.coding.base import AbstractEncoder, check_whole
+from snnlearn.coding.base import AbstractEncoder, AbstractReconstruction, check_whole
 from snnlearn.coding.checks import a_table, an_array, check_above_zero, check_function, check_number, known_array
-from snnlearn.coding.inverses import AbstractReconstruction
 from snnlearn.coding.likelihood import TuningCurves
 
 # How exactly a value can be read

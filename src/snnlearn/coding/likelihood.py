@@ -8,7 +8,7 @@ $$\ln P(n \mid s) = \sum_i n_i \ln f_i(s) - T \sum_i f_i(s) + \text{const}.$$
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import final
+from typing import ClassVar, final
 
 import equinox as eqx
 import jax
@@ -18,7 +18,7 @@ from jaxtyping import Array, Float
 
 from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import shown
-from snnlearn.coding.base import AbstractDecoder, check_whole
+from snnlearn.coding.base import AbstractDecoder, AbstractReconstruction, check_whole
 from snnlearn.coding.checks import (
     an_array,
     check_above_zero,
@@ -31,7 +31,6 @@ from snnlearn.coding.checks import (
     over_time,
     scalar,
 )
-from snnlearn.coding.inverses import AbstractReconstruction
 
 TuningCurves = Callable[[Float[Array, "*D"]], Float[Array, " n"]]
 """From a value, a number or `[D]`, to the rate of each neuron, Hz; every `AbstractTuning` is one."""
@@ -283,6 +282,7 @@ class LogLikelihood(AbstractDecoder):
     Source: Jazayeri & Movshon (2006), doi:10.1038/nn1691.
     """
 
+    reads_spikes: ClassVar[bool] = True
     weight: Float[Array, "K S n"]
     bias: Float[Array, "K S"]
     log_prior: Float[Array, " K"]

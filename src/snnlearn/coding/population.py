@@ -10,9 +10,16 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
 from snnlearn._errors import SnnlearnError
-from snnlearn.coding.base import AbstractEncoder, AbstractOuterEncoder, check_range, check_whole
+from snnlearn.coding.base import (
+    AbstractEncoder,
+    AbstractOuterEncoder,
+    AbstractReconstruction,
+    check_range,
+    check_whole,
+)
 from snnlearn.coding.checks import an_array, check_above_zero, check_part, known_array, scalar
-from snnlearn.coding.tuning import AbstractTuning
+from snnlearn.coding.likelihood import LeastSquares, MaximumLikelihood, TuningCurves
+from snnlearn.coding.tuning import AbstractTuning, GaussianTuning
 
 
 def gaussian_activations(
@@ -108,6 +115,9 @@ class Population(AbstractOuterEncoder):
 
     def __call__(self, x: Shaped[Array, "*shape"], *, key: PRNGKeyArray) -> Float[Array, "T *out"]:
         """See the base; the key goes to the inner encoder, and the neurons are the last axis."""
+        return self.encoder(self._activations(x), key=key)
+
+    def _activations(self, x: Shaped[Array, "*shape"]) -> Float[Array, "*shape n"]:
         x = an_array(self, x)
         if jnp.issubdtype(x.dtype, jnp.integer) and (self.low, self.high) == (0.0, 1.0):
             raise SnnlearnError(
@@ -115,7 +125,21 @@ class Population(AbstractOuterEncoder):
                 "for example low=0, high=255"
             )
         value = jnp.clip(x.astype(jnp.float32), self.low, self.high)
-        return self.encoder(gaussian_activations(value, self.centres, self.sigma), key=key)
+        return gaussian_activations(value, self.centres, self.sigma)
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """Its own."""
+        return self.low, self.high
+
+    def probability(self, x: Shaped[Array, "*shape"]) -> Float[Array, "*out"] | None:
+        """The inner encoder's, of the activations."""
+        return self.encoder.probability(self._activations(x))
+
+    def inverse(self) -> AbstractReconstruction | str:
+        """By maximum likelihood of the inner encoder's rates, or least squares of its inverse."""
+        bells = GaussianTuning(centres=self.centres, sigma=self.sigma, max_rate=1.0)
+        return _inverse(self.encoder, bells, jnp.linspace(self.low, self.high, 4 * self.num_neurons))
 
     def out_shape(self, in_shape: tuple[int, ...]) -> tuple[int, ...]:
         """`num_neurons` units per value."""
@@ -165,11 +189,28 @@ class TunedPopulation(AbstractOuterEncoder):
 
     def __call__(self, x: Shaped[Array, "*shape"], *, key: PRNGKeyArray) -> Float[Array, "T *out"]:
         """See the base; the key goes to the inner encoder, and the neurons are the last axis."""
+        return self.encoder(self._activations(x), key=key)
+
+    def _activations(self, x: Shaped[Array, "*shape"]) -> Float[Array, "*population"]:
         x = an_array(self, x)
         *shape, _ = self._population_shape(x.shape)
         stimuli = x.astype(jnp.float32).reshape(-1, *self.tuning.stimulus_shape)
         activations = jax.vmap(self.tuning)(stimuli) / self.tuning.max_rate
-        return self.encoder(activations.reshape(*shape, -1), key=key)
+        return activations.reshape(*shape, -1)
+
+    @property
+    def range(self) -> None:
+        """Any."""
+        return None
+
+    def probability(self, x: Shaped[Array, "*shape"]) -> Float[Array, "*out"] | None:
+        """The inner encoder's, of the activations."""
+        return self.encoder.probability(self._activations(x))
+
+    def inverse(self) -> AbstractReconstruction | str:
+        """By maximum likelihood of the inner encoder's rates, or least squares of its inverse."""
+        tuning = self.tuning
+        return _inverse(self.encoder, lambda s: tuning(s) / tuning.max_rate, tuning.candidates)
 
     def out_shape(self, in_shape: tuple[int, ...]) -> tuple[int, ...]:
         """`tuning.num_neurons` units per stimulus."""
@@ -184,3 +225,20 @@ class TunedPopulation(AbstractOuterEncoder):
                 f"{stimulus}; put these along the last axis"
             )
         return (*in_shape[:outer], self.tuning.num_neurons)
+
+
+def _inverse(
+    encoder: AbstractEncoder, activations: TuningCurves, candidates: Float[Array, "G *D"]
+) -> AbstractReconstruction | str:
+    """The value behind activations in [0, 1] that the encoder turned into spikes."""
+
+    def rates(s: Float[Array, "*D"]) -> Float[Array, " n"]:
+        # From just below 1, where the chances are clipped, which would halve the curvature at the best value.
+        chances = encoder.probability((1.0 - 1e-6) * activations(s))
+        assert chances is not None
+        return chances / encoder.dt
+
+    if encoder.probability(jnp.zeros(1)) is not None:
+        return MaximumLikelihood(rates, candidates, dt=encoder.dt)
+    inner = encoder.inverse()
+    return inner if isinstance(inner, str) else LeastSquares(inner, activations, candidates)

@@ -8,8 +8,8 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from snnlearn.coding.base import AbstractReconstruction
 from snnlearn.coding.checks import check_above_zero, check_number, for_jax, known_array, of_neurons, scalar
-from snnlearn.coding.inverses import AbstractReconstruction
 
 
 @final

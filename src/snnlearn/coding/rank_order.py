@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from typing import final
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped
+from scipy import stats
+from scipy.special import gammaln
 
-from snnlearn.coding.base import AbstractSpikeEncoder, check_window, keep_nan, unit_interval
-from snnlearn.coding.checks import an_array, check_number, scalar
-from snnlearn.coding.temporal import spike_at
+from snnlearn.coding.base import AbstractReconstruction, AbstractSpikeEncoder, check_window, keep_nan, unit_interval
+from snnlearn.coding.checks import an_array, check_number, over_time, scalar
+from snnlearn.coding.temporal import first_step, spike_at
 
 
 def ranks(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
@@ -62,6 +66,57 @@ class RankOrder(AbstractSpikeEncoder):
         steps = jnp.where(value > self.threshold, ranks(value), jnp.inf)
         return keep_nan(spike_at(steps, self.num_steps, dt=1.0), value)
 
+    @property
+    def draws(self) -> bool:
+        """No."""
+        return False
+
+    def inverse(self) -> InverseRankOrder:
+        """See the base."""
+        return InverseRankOrder()
+
+    def bits(self, in_shape: tuple[int, ...]) -> float:
+        """The spikes tell which values fire and in what order: `H(k) + Σ_k P(k) log₂ n!/(n − k)!` for k spikes of n."""
+        n = math.prod(in_shape)
+        above = stats.binom.pmf(np.arange(n + 1), n, 1.0 - self.threshold)
+        most = min(n, self.num_steps)
+        chance = np.append(above[:most], above[most:].sum())
+        orders = (gammaln(n + 1) - gammaln(n + 1 - np.arange(most + 1))) / math.log(2)
+        return float((stats.entropy(chance, base=2) + chance @ orders) / n)
+
     def out_shape(self, in_shape: tuple[int, ...]) -> tuple[int, ...]:
         """One unit per value."""
         return in_shape
+
+
+@final
+class InverseRankOrder(AbstractReconstruction):
+    """Inverse of the rank-order code, `x̂ = m^rank` of the units in the order of their first spikes.
+
+    Only the order is carried: the first unit has rank 0 and the estimate 1, units that fire together share a rank, and
+    a silent unit has the estimate 0.
+
+    Args:
+        modulation: m, the factor from one rank to the next, in (0, 1).
+
+    Raises:
+        SnnlearnError: if the modulation is out of range.
+
+    >>> InverseRankOrder(modulation=0.5)(jnp.array([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])).tolist()
+    [0.0, 1.0, 0.5]
+
+    Source: Thorpe & Gautrais (1998), Rank order coding, doi:10.1007/978-1-4615-4831-7_19.
+    """
+
+    modulation: float = eqx.field(converter=scalar, default=0.9)
+
+    def __check_init__(self):
+        check_number(self, "a number in (0, 1)", lambda x: 0 < x < 1, modulation=self.modulation)
+
+    def __call__(self, spikes: Float[Array, "T *n"]) -> Float[Array, "*n"]:
+        """See the base."""
+        spikes = over_time(self, spikes)
+        step = first_step(spikes)
+        rank = jnp.searchsorted(jnp.sort(step.ravel()), step).astype(spikes.dtype)
+        value = jnp.where(step == len(spikes), 0.0, self.modulation**rank)
+        return jnp.where(jnp.isnan(step), jnp.nan, value)

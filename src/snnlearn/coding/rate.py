@@ -11,8 +11,15 @@ from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
 from snnlearn._errors import SnnlearnError
 from snnlearn._rates import highest_rate
-from snnlearn.coding.base import AbstractSpikeEncoder, check_window, unit_interval, up_to_rounding
-from snnlearn.coding.checks import check_above_zero, check_number, scalar
+from snnlearn.coding.base import (
+    AbstractInverse,
+    AbstractReconstruction,
+    AbstractSpikeEncoder,
+    check_window,
+    unit_interval,
+    up_to_rounding,
+)
+from snnlearn.coding.checks import check_above_zero, check_number, over_time, scalar
 from snnlearn.coding.coins import bernoulli_spikes
 
 
@@ -54,6 +61,10 @@ class Rate(AbstractSpikeEncoder):
     def __call__(self, x: Shaped[Array, "*shape"], *, key: PRNGKeyArray) -> Float[Array, "T *shape"]:
         """See the base."""
         return bernoulli_spikes(self.probability(x), self.num_steps, key=key)
+
+    def inverse(self) -> InverseRate:
+        """See the base."""
+        return InverseRate(self.max_rate, self.dt)
 
     def out_shape(self, in_shape: tuple[int, ...]) -> tuple[int, ...]:
         """One unit per value."""
@@ -100,6 +111,10 @@ class PoissonRate(AbstractSpikeEncoder):
         """See the base."""
         return bernoulli_spikes(self.probability(x), self.num_steps, key=key)
 
+    def inverse(self) -> InversePoissonRate:
+        """See the base."""
+        return InversePoissonRate(self.max_rate, self.dt)
+
     def out_shape(self, in_shape: tuple[int, ...]) -> tuple[int, ...]:
         """One unit per value."""
         return in_shape
@@ -142,6 +157,15 @@ class RegularRate(AbstractSpikeEncoder):
         spikes = jnp.diff(jnp.floor(self.phase + steps * jax.lax.stop_gradient(up_to_rounding(p))[None]), axis=0)
         return spikes + (p - jax.lax.stop_gradient(p))[None]
 
+    @property
+    def draws(self) -> bool:
+        """No."""
+        return False
+
+    def inverse(self) -> InverseRegularRate:
+        """See the base."""
+        return InverseRegularRate(self.max_rate, self.phase, self.dt)
+
     def out_shape(self, in_shape: tuple[int, ...]) -> tuple[int, ...]:
         """One unit per value."""
         return in_shape
@@ -155,3 +179,104 @@ def _check_one_spike_per_step(code: Rate | RegularRate, max_rate: float) -> None
             f"{type(code).__name__}: max_rate is {max_rate} Hz, more than one spike per step of {code.dt} s; "
             f"lower max_rate to {highest_rate(code.dt):g} Hz or shorten dt"
         )
+
+
+@final
+class InverseRate(AbstractReconstruction):
+    """Inverse of the rate code, `x̂ = Σ_t S_t / (T · dt · max_rate)`.
+
+    Unbiased. With independent coins of probability `p = x · max_rate · dt` its variance is
+    `p (1 − p) / (T (dt · max_rate)²)`; it is not clipped to 1, because that would be a bias.
+
+    Args:
+        max_rate: firing rate of x = 1, Hz, > 0.
+        dt: time step, s, > 0.
+
+    Raises:
+        SnnlearnError: if a field is out of range.
+
+    >>> InverseRate(max_rate=500)(jnp.array([[0.0, 1.0], [0.0, 0.0]])).tolist()
+    [0.0, 1.0]
+    """
+
+    max_rate: float = eqx.field(converter=scalar, default=200.0)
+    dt: float = eqx.field(converter=scalar, default=1e-3)
+
+    def __check_init__(self):
+        check_above_zero(self, max_rate=self.max_rate, dt=self.dt)
+
+    def __call__(self, spikes: Float[Array, "T *n"]) -> Float[Array, "*n"]:
+        """See the base."""
+        spikes = over_time(self, spikes)
+        return spikes.mean(axis=0) / (self.max_rate * self.dt)
+
+
+@final
+class InversePoissonRate(AbstractReconstruction):
+    """Inverse of the Poisson rate code: the most likely value, `x̂ = −ln(1 − n/T) / (dt · max_rate)`, at most 1.
+
+    A step shows one spike even if the process had more, and the logarithm makes up for it.
+
+    Args:
+        max_rate: rate of the process for x = 1, Hz, > 0.
+        dt: time step, s, > 0.
+
+    Raises:
+        SnnlearnError: if a field is out of range.
+
+    >>> InversePoissonRate(max_rate=1000)(jnp.array([[0.0, 1.0], [0.0, 0.0]])).round(4).tolist()  # ln 2
+    [0.0, 0.693...]
+    """
+
+    max_rate: float = eqx.field(converter=scalar, default=200.0)
+    dt: float = eqx.field(converter=scalar, default=1e-3)
+
+    def __check_init__(self):
+        check_above_zero(self, max_rate=self.max_rate, dt=self.dt)
+
+    def __call__(self, spikes: Float[Array, "T *n"]) -> Float[Array, "*n"]:
+        """See the base."""
+        spikes = over_time(self, spikes)
+        # Where every step spikes the rate is not bounded by them; half a step that does not keeps the logarithm finite.
+        silent = jnp.maximum(1.0 - spikes.mean(axis=0), 0.5 / len(spikes))
+        return jnp.clip(jnp.log(silent) / (-self.max_rate * self.dt), 0.0, 1.0)
+
+
+@final
+class InverseRegularRate(AbstractInverse):
+    """Inverse of evenly spaced spikes, whose number is `n = ⌊φ + T x · dt · max_rate⌋`: the middle of such x.
+
+    Its error is at most `½ / (T · dt · max_rate)`, half a spike.
+
+    Args:
+        max_rate: firing rate of x = 1, Hz, > 0.
+        phase: φ of the code, in [0, 1).
+        dt: time step, s, > 0.
+
+    Raises:
+        SnnlearnError: if a field is out of range.
+
+    >>> spikes = jnp.array([0.0, 1.0, 0.0, 1.0])
+    >>> [float(x) for x in InverseRegularRate(max_rate=1000).interval(spikes)]  # 2 ± ½ of 4 spikes
+    [0.375, 0.625]
+    """
+
+    max_rate: float = eqx.field(converter=scalar, default=200.0)
+    phase: float = eqx.field(converter=scalar, default=0.5)
+    dt: float = eqx.field(converter=scalar, default=1e-3)
+
+    def __check_init__(self):
+        check_above_zero(self, max_rate=self.max_rate, dt=self.dt)
+        check_number(self, "a number in [0, 1)", lambda x: 0 <= x < 1, phase=self.phase)
+
+    def __call__(self, spikes: Float[Array, "T *n"]) -> Float[Array, "*n"]:
+        """See the base."""
+        spikes = over_time(self, spikes)
+        low, high = self.interval(spikes)
+        return 0.5 * (low + high)
+
+    def interval(self, spikes: Float[Array, "T *n"]) -> tuple[Float[Array, "*n"], Float[Array, "*n"]]:
+        """See the base."""
+        spikes = over_time(self, spikes)
+        least, of_one = spikes.sum(axis=0) - self.phase, len(spikes) * self.dt * self.max_rate
+        return jnp.clip(least / of_one, 0.0, 1.0), jnp.clip((least + 1.0) / of_one, 0.0, 1.0)

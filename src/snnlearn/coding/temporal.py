@@ -12,8 +12,8 @@ from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
 from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import check_time_constants
-from snnlearn.coding.base import AbstractSpikeEncoder, check_window, unit_interval
-from snnlearn.coding.checks import an_array, check_above_zero, check_number, scalar
+from snnlearn.coding.base import AbstractInverse, AbstractSpikeEncoder, check_window, unit_interval
+from snnlearn.coding.checks import an_array, check_above_zero, check_number, over_time, scalar
 
 
 def latency(x: Float[Array, "*shape"], tau: float, threshold: float) -> Float[Array, "*shape"]:
@@ -132,6 +132,15 @@ class Latency(AbstractSpikeEncoder):
         """See the base; deterministic."""
         return spike_at(latency(unit_interval(x), self.tau, self.threshold), self.num_steps, self.dt)
 
+    @property
+    def draws(self) -> bool:
+        """No."""
+        return False
+
+    def inverse(self) -> InverseLatency:
+        """See the base."""
+        return InverseLatency(self.tau, self.threshold, self.dt)
+
     def out_shape(self, in_shape: tuple[int, ...]) -> tuple[int, ...]:
         """One unit per value."""
         return in_shape
@@ -168,6 +177,115 @@ class LinearLatency(AbstractSpikeEncoder):
         steps = linear_latency(unit_interval(x), float(self.num_steps - 1), self.threshold)  # dt would only round
         return spike_at(steps, self.num_steps, dt=1.0)
 
+    @property
+    def draws(self) -> bool:
+        """No."""
+        return False
+
+    def inverse(self) -> InverseLinearLatency:
+        """See the base."""
+        return InverseLinearLatency(self.threshold)
+
     def out_shape(self, in_shape: tuple[int, ...]) -> tuple[int, ...]:
         """One unit per value."""
         return in_shape
+
+
+def first_step(spikes: Float[Array, "T *n"]) -> Float[Array, "*n"]:
+    """The step of each unit's first spike, counted from 0; T for a silent unit, NaN where there is NaN.
+
+    >>> first_step(jnp.array([[0.0, 0.0], [1.0, 0.0]])).tolist()
+    [1.0, 2.0]
+    """
+    fired = spikes > 0
+    step = jnp.where(fired.any(axis=0), fired.argmax(axis=0), len(spikes)).astype(spikes.dtype)
+    return jnp.where(jnp.isnan(spikes).any(axis=0), jnp.nan, step)
+
+
+@final
+class InverseLatency(AbstractInverse):
+    """Inverse of the logarithmic latency code, `x̂ = θ / (1 − e^{−t/τ})` from the time t of the first spike.
+
+    A spike in step k has a time within half a step of `k dt`. A unit that never fired had a value too small to charge
+    to the threshold within the window: its estimate is the middle of that interval.
+
+    Args:
+        tau: time constant τ of the code, s, ≥ dt.
+        threshold: θ of the code, in (0, 1).
+        dt: time step, s, > 0.
+
+    Raises:
+        SnnlearnError: if a field is out of range.
+
+    >>> spikes = jnp.zeros((40, 2)).at[32, 0].set(1.0)
+    >>> InverseLatency(tau=20e-3, threshold=0.2)(spikes).round(3).tolist()
+    [0.25..., 0.1...]
+    """
+
+    tau: float = eqx.field(converter=scalar, default=20e-3)
+    threshold: float = eqx.field(converter=scalar, default=0.2)
+    dt: float = eqx.field(converter=scalar, default=1e-3)
+
+    def __check_init__(self):
+        check_above_zero(self, tau=self.tau, dt=self.dt)
+        check_time_constants(self, self.dt, tau=self.tau)
+        check_number(self, "a number in (0, 1)", lambda x: 0 < x < 1, threshold=self.threshold)
+
+    def _value(self, step: Float[Array, "*n"]) -> Float[Array, "*n"]:
+        """The current that charges to the threshold within so many steps, at most 1."""
+        charged = -jnp.expm1(-step * (self.dt / self.tau))
+        return self.threshold / jnp.maximum(charged, self.threshold)
+
+    def __call__(self, spikes: Float[Array, "T *n"]) -> Float[Array, "*n"]:
+        """See the base."""
+        spikes = over_time(self, spikes)
+        step = first_step(spikes)
+        never = 0.5 * self.interval(jnp.zeros_like(spikes))[1]
+        return jnp.where(step == len(spikes), never, self._value(step))
+
+    def interval(self, spikes: Float[Array, "T *n"]) -> tuple[Float[Array, "*n"], Float[Array, "*n"]]:
+        """See the base."""
+        spikes = over_time(self, spikes)
+        step = first_step(spikes)
+        return jnp.where(step == len(spikes), 0.0, self._value(step + 0.5)), self._value(step - 0.5)
+
+
+@final
+class InverseLinearLatency(AbstractInverse):
+    """Inverse of the linear latency code, `x̂ = 1 − k / (T − 1)` from the step k of the first spike.
+
+    Its error is at most half a step, `½ / (T − 1)`. A unit that never fired had a value of at most the threshold: its
+    estimate is half of it.
+
+    Args:
+        threshold: values up to this one never spike, in [0, 1).
+
+    Raises:
+        SnnlearnError: if the threshold is out of range.
+
+    >>> InverseLinearLatency(threshold=0.1)(jnp.zeros((5, 3)).at[4, 0].set(1.0).at[1, 1].set(1.0)).tolist()
+    [0.1..., 0.75, 0.05...]
+    """
+
+    threshold: float = eqx.field(converter=scalar, default=0.0)
+
+    def __check_init__(self):
+        check_number(self, "a number in [0, 1)", lambda x: 0 <= x < 1, threshold=self.threshold)
+
+    def _value(self, step: Float[Array, "*n"], num_steps: int) -> Float[Array, "*n"]:
+        return jnp.clip(1.0 - step / max(num_steps - 1, 1), self.threshold, 1.0)
+
+    def __call__(self, spikes: Float[Array, "T *n"]) -> Float[Array, "*n"]:
+        """See the base."""
+        spikes = over_time(self, spikes)
+        step = first_step(spikes)
+        return jnp.where(step == len(spikes), 0.5 * self.threshold, self._value(step, len(spikes)))
+
+    def interval(self, spikes: Float[Array, "T *n"]) -> tuple[Float[Array, "*n"], Float[Array, "*n"]]:
+        """See the base."""
+        spikes = over_time(self, spikes)
+        step, num_steps = first_step(spikes), len(spikes)
+        never = step == num_steps
+        half = 0.5 if num_steps > 1 else 1.0  # a window of one step says only whether x is above the threshold
+        low = jnp.where(never, 0.0, self._value(step + half, num_steps))
+        return low, jnp.where(never, self.threshold, self._value(step - half, num_steps))

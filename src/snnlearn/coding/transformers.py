@@ -25,7 +25,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from snnlearn._errors import SnnlearnError
 from snnlearn.coding.base import AbstractEncoder
-from snnlearn.coding.direct import Rescaled, learn_range
+from snnlearn.coding.rescaled import Rescaled, learn_range
 
 
 class SpikeEncoder(TransformerMixin, BaseEstimator):

@@ -38,6 +38,11 @@ class AbstractTuning(Component):
         """The stimulus s_i that each neuron prefers."""
 
     @property
+    def candidates(self) -> Float[Array, "G *D"]:
+        """Stimuli from which a search for the most likely one starts: each of its peaks is near one."""
+        return self.preferred
+
+    @property
     def num_neurons(self) -> int:
         """Neurons n."""
         return self.preferred.shape[0]
@@ -149,6 +154,11 @@ class CosineTuning(AbstractTuning):
         """The preferred directions, rad."""
         return self.angles
 
+    @property
+    def candidates(self) -> Float[Array, " G"]:
+        """All around."""
+        return jnp.linspace(-jnp.pi, jnp.pi, 4 * self.num_neurons)
+
 
 @final
 class VonMisesTuning(AbstractTuning):
@@ -201,6 +211,11 @@ class VonMisesTuning(AbstractTuning):
     def preferred(self) -> Float[Array, " n"]:
         """The preferred directions, rad."""
         return self.angles
+
+    @property
+    def candidates(self) -> Float[Array, " G"]:
+        """All around."""
+        return jnp.linspace(-jnp.pi, jnp.pi, 4 * self.num_neurons)
 
 
 def grid(*axes: Float[Array, " _"] | np.ndarray) -> Float[Array, "n D"]:

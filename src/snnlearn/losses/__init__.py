@@ -4,6 +4,7 @@ from snnlearn.losses.activity import RateBand as RateBand
 from snnlearn.losses.actor_critic import ActorCritic as ActorCritic
 from snnlearn.losses.base import AbstractFilteredLoss as AbstractFilteredLoss
 from snnlearn.losses.base import AbstractLoss as AbstractLoss
+from snnlearn.losses.base import AbstractRateLoss as AbstractRateLoss
 from snnlearn.losses.base import AbstractScoreLoss as AbstractScoreLoss
 from snnlearn.losses.base import AbstractStepwiseLoss as AbstractStepwiseLoss
 from snnlearn.losses.base import StepwiseSum as StepwiseSum

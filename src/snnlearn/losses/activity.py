@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import final
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Shaped
+from jaxtyping import Array, Float
 
 from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import check_positive
 from snnlearn.coding import AbstractDecoder
-from snnlearn.losses.base import AbstractLoss, Outputs
+from snnlearn.losses.base import AbstractRateLoss
 
 
 @final
-class RateBand(AbstractLoss):
+class RateBand(AbstractRateLoss):
     r"""$\sum_l\frac1{N_l}\sum_i[\max(0,r_{low}-r_i)^2+\max(0,r_i-r_{high})^2]$ over hidden units.
 
     The target is ignored. It keeps units from falling silent and from saturating. Rates are in Hz, so a weight of 1e-4
@@ -40,10 +40,6 @@ class RateBand(AbstractLoss):
             raise SnnlearnError(f"RateBand: low is {self.low} Hz and high {self.high} Hz; give 0 ≤ low ≤ high")
 
     def of_rates(self, rates: tuple[Float[Array, "..."], ...]) -> Float[Array, ""]:
-        """The loss of the hidden layers' firing rates, Hz, each `[*shape]`."""
+        """See the base."""
         outside = [jnp.maximum(0.0, self.low - rate) + jnp.maximum(0.0, rate - self.high) for rate in rates]
         return sum((jnp.mean(jnp.square(excess)) for excess in outside), start=jnp.zeros(()))
-
-    def __call__(self, outputs: Outputs, target: Shaped[Array, "..."]) -> Float[Array, ""]:
-        """See the base."""
-        return self.of_rates(tuple(jnp.mean(spikes, axis=0) / self.dt for spikes in outputs[:-1]))

@@ -2,7 +2,7 @@
 
 # No "from __future__ import annotations": Equinox reads AbstractVar from the annotations themselves.
 from abc import abstractmethod
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 import equinox as eqx
 import jax
@@ -26,6 +26,8 @@ class AbstractLoss(Component):
     """
 
     decoder: eqx.AbstractVar[AbstractDecoder | None]
+    decides_by: ClassVar[type[AbstractDecoder] | None] = None
+    """The only decoder whose decisions it is about, where it is about one's alone; None if any will do."""
 
     @abstractmethod
     def __call__(self, outputs: Outputs, target: Shaped[Array, "..."]) -> Float[Array, ""]:
@@ -35,6 +37,10 @@ class AbstractLoss(Component):
             outputs: of each layer, `[T, *shape]`; the network's is the last.
             target: a class label `[]`, or what the loss says.
         """
+
+    def weighted(self) -> list[tuple[float, "AbstractLoss"]]:
+        """The terms of which it is the sum, and their weights; itself, if it is no sum."""
+        return [(1.0, self)]
 
     def __add__(self, other: "AbstractLoss") -> "Sum | StepwiseSum":
         return _sum((self, other), (1.0, 1.0))
@@ -99,6 +105,20 @@ class AbstractFilteredLoss(AbstractLoss):
         return jnp.sum(jax.vmap(self.at_step)(self.kernel(outputs[-1]), self.moments(target, len(outputs[-1]))))
 
 
+class AbstractRateLoss(AbstractLoss):
+    """A loss of the hidden units' firing rates over all time steps alone."""
+
+    dt: eqx.AbstractVar[float]
+
+    @abstractmethod
+    def of_rates(self, rates: tuple[Float[Array, "..."], ...]) -> Float[Array, ""]:
+        """The loss of the hidden layers' firing rates, Hz, each `[*shape]`."""
+
+    def __call__(self, outputs: Outputs, target: Shaped[Array, "..."]) -> Float[Array, ""]:
+        """The loss of the rates; the target is ignored."""
+        return self.of_rates(tuple(jnp.mean(spikes, axis=0) / self.dt for spikes in outputs[:-1]))
+
+
 @final
 class Sum(AbstractLoss):
     """A weighted sum of losses; it decides as the first of them that does.
@@ -119,6 +139,10 @@ class Sum(AbstractLoss):
     def decoder(self) -> AbstractDecoder | None:  # pyright: ignore[reportIncompatibleVariableOverride]
         """The first term's that has one."""
         return _first_decoder(self.terms)
+
+    def weighted(self) -> list[tuple[float, AbstractLoss]]:
+        """See the base."""
+        return list(zip(self.weights, self.terms, strict=True))
 
     def __call__(self, outputs: Outputs, target: Shaped[Array, "..."]) -> Float[Array, ""]:
         """See the base."""
@@ -143,6 +167,10 @@ class StepwiseSum(AbstractStepwiseLoss):
         """The first term's that has one."""
         return _first_decoder(self.terms)
 
+    def weighted(self) -> list[tuple[float, AbstractLoss]]:
+        """See the base."""
+        return list(zip(self.weights, self.terms, strict=True))
+
     def moments(self, target: Shaped[Array, "..."], num_steps: int) -> Any:
         """See the base; one for each term."""
         return tuple(term.moments(target, num_steps) for term in self.terms)
@@ -158,13 +186,7 @@ def _first_decoder(terms: tuple[AbstractLoss, ...]) -> AbstractDecoder | None:
 
 
 def _sum(terms: tuple[AbstractLoss, ...], weights: tuple[float, ...]) -> "Sum | StepwiseSum":
-    flat = [(w * weight, t) for term, weight in zip(terms, weights, strict=True) for w, t in _flat(term)]
+    flat = [(w * weight, t) for term, weight in zip(terms, weights, strict=True) for w, t in term.weighted()]
     kind = StepwiseSum if all(isinstance(term, AbstractStepwiseLoss) for _, term in flat) else Sum
     # Pyright takes the abstract `decoder` for a field.
     return kind(terms=tuple(t for _, t in flat), weights=tuple(w for w, _ in flat))  # pyright: ignore
-
-
-def _flat(loss: AbstractLoss) -> list[tuple[float, AbstractLoss]]:
-    if isinstance(loss, (Sum, StepwiseSum)):
-        return list(zip(loss.weights, loss.terms, strict=True))
-    return [(1.0, loss)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import final
+from typing import ClassVar, final
 
 import jax.numpy as jnp
 import optax
@@ -40,6 +40,7 @@ class StepwiseCrossEntropy(AbstractStepwiseLoss):
     1.386...
     """
 
+    decides_by: ClassVar[type[AbstractDecoder] | None] = MeanMembrane
     decoder: AbstractDecoder | None = MeanMembrane()
 
     def moments(self, target: Int[Array, ""], num_steps: int) -> tuple[Array, Array]:

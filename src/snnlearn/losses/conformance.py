@@ -7,14 +7,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Shaped
 
+from snnlearn._laws import demand, same
 from snnlearn.losses.base import AbstractFilteredLoss, AbstractLoss, AbstractStepwiseLoss, Outputs
 
 
@@ -36,10 +34,10 @@ def check_loss(loss: AbstractLoss, outputs: Outputs, target: Shaped[Array, "..."
     """
     name = type(loss).__name__
     value = loss(outputs, target)
-    _demand(jnp.shape(value) == () and bool(jnp.isfinite(value)), f"{name} gave {value}, not one finite number")
+    demand(jnp.shape(value) == () and bool(jnp.isfinite(value)), f"{name} gave {value}, not one finite number")
     two = jax.tree.map(lambda a: jnp.stack([a, a]), (outputs, target))
     side_by_side = eqx.filter_jit(lambda loss, outputs, targets: jax.vmap(loss)(outputs, targets))(loss, *two)
-    _same(side_by_side, jnp.stack([value, value]), f"{name} under jit and vmap gave something else")
+    same(side_by_side, jnp.stack([value, value]), f"{name} under jit and vmap gave something else", least=1.0)
     along = jax.tree.map(lambda a: jnp.cos(jnp.arange(a.size, dtype=a.dtype)).reshape(a.shape), outputs)
 
     @eqx.filter_jit
@@ -49,27 +47,17 @@ def check_loss(loss: AbstractLoss, outputs: Outputs, target: Shaped[Array, "..."
 
     forward, gradient = derivatives(loss, outputs, target, along)
     finite = all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(gradient))
-    _demand(finite, f"{name} has a derivative that is not finite")
-    _demand(any(bool(leaf.any()) for leaf in jax.tree.leaves(gradient)), f"{name} does not look at the outputs")
+    demand(finite, f"{name} has a derivative that is not finite")
+    demand(any(bool(leaf.any()) for leaf in jax.tree.leaves(gradient)), f"{name} does not look at the outputs")
     pairs = zip(jax.tree.leaves(gradient), jax.tree.leaves(along), strict=True)
     backward = sum(float(jnp.vdot(g, a)) for g, a in pairs)
-    _same(forward, backward, f"{name} differs in forward and in reverse mode")
+    same(forward, backward, f"{name} differs in forward and in reverse mode", least=1.0)
     if isinstance(loss, AbstractStepwiseLoss | AbstractFilteredLoss):
         seen = loss.kernel(outputs[-1]) if isinstance(loss, AbstractFilteredLoss) else outputs[-1]
         moments = loss.moments(target, len(seen))
         parts = [loss.at_step(y, jax.tree.map(lambda a, t=t: a[t], moments)) for t, y in enumerate(seen)]
-        _same(jnp.stack(parts).sum(), value, f"{name} is not the sum of its steps' parts")
-    _same((loss + 2.0 * loss)(outputs, target), 3 * value, f"{name}, added to twice itself, is not thrice it")
+        same(jnp.stack(parts).sum(), value, f"{name} is not the sum of its steps' parts", least=1.0)
+    same((loss + 2.0 * loss)(outputs, target), 3 * value, f"{name}, added to twice itself, is not thrice it", least=1.0)
     if loss.decoder is not None:
         scores = loss.decoder(outputs[-1])
-        _demand(scores.shape == outputs[-1].shape[1:], f"{name} decides by scores of shape {scores.shape}")
-
-
-def _demand(law: bool, sentence: str) -> None:
-    """`assert`, but not switched off by `python -O`."""
-    if not law:
-        raise AssertionError(sentence)
-
-
-def _same(actual: Any, expected: Any, sentence: str) -> None:
-    _demand(np.allclose(actual, expected, rtol=1e-4, atol=1e-5 * np.max(np.abs(expected), initial=1.0)), sentence)
+        demand(scores.shape == outputs[-1].shape[1:], f"{name} decides by scores of shape {scores.shape}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
@@ -139,6 +139,7 @@ class ClassSpikeTrains(AbstractFilteredLoss):
     [[0.0, 0.0], [0.0, 1.0], [0.0, 0.0], [0.0, 1.0]]
     """
 
+    decides_by: ClassVar[type[AbstractDecoder] | None] = SpikeCount
     num_classes: int
     distance: AbstractFilteredLoss = AlphaVanRossum()
     rate: float = 100.0

@@ -118,4 +118,4 @@ def _before(layer: Layer, state: LayerState) -> LoweredState:
 
 def _after(layer: Layer, before: LayerState, after: LoweredState) -> LayerState:
     lines = [None if line is None else after.spikes.reshape(line.shape) for line in before.lines]
-    return LayerState(layer.neuron.raised_state(after, before.neuron), tuple(lines))
+    return LayerState(layer.neuron.raised_state(after, before.neuron), tuple(lines), before.synapses)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -11,12 +10,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from snnlearn._errors import SnnlearnError
-from snnlearn._parameters import value
 from snnlearn.network.graph import in_chain
 from snnlearn.network.layer import Layer
 from snnlearn.network.network import Network
-from snnlearn.network.synapses import Dense
-from snnlearn.neurons import LIF, CubaLIF, ForwardEuler, Subtract, ToValue, UnitGain, ZeroOrderHold
+from snnlearn.neurons.continuous import Continuous, Unit
 
 NEWTON_STEPS = 20
 """Enough to find a crossing in double precision, but for one that only just happens."""
@@ -32,37 +29,6 @@ class Arrivals(NamedTuple):
 
     times: Float[Array, " E"]
     values: Float[Array, "E N"]
-
-
-class Unit(NamedTuple):
-    r"""One unit above rest, $\tau_{mem}\dot y=-y+i$, $\tau_{syn}\dot i=-i$; at `threshold`, y falls by `drop`.
-
-    Where the synaptic time constant is infinite, the current is constant between arrivals.
-    """
-
-    tau_mem: Any
-    tau_syn: Any
-    threshold: Any
-    drop: Any
-
-    def response(self, s: Float[Array, "*s"]) -> Float[Array, "*s"]:
-        r"""The membrane at a time s ≥ 0 after a unit jump of the current.
-
-        $\frac{\tau_{syn}}{\tau_{mem}-\tau_{syn}}(e^{-s/\tau_{mem}}-e^{-s/\tau_{syn}})$, written so that the time
-        constants may be equal: $\frac s{\tau_{mem}}e^{-s/\tau_{slow}}\frac{1-e^{-x}}x$ with
-        $x=s/\tau_{fast}-s/\tau_{slow}$.
-        """
-        slow, fast = jnp.maximum(self.tau_mem, self.tau_syn), jnp.minimum(self.tau_mem, self.tau_syn)
-        return s / self.tau_mem * jnp.exp(-s / slow) * _mean_decay(s / fast - s / slow)
-
-    def after(self, s: Float[Array, "*s"], y: Float[Array, "*s"], i: Float[Array, "*s"]) -> tuple[Array, Array]:
-        """Membrane and current a time s after they were y and i, if nothing arrives."""
-        return y * jnp.exp(-s / self.tau_mem) + i * self.response(s), i * jnp.exp(-s / self.tau_syn)
-
-    def rise(self, y: Float[Array, "*s"], i: Float[Array, "*s"]) -> Float[Array, "*s"]:
-        """How long the membrane rises to its highest value from y < i, if nothing arrives; it may be for ever."""
-        g, ratio = self.tau_mem / self.tau_syn - 1, y / i
-        return self.tau_mem * (_log1p_over(g) - ratio * _log1p_over(jnp.maximum(g * ratio, -1.0)))
 
 
 def spike_times(network: Network, xs: Float[Array, "T ..."], *, max_spikes: int = 1) -> tuple[Float[Array, "K N"], ...]:
@@ -93,6 +59,7 @@ def spike_times(network: Network, xs: Float[Array, "T ..."], *, max_spikes: int 
         SnnlearnError: for a layer that has no such spike times.
 
     >>> from snnlearn.network import feedforward
+    >>> from snnlearn.neurons import CubaLIF
     >>> neuron = CubaLIF(tau_mem=10e-3, tau_syn=5e-3, v_th=0.2)
     >>> network = feedforward((1, 1), readout=neuron, key=jax.random.key(0))
     >>> network = eqx.tree_at(lambda n: n.layers[0].synapses.weight, network, jnp.ones((1, 1)))
@@ -107,58 +74,34 @@ def spike_times(network: Network, xs: Float[Array, "T ..."], *, max_spikes: int 
         raise SnnlearnError(f"spike_times: max_spikes is {max_spikes}; let each unit spike at least once")
     if (fault := in_chain(network.layers)) is not None:
         raise SnnlearnError(f"spike_times: {fault}; use the stepped network, by BPTT")
-    units = [_unit(layer, number) for number, layer in enumerate(network.layers, start=1)]
+    neurons = [_neuron(layer, number) for number, layer in enumerate(network.layers, start=1)]
     end = len(xs) * network.dt
     arrivals, trains = _of_raster(xs.reshape(len(xs), -1), network.dt, max_spikes), []
-    for unit, layer in zip(units, network.layers, strict=True):
-        if isinstance(layer.neuron, LIF):
-            arrivals = _held(arrivals, layer.neuron.dt, end)
-        times = _fire(unit, arrivals, _jumps(layer, arrivals), end, max_spikes)
+    for neuron, layer in zip(neurons, network.layers, strict=True):
+        if neuron.held is not None:
+            arrivals = _held(arrivals, neuron.held, end)
+        times = _fire(neuron.unit, arrivals, _jumps(layer, neuron.resistance, arrivals), end, max_spikes)
         arrivals = _of_trains(times, end)
         trains.append(times)
     return tuple(trains)
 
 
-def _unit(layer: Layer, number: int) -> Unit:
-    """A layer's units, each field a number or `[N]`."""
-    fault = _fault(layer)
-    if fault is not None:
+def _neuron(layer: Layer, number: int) -> Continuous:
+    """A layer's neurons, as they say it, where nothing of the layer stands against it."""
+    found = layer.neuron.in_continuous_time()
+    synapses = layer.synapses.lowered()
+    if isinstance(synapses, str):
+        found = synapses
+    elif synapses.bias is not None:
+        found = "has a bias, in whose place an input unit may spike at the start"
+    elif layer.recurrent is not None:
+        found = "is recurrent"
+    if isinstance(found, str):
         raise SnnlearnError(
-            f"Layer {number} {fault}, so that its spikes have no exact times in continuous time; use the stepped "
+            f"Layer {number} {found}, so that its spikes have no exact times in continuous time; use the stepped "
             "network, by BPTT"
         )
-    neuron: Any = layer.neuron
-    v_th, v_leak = value(neuron.v_th), value(neuron.v_leak)
-    return Unit(
-        tau_mem=value(neuron.tau_mem),
-        tau_syn=value(neuron.tau_syn) if isinstance(neuron, CubaLIF) else math.inf,
-        threshold=v_th - v_leak,
-        drop=v_th - (neuron.reset.target(v_leak) if isinstance(neuron.reset, ToValue) else v_leak),
-    )
-
-
-def _fault(layer: Layer) -> str | None:
-    """Why a layer has no exact spike times."""
-    neuron, synapses = layer.neuron, layer.synapses
-    if not isinstance(neuron, (LIF, CubaLIF)):
-        return f"is {type(neuron).__name__}, not LIF or CubaLIF"
-    if not isinstance(synapses, Dense):
-        return f"has {type(synapses).__name__} synapses, not Dense"
-    if synapses.bias is not None:
-        return "has a bias, in whose place an input unit may spike at the start"
-    if layer.recurrent is not None:
-        return "is recurrent"
-    if not isinstance(neuron.discretisation, (ZeroOrderHold, ForwardEuler)):
-        return f"takes its input by {type(neuron.discretisation).__name__}, not as its differential equation does"
-    if isinstance(neuron, CubaLIF) and not isinstance(neuron.synapse, UnitGain):
-        return f"has a current that takes its input by {type(neuron.synapse).__name__}, not UnitGain"
-    if not isinstance(neuron.reset, (Subtract, ToValue)):
-        return f"is reset by {type(neuron.reset).__name__}, not Subtract or ToValue"
-    if neuron.refractory is not None:
-        return "has a refractory period"
-    if isinstance(neuron.v_leak, float) and isinstance(neuron.v_th, float) and neuron.v_leak >= neuron.v_th:
-        return f"has v_leak = {neuron.v_leak}, not below v_th = {neuron.v_th}"
-    return None
+    return found
 
 
 def _of_raster(xs: Float[Array, "T N"], dt: float, max_spikes: int) -> Arrivals:
@@ -184,9 +127,9 @@ def _held(arrivals: Arrivals, dt: float, end: float) -> Arrivals:
     return Arrivals(jnp.concatenate([times, jnp.minimum(times + dt, end)]), jnp.concatenate([values, -values]))
 
 
-def _jumps(layer: Layer, arrivals: Arrivals) -> Float[Array, "E N"]:
+def _jumps(layer: Layer, resistance: Any, arrivals: Arrivals) -> Float[Array, "E N"]:
     """By how much each unit's current, times its resistance, jumps at each arrival."""
-    return jax.vmap(lambda x: value(layer.neuron.resistance) * layer.synapses(x))(arrivals.values)  # pyright: ignore
+    return jax.vmap(lambda x: resistance * layer.synapses(x))(arrivals.values)
 
 
 def _fire(
@@ -269,19 +212,3 @@ def _crossing(
 
     s = jax.lax.fori_loop(0, NEWTON_STEPS, newton, jnp.zeros_like(start))
     return jnp.where(crosses[first], start + s, jnp.inf)
-
-
-SERIES = [(-1) ** k / math.factorial(k + 1) for k in reversed(range(12))]
-
-
-def _mean_decay(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
-    """(1 − e^{−x}) / x for x ≥ 0, by its series where x is small: the quotient's derivative cancels there."""
-    small = x < 0.5
-    far = jnp.where(small, 1.0, x)
-    return jnp.where(small, jnp.polyval(jnp.array(SERIES, x.dtype), x), -jnp.expm1(-far) / far)
-
-
-def _log1p_over(x: Float[Array, "*s"] | float) -> Float[Array, "*s"]:
-    """log(1 + x) / x."""
-    zero = x == 0
-    return jnp.where(zero, 1.0, jnp.log1p(x) / jnp.where(zero, 1.0, x))

@@ -72,8 +72,9 @@ def check_graph(layers: Sequence[Layer]) -> None:
         raise SnnlearnError("Network: no layer takes the input; give the first layer synapses from it")
 
 
-Bring = Callable[[int, Sequence[Any]], Any]
-"""Of a layer, by its number, what arrives at its connections as its neurons' current."""
+Bring = Callable[[int, Sequence[Any], Sequence[Any]], tuple[Any, Sequence[Any]]]
+"""Of a layer, by its number, what arrives at its connections and their synapses' states, as its neurons' current and
+the synapses' next states."""
 
 Fire = Callable[[int, Any, Any], tuple[Float[Array, "..."], Any]]
 """Of a layer, by its number, what its neurons make of a current and their state: output and state."""
@@ -106,7 +107,7 @@ def propagate(
     """
     ways = routes(layers)
     outputs: list[Any] = []
-    neurons = []
+    neurons, synapses = [], []
 
     def sent(source: int) -> Any:
         return x if source == FROM_INPUT else outputs[source]
@@ -116,9 +117,11 @@ def propagate(
             sent(source) if line is None else each(oldest)(line)
             for (source, _), line in zip(ways[number], state.lines, strict=True)
         ]
-        output, neuron = fire(number, bring(number, arriving), state.neuron)
+        current, each_after = bring(number, arriving, state.synapses)
+        output, neuron = fire(number, current, state.neuron)
         outputs.append(output)
         neurons.append(neuron)
+        synapses.append(tuple(each_after))
     after = [
         LayerState(
             neuron,
@@ -126,6 +129,7 @@ def propagate(
                 None if line is None else each(pushed)(line, sent(source))
                 for (source, _), line in zip(ways[number], state.lines, strict=True)
             ),
+            synapses[number],
         )
         for number, (neuron, state) in enumerate(zip(neurons, states, strict=True))
     ]

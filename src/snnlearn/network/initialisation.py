@@ -135,7 +135,7 @@ def _free_power(layer: Layer, connection: Connection, xs: Float[Array, "B T ..."
     rest = free.initial_state(layer.shape)
 
     def step(state, x):
-        _, state = free(alone.currents([x]), state)
+        _, state = free(alone.total([connection.synapses(x)]), state)
         return state, jnp.mean(jnp.square(state.v - rest.v))
 
     return jnp.mean(jax.vmap(lambda xs: jax.lax.scan(step, rest, xs)[1])(xs))

@@ -17,10 +17,17 @@ from snnlearn.neurons import AbstractNeuron
 
 
 class LayerState(NamedTuple):
-    """The neurons' state and, for each connection, what is on its way, `[lag, *in]`, the oldest first, or None."""
+    """The neurons' state and, for each connection, what it holds.
+
+    Args:
+        neuron: the neurons'.
+        lines: what is on its way, `[lag, *in]`, the oldest first; None where it arrives in the same step.
+        synapses: the synapses' own; None for those without one.
+    """
 
     neuron: Any
     lines: tuple[Float[Array, "lag ..."] | None, ...]
+    synapses: tuple[Any, ...]
 
 
 @final
@@ -96,16 +103,24 @@ class Layer(eqx.Module):
         """The synapses of its connection from itself; None if there is none."""
         return next((c.synapses for c in self.connections if c.source in (ITSELF, self.name or ITSELF)), None)
 
-    def currents(self, arriving: Sequence[Float[Array, "..."]]) -> Any:
+    @property
+    def draws(self) -> bool:
+        """Whether neurons or synapses draw at random."""
+        return self.neuron.draws or any(connection.synapses.draws for connection in self.connections)
+
+    def currents(self, arriving: Sequence[Float[Array, "..."]], states: Sequence[Any]) -> tuple[Any, tuple[Any, ...]]:
         """What the neurons receive in one step.
 
         Args:
             arriving: what arrives at each connection, `[*in_shape]` of its synapses.
+            states: of each connection's synapses.
 
         Returns:
-            the current `[*shape]` or, for neurons of several ports, a dict of them.
+            the current `[*shape]` or, for neurons of several ports, a dict of them; and the synapses' next states.
         """
-        return self.total([connection.synapses(x) for connection, x in zip(self.connections, arriving, strict=True)])
+        each = zip(self.connections, arriving, states, strict=True)
+        currents, after = zip(*(connection.synapses.step(x, state) for connection, x, state in each), strict=True)
+        return self.total(currents), after
 
     def total(self, currents: Sequence[Float[Array, "..."]]) -> Any:
         """The sum of the connections' currents, `[*batch, *shape]` each, at each port."""

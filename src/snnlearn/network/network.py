@@ -9,7 +9,6 @@ from typing import Any, ClassVar, NamedTuple, final
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
@@ -21,7 +20,7 @@ from snnlearn.network.compiled import lowered, run_compiled
 from snnlearn.network.connection import line
 from snnlearn.network.graph import FROM_INPUT, Fire, check_graph, propagate, routes
 from snnlearn.network.layer import Layer, LayerState
-from snnlearn.network.synapses import Dense, check_steps
+from snnlearn.network.synapses import Dense, check_steps, is_key
 from snnlearn.neurons import LI, LIF, AbstractNeuron
 
 
@@ -98,13 +97,14 @@ class Network(eqx.Module):
         """The state at rest, layer by layer.
 
         Args:
-            key: random key of the noise, where neurons draw their spikes; None is a fixed one, so that every run meets
+            key: random key of the noise, where neurons or synapses draw; None is a fixed one, so that every run meets
                 the same noise.
         """
         rest = tuple(
             LayerState(
                 layer.neuron.initial_state(layer.shape),
                 tuple(line(connection, way.lag) for connection, way in zip(layer.connections, ways, strict=True)),
+                tuple(connection.synapses.initial_state() for connection in layer.connections),
             )
             for layer, ways in zip(self.layers, routes(self.layers), strict=True)
         )
@@ -125,7 +125,7 @@ class Network(eqx.Module):
             self.layers,
             x,
             state,
-            lambda number, arriving: self.layers[number].currents(arriving),
+            lambda number, arriving, states: self.layers[number].currents(arriving, states),
             fire or (lambda number, current, state: self.layers[number].neuron(current, state)),
         )
 
@@ -152,7 +152,7 @@ class Network(eqx.Module):
 
 
 def fresh_state(network: Network, *, key: PRNGKeyArray) -> tuple[LayerState, ...]:
-    """The state at rest for one sample, where neurons draw their spikes with the noise of its key.
+    """The state at rest for one sample, where neurons or synapses draw with the noise of its key.
 
     Args:
         network: the network.
@@ -185,10 +185,7 @@ def _broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
 def with_noise(states: Any, key: PRNGKeyArray) -> Any:
     """The states with fresh noise: another key in place of each that they hold."""
     leaves, structure = jax.tree.flatten(states)
-    fresh = [
-        jax.random.fold_in(key, number) if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf
-        for number, leaf in enumerate(leaves)
-    ]
+    fresh = [jax.random.fold_in(key, number) if is_key(leaf) else leaf for number, leaf in enumerate(leaves)]
     return jax.tree.unflatten(structure, fresh)
 
 

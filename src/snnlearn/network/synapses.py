@@ -26,6 +26,9 @@ class AbstractSynapses(Component):
     """A linear map of one time step's input to the currents of the units behind it.
 
     The input may come in any shape of the right size; an image `[H, W]` serves where `[1, H, W]` is asked for.
+
+    Most are a map without time. Those that remember, or draw, have a state: they write `initial_state` and `step`, too,
+    and their `__call__` is the map at rest and without noise.
     """
 
     in_shape: eqx.AbstractVar[tuple[int, ...]]
@@ -34,6 +37,41 @@ class AbstractSynapses(Component):
     @abstractmethod
     def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
         """The currents `[*out_shape]` of an input `[*in_shape]`."""
+
+    def initial_state(self) -> Any:
+        """The state at rest; in it a key stands for noise, in whose place each sample has one of its own.
+
+        None for a map without time, which then costs nothing.
+        """
+        return None
+
+    def step(self, x: Float[Array, "..."], state: Any) -> tuple[Float[Array, "..."], Any]:
+        """One time step: the currents `[*out_shape]` of an input `[*in_shape]` and a state, and the next state."""
+        return self(x), state
+
+    @property
+    def draws(self) -> bool:
+        """Whether noise is in their state."""
+        return any(is_key(leaf) for leaf in jax.tree.leaves(self.initial_state()))
+
+    @property
+    def steady(self) -> bool:
+        """Whether the derivatives of a current by the weights are those of the map at rest, whatever the state."""
+        return self.initial_state() is None
+
+    @property
+    def carrier(self) -> "AbstractSynapses":
+        """The synapses that hold the weights: of those that wrap others, the ones inside."""
+        return self
+
+    def before(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
+        """What reaches the `carrier`, in one axis."""
+        return jnp.ravel(x)
+
+    @property
+    def pairs(self) -> bool:
+        """Whether they are `weight @ x + bias` of their fields: a `weight` [units, inputs], and a `bias` or None."""
+        return False
 
     def lowered(self) -> LoweredSynapses | str:
         """Their map as the kernels compute it, or why it is none of theirs, as a clause."""
@@ -62,6 +100,11 @@ class AbstractSynapses(Component):
     @abstractmethod
     def multiply_accumulates(self) -> int:
         """Multiply-accumulates of the same map computed densely."""
+
+
+def is_key(leaf: Any) -> bool:
+    """Whether a leaf of a state is noise: a random key."""
+    return eqx.is_array(leaf) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
 def _draw(shape: tuple[int, ...], fan_in: int, key: PRNGKeyArray) -> Array:
@@ -118,6 +161,11 @@ class Dense(AbstractSynapses):
         # In this order: under vmap the other one costs a transposed copy of the currents.
         i = jnp.ravel(x) @ self.weight.T
         return i if self.bias is None else i + self.bias
+
+    @property
+    def pairs(self) -> bool:
+        """They are."""
+        return True
 
     def lowered(self) -> LoweredSynapses:
         """See the base."""
@@ -339,6 +387,37 @@ class Chain(AbstractSynapses):
         for stage in self.stages:
             x = stage(x)
         return x
+
+    def initial_state(self) -> tuple[Any, ...] | None:
+        """The stages'."""
+        states = tuple(stage.initial_state() for stage in self.stages)
+        return None if all(state is None for state in states) else states
+
+    def step(self, x: Float[Array, "..."], state: Any) -> tuple[Float[Array, "..."], Any]:
+        """See the base."""
+        if state is None:
+            return self(x), None
+        after = []
+        for stage, each in zip(self.stages, state, strict=True):
+            x, each = stage.step(x, each)
+            after.append(each)
+        return x, tuple(after)
+
+    @property
+    def steady(self) -> bool:
+        """As the last stage is, where no state is before it."""
+        return self.stages[-1].steady and all(stage.initial_state() is None for stage in self.stages[:-1])
+
+    @property
+    def carrier(self) -> AbstractSynapses:
+        """The last stage's."""
+        return self.stages[-1].carrier
+
+    def before(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
+        """See the base."""
+        for stage in self.stages[:-1]:
+            x = stage(x)
+        return self.stages[-1].before(x)
 
     def redrawn(self, *, key: PRNGKeyArray) -> "Chain":
         """See the base."""

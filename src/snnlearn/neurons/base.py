@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, Int
 from snnlearn._component import Component
 from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import Parameter, Value, value
+from snnlearn.neurons.continuous import Continuous, Unit
 from snnlearn.neurons.lowering import Constants, Equation, Lowered, LoweredState
 from snnlearn.neurons.refractory import AbstractRefractory
 from snnlearn.neurons.resets import NextStep, NoReset, Reset
@@ -79,6 +80,17 @@ class AbstractNeuron(Component):
     def free(self) -> "AbstractNeuron":
         """The same neuron with a threshold that it never reaches: its linear membrane."""
 
+    def scored(self) -> "AbstractNeuron | None":
+        """Itself with the derivative of the log-probability of its spikes as theirs; None if it does not draw them.
+
+        Only as output: what follows in the neuron takes the spikes as given.
+        """
+        return None
+
+    def in_continuous_time(self) -> Continuous | str:
+        """Its differential equation, where spikes of it have exact times; or why they have none, as a clause."""
+        return f"is {type(self).__name__}, not LIF or CubaLIF"
+
     def lowered(self) -> Lowered | str:
         """Its equation as the kernels compute it (`lowering`), or why it is none of theirs, as a clause."""
         return f"is {type(self).__name__}"
@@ -134,6 +146,11 @@ class AbstractWrapper(AbstractNeuron):
     def draws(self) -> bool:
         """As the neuron inside does."""
         return self.neuron.draws
+
+    def scored(self) -> AbstractNeuron | None:
+        """Around the neuron inside."""
+        inside = self.neuron.scored()
+        return None if inside is None else eqx.tree_at(lambda wrapper: wrapper.neuron, self, inside)
 
 
 def core(neuron: AbstractNeuron) -> AbstractNeuron:
@@ -193,6 +210,19 @@ class AbstractSpikingNeuron(AbstractNeuron):
             return f"has the surrogate {type(self.surrogate).__name__}"
         constants = constants._replace(v_th=value(self.v_th), reset_keep=reset.keep, reset_add=reset.add)
         return Lowered(constants, Equation(True, reset.late, reset.flows, surrogate), has_current)
+
+    def _in_continuous_time(
+        self, tau_mem: Value, tau_syn: Value, v_leak: Value, resistance: Value, held: float | None
+    ) -> Continuous | str:
+        """What lies before a spike, given as constants, together with the spike and its reset."""
+        v_th, after = value(self.v_th), self.reset.after_threshold(v_leak)
+        if after is None:
+            return f"is reset by {type(self.reset).__name__}, not Subtract or ToValue"
+        if self.refractory is not None:
+            return "has a refractory period"
+        if isinstance(v_leak, float) and isinstance(v_th, float) and v_leak >= v_th:
+            return f"has v_leak = {v_leak}, not below v_th = {v_th}"
+        return Continuous(Unit(tau_mem, tau_syn, v_th - v_leak, v_th - after), resistance, held)
 
     def lowered_state(self, state: Any) -> LoweredState:
         """See the base; of the last spikes only those that have yet to reset are felt."""

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from snnlearn._laws import demand, kind_of, same
 from snnlearn._parameters import split
 from snnlearn.neurons.base import AbstractNeuron
 from snnlearn.neurons.lowering import Lowered, LoweredState, pseudo_derivative, step
@@ -52,30 +53,30 @@ def check_neuron(
 
     rest = neuron.initial_state((units,))
     output, after = neuron(currents[0, 0], rest)
-    _demand(output.shape == (units,), f"{name} returned shape {output.shape} for {units} units")
-    _demand(output.dtype == currents.dtype, f"{name} returned {output.dtype} for a current of {currents.dtype}")
-    _demand(_type(after) == _type(rest), f"{name} gave a state of another structure, shape or dtype than it took")
-    _demand(after.v.shape == (units,), f"{name} has a membrane v of shape {after.v.shape} for {units} units")
+    demand(output.shape == (units,), f"{name} returned shape {output.shape} for {units} units")
+    demand(output.dtype == currents.dtype, f"{name} returned {output.dtype} for a current of {currents.dtype}")
+    demand(kind_of(after) == kind_of(rest), f"{name} gave a state of another structure, shape or dtype than it took")
+    demand(after.v.shape == (units,), f"{name} has a membrane v of shape {after.v.shape} for {units} units")
 
     outputs, membranes = _loop(neuron, currents)
     if spiking:
-        _demand(bool(np.isin(outputs, (0, 1)).all()), f"{name} returned values other than 0 and 1")
-        _demand(set(np.unique(outputs)) == {0, 1}, f"{name} spiked never or always, so that nothing is checked")
+        demand(bool(np.isin(outputs, (0, 1)).all()), f"{name} returned values other than 0 and 1")
+        demand(set(np.unique(outputs)) == {0, 1}, f"{name} spiked never or always, so that nothing is checked")
     pieces = _scan_in_pieces(neuron, currents)
-    _same(pieces, (outputs, membranes), f"{name} under jit, vmap and scan, in two pieces, differs from a plain loop")
+    same(pieces, (outputs, membranes), f"{name} under jit, vmap and scan, in two pieces, differs from a plain loop")
 
     if deterministic:
         order = np.roll(np.arange(units), 1)
         permuted = jax.tree.map(lambda leaf: leaf[order] if jnp.shape(leaf) == (units,) else leaf, neuron)
         outputs_permuted, _ = _scan_in_pieces(permuted, currents[..., order])
-        _same(outputs_permuted, outputs[..., order], f"{name} treats a unit by its place among the others")
+        same(outputs_permuted, outputs[..., order], f"{name} treats a unit by its place among the others")
 
     _check_derivatives(neuron, currents[0], name)
     _check_free(neuron, currents, name, spiking=spiking)
     lowered = neuron.lowered()
     if not isinstance(lowered, str):
         own, other = _as_lowered(neuron, lowered, currents[0])
-        _same(other, own, f"{name} is not the equation that lowered() says")
+        same(other, own, f"{name} is not the equation that lowered() says")
 
 
 def check_surrogate(surrogate: AbstractSurrogate) -> None:
@@ -98,22 +99,22 @@ def check_surrogate(surrogate: AbstractSurrogate) -> None:
         x = jnp.concatenate([jnp.array([0.0, -0.0]), -sizes, sizes])
         dx = jax.random.normal(tangent_key, x.shape)
         spikes, psi, slope, forward, reverse = _surrogate_at(surrogate, x, dx)
-        _demand(spikes.dtype == x.dtype, f"{name} spikes in another dtype than its argument's")
-        _demand(
+        demand(spikes.dtype == x.dtype, f"{name} spikes in another dtype than its argument's")
+        demand(
             bool(jnp.all(spikes == (x > 0).astype(x.dtype))), f"{name} is not the Heaviside step, 0 at the threshold"
         )
-        _demand(bool(psi[0] > 0), f"{name} has no slope at the threshold")
-        _same(psi[2:], slope[2:], f"{name}.pseudo_derivative is not the derivative of its primitive", tolerance=1e-9)
-        _same(forward, psi * dx, f"{name} in forward mode is not its pseudo-derivative", tolerance=1e-9)
-        _same(reverse, psi, f"{name} in reverse mode is not its pseudo-derivative", tolerance=1e-9)
+        demand(bool(psi[0] > 0), f"{name} has no slope at the threshold")
+        same(psi[2:], slope[2:], f"{name}.pseudo_derivative is not the derivative of its primitive", tolerance=1e-9)
+        same(forward, psi * dx, f"{name} in forward mode is not its pseudo-derivative", tolerance=1e-9)
+        same(reverse, psi, f"{name} in reverse mode is not its pseudo-derivative", tolerance=1e-9)
 
         lowered = surrogate.lowered()
         if lowered is not None:
             sentence = f"{name}.pseudo_derivative is not the one that lowered() says"
-            _same(pseudo_derivative(lowered, x), psi, sentence, tolerance=1e-9)
+            same(pseudo_derivative(lowered, x), psi, sentence, tolerance=1e-9)
 
     far = surrogate.pseudo_derivative(jnp.array([-1e4, 1e4], dtype=jnp.float32))
-    _demand(bool(jnp.isfinite(far).all()), f"{name} has a pseudo-derivative that is not finite far from the threshold")
+    demand(bool(jnp.isfinite(far).all()), f"{name} has a pseudo-derivative that is not finite far from the threshold")
 
 
 @eqx.filter_jit
@@ -171,15 +172,15 @@ def _derivatives(neuron: AbstractNeuron, currents: Float[Array, "T n"], along: F
 def _check_derivatives(neuron: AbstractNeuron, currents: Array, name: str) -> None:
     along = jnp.cos(jnp.arange(currents.size, dtype=currents.dtype)).reshape(currents.shape)
     forward, (reverse, by_parameters) = _derivatives(neuron, currents, along)
-    _demand(bool(jnp.isfinite(forward).all()), f"{name} has a derivative that is not finite")
-    _demand(bool(jnp.any(forward != 0)), f"{name} has no derivative: its surrogate is not used")
-    _same(reverse, jnp.einsum("tn,tnsm->sm", along, forward), f"{name} differs in forward and in reverse mode")
+    demand(bool(jnp.isfinite(forward).all()), f"{name} has a derivative that is not finite")
+    demand(bool(jnp.any(forward != 0)), f"{name} has no derivative: its surrogate is not used")
+    same(reverse, jnp.einsum("tn,tnsm->sm", along, forward), f"{name} differs in forward and in reverse mode")
     jacobian = np.asarray(forward)
     t, n, s, m = np.indices(jacobian.shape)
-    _demand(not jacobian[s > t].any(), f"{name} answers to a current before it comes")
-    _demand(not jacobian[n != m].any(), f"{name} has units that feel each other's currents")
+    demand(not jacobian[s > t].any(), f"{name} answers to a current before it comes")
+    demand(not jacobian[n != m].any(), f"{name} has units that feel each other's currents")
     finite = all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(by_parameters))
-    _demand(finite, f"{name} has a gradient by its parameters that is not finite")
+    demand(finite, f"{name} has a gradient by its parameters that is not finite")
 
 
 @eqx.filter_jit
@@ -203,25 +204,8 @@ def _check_free(neuron: AbstractNeuron, currents: Array, name: str, *, spiking: 
     free = neuron.free()
     outputs, membranes = _scan_in_pieces(free, currents)
     if spiking:
-        _demand(not bool(outputs.any()), f"{name}.free() spikes")
+        demand(not bool(outputs.any()), f"{name}.free() spikes")
     response = membranes - free.initial_state(currents.shape[2:]).v[None, None]
     superposition = response[0] - 2 * response[1]
-    _demand(bool(jnp.any(superposition != 0)), f"{name}.free() does not answer to currents")
-    _same(response[2], superposition, f"{name}.free() is not linear in its currents")
-
-
-def _type(tree: Any) -> Any:
-    return jax.tree.structure(tree), [(leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(tree)]
-
-
-def _demand(law: bool, sentence: str) -> None:
-    """`assert`, but not switched off by `python -O`."""
-    if not law:
-        raise AssertionError(sentence)
-
-
-def _same(actual: Any, expected: Any, sentence: str, *, tolerance: float = 1e-5) -> None:
-    """Equal to rounding, which is measured by the largest value: a sum of large terms may be small."""
-    for a, b in zip(jax.tree.leaves(actual), jax.tree.leaves(expected), strict=True):
-        b = np.asarray(b)
-        _demand(bool(np.allclose(a, b, rtol=tolerance, atol=tolerance * np.abs(b).max())), sentence)
+    demand(bool(jnp.any(superposition != 0)), f"{name}.free() does not answer to currents")
+    same(response[2], superposition, f"{name}.free() is not linear in its currents")

@@ -22,6 +22,7 @@ from snnlearn._parameters import (
     value,
 )
 from snnlearn.neurons.base import AbstractSpikingNeuron, Firing
+from snnlearn.neurons.continuous import Continuous
 from snnlearn.neurons.discretisation import AbstractDiscretisation, UnitGain, ZeroOrderHold
 from snnlearn.neurons.lowering import Constants, Lowered
 from snnlearn.neurons.refractory import AbstractRefractory
@@ -107,6 +108,15 @@ class CubaLIF(AbstractSpikingNeuron):
         v = rest + decay * (state.v - rest) + gain * value(self.resistance) * i
         spikes, v, firing = self._fire(v, state.v, value(self.v_th), rest, state.firing)
         return spikes, CubaLIFState(i, v, firing)
+
+    def in_continuous_time(self) -> Continuous | str:
+        """See the base."""
+        if not self.discretisation.integrates:
+            return f"takes its input by {type(self.discretisation).__name__}, not as its differential equation does"
+        if not self.synapse.adds:
+            return f"has a current that takes its input by {type(self.synapse).__name__}, not UnitGain"
+        tau_mem, tau_syn, v_leak, resistance = map(value, (self.tau_mem, self.tau_syn, self.v_leak, self.resistance))
+        return self._in_continuous_time(tau_mem, tau_syn, v_leak, resistance, None)
 
     def lowered(self) -> Lowered | str:
         """See the base."""

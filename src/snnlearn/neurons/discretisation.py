@@ -25,6 +25,16 @@ class AbstractDiscretisation(Component):
             The decay of the state and the gain of the input, each in the shape of `tau`.
         """
 
+    @property
+    def integrates(self) -> bool:
+        """Whether an input acts as in the equation, for the whole step: as the time step shrinks, both agree."""
+        return False
+
+    @property
+    def adds(self) -> bool:
+        """Whether an input adds to the state as it is, at once."""
+        return False
+
 
 @final
 class ZeroOrderHold(AbstractDiscretisation):
@@ -39,6 +49,11 @@ class ZeroOrderHold(AbstractDiscretisation):
         """See the base."""
         return jnp.exp(-dt / tau), -jnp.expm1(-dt / tau)
 
+    @property
+    def integrates(self) -> bool:
+        """It acts so."""
+        return True
+
 
 @final
 class ForwardEuler(AbstractDiscretisation):
@@ -51,6 +66,11 @@ class ForwardEuler(AbstractDiscretisation):
     def __call__(self, dt: float, tau: Any) -> tuple[Any, Any]:
         """See the base."""
         return 1 - dt / tau, dt / tau
+
+    @property
+    def integrates(self) -> bool:
+        """It acts so."""
+        return True
 
 
 @final
@@ -66,3 +86,8 @@ class UnitGain(AbstractDiscretisation):
     def __call__(self, dt: float, tau: Any) -> tuple[Any, Any]:
         """See the base."""
         return self.of(dt, tau)[0], 1.0
+
+    @property
+    def adds(self) -> bool:
+        """It does."""
+        return True

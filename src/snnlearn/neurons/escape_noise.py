@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, final
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from snnlearn._errors import SnnlearnError
@@ -115,6 +116,10 @@ class EscapeNoise(AbstractWrapper):
         spikes, neuron = self._firing(lambda _: spikes)(current, state.neuron)
         return spikes, EscapeNoiseState(neuron, later)
 
+    def scored(self) -> AbstractWrapper:
+        """See the base."""
+        return _Scored(self)  # pyright: ignore[reportCallIssue]
+
     def free(self) -> AbstractSpikingNeuron:
         """See the base; it draws nothing."""
         return self.neuron.free()
@@ -127,3 +132,28 @@ class EscapeNoise(AbstractWrapper):
             spike,
             is_leaf=lambda node: isinstance(node, AbstractSurrogate),
         )
+
+
+@final
+class _Scored(AbstractWrapper):
+    """A neuron that draws its spikes, in which they have the derivative of the logarithm of their probability.
+
+    Only as output: what follows in the neuron takes the spikes as given.
+    """
+
+    neuron: EscapeNoise
+
+    def initial_state(self, shape: tuple[int, ...]) -> EscapeNoiseState:
+        return self.neuron.initial_state(shape)
+
+    def __call__(
+        self, current: Float[Array, "*units"], state: EscapeNoiseState
+    ) -> tuple[Float[Array, "*units"], EscapeNoiseState]:
+        drawn, _ = self.neuron(current, state)
+        spikes, after = self.neuron.given(jax.lax.stop_gradient(drawn), current, state)
+        p = self.neuron.probability(current, state)
+        log_p = jnp.log(jnp.where(spikes > 0, p, 1 - p))
+        return spikes + (log_p - jax.lax.stop_gradient(log_p)), after
+
+    def free(self) -> AbstractSpikingNeuron:
+        return self.neuron.free()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple, final
 
 import equinox as eqx
@@ -22,6 +23,7 @@ from snnlearn._parameters import (
     value,
 )
 from snnlearn.neurons.base import AbstractSpikingNeuron, Firing
+from snnlearn.neurons.continuous import Continuous
 from snnlearn.neurons.discretisation import AbstractDiscretisation, ZeroOrderHold
 from snnlearn.neurons.lowering import Constants, Lowered
 from snnlearn.neurons.refractory import AbstractRefractory
@@ -97,6 +99,13 @@ class LIF(AbstractSpikingNeuron):
         v = rest + decay * (state.v - rest) + gain * value(self.resistance) * current
         spikes, v, firing = self._fire(v, state.v, value(self.v_th), rest, state.firing)
         return spikes, LIFState(v, firing)
+
+    def in_continuous_time(self) -> Continuous | str:
+        """See the base: a current held for each step."""
+        if not self.discretisation.integrates:
+            return f"takes its input by {type(self.discretisation).__name__}, not as its differential equation does"
+        tau_mem, v_leak, resistance = map(value, (self.tau_mem, self.v_leak, self.resistance))
+        return self._in_continuous_time(tau_mem, math.inf, v_leak, resistance, self.dt)
 
     def lowered(self) -> Lowered | str:
         """See the base."""

@@ -43,6 +43,14 @@ class AbstractReset(Component):
         """Whether all it does, as the gradient sees it, is to add a constant to the membrane, or nothing."""
         return False
 
+    def after_threshold(self, v_leak: Value) -> Value | None:
+        """Where a spike puts a membrane that is just at threshold, at once; None if it does anything else.
+
+        Args:
+            v_leak: the membrane at rest.
+        """
+        return None
+
     def lowered(self, v_th: Value, v_leak: Value) -> LoweredReset | None:
         """It as the kernels compute it; None if it is none of theirs.
 
@@ -87,6 +95,10 @@ class Subtract(AbstractReset):
         """It does if no gradient flows through the spikes."""
         return self.block_gradient
 
+    def after_threshold(self, v_leak: Value) -> Value:
+        """See the base: at rest."""
+        return v_leak
+
     def lowered(self, v_th: Value, v_leak: Value) -> LoweredReset:
         """See the base."""
         return LoweredReset(1.0, v_leak - v_th, flows=not self.block_gradient)
@@ -126,6 +138,10 @@ class ToValue(AbstractReset):
     def target(self, v_leak: Value) -> Value:
         """The membrane after a spike, given that at rest."""
         return v_leak if self.v_reset is None else value(self.v_reset)
+
+    def after_threshold(self, v_leak: Value) -> Value:
+        """See the base: the value."""
+        return self.target(v_leak)
 
     def lowered(self, v_th: Value, v_leak: Value) -> LoweredReset:
         """See the base."""
@@ -177,6 +193,10 @@ class NextStep(eqx.Module):
     def adds(self) -> bool:
         """As the reset itself does."""
         return self.reset.adds
+
+    def after_threshold(self, v_leak: Value) -> None:
+        """See the reset's base: it is not at once."""
+        return None
 
     def lowered(self, v_th: Value, v_leak: Value) -> LoweredReset | None:
         """The reset itself, late."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from abc import abstractmethod
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -17,11 +17,12 @@ from snnlearn._arguments import checked
 from snnlearn._component import Component
 from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import check_one_dt, trained
-from snnlearn.coding import PackedSpikes
-from snnlearn.losses import AbstractLoss
+from snnlearn.coding import AbstractDecoder, MeanMembrane, PackedSpikes
+from snnlearn.losses import AbstractLoss, CrossEntropy
 from snnlearn.losses.base import Outputs
 from snnlearn.network import LayerState, Network, unroll
 from snnlearn.network.synapses import check_steps
+from snnlearn.neurons import LIF, AbstractNeuron
 
 
 class AbstractRule(Component):
@@ -29,6 +30,13 @@ class AbstractRule(Component):
 
     An optimiser takes the gradient without knowing which rule made it.
     """
+
+    usual_loss: ClassVar[type[AbstractLoss]] = CrossEntropy
+    """The loss of class labels that it is used with, where no other is named."""
+    usual_decoder: ClassVar[type[AbstractDecoder]] = MeanMembrane
+    """What decides, where no other is named."""
+    usual_readout: ClassVar[type[AbstractNeuron]] = LIF
+    """The neurons of a readout whose spikes decide."""
 
     def __init_subclass__(cls, **kwargs: Any):
         super().__init_subclass__(**kwargs)

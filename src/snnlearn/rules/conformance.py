@@ -16,9 +16,9 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
+from snnlearn._laws import demand, kind_of, same
 from snnlearn._parameters import trained_part
 from snnlearn.coding import PackedSpikes
 from snnlearn.losses import AbstractLoss
@@ -61,31 +61,31 @@ def check_rule(
     name = type(rule).__name__
     outputs, losses = _evaluate(network, loss, inputs, targets, key)
     for number, (layer, output) in enumerate(zip(network.layers, outputs, strict=True), start=1):
-        _demand(not layer.neuron.spikes or bool(output.any()), f"layer {number} is silent, so that nothing is checked")
+        demand(not layer.neuron.spikes or bool(output.any()), f"layer {number} is silent, so that nothing is checked")
 
     compiled: Any = eqx.filter_jit(rule)
     value, gradient = compiled(network, loss, inputs, targets, key=key)
     if stepped:
-        _same(value, losses.mean(), f"{name} gave a loss that is not the mean of the samples' losses")
+        same(value, losses.mean(), f"{name} gave a loss that is not the mean of the samples' losses")
     parameters = trained_part(network)
-    _demand(_type(gradient) == _type(parameters), f"{name} gave a gradient of another structure than the network's")
+    demand(kind_of(gradient) == kind_of(parameters), f"{name} gave a gradient of another structure than the network's")
     leaves = jax.tree.leaves(gradient)
-    _demand(all(bool(jnp.isfinite(leaf).all()) for leaf in leaves), f"{name} gave a gradient that is not finite")
-    _demand(any(bool(leaf.any()) for leaf in leaves), f"{name} gave no gradient at all")
+    demand(all(bool(jnp.isfinite(leaf).all()) for leaf in leaves), f"{name} gave a gradient that is not finite")
+    demand(any(bool(leaf.any()) for leaf in leaves), f"{name} gave no gradient at all")
     again = compiled(network, loss, inputs, targets, key=key)
-    _same(again, (value, gradient), f"{name} gave two gradients for one batch and one key")
+    same(again, (value, gradient), f"{name} gave two gradients for one batch and one key")
     if not deterministic:
         return
     other = compiled(network, loss, inputs, targets, key=jax.random.fold_in(key, 1))
-    _same(other, (value, gradient), f"{name} depends on its key; is it deterministic?")
+    same(other, (value, gradient), f"{name} depends on its key; is it deterministic?")
     singles = []
     for b in range(len(targets)):
         copies = jnp.full(len(targets), b)  # of one sample, so that the compiled program serves
         batch = jax.tree.map(partial(jnp.take, indices=copies, axis=0), (inputs, targets))
         singles.append(compiled(network, loss, *batch, key=key))
     mean_value, mean = jax.tree.map(lambda *leaves: sum(leaves) / len(leaves), *singles)
-    _same(value, mean_value, f"{name} gave a loss that is not the mean of the samples' losses")
-    _same(gradient, mean, f"{name} gave a gradient of the batch that is not the mean of the samples' gradients")
+    same(value, mean_value, f"{name} gave a loss that is not the mean of the samples' losses")
+    same(gradient, mean, f"{name} gave a gradient of the batch that is not the mean of the samples' gradients")
 
 
 @eqx.filter_jit
@@ -95,20 +95,3 @@ def _evaluate(
     rest = start_state(network, len(targets), key=key)
     outputs = jax.vmap(lambda xs, state: unroll(network, xs, state)[0].outputs)(inputs, rest)
     return outputs, jax.vmap(loss)(outputs, targets)
-
-
-def _type(tree: Any) -> Any:
-    return jax.tree.structure(tree), [(leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(tree)]
-
-
-def _demand(law: bool, sentence: str) -> None:
-    """`assert`, but not switched off by `python -O`."""
-    if not law:
-        raise AssertionError(sentence)
-
-
-def _same(actual: Any, expected: Any, sentence: str) -> None:
-    """Equal to rounding, which is measured by the largest value: a sum of large terms may be small."""
-    for a, b in zip(jax.tree.leaves(actual), jax.tree.leaves(expected), strict=True):
-        b = np.asarray(b)
-        _demand(bool(np.allclose(a, b, rtol=1e-4, atol=1e-5 * np.abs(b).max(initial=0.0))), sentence)

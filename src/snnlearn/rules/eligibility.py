@@ -15,8 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from snnlearn.network import Chain, Layer, Network
-from snnlearn.network.synapses import AbstractSynapses
+from snnlearn.network import Layer, Network
 from snnlearn.neurons import AbstractNeuron
 from snnlearn.rules.local import Local, linearise, sum_of_products
 
@@ -93,20 +92,6 @@ def rest_response(neuron: AbstractNeuron, shape: tuple[int, ...]) -> Any:
     return jax.tree.map(jnp.zeros_like, eqx.filter(state, eqx.is_inexact_array))
 
 
-def carrier(synapses: AbstractSynapses) -> AbstractSynapses:
-    """The synapses that hold the weights: the last of a chain."""
-    return carrier(synapses.stages[-1]) if isinstance(synapses, Chain) else synapses
-
-
-def presynaptic(synapses: AbstractSynapses, x: Float[Array, "*in"]) -> Float[Array, "..."]:
-    """What reaches the synapses that hold the weights."""
-    if isinstance(synapses, Chain):
-        for stage in synapses.stages[:-1]:
-            x = stage(x)
-        return presynaptic(synapses.stages[-1], x)
-    return jnp.ravel(x)
-
-
 def eligibility_traces(layer: Layer, xs: Float[Array, "T ..."]) -> tuple[Array, Array, Array | None]:
     """Every eligibility trace of a layer's weights, for study; rules need not keep them all.
 
@@ -141,13 +126,13 @@ def eligibility_traces(layer: Layer, xs: Float[Array, "T ..."]) -> tuple[Array, 
             return output, after
 
         arriving = [x if line is None else line[0] for line in states[0].lines]
-        pre = [presynaptic(c.synapses, each) for c, each in zip(layer.connections, arriving, strict=True)]
+        pre = [c.synapses.before(each) for c, each in zip(layer.connections, arriving, strict=True)]
         (output,), states = alone.run_step(x, states, fire)
         pairs = [traced(trace, found[0], p) for trace, p in zip(traces, pre, strict=True)]
         return (states, [trace for _, trace in pairs]), (output, [e for e, _ in pairs])
 
     states = alone.initial_state()
-    sizes = [math.prod(carrier(connection.synapses).in_shape) for connection in layer.connections]
+    sizes = [math.prod(connection.synapses.carrier.in_shape) for connection in layer.connections]
     count = len(jax.tree.leaves(eqx.filter(states[0].neuron, eqx.is_inexact_array)))
     traces = [jnp.zeros((count, *layer.shape, size)) for size in sizes]
     _, (outputs, es) = jax.lax.scan(step, (states, traces), xs)

@@ -8,11 +8,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from snnlearn._errors import SnnlearnError
-from snnlearn._parameters import value
 from snnlearn.losses import AbstractLoss, AbstractStepwiseLoss, Kernel
 from snnlearn.network import Network
 from snnlearn.network.graph import FROM_INPUT, routes
-from snnlearn.neurons import LI
 from snnlearn.rules.feedback import AbstractFeedback, StoredFeedback, Symmetric
 from snnlearn.rules.local import Local
 from snnlearn.rules.online import parts
@@ -51,9 +49,11 @@ class EProp(AbstractThreeFactorRule):
     def plan(self, network: Network, loss: AbstractLoss) -> tuple[LayerPlan, ...]:
         """See the base."""
         *hidden, readout = network.layers
-        neuron = readout.neuron
+        neuron, leaks = readout.neuron, readout.neuron.lowered()
         ways = routes(network.layers)[-1]
-        if not isinstance(neuron, LI) or jnp.ndim(value(neuron.tau_mem)) or readout.recurrent is not None:
+        if isinstance(leaks, str) or leaks.equation.spiking or leaks.has_current or readout.recurrent is not None:
+            leaks = None
+        if leaks is None or jnp.ndim(leaks.constants.decay):
             raise SnnlearnError(
                 f"EProp filters eligibility as a leaky integrator without recurrence (LI, one tau_mem) does; "
                 f"the readout is {type(neuron).__name__}; use OTTT or SuperSpike for a spiking readout, or BPTT"
@@ -74,8 +74,7 @@ class EProp(AbstractThreeFactorRule):
                     f"EProp: feedback weights learn with the readout's, so there is one hidden layer; "
                     f"the network has {len(hidden)}; use RandomFeedback or Symmetric"
                 )
-        decay, _ = neuron.discretisation(neuron.dt, value(neuron.tau_mem))
-        filtered = Kernel(0.0, jnp.ones(1), jnp.reshape(jnp.asarray(decay), 1))
+        filtered = Kernel(0.0, jnp.ones(1), jnp.reshape(jnp.asarray(leaks.constants.decay), 1))
         at_readout = LayerPlan(Kernel(1.0, jnp.zeros(0), jnp.zeros(0)), neuron.linear_through_spikes)
         return (*(LayerPlan(filtered, layer.neuron.linear_through_spikes) for layer in hidden), at_readout)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import final
+from typing import ClassVar, final
 
 import equinox as eqx
 import jax
@@ -11,10 +11,11 @@ from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
 from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import check_one_dt, split
-from snnlearn.coding import FirstSpike, PackedSpikes
+from snnlearn.coding import AbstractDecoder, FirstSpike, PackedSpikes
 from snnlearn.kernels.products import numbers
-from snnlearn.losses import AbstractLoss, AbstractScoreLoss, Sum
+from snnlearn.losses import AbstractLoss, AbstractScoreLoss
 from snnlearn.network import Network, spike_times
+from snnlearn.neurons import AbstractNeuron, CubaLIF
 from snnlearn.rules.base import AbstractRule, by_step
 
 
@@ -53,6 +54,8 @@ class EventProp(AbstractRule):
     (3, 4)
     """
 
+    usual_decoder: ClassVar[type[AbstractDecoder]] = FirstSpike
+    usual_readout: ClassVar[type[AbstractNeuron]] = CubaLIF
     max_spikes: int = 4
 
     def reference(self) -> AbstractRule:
@@ -94,9 +97,8 @@ def _terms(loss: AbstractLoss) -> list[tuple[float, AbstractScoreLoss, FirstSpik
     Raises:
         SnnlearnError: if it is none.
     """
-    terms = zip(loss.weights, loss.terms, strict=True) if isinstance(loss, Sum) else [(1.0, loss)]
     found = []
-    for weight, term in terms:
+    for weight, term in loss.weighted():
         decoder = term.decoder
         if not isinstance(term, AbstractScoreLoss) or not isinstance(decoder, FirstSpike):
             of = "" if decoder is None else f" of {type(decoder).__name__}"

@@ -4,7 +4,7 @@
 from abc import abstractmethod
 from collections.abc import Iterable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -14,7 +14,14 @@ from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import check_one_dt, trained_part
 from snnlearn.coding import PackedSpikes, pack_spikes
-from snnlearn.losses import AbstractFilteredLoss, AbstractLoss, AbstractStepwiseLoss, RateBand, StepwiseSum, Sum
+from snnlearn.losses import (
+    AbstractFilteredLoss,
+    AbstractLoss,
+    AbstractRateLoss,
+    AbstractStepwiseLoss,
+    StepwiseCrossEntropy,
+    StepwiseSum,
+)
 from snnlearn.network import Layer, Network
 from snnlearn.rules.base import AbstractRule, by_step
 
@@ -25,6 +32,8 @@ class AbstractOnlineRule(AbstractRule):
     Time may be cut in blocks at will; the gradient is the sum of theirs. Weights may change between two blocks, that
     is, during the sequence (see `GradientDescent`).
     """
+
+    usual_loss: ClassVar[type[AbstractLoss]] = StepwiseCrossEntropy
 
     @property
     @abstractmethod
@@ -106,18 +115,18 @@ class Parts(NamedTuple):
     """What an online rule makes of a loss: a part for each step, and parts of the firing rates over all steps."""
 
     steps: AbstractStepwiseLoss | AbstractFilteredLoss
-    rates: tuple[tuple[float, RateBand], ...]
+    rates: tuple[tuple[float, AbstractRateLoss], ...]
 
 
 def parts(rule: AbstractRule, loss: AbstractLoss) -> Parts:
     """Take a loss apart.
 
     Raises:
-        SnnlearnError: if it is not a loss of time steps, to which bands of firing rates may be added.
+        SnnlearnError: if it is not a loss of time steps, to which losses of firing rates may be added.
     """
-    terms = list(zip(loss.weights, loss.terms, strict=True)) if isinstance(loss, Sum) else [(1.0, loss)]
-    rates = tuple((weight, term) for weight, term in terms if isinstance(term, RateBand))
-    rest = [(weight, term) for weight, term in terms if not isinstance(term, RateBand)]
+    terms = loss.weighted()
+    rates = tuple((weight, term) for weight, term in terms if isinstance(term, AbstractRateLoss))
+    rest = [(weight, term) for weight, term in terms if not isinstance(term, AbstractRateLoss)]
     match rest:
         case [(1.0, AbstractFilteredLoss() as only)]:
             return Parts(only, rates)

@@ -182,6 +182,13 @@ class NodePerturbation(AbstractRule):
                     f"NodePerturbation disturbs currents and gives no credit to a neuron's own arrays, which layer "
                     f"{number} has; make them constants, or use WeightPerturbation or BPTT"
                 )
+            for synapses in (connection.synapses for connection in layer.connections):
+                if not synapses.steady:
+                    raise SnnlearnError(
+                        f"NodePerturbation gives credit by what a weight does to currents of the same step, which in "
+                        f"{type(synapses).__name__} synapses, as layer {number} has them, depends on their state; use "
+                        "WeightPerturbation or BPTT"
+                    )
         check_one_dt(self, network.dt, loss=loss)
         xs = numbers(by_step(inputs))
         rest = start_state(network, len(targets), key=key)
@@ -202,11 +209,11 @@ def _step_disturbed(
     noises, inputs = [], []
     keys = jax.random.split(key, len(network.layers))
 
-    def bring(number: int, arriving: Sequence[Array]) -> Any:
+    def bring(number: int, arriving: Sequence[Array], states: Sequence[Any]) -> tuple[Any, Sequence[Any]]:
         inputs.append(arriving)
-        current = jax.vmap(network.layers[number].currents)(arriving)
+        current, after = jax.vmap(network.layers[number].currents)(arriving, tuple(states))
         noises.append(jax.tree.map(lambda n: sigma * n, drawn_like(current, jax.random.normal, key=keys[number])))
-        return jax.tree.map(jnp.add, current, noises[-1])
+        return jax.tree.map(jnp.add, current, noises[-1]), after
 
     def fire(number: int, current: Any, state: Any) -> tuple[Array, Any]:
         return jax.vmap(network.layers[number].neuron)(current, state)

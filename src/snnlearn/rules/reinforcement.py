@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple, final
+from typing import Any, ClassVar, NamedTuple, final
 
 import equinox as eqx
 import jax
@@ -18,10 +18,10 @@ from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
 from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import check_one_dt, check_positive
-from snnlearn.coding import PackedSpikes
+from snnlearn.coding import AbstractDecoder, PackedSpikes, SpikeCount
 from snnlearn.losses import AbstractLoss, Kernel
 from snnlearn.network import Network
-from snnlearn.neurons import AbstractNeuron, AbstractWrapper, EscapeNoise, EscapeNoiseState
+from snnlearn.neurons import AbstractNeuron
 from snnlearn.rules import traces as tr
 from snnlearn.rules.base import AbstractRule, by_step, start_state
 from snnlearn.rules.online import AbstractOnlineRule, no_gradient, of_layers, stepwise
@@ -75,6 +75,7 @@ class XieSeung(AbstractRule):
     (3, 4)
     """
 
+    usual_decoder: ClassVar[type[AbstractDecoder]] = SpikeCount
     baseline: Baseline = eqx.field(static=True, default=leave_one_out)
 
     def reference(self) -> AbstractRule:
@@ -175,38 +176,9 @@ class Memory(NamedTuple):
     traces: tuple[tr.LayerTraces, ...]
 
 
-@final
-class _Scored(AbstractWrapper):
-    """A neuron that draws its spikes, in which they have the derivative of the logarithm of their probability.
-
-    Only as output: what follows in the neuron takes the spikes as given.
-    """
-
-    neuron: EscapeNoise
-
-    def initial_state(self, shape: tuple[int, ...]) -> EscapeNoiseState:
-        return self.neuron.initial_state(shape)
-
-    def __call__(
-        self, current: Float[Array, "*units"], state: EscapeNoiseState
-    ) -> tuple[Float[Array, "*units"], EscapeNoiseState]:
-        drawn, _ = self.neuron(current, state)
-        spikes, after = self.neuron.given(jax.lax.stop_gradient(drawn), current, state)
-        p = self.neuron.probability(current, state)
-        log_p = jnp.log(jnp.where(spikes > 0, p, 1 - p))
-        return spikes + (log_p - jax.lax.stop_gradient(log_p)), after
-
-    def free(self) -> AbstractNeuron:
-        return self.neuron.free()
-
-
-def _draws(node: Any) -> bool:
-    return isinstance(node, EscapeNoise)
-
-
 def _start(rule: AbstractRule, kernel: Kernel, network: Network, batch_size: int, key: PRNGKeyArray) -> Memory:
     for number, layer in enumerate(network.layers, start=1):
-        if not layer.neuron.draws:
+        if layer.neuron.scored() is None:
             raise SnnlearnError(
                 f"{type(rule).__name__} correlates the reward with the chance in spikes, and layer {number} of "
                 f"{type(layer.neuron).__name__} leaves nothing to chance; wrap its neuron in EscapeNoise, or use "
@@ -216,6 +188,10 @@ def _start(rule: AbstractRule, kernel: Kernel, network: Network, batch_size: int
     plans = [_plan(kernel, layer.neuron) for layer in network.layers]
     traces = [tr.at_rest(plan, layer, batch_size) for plan, layer in zip(plans, network.layers, strict=True)]
     return Memory(start_state(network, batch_size, key=key), tuple(traces))
+
+
+def _neurons(network: Network) -> list[AbstractNeuron]:
+    return [layer.neuron for layer in network.layers]
 
 
 def _plan(kernel: Kernel, neuron: AbstractNeuron) -> tr.LayerPlan:
@@ -236,7 +212,7 @@ def _advance(
     expected it is, as a share of the batch.
     """
     plans = [_plan(kernel, layer.neuron) for layer in network.layers]
-    scored = jax.tree.map(lambda node: _Scored(node) if _draws(node) else node, network, is_leaf=_draws)  # pyright: ignore
+    scored = eqx.tree_at(_neurons, network, [layer.neuron.scored() for layer in network.layers])
 
     before, bring = memory.state, currents_of(network, xs)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import final
+from typing import ClassVar, final
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from snnlearn._errors import SnnlearnError
-from snnlearn.losses import AbstractFilteredLoss, AbstractLoss
+from snnlearn.coding import AbstractDecoder, SpikeCount
+from snnlearn.losses import AbstractFilteredLoss, AbstractLoss, ClassSpikeTrains
 from snnlearn.network import Network
 from snnlearn.rules.feedback import AbstractFeedback, Symmetric
 from snnlearn.rules.local import Local
@@ -44,6 +45,8 @@ class SuperSpike(AbstractThreeFactorRule):
     True
     """
 
+    usual_loss: ClassVar[type[AbstractLoss]] = ClassSpikeTrains
+    usual_decoder: ClassVar[type[AbstractDecoder]] = SpikeCount
     feedback: AbstractFeedback = Symmetric()
 
     def plan(self, network: Network, loss: AbstractLoss) -> tuple[LayerPlan, ...]:

@@ -20,7 +20,6 @@ from snnlearn.network.graph import FROM_INPUT, Route, propagate, routes
 from snnlearn.network.synapses import AbstractSynapses
 from snnlearn.rules import traces as tr
 from snnlearn.rules.base import start_state
-from snnlearn.rules.eligibility import carrier
 from snnlearn.rules.feedback import AbstractFeedback, StoredFeedback
 from snnlearn.rules.local import Local, linearise
 from snnlearn.rules.online import AbstractOnlineRule, no_gradient, of_layers, parts
@@ -50,15 +49,24 @@ Current = Callable[[Any], Float[Array, "K B ..."]]
 """From what arrives at synapses in K steps of a batch to currents."""
 
 
-def current_of(synapses: AbstractSynapses, *, spikes: bool) -> Current:
-    """The currents that synapses make, by the event-driven kernels where nothing but spikes arrives."""
+def current_of(synapses: AbstractSynapses, *, spikes: bool) -> Current | None:
+    """The currents that synapses make, by the event-driven kernels where nothing but spikes arrives.
+
+    None where they depend on a state, so that they are not known before their step.
+    """
+    if synapses.initial_state() is not None:
+        return None
     if spikes and not isinstance(lowered := synapses.lowered(), str):
         by_weight, bias = currents(lowered.weight), lowered.bias
         return by_weight if bias is None else lambda xs: by_weight(xs) + bias[None, None]
     return lambda xs: jax.vmap(jax.vmap(synapses))(numbers(xs))
 
 
-def currents_of(network: Network, xs: Arrived) -> tuple[tuple[Current, ...], ...]:
+Bring = tuple[tuple[Current | None, ...], ...]
+"""What makes the currents of each layer's connections; None where their synapses have a state."""
+
+
+def currents_of(network: Network, xs: Arrived) -> Bring:
     """What makes currents at each layer's connections, made before the first step of a block with input `xs`."""
     gives = _give_spikes(network, xs)
     return tuple(
@@ -80,34 +88,45 @@ class Ready(NamedTuple):
     """What the input alone decides of a block's steps, or of one of them.
 
     Args:
-        currents: of each connection that carries the input without delay, `[K, B, *out]`, of all others None.
-        xs: the input itself, if a connection delays it.
+        currents: of each connection that carries the input without delay or state, `[K, B, *out]`, of all others None.
+        xs: the input itself, if another connection carries it.
     """
 
     currents: tuple[tuple[Float[Array, "..."] | None, ...], ...]
     xs: Float[Array, "..."] | None
 
 
-def ready(network: Network, bring: tuple[tuple[Current, ...], ...], xs: Arrived) -> Ready:
+def ready(network: Network, bring: Bring, xs: Arrived) -> Ready:
     """The products of the input with its weights, for all steps of a block at once."""
     ways = routes(network.layers)
     currents = tuple(
-        tuple(by(xs) if way == (FROM_INPUT, 0) else None for by, way in zip(of_layer, its, strict=True))
+        tuple(
+            by(xs) if by is not None and way == (FROM_INPUT, 0) else None for by, way in zip(of_layer, its, strict=True)
+        )
         for of_layer, its in zip(bring, ways, strict=True)
     )
-    delayed = any(way.source == FROM_INPUT and way.lag for its in ways for way in its)
-    return Ready(currents, numbers(xs) if delayed else None)
+    of_input = (
+        (way, by) for of_layer, its in zip(bring, ways, strict=True) for by, way in zip(of_layer, its, strict=True)
+    )
+    later = any(way.source == FROM_INPUT and (way.lag or by is None) for way, by in of_input)
+    return Ready(currents, numbers(xs) if later else None)
 
 
 def linearised_step(
-    network: Network, bring: tuple[tuple[Current, ...], ...], states: Any, now: Ready
+    network: Network, bring: Bring, states: Any, now: Ready
 ) -> tuple[Any, tuple[Local, ...], list[Float[Array, "B ..."]]]:
     """One step of a batch: states, and each layer's derivatives and output."""
     local = []
 
-    def currents(number: int, arriving: Sequence[Any]) -> Any:
-        each = zip(bring[number], arriving, now.currents[number], strict=True)
-        return network.layers[number].total([by(x[None])[0] if known is None else known for by, x, known in each])
+    def currents(number: int, arriving: Sequence[Any], states: Sequence[Any]) -> tuple[Any, list[Any]]:
+        layer, each, after = network.layers[number], [], list(states)
+        for n, (by, x, known) in enumerate(zip(bring[number], arriving, now.currents[number], strict=True)):
+            if by is None:
+                known, after[n] = jax.vmap(layer.connections[n].synapses.step)(x, states[n])
+            elif known is None:
+                known = by(x[None])[0]
+            each.append(known)
+        return layer.total(each), after
 
     def fire(number: int, current: Any, state: Any) -> tuple[Array, Any]:
         output, after, derivatives = jax.vmap(
@@ -268,6 +287,6 @@ def _with_learnt_feedback(feedback: AbstractFeedback, gradient: Network) -> Netw
         for connection, way in zip(readout.connections, routes(gradient.layers)[-1], strict=True)
         if way == (len(gradient.layers) - 2, 0)
     )
-    weight = carrier(forward).weight.T  # pyright: ignore[reportAttributeAccessIssue]
+    weight = forward.carrier.weight.T  # pyright: ignore[reportAttributeAccessIssue]
     assert last.feedback is not None
     return eqx.tree_at(lambda n: n.layers[-2].feedback, gradient, weight.reshape(last.feedback.shape))

@@ -19,15 +19,13 @@ from snnlearn._parameters import split, trained_part
 from snnlearn.coding import PackedSpikes
 from snnlearn.kernels.products import Activity, numbers, outer
 from snnlearn.losses import Kernel
-from snnlearn.network import Dense, Layer
+from snnlearn.network import Layer
 from snnlearn.network.synapses import AbstractSynapses
 from snnlearn.rules.contraction import contract
 from snnlearn.rules.eligibility import (
-    carrier,
     membrane_adjoint,
     membrane_response,
     membrane_sequence,
-    presynaptic,
     rest_response,
     step_trace,
 )
@@ -107,12 +105,17 @@ def check_layer(rule: str, plan: LayerPlan, layer: Layer) -> None:
             f"{len(layer.neuron.ports)} ({', '.join(layer.neuron.ports)}); use RTRL or BPTT"
         )
     for synapses in _synapses(layer):
-        if type(carrier(synapses)) is Dense or (plan.factored and not len(plan.kernel.poles)):
+        if not synapses.steady:
+            raise SnnlearnError(
+                f"{rule} follows what a weight does to currents of the same step, which in {type(synapses).__name__} "
+                "synapses depends on their state; use RTRL or BPTT"
+            )
+        if synapses.carrier.pairs or (plan.factored and not len(plan.kernel.poles)):
             continue
         if jax.tree.leaves(trained_part(synapses)):
             raise SnnlearnError(
                 f"{rule} keeps a trace for each synapse, as Dense has one weight for each, which nothing says of "
-                f"{type(carrier(synapses)).__name__}; use OTTT with LIF neurons, or BPTT"
+                f"{type(synapses.carrier).__name__}; use OTTT with LIF neurons, or BPTT"
             )
 
 
@@ -125,8 +128,8 @@ def at_rest(plan: LayerPlan, layer: Layer, batch_size: int) -> LayerTraces:
         numbers = filters if plan.factored else state_size + filters
         if not numbers:
             return WeightTraces(rest_response(layer.neuron, (batch_size, *synapses.in_shape)), None)
-        weight = getattr(carrier(synapses), "weight", jnp.zeros((*layer.shape, 0))).T
-        pre = (batch_size, *carrier(synapses).in_shape)
+        weight = getattr(synapses.carrier, "weight", jnp.zeros((*layer.shape, 0))).T
+        pre = (batch_size, *synapses.carrier.in_shape)
         membrane = rest_response(layer.neuron, pre) if plan.factored else None
         return WeightTraces(membrane, jnp.zeros((batch_size, numbers, *weight.shape)))
 
@@ -214,9 +217,9 @@ def _in_shape(xs: Any, shape: tuple[int, ...]) -> Any:
 
 def _before_weights(synapses: AbstractSynapses, xs: Arrived) -> Activity:
     """What reaches the synapses that hold the weights; spikes stay packed where nothing stands before these."""
-    if type(synapses) is Dense and isinstance(xs, PackedSpikes):
+    if synapses.pairs and isinstance(xs, PackedSpikes):
         return _in_shape(xs, synapses.in_shape)
-    return jax.vmap(jax.vmap(lambda x: presynaptic(synapses, x)))(numbers(xs))
+    return jax.vmap(jax.vmap(lambda x: synapses.before(x)))(numbers(xs))
 
 
 def accumulated(layer: Layer, traces: LayerTraces, signal: Float[Array, "B *units"]) -> Layer:
@@ -232,7 +235,7 @@ def _synapses(layer: Layer) -> list[AbstractSynapses]:
 
 
 def _biases(layer: Layer) -> list[Array]:
-    return [b for s in _synapses(layer) if (b := getattr(carrier(s), "bias", None)) is not None]
+    return [b for s in _synapses(layer) if (b := getattr(s.carrier, "bias", None)) is not None]
 
 
 def _step_units(
@@ -261,7 +264,7 @@ def _of_membrane(local: Local, gain: Float[Array, ""]) -> Local:
 
 def _product(synapses: AbstractSynapses, worth: Float[Array, "K B *units"], pre: Arrived) -> AbstractSynapses:
     """The gradient without a filter, for any synapses: the derivative of their (linear) map by their weights."""
-    if type(synapses) is Dense and isinstance(pre, PackedSpikes):
+    if synapses.pairs and isinstance(pre, PackedSpikes):
         return with_weight(synapses, outer(_before_weights(synapses, pre), worth).T)
     weights, constants = split(synapses)
     xs = _in_shape(numbers(pre), synapses.in_shape)
@@ -272,9 +275,9 @@ def _product(synapses: AbstractSynapses, worth: Float[Array, "K B *units"], pre:
 def with_weight(synapses: AbstractSynapses, gradient: Float[Array, "..."]) -> AbstractSynapses:
     """A gradient of the synapses' structure with this one of their weights, 0 for all else."""
     zero = jax.tree.map(jnp.zeros_like, trained_part(synapses))
-    if not hasattr(carrier(synapses), "weight"):
+    if not hasattr(synapses.carrier, "weight"):
         return zero
-    return eqx.tree_at(lambda s: carrier(s).weight, zero, gradient)  # pyright: ignore
+    return eqx.tree_at(lambda s: s.carrier.weight, zero, gradient)  # pyright: ignore
 
 
 def _layer(layer: Layer, parts: list[AbstractSynapses], of_units: Float[Array, "P *units"]) -> Layer:
@@ -282,8 +285,8 @@ def _layer(layer: Layer, parts: list[AbstractSynapses], of_units: Float[Array, "
     zero = jax.tree.map(jnp.zeros_like, trained_part(layer))
     rest = list(of_units)
     for index, part in enumerate(parts):
-        if (bias := getattr(carrier(part), "bias", None)) is not None:
-            parts[index] = eqx.tree_at(lambda s: carrier(s).bias, part, _summed_to(rest.pop(0), bias.shape))  # pyright: ignore
+        if (bias := getattr(part.carrier, "bias", None)) is not None:
+            parts[index] = eqx.tree_at(lambda s: s.carrier.bias, part, _summed_to(rest.pop(0), bias.shape))  # pyright: ignore
     leaves, structure = jax.tree.flatten(zero.neuron)
     neuron = jax.tree.unflatten(structure, [_summed_to(g, leaf.shape) for g, leaf in zip(rest, leaves, strict=True)])
     return layer.with_parts(parts, neuron, zero.feedback)

@@ -1,0 +1,123 @@
+"""Synapses whose weights are read with noise."""
+
+# No "from __future__ import annotations": Equinox reads AbstractVar from the annotations themselves.
+from typing import Any, NamedTuple, final
+
+import equinox as eqx
+import jax
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from snnlearn._arguments import check_fields
+from snnlearn._errors import SnnlearnError
+from snnlearn.network.synapses import AbstractSynapses, connection_weights
+
+
+class ReadNoiseState(NamedTuple):
+    """The state of the synapses inside, and the key of the noise to come."""
+
+    synapses: Any
+    key: PRNGKeyArray
+
+
+@final
+class ReadNoise(AbstractSynapses):
+    r"""Synapses whose weights are read with noise, drawn anew in each time step, $i^t=(W+\sigma N^t)\,x^t$.
+
+    $N^t$ is standard normal, for each weight and step, and no part of the derivative by W. A sample's noise is in the
+    network's state: the same key, the same noise.
+
+    Args:
+        synapses: the synapses whose weights are read.
+        std: standard deviation $\sigma$ of a read, in the unit of weights, ≥ 0.
+
+    Raises:
+        SnnlearnError: for a negative or infinite deviation, or a part of another kind.
+
+    >>> from snnlearn.network import Dense
+    >>> noisy = ReadNoise(Dense(4, 3, key=jax.random.key(0)), std=0.1)
+    >>> first, state = noisy.step(jnp.ones(4), noisy.initial_state())
+    >>> second, _ = noisy.step(jnp.ones(4), state)
+    >>> bool((first != second).all())
+    True
+    """
+
+    synapses: AbstractSynapses
+    std: float = eqx.field(converter=float)
+
+    def __check_init__(self):
+        check_fields(self, "synapses")
+        if not 0 <= self.std < float("inf"):
+            raise SnnlearnError(
+                f"ReadNoise: std is {self.std}; give a finite number of at least 0, in the unit of weights"
+            )
+
+    @property
+    def in_shape(self) -> tuple[int, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """That of the synapses inside."""
+        return self.synapses.in_shape
+
+    @property
+    def out_shape(self) -> tuple[int, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """That of the synapses inside."""
+        return self.synapses.out_shape
+
+    def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
+        """See the base: without noise."""
+        return self.synapses(x)
+
+    def initial_state(self) -> ReadNoiseState:
+        """See the base."""
+        return ReadNoiseState(self.synapses.initial_state(), jax.random.key(0))
+
+    def step(self, x: Float[Array, "..."], state: ReadNoiseState) -> tuple[Float[Array, "..."], ReadNoiseState]:
+        """See the base."""
+        later, now = jax.random.split(state.key)
+        current, synapses = self._read(now).step(x, state.synapses)
+        return current, ReadNoiseState(synapses, later)
+
+    def _read(self, key: PRNGKeyArray) -> AbstractSynapses:
+        """The synapses with the weights of one read."""
+        leaves, structure = jax.tree.flatten(self.synapses)
+        is_weight = jax.tree.leaves(connection_weights(self.synapses))
+        read = [
+            leaf + self.std * jax.random.normal(jax.random.fold_in(key, number), leaf.shape, leaf.dtype)
+            if noisy
+            else leaf
+            for number, (leaf, noisy) in enumerate(zip(leaves, is_weight, strict=True))
+        ]
+        return jax.tree.unflatten(structure, read)
+
+    @property
+    def steady(self) -> bool:
+        """As those inside are, if they hold all the weights: noise is added to these."""
+        return self.synapses.steady and self.synapses.carrier is self.synapses
+
+    @property
+    def carrier(self) -> AbstractSynapses:
+        """That of the synapses inside."""
+        return self.synapses.carrier
+
+    def before(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
+        """See the base."""
+        return self.synapses.before(x)
+
+    @property
+    def selects(self) -> bool:
+        """As those inside do."""
+        return self.synapses.selects
+
+    def redrawn(self, *, key: PRNGKeyArray) -> "ReadNoise":
+        """See the base."""
+        return eqx.tree_at(lambda noisy: noisy.synapses, self, self.synapses.redrawn(key=key))
+
+    def operations(self, x: Float[Array, "..."]) -> Float[Array, ""]:
+        """See the base: those of the synapses inside."""
+        return self.synapses.operations(x)
+
+    def direct_operations(self, x: Float[Array, "..."]) -> Float[Array, ""]:
+        """See the base: those of the synapses inside."""
+        return self.synapses.direct_operations(x)
+
+    def multiply_accumulates(self) -> int:
+        """See the base: those of the synapses inside."""
+        return self.synapses.multiply_accumulates()
