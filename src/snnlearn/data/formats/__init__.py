@@ -1,0 +1,70 @@
+"""The formats of data that are read, one in each file: from a path to arrays and names, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from snnlearn._errors import SnnlearnError
+from snnlearn.data.formats import delimited, numpy, recordings, timeseries
+from snnlearn.data.found import Asked, Found
+
+
+class Format(NamedTuple):
+    """One way to write data to a file or a folder.
+
+    Args:
+        name: What it is, for people.
+        takes: Whether a path is of this format, by its name or, of a folder, by what is in it.
+        read: What the path holds; raises SnnlearnError if it cannot be used.
+        of_events: Whether it holds events, which are spikes.
+    """
+
+    name: str
+    takes: Callable[[Path], bool]
+    read: Callable[[Path, Asked], Found]
+    of_events: bool = False
+
+
+def _ends(*suffixes: str) -> Callable[[Path], bool]:
+    return lambda path: path.name.lower().removesuffix(".gz").endswith(suffixes) and not path.is_dir()
+
+
+FORMATS = (
+    Format("a table (.csv, .tsv, .txt, .data)", _ends(*delimited.SUFFIXES), delimited.read_delimited),
+    Format("time series (.ts)", _ends(".ts"), timeseries.read_ts),
+    Format("NumPy arrays (.npz, .npy)", _ends(".npz", ".npy"), numpy.read_npz),
+    Format(
+        "events (.h5, or a folder with shd_train.h5)",
+        lambda path: _ends(".h5", ".hdf5")(path) or recordings.is_folder(path),
+        recordings.read_hdf5,
+        of_events=True,
+    ),
+)
+
+
+def format_of(path: Path) -> Format | None:
+    """The format of a path; None if it is of none."""
+    return next((one for one in FORMATS if one.takes(path)), None)
+
+
+def holds_events(path: Path) -> bool:
+    """Whether a path is of events, by its name."""
+    one = format_of(path)
+    return one is not None and one.of_events
+
+
+def read_found(path: Path, asked: Asked) -> Found:
+    """What a path holds, whatever its format.
+
+    Raises:
+        SnnlearnError: It is of no known format, is damaged, or cannot be used.
+    """
+    one = format_of(path)
+    if one is None:
+        raise SnnlearnError(
+            f"{path} {'has an unknown kind of name' if path.exists() else 'is not a file'}; give "
+            f"{'; '.join(each.name for each in FORMATS)}"
+        )
+    return one.read(path, asked)
