@@ -134,7 +134,8 @@ def _said(task: Dataset) -> list[str]:
         )
     if seen := int(task.seen(task.test.x).sum()):
         said.append(
-            f"{seen} of {len(task.test.y)} test samples equal one of training or validation; a training leaves them out."
+            f"{seen} of {len(task.test.y)} test samples equal one of training or validation; a training leaves them "
+            "out."
         )
     return said
 

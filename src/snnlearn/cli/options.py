@@ -182,7 +182,7 @@ class _Data(_File):
 
     data: str = "digits"
     """digits, mnist, fashion-mnist, yin-yang, randman, spike-xor; or a file or folder: a table (.csv, .parquet, .arff),
-    time series (.ts), arrays (.npz), IDX, images, or events (.h5, .bin, .aedat). snnlearn data FILE says what it holds."""
+    time series (.ts), arrays (.npz), IDX, images, or events (.h5, .bin, .aedat). snnlearn data FILE says what it is."""
     data_folder: Folder = None
     """Where mnist or fashion-mnist lie as IDX files, gzipped or not."""
 

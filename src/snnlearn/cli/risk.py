@@ -8,7 +8,6 @@ import numpy as np
 from rich.text import Text
 
 from snnlearn import risk as theory
-from snnlearn._errors import SnnlearnError
 from snnlearn._files import write_json
 from snnlearn.cli.commands import by_chance, check_values, console_of, form_of, keep_compiled_programs, read_for
 from snnlearn.cli.folders import locked

@@ -19,7 +19,7 @@ _OPTION = {"s": "s", "ms": "ms", "µs": "us", "ns": "ns"}
 def unit_of(latest: Shaped[np.ndarray, ""], stated: float | None, where: str) -> tuple[float, tuple[str, ...]]:
     """The length of a tick in s, and what was assumed about it.
 
-    Times with a fraction are in s. Whole ones are in ms up to 10⁴ (10 s), in µs up to 10⁹ (17 minutes), and beyond in ns.
+    Times with a fraction are in s. Whole ones are in ms up to 10⁴ (10 s), in µs up to 10⁹ (17 minutes), beyond in ns.
 
     Args:
         latest: The greatest time, in the file's type.

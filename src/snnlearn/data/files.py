@@ -60,7 +60,7 @@ def read_text(path: Path, what: str) -> str:
         text = content.decode(encoding)
     except UnicodeDecodeError as error:
         raise SnnlearnError(
-            f"{path} is no text in UTF-8 (byte {error.start} is {content[error.start]:#04x}); save it as {what} in UTF-8"
+            f"{path} is no text in UTF-8 (byte {error.start} is {content[error.start]:#04x}); save {what} in UTF-8"
         ) from error
     if "\0" in text:
         raise SnnlearnError(f"{path} holds zero bytes, and so is no text; give {what}")

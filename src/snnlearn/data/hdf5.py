@@ -40,8 +40,8 @@ def events(
     """Spike events in HDF5 files, binned in time: x[t, n] = 1 if unit n spikes in [t·dt, (t + 1)·dt).
 
     The layout is that of the Spiking Heidelberg Digits: `spikes/times` (s, or ticks as whole numbers) and
-    `spikes/units`, one array each for every sample, and `labels`. A time that was written as k·dt is in step k, whichever
-    way the file's type rounded it.
+    `spikes/units`, one array each for every sample, and `labels`. A time that was written as k·dt is in step k,
+    whichever way the file's type rounded it.
 
     All events are kept, by default: the steps reach just beyond the last of them. What a shorter duration drops, and
     what falls in one bin with another event of its unit, which is 0 or 1, is counted in the data set's `notes`.
@@ -213,7 +213,7 @@ def _check_times(t: Num[np.ndarray, " n"], path: Path) -> None:
 
 
 def class_names_of(path: Path) -> tuple[str, ...]:
-    """The names of the classes, which the Spiking Heidelberg Digits have under `extra/keys`; empty if there are none."""
+    """The names of the classes, which the Spiking Heidelberg Digits have under `extra/keys`; empty if it has none."""
     import h5py
 
     try:
@@ -227,6 +227,7 @@ def class_names_of(path: Path) -> tuple[str, ...]:
 
 
 def greatest_unit(path: Path) -> int:
+    """The greatest number of a unit."""
     with _open(path) as (_, units, _):
         chunks = (np.concatenate(units[i : i + _CHUNK]) for i in range(0, len(units), _CHUNK))
         greatest = max((int(n.max()) for n in chunks if n.size), default=None)

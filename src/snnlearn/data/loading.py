@@ -14,6 +14,7 @@ from snnlearn._errors import SnnlearnError
 from snnlearn.data.base import Dataset, Sample, check, check_narrowing, hold_out, is_spikes, split
 from snnlearn.data.classes import names_of, numbered, whole_numbers
 from snnlearn.data.formats import read_found
+from snnlearn.data.formats.objects import from_object
 from snnlearn.data.found import Asked, Form, Found
 from snnlearn.data.groups import split_groups
 
@@ -66,7 +67,8 @@ def load(
     """
     asked = Asked(label=label, group=group, time_unit=time_unit, num_steps=num_steps, dt=dt)
     if not isinstance(source, (str, os.PathLike)):
-        raise SnnlearnError(f"load got {type(source).__name__}; give a path")
+        found, name = from_object(source, asked), type(source).__name__
+        return _assembled(found, name, f"the {name}", validation=validation, test=test, seed=seed)
     path = Path(source)
     return _assembled(_with_partner(path, asked), path.stem, str(path), validation=validation, test=test, seed=seed)
 

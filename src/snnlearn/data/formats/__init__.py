@@ -7,7 +7,21 @@ from pathlib import Path
 from typing import NamedTuple
 
 from snnlearn._errors import SnnlearnError
-from snnlearn.data.formats import delimited, numpy, recordings, timeseries
+from snnlearn.data.formats import (
+    aedat,
+    arff,
+    delimited,
+    frames,
+    idx,
+    nmnist,
+    numpy,
+    pictures,
+    recordings,
+    structured,
+    timeseries,
+)
+from snnlearn.data.formats.cameras import Camera
+from snnlearn.data.formats.class_folders import holds
 from snnlearn.data.found import Asked, Found
 
 
@@ -31,16 +45,33 @@ def _ends(*suffixes: str) -> Callable[[Path], bool]:
     return lambda path: path.name.lower().removesuffix(".gz").endswith(suffixes) and not path.is_dir()
 
 
+def _camera(name: str, camera: Camera) -> Format:
+    def takes(path: Path) -> bool:
+        return (path.name.lower().endswith(camera.suffix) and not path.is_dir()) or holds(path, (camera.suffix,))
+
+    return Format(name, takes, camera.found, of_events=True)
+
+
 FORMATS = (
+    Format("events as structured arrays (.npz, .npy)", structured.takes, structured.read_npz, of_events=True),
     Format("a table (.csv, .tsv, .txt, .data)", _ends(*delimited.SUFFIXES), delimited.read_delimited),
+    Format(
+        "a table in Parquet or Feather (.parquet, .feather)", _ends(".parquet", ".pq", ".feather"), frames.read_parquet
+    ),
+    Format("ARFF (.arff)", _ends(".arff"), arff.read_arff),
     Format("time series (.ts)", _ends(".ts"), timeseries.read_ts),
     Format("NumPy arrays (.npz, .npy)", _ends(".npz", ".npy"), numpy.read_npz),
+    Format("IDX (train-images-idx3-ubyte beside its labels, or the folder)", idx.takes, idx.read_pair),
     Format(
         "events (.h5, or a folder with shd_train.h5)",
         lambda path: _ends(".h5", ".hdf5")(path) or recordings.is_folder(path),
         recordings.read_hdf5,
         of_events=True,
     ),
+    _camera("N-MNIST (.bin, a folder for each class)", nmnist.NMNIST),
+    _camera("AEDAT 2.0 (.aedat, a folder for each class)", aedat.AEDAT),
+    _camera("AEDAT 4 (.aedat4, a folder for each class)", aedat.AEDAT4),
+    Format("images (.png, .jpg, …), a folder for each class", pictures.takes, pictures.read_images),
 )
 
 

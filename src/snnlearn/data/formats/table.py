@@ -81,8 +81,8 @@ def samples(table: Table, asked: Asked, where: str) -> Found:
     """
     if not table.columns or not len(table.columns[0]):
         raise SnnlearnError(f"{where} has no rows; expected a line for each sample")
-    if asked.form is not None and asked.form.names:
-        return _like(table, asked.form, where)
+    if asked.form is not None:
+        return _like(table, asked.form if asked.form.names else _of_numbers(table, asked.form), where)
     notes = list(table.notes)
     label, why = _label(table, asked, where)
     notes += why
@@ -149,6 +149,13 @@ def _like(table: Table, form: Form, where: str) -> Found:
     _check_missing(table, [label], where)
     declared = table.categories.get(form.label, ())
     return Found(x, _labels(column, form.label, where), class_names=declared, form=form)
+
+
+def _of_numbers(table: Table, form: Form) -> Form:
+    """The form of a table for a network that learned from arrays: numbers, and perhaps a column named as labels are."""
+    label = next((name for name in table.names if table.named and name.strip().lower() in LABELS), None)
+    columns = tuple(Column(name) for name in table.names if name != label)
+    return form._replace(columns=columns, names=tuple(table.names), label=label)
 
 
 def _label(table: Table, asked: Asked, where: str) -> tuple[int, list[str]]:
@@ -289,8 +296,8 @@ def _labels(column: np.ndarray, name: str, where: str) -> np.ndarray:
     labels = whole_numbers(column)
     if labels.dtype.kind not in "iu":
         raise SnnlearnError(
-            f"{where}: column {name} is {_most_like(column)} and so of no class; name the label's column by --label, or "
-            "make classes of its values"
+            f"{where}: column {name} is {_most_like(column)} and so of no class; name the label's column by --label, "
+            "or make classes of its values"
         )
     return labels
 
