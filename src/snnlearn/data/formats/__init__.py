@@ -45,6 +45,12 @@ def _ends(*suffixes: str) -> Callable[[Path], bool]:
     return lambda path: path.name.lower().removesuffix(".gz").endswith(suffixes) and not path.is_dir()
 
 
+_KNOWN = (
+    "a table (.csv, .tsv, .parquet, .arff), time series (.ts), arrays (.npz), IDX files, events (.h5, or .bin, .aedat, "
+    ".aedat4 or .npy in a folder for each class), or images in a folder for each class"
+)
+
+
 def _camera(name: str, camera: Camera) -> Format:
     def takes(path: Path) -> bool:
         return (path.name.lower().endswith(camera.suffix) and not path.is_dir()) or holds(path, (camera.suffix,))
@@ -94,8 +100,6 @@ def read_found(path: Path, asked: Asked) -> Found:
     """
     one = format_of(path)
     if one is None:
-        raise SnnlearnError(
-            f"{path} {'has an unknown kind of name' if path.exists() else 'is not a file'}; give "
-            f"{'; '.join(each.name for each in FORMATS)}"
-        )
+        what = "is a folder of no known format" if path.is_dir() else "is of no known format"
+        raise SnnlearnError(f"{path} {what if path.exists() else 'is not a file'}; give {_KNOWN}")
     return one.read(path, asked)

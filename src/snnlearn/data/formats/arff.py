@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from snnlearn.data.formats.table import Table, column_of, is_missing, samples
 from snnlearn.data.found import Asked, Found
 
 _ATTRIBUTE = re.compile(r"""@attribute\s+('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\S+)\s+(.+)""", re.IGNORECASE)
+_CELL = re.compile(r"""\s*('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^,'"]*)\s*(,|$)""")
 _NUMBERS = ("numeric", "real", "integer")
 
 
@@ -63,8 +63,8 @@ def _attributes(lines: list[str], path: Path) -> tuple[list[str], dict[str, tupl
         word = kind.split()[0].lower()
         if word == "relational":
             raise SnnlearnError(
-                f"{path} has a relational attribute, {name}, as series of several channels have; give the .ts file of the "
-                "same data, which the UEA archive has as well"
+                f"{path} has a relational attribute, {name}, as series of several channels have; give the .ts file of "
+                "the same data, which the UEA archive has as well"
             )
         if kind.startswith("{") and kind.endswith("}"):
             categories[name] = tuple(_cells(kind[1:-1], path))
@@ -94,16 +94,21 @@ def _rows(lines: list[str], names: list[str], path: Path) -> list[list[str]]:
 
 def _cells(line: str, path: Path) -> list[str]:
     """Cells between commas, in single or double quotes or none."""
-    quote = '"' if '"' in line and "'" not in line else "'"
-    try:
-        row = next(csv.reader([line], quotechar=quote, escapechar="\\", skipinitialspace=True, strict=True))
-    except csv.Error as error:
-        raise SnnlearnError(f"{path} has the line {line[:60]!r} ({error}); close its quotes") from error
-    return [cell.strip() for cell in row]
+    cells, place = [], 0
+    while True:
+        match = _CELL.match(line, place)
+        if match is None:
+            raise SnnlearnError(
+                f"{path} has {line[place : place + 60]!r}; close its quotes, and put commas between cells"
+            )
+        cells.append(_plain(match[1].strip()))
+        if not match[2]:
+            return cells
+        place = match.end()
 
 
 def _plain(name: str) -> str:
-    if name[0] in "'\"":
+    if name[:1] in ("'", '"'):
         return re.sub(r"\\(.)", r"\1", name[1:-1])
     return name
 

@@ -13,7 +13,7 @@ from snnlearn.data.formats.table import Table, column_of, is_missing, samples
 from snnlearn.data.found import Asked, Found
 
 SUFFIXES = (".csv", ".tsv", ".tab", ".txt", ".data")
-_DELIMITERS = ",;\t|"
+_DELIMITERS = "\t;|,"
 _MOST_SNIFFED = 200
 
 
@@ -51,7 +51,7 @@ def is_header(rows: list[list[str]]) -> bool:
     """Whether the first row names the columns.
 
     It does if none of its cells is a number, and a column below is of numbers, or no cell comes again in its column; or
-    if its numbers count the columns, and its words stand over columns of numbers.
+    if its words stand over columns of numbers, and its numbers count the columns or are fewer than the words.
 
     >>> is_header([["a", "b"], ["1", "x"]]), is_header([["1", "x"], ["2", "y"]])
     (True, False)
@@ -71,7 +71,8 @@ def is_header(rows: list[list[str]]) -> bool:
     counting = any(
         all(first[i] == str(i + start) for i, is_number in enumerate(numbers) if is_number) for start in (-1, 0, 1)
     )
-    return bool(rest) and counting and all(of_numbers[i] for i in words) and (bool(words) or is_missing(first[0]))
+    over_numbers = bool(rest) and all(of_numbers[i] for i in words)
+    return over_numbers and (len(words) > sum(numbers) or (counting and (bool(words) or is_missing(first[0]))))
 
 
 def _rows(text: str, delimiter: str, path: Path) -> list[list[str]]:
@@ -96,20 +97,22 @@ def _rows(text: str, delimiter: str, path: Path) -> list[list[str]]:
 
 
 def _delimiter(text: str) -> str:
-    """What cuts the first lines into most cells, as many in each."""
+    """What cuts the first lines into as many cells each; commas come last, since they may be of decimals."""
     lines = [line for line in text.splitlines()[:_MOST_SNIFFED] if line.strip()]
-    best, most = " ", 1
-    for delimiter in _DELIMITERS:
-        try:
-            widths = [len(row) for row in csv.reader(lines, delimiter=delimiter, skipinitialspace=True) if row]
-        except csv.Error:
-            continue
-        same = len(set(widths)) == 1
-        if widths and widths[0] > 1 and (same, widths[0]) > (most > 1 and best != " ", most):
-            best, most = delimiter, widths[0]
-    if best == " " and not (lines and len({len(line.split()) for line in lines}) == 1 and len(lines[0].split()) > 1):
-        return ","
-    return best
+    widths = {delimiter: [len(row) for row in _split(lines, delimiter) if row] for delimiter in _DELIMITERS}
+    for delimiter, found in widths.items():
+        if found and len(set(found)) == 1 and found[0] > 1:
+            return delimiter
+    if len({len(line.split()) for line in lines}) == 1 and len(lines[0].split()) > 1:
+        return " "
+    return max(_DELIMITERS, key=lambda delimiter: (widths[delimiter] or [0])[0])
+
+
+def _split(lines: list[str], delimiter: str) -> list[list[str]]:
+    try:
+        return list(csv.reader(lines, delimiter=delimiter, skipinitialspace=True))
+    except csv.Error:
+        return []
 
 
 def _spelt(delimiter: str) -> str:

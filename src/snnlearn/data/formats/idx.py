@@ -32,9 +32,7 @@ def read_pair(path: Path, asked: Asked) -> Found:
     if labels is None or not labels.is_file():
         if asked.form is None:
             name = path.name if labels is None else labels.name
-            raise SnnlearnError(
-                f"{path} has no labels beside it, such as {name}; give the file of samples, or add them"
-            )
+            raise SnnlearnError(f"{path} has no labels beside it, {name}; give the file of samples, or add them")
         return _samples(path, None)
     return _samples(path, labels)
 
@@ -46,8 +44,8 @@ def _folder(folder: Path, asked: Asked) -> Found:
     trains = [path for path in samples if path not in tests]
     if len(trains) != 1 or len(tests) > 1:
         raise SnnlearnError(
-            f"{folder} has {len(trains)} IDX files of samples for training and {len(tests)} for test; expected one, and "
-            "at most one that is named t10k or test"
+            f"{folder} has {len(trains)} IDX files of samples for training and {len(tests)} for test; expected one, "
+            "and at most one that is named t10k or test"
         )
     found = read_pair(trains[0], asked)
     return replace(found, test=read_pair(tests[0], asked)) if tests else found

@@ -14,7 +14,7 @@ _OVERFLOW_ROW, _OVERFLOW = 240, 1 << 13
 
 
 def read_bin(path: Path) -> Recording:
-    """Read one recording: of each 40 bits, big-endian, 8 of the column, 8 of the row, 1 of polarity, 23 of the time, µs.
+    """Read one recording: of each 40 bits, big-endian, 8 of column, 8 of row, 1 of polarity, 23 of the time in µs.
 
     An event of row 240 is none: it says that the camera's clock has passed 2¹³ µs once more, which is added to all that
     follow.

@@ -21,7 +21,7 @@ _TIMES, _LABELS = ("t", "timestamp", "timestamps", "ts"), ("labels", "label", "y
 
 
 def recording_of(events: np.ndarray, where: str) -> Recording:
-    """A structured array as a recording: pixels if it has rows `y`, else units `x`, each with its polarity if it has one.
+    """A structured array as a recording: pixels if it has rows `y`, else units `x`, with polarity if it has one.
 
     Raises:
         SnnlearnError: It lacks times or columns, or they are of no number type.
@@ -83,7 +83,7 @@ def read_npy(path: Path) -> Recording:
 
 
 def read_npz(path: Path, asked: Asked) -> Found:
-    """Read a folder of recordings, or a file with an array each, in the order of the numbers in their names, and labels."""
+    """Read a folder of recordings, or a file with an array each, in the order of their names' numbers, and labels."""
     if path.is_dir():
         return NPY.found(path, asked)
     arrays = load_arrays(path)
