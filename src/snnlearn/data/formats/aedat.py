@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -72,17 +75,38 @@ def read_aedat4(path: Path) -> Recording:
         raise SnnlearnError(f"{path} needs the package aedat; install it by pip install 'snnlearn[aedat]'") from error
     found = []
     try:
-        for packet in aedat.Decoder(path):
-            if "events" in packet:
-                found.append(packet["events"])
-    except Exception as error:  # its decoder has no one kind of them
-        raise SnnlearnError(f"{path} is damaged or no AEDAT 4 file ({error}); fetch it again") from error
+        with _silent():
+            for packet in aedat.Decoder(path):
+                if "events" in packet:
+                    found.append(packet["events"])
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # its decoder, in Rust, panics where a size in the file is absurd
+        reason = str(error).split("\n")[0][:120]
+        raise SnnlearnError(f"{path} is damaged or no AEDAT 4 file ({reason}); fetch it again") from error
     if not found:
         raise SnnlearnError(f"{path} has no events; expected a recording with some")
     events = np.concatenate(found)
     t = events["t"].astype(np.int64)
     on = events["on"] if "on" in (events.dtype.names or ()) else events["p"]
     return pixels(t - t.min(), events["x"], events["y"], on, str(path))
+
+
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    """Without what the decoder prints about an error that is caught."""
+    try:
+        kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    except OSError:  # there is no standard error
+        yield
+        return
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 AEDAT = Camera(".aedat", read_aedat, unit=1e-6, sizes=((128, 128), (180, 240), (260, 346)))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -31,6 +32,25 @@ class Recording(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Recordings:
+    """Recordings that are read when they are asked for: a large set need not be in memory.
+
+    Args:
+        sources: Where each is, or it itself.
+        read: From that to the recording.
+    """
+
+    sources: Sequence[Any]
+    read: Callable[[Any], Recording]
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+    def __iter__(self) -> Iterator[Recording]:
+        return map(self.read, self.sources)
+
+
+@dataclass(frozen=True)
 class Camera:
     """A format of one recording in a file.
 
@@ -52,26 +72,13 @@ class Camera:
         if self.unit is not None and asked.time_unit not in (None, self.unit):
             raise SnnlearnError(f"{path}: times in {self.suffix} files are in µs; give no time unit")
         asked = replace(asked, time_unit=self.unit or asked.time_unit)
-        recordings = {part: _Files(files.paths, self.read) for part, files in listed.items()}
+        recordings = {part: Recordings(files.paths, self.read) for part, files in listed.items()}
         labels = {part: files.labels and np.array(files.labels) for part, files in listed.items()}
         return binned(recordings, labels, asked, str(path), self.sizes)
 
 
-class _Files(Sequence):
-    """Recordings that are read when they are asked for: a large set need not be in memory."""
-
-    def __init__(self, paths: list[Path], read: Callable[[Path], Recording]):
-        self.paths, self.read = paths, read
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __getitem__(self, index: int) -> Recording:  # pyright: ignore[reportIncompatibleMethodOverride]
-        return self.read(self.paths[index])
-
-
 def binned(
-    parts: dict[str, Sequence[Recording]],
+    parts: dict[str, Recordings],
     labels: dict[str, np.ndarray | None],
     asked: Asked,
     where: str,
@@ -93,7 +100,7 @@ def binned(
     """
     check_window(asked.num_steps, None, asked.dt)
     notes: tuple[str, ...] = ()
-    latest, greatest = _extent((one for part in parts.values() for one in part), where)
+    latest, greatest = _extent(list(parts.values()), where)
     form = asked.form
     if form is not None and form.shape and form.dt is not None:
         unit, num_steps, dt = asked.time_unit or form.time_unit or 1e-6, form.shape[0], form.dt
@@ -134,10 +141,10 @@ def binned(
 _AXES = {1: "units", 3: "polarity, row and column"}
 
 
-def _extent(recordings: Iterable[Recording], where: str) -> tuple[np.ndarray, tuple[int, ...]]:
+def _extent(parts: list[Recordings], where: str) -> tuple[np.ndarray, tuple[int, ...]]:
     """The greatest time, in its type, and the greatest place along each axis."""
     latest, greatest = None, None
-    for t, place in recordings:
+    for t, place in chain.from_iterable(parts):
         if not t.size:
             continue
         if not (t.min() >= 0 and t.max() < np.inf):  # NaN is neither

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from snnlearn._errors import SnnlearnError
-from snnlearn.data.formats.cameras import Camera, Recording, binned, pixels
+from snnlearn.data.formats.cameras import Camera, Recording, Recordings, binned, pixels
 from snnlearn.data.formats.class_folders import holds
 from snnlearn.data.formats.numpy import load_arrays
 from snnlearn.data.found import Asked, Found
@@ -99,7 +99,7 @@ def from_recordings(recordings: Sequence[Recording], labels: np.ndarray | None, 
     """Recordings in memory, binned."""
     if labels is not None and len(labels) != len(recordings):
         raise SnnlearnError(f"{where} has {len(recordings)} recordings and {len(labels)} labels; expected as many")
-    return binned({"train": recordings}, {"train": labels}, asked, where)
+    return binned({"train": Recordings(recordings, lambda recording: recording)}, {"train": labels}, asked, where)
 
 
 def _by_number(name: str) -> tuple[int, str]:
