@@ -10,7 +10,7 @@ from snnlearn._errors import SnnlearnError
 _MOST_SHOWN = 10
 
 
-def whole_numbers(labels: Shaped[np.ndarray, " m"]) -> Shaped[np.ndarray, " m"]:
+def whole_numbers(labels: Shaped[np.ndarray, "*shape"]) -> Shaped[np.ndarray, "*shape"]:
     """Labels as integers where they are whole numbers of any type, else as they are.
 
     >>> whole_numbers(np.array([1.0, 2.0])).dtype, whole_numbers(np.array(["a"])).dtype.kind
