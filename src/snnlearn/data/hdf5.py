@@ -220,7 +220,7 @@ def class_names_of(path: Path) -> tuple[str, ...]:
         with h5py.File(path, "r") as file:
             keys = file.get("extra/keys") if _is_inside(file, "extra/keys") else None
             if isinstance(keys, h5py.Dataset) and keys.ndim == 1 and h5py.check_string_dtype(keys.dtype) is not None:
-                return tuple(keys.asstr(errors="replace")[:].tolist())
+                return tuple(map(str, keys.asstr(errors="replace")[:]))
     except (OSError, RuntimeError, KeyError):
         pass  # Whoever reads its events says what is damaged.
     return ()

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from snnlearn._errors import SnnlearnError
 from snnlearn.data.formats import (
-    aedat,
+    aer,
     arff,
     delimited,
     frames,
@@ -75,8 +75,8 @@ FORMATS = (
         of_events=True,
     ),
     _camera("N-MNIST (.bin, a folder for each class)", nmnist.NMNIST),
-    _camera("AEDAT 2.0 (.aedat, a folder for each class)", aedat.AEDAT),
-    _camera("AEDAT 4 (.aedat4, a folder for each class)", aedat.AEDAT4),
+    _camera("AEDAT 2.0 (.aedat, a folder for each class)", aer.AEDAT),
+    _camera("AEDAT 4 (.aedat4, a folder for each class)", aer.AEDAT4),
     Format("images (.png, .jpg, …), a folder for each class", pictures.takes, pictures.read_images),
 )
 

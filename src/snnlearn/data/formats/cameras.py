@@ -73,7 +73,7 @@ class Camera:
             raise SnnlearnError(f"{path}: times in {self.suffix} files are in µs; give no time unit")
         asked = replace(asked, time_unit=self.unit or asked.time_unit)
         recordings = {part: Recordings(files.paths, self.read) for part, files in listed.items()}
-        labels = {part: files.labels and np.array(files.labels) for part, files in listed.items()}
+        labels = {part: None if files.labels is None else np.array(files.labels) for part, files in listed.items()}
         return binned(recordings, labels, asked, str(path), self.sizes)
 
 

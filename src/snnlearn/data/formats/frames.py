@@ -17,8 +17,8 @@ def read_parquet(path: Path, asked: Asked) -> Found:
     if not path.is_file():
         raise SnnlearnError(f"{path} is not a file; give a Parquet file")
     try:
-        import pyarrow
-        from pyarrow import feather, parquet
+        import pyarrow  # pyright: ignore[reportMissingImports]  # an extra
+        from pyarrow import feather, parquet  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise SnnlearnError(f"{path} needs pyarrow; install it by pip install 'snnlearn[tables]'") from error
     read = feather.read_table if path.suffix in (".feather", ".arrow") else parquet.read_table

@@ -70,7 +70,7 @@ def read_aedat4(path: Path) -> Recording:
     if not path.is_file():
         raise SnnlearnError(f"{path} is not a file; give an .aedat4 file")
     try:
-        import aedat
+        import aedat  # pyright: ignore[reportMissingImports]  # an extra
     except ImportError as error:
         raise SnnlearnError(f"{path} needs the package aedat; install it by pip install 'snnlearn[aedat]'") from error
     found = []
