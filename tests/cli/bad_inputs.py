@@ -34,6 +34,7 @@ COMMANDS: dict[str, tuple[type, tuple[str, ...]]] = {
         (*SMALL, "--epochs", "2", "--rules", "bptt", "--learning-rates", "0.1", "--out", "out"),
     ),
     "gradients": (commands.Gradients, (*SMALL, "--rules", "bptt", "--repeats", "2", "--out", "out")),
+    "data": (commands.Data, ("blobs.npz", "--out", "out")),
     "risk": (commands.Risk, ("run", "--bits", "4")),
     "no-free-lunch": (commands.NoFreeLunch, ("--points", "2", "--samples", "1", "--out", "out")),
     "certify": (commands.Certify, (*TINY, "--bound-epochs", "1", "--networks", "1", "--out", "out")),

@@ -61,10 +61,7 @@ def test_npz_with_dt_is_spikes(save, dtype):
     ("changes", "message"),
     [
         ({"y": Y[:-1]}, "40 samples and 39 labels"),
-        ({"y": Y.astype(float)}, "expected integers"),
-        ({"y": Y - 1}, "labels from -1"),
-        ({"y": Y * 2}, "no sample of class 1"),
-        ({"y": Y + 1}, "no sample of class 0"),
+        ({"y": Y + 0.5}, "expected integers"),
         ({"y": Y * 0}, "only class 0"),
         ({"y": np.where(np.arange(40) < 2, 1, 0)}, "class 1 has 2 samples"),
         ({"x": np.where(X > 4.9, np.nan, X)}, "NaN"),

@@ -83,6 +83,7 @@ def _run(arguments: list[str]) -> int:
         _check_alone(arguments, "--run", "--rules", "--repeats", "--out", "--allow")
     module = name.replace("-", "_")
     where = "commands" if name in ("train", "evaluate", "predict", "encode") else module
+    where = "data_file" if name == "data" else where
     try:
         return getattr(importlib.import_module(f"snnlearn.cli.{where}"), module)(options)
     except jax.errors.JaxRuntimeError as error:

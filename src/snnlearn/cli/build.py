@@ -20,8 +20,9 @@ from snnlearn.algorithms import Devices, Experiment, GradientDescent, Optimizer,
 from snnlearn.algorithms.devices import ONE_DEVICE
 from snnlearn.cli.axis import is_own
 from snnlearn.cli.choices import CODES, DATA, LOSSES, NEURONS, ON_TOP, OPTIMIZERS, READOUTS, RULES, SURROGATES
-from snnlearn.cli.options import Encode, Train, axes
+from snnlearn.cli.options import TIME_UNITS, Data, Encode, Train, axes
 from snnlearn.data import Dataset
+from snnlearn.data.formats import format_of
 from snnlearn.hypothesis import check_size
 
 # Of sizes in --layers: an array has fewer than 2^63 numbers, and a layer's shape is a product of three.
@@ -46,10 +47,21 @@ def everything(options: Train) -> Dataset:
     if options.data in DATA.choices:
         return DATA.build(options.data, vars(options) | window(options) | {"after_42": 42 + options.split_seed})
     split = {"validation": options.validation, "test": options.test, "seed": options.split_seed}
-    return _file(Path(options.data), options, split)
+    path = Path(options.data)
+    if not path.exists() and format_of(path) is None:
+        raise SnnlearnError(f"--data is {options.data!r}; give one of {', '.join(DATA.choices)}, or {DATA.others}")
+    return data.load(path, **asked(options), **split)
 
 
-_IMAGES = (".png", ".jpg", ".jpeg")
+def asked(options: Train | Data) -> dict[str, Any]:
+    """What the options say about a file of data."""
+    return {
+        "label": options.label,
+        "group": options.group,
+        "time_unit": None if options.time_unit is None else TIME_UNITS[options.time_unit],
+        "num_steps": options.num_steps,
+        "dt": 1e-3 if options.dt is None and options.num_steps is None else options.dt,
+    }
 
 
 def window(options: Train | Encode) -> dict[str, Any]:
@@ -58,20 +70,6 @@ def window(options: Train | Encode) -> dict[str, Any]:
         "num_steps": 20 if options.num_steps is None else options.num_steps,
         "dt": 1e-3 if options.dt is None else options.dt,
     }
-
-
-def _file(path: Path, options: Train, split: dict) -> Dataset:
-    if path.suffix == ".npz":
-        return data.npz(path, **split)
-    if path.is_dir() and (images := sorted(f.suffix for f in path.rglob("*") if f.suffix.lower() in _IMAGES)):
-        raise SnnlearnError(
-            f"--data {path} is a folder of {len(images)} images ({images[0]}), which is not read; write them to one "
-            "file by numpy.savez('mine.npz', x=x, y=y), with x [samples, height, width] and y the classes from 0"
-        )
-    if path.suffix in (".h5", ".hdf5") or path.is_dir():
-        dt = window(options)["dt"] if options.num_steps is None else options.dt
-        return data.events(path, num_steps=options.num_steps, dt=dt, **split)
-    raise SnnlearnError(f"--data is {str(path)!r}; give one of {', '.join(DATA.choices)}, {DATA.others}")
 
 
 def experiment(
@@ -99,7 +97,8 @@ def encoder(options: Train, task: Dataset) -> coding.AbstractEncoder:
             raise SnnlearnError(f"{option}: {task.name} is spikes already; drop it")
         return coding.Spikes(num_steps=task.train.x.shape[1], dt=task.dt)
     code = coder(options.encode or "current", options, task.shape[0] if options.series else None)
-    return code if (task.low, task.high) == (0.0, 1.0) else coding.Rescaled(code, task.low, task.high)
+    unscaled = np.all(task.low == 0.0) and np.all(task.high == 1.0)
+    return code if unscaled else coding.Rescaled(code, task.low, task.high)
 
 
 def coder(name: str, options: Train | Encode, frames: int | None = None) -> coding.AbstractEncoder:

@@ -199,7 +199,7 @@ DATA = Axis(
     part="",
     default="digits",
     values=_same("validation", "test", "split_seed", "data_folder", "num_steps", "dt") | {"after_42": "split_seed"},
-    others="an .npz file, or an .h5 file or folder of events",
+    others="a file or folder of data",
     choices={
         "digits": Choice("snnlearn.data:digits", {"seed": "split_seed"}),
         "mnist": Choice("snnlearn.data:mnist", {"folder": "data_folder", "seed": "split_seed"}),

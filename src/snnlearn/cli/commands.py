@@ -33,7 +33,8 @@ from snnlearn.cli.processes import join, leads
 from snnlearn.cli.run_folder import RunFolder
 from snnlearn.cli.seen import data_of, judged, recall, remember
 from snnlearn.cli.terminal import printable
-from snnlearn.data import Dataset, Recorded, read_events, read_values
+from snnlearn.data import Dataset, Form, Read, read_like
+from snnlearn.data.formats import holds_events
 from snnlearn.hypothesis import Hypothesis, decisions, scores, ties
 from snnlearn.hypothesis import encode as encode_batch
 from snnlearn.model_file import save
@@ -227,12 +228,12 @@ def evaluate(options: Evaluate) -> int:
 
     keep_compiled_programs()
     folder = RunFolder.open(options.run, allow=options.allow)
-    hypothesis, _, unfinished = learned(folder)
+    hypothesis, names, unfinished = learned(folder)
     if options.data is None:
         sample, seen, _ = judged(data_of(folder).test, recall(folder))
         note = "the run's own test sample: choose nothing by this number"
     else:
-        given, notes = labelled_file(options.data, hypothesis)
+        given, notes = labelled_file(options.data, hypothesis, form_of(folder, hypothesis, names))
         sample, seen, left_out = judged(given, recall(folder))
         note = "; ".join([f"{len(sample.y)} samples of {options.data}{left_out}", *notes])
     scored = scores(hypothesis, sample.x)
@@ -259,8 +260,11 @@ def predict(options: Predict) -> int:
         raise SnnlearnError("predict: there is no file; give at least one after the run")
     if options.out is not None:
         check_kind(options.out)
-    hypothesis, names, note = learned(RunFolder.open(options.run, allow=options.allow))
-    inputs = [recording(path, hypothesis).x if is_recording(path) else read_values(path) for path in options.files]
+    folder = RunFolder.open(options.run, allow=options.allow)
+    hypothesis, names, note = learned(folder)
+    form = form_of(folder, hypothesis, names)
+    read = [read_for(path, hypothesis, form) for path in options.files]
+    inputs = [one.x for one in read]
     for path, x in zip(options.files, inputs, strict=True):
         check_values(hypothesis, x, str(path))
     scored = np.concatenate([scores(hypothesis, x) for x in inputs])
@@ -273,8 +277,8 @@ def predict(options: Predict) -> int:
     )
     console = console_of()
     console.print(found.table())
-    if note:
-        console.print(note, soft_wrap=True)
+    for said in (*([note] if note else []), *dict.fromkeys(said for one in read for said in one.notes)):
+        console.print(said, soft_wrap=True)
     if options.out is not None:
         found.write(options.out)
         console.print(f"Predictions: {options.out}", soft_wrap=True)
@@ -302,21 +306,26 @@ def by_chance(scored: np.ndarray) -> str:
     return f"; {tied} of the decisions ({tied / len(scored):.1%}) are between equal scores, made by chance" * bool(tied)
 
 
-def is_recording(path: Path) -> bool:
-    """Whether a file is of events, by its name."""
-    return path.suffix in (".h5", ".hdf5")
+def form_of(folder: RunFolder, hypothesis: Hypothesis, names: tuple[str, ...]) -> Form:
+    """How the data of a run were read; its seen.npz knows, and for events the network does."""
+    form = recall(folder).form if (folder.path / "seen.npz").is_file() else Form()
+    encoder, in_shape = hypothesis.encoder, hypothesis.network.in_shape
+    names = names or tuple(map(str, range(hypothesis.network.out_shape[0])))
+    if not encoder.takes_spikes or len(in_shape) != 1:
+        return form._replace(class_names=names)
+    grid, shape = form.grid or in_shape, (encoder.num_steps, *in_shape)
+    return form._replace(class_names=names, grid=grid, shape=shape, dt=encoder.dt)
 
 
-def recording(path: Path, hypothesis: Hypothesis) -> Recorded:
-    """A file of events, in the time steps and units that the network takes.
+def read_for(path: Path, hypothesis: Hypothesis, form: Form) -> Read:
+    """A file in the form that the network takes.
 
     Raises:
-        SnnlearnError: if it takes no events, or the file does not fit.
+        SnnlearnError: if it holds events and the network takes none, or does not fit.
     """
-    encoder, in_shape = hypothesis.encoder, hypothesis.network.in_shape
-    if not encoder.takes_spikes or len(in_shape) != 1:
-        raise SnnlearnError(f"{path} holds events, but the network was trained on values; give an .npz or .npy file")
-    return read_events(path, num_steps=encoder.num_steps, dt=encoder.dt, num_units=in_shape[0])
+    if hypothesis.encoder.takes_spikes or not holds_events(path):
+        return read_like(path, form)
+    raise SnnlearnError(f"{path} holds events, but the network was trained on values; give a file of values")
 
 
 def check_values(hypothesis: Hypothesis, x: np.ndarray, where: str) -> None:

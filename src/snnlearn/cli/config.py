@@ -105,7 +105,7 @@ def read_config(path: Path, kind: type[T] = Train, *, allow: Sequence[str] = ())
             hint = f"did you mean {close[0]}?" if close else "see snnlearn train --help for the options"
             raise SnnlearnError(f"{path} has the unknown key {key!r}; {hint}")
         values[name] = converted(value, hints[name], f"{path}: {key}")
-    own = [name for key, value in values.items() if key != "data" for name in own_names(value)]
+    own = [name for key, value in values.items() if key not in ("data", "label", "group") for name in own_names(value)]
     if refused := [name for name in dict.fromkeys(own) if name not in allow]:
         raise SnnlearnError(
             f"{path} names {', '.join(refused)}, of which snnlearn has none; to use it runs its module: add --allow "

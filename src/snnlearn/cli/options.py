@@ -156,8 +156,32 @@ class _Reader(Checked):
     """Classes of one's own, as module:Class, that a run or a configuration may name; to use one runs its module."""
 
 
+TIME_UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
+"""Units of the times of events, s."""
+Text = Annotated[str | None, tyro.conf.arg(metavar="NAME|NUMBER")]
+
+
 @dataclass(frozen=True, kw_only=True)
-class _Data(_Reader):
+class _File(_Reader):
+    """What cannot be told from a file of data alone, and how it is cut."""
+
+    label: Annotated[Text, Role.TASK] = None
+    """Of a table, the column of the classes, by its name or its number from 1: by default label, class, target or y, or
+    else the last if it is of classes."""
+    group: Annotated[Text, Role.TASK] = None
+    """Of a table, a column whose rows of one value stay in one part, such as the person that they are of."""
+    time_unit: Annotated[Literal["s", "ms", "us", "ns"] | None, Role.TASK, tyro.conf.arg(metavar="{s,ms,us,ns}")] = None
+    """Of events, the unit of their times: by default from their type and range."""
+    validation: Annotated[Share, Role.TASK] = 0.1
+    """Share of the data that selects the epoch. Sets with a test set of their own give it from their training set."""
+    test: Annotated[Share, Role.TASK] = 0.2
+    """Share of the data that estimates the risk, for data without a test set of its own."""
+    split_seed: Annotated[Seed, Role.TASK] = 0
+    """Random seed of the split, and of synthetic data."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Data(_File):
     """Where a training lies, and what it learns from."""
 
     config: Annotated[File, Role.PLACE] = None
@@ -171,15 +195,10 @@ class _Data(_Reader):
     JAX_PROCESS_ID say so, or Slurm or Open MPI do, of the others that run the same command. The first writes all."""
 
     data: Annotated[str, DATA, Role.TASK, tyro.conf.arg(metavar=DATA.metavar)] = "digits"
-    """digits, mnist, fashion-mnist, yin-yang, randman, spike-xor, an .npz file, or an .h5 file or folder of events."""
+    """digits, mnist, fashion-mnist, yin-yang, randman, spike-xor; or a file or folder: a table (.csv, .parquet, .arff),
+    time series (.ts), arrays (.npz), IDX, images, or events (.h5, .bin, .aedat). snnlearn data FILE says what it is."""
     data_folder: Annotated[Folder, Role.TASK] = None
     """Where mnist or fashion-mnist lie as IDX files, gzipped or not."""
-    validation: Annotated[Share, Role.TASK] = 0.1
-    """Share of the data that selects the epoch. Sets with a test set of their own give it from their training set."""
-    test: Annotated[Share, Role.TASK] = 0.2
-    """Share of the data that estimates the risk, for data without a test set of its own."""
-    split_seed: Annotated[Seed, Role.TASK] = 0
-    """Random seed of the split, and of synthetic data."""
 
     encode: Annotated[str | None, CODES, tyro.conf.arg(metavar=CODES.metavar)] = None
     """How values become spikes; data that are spikes already take none. The default is current."""
@@ -302,7 +321,8 @@ class Evaluate(_Reader):
     run: Annotated[Path, tyro.conf.Positional]
     """The run folder."""
     data: File = None
-    """An .npz file with x and y, or an .h5 file of events, to use all of; by default the run's own test sample."""
+    """A file or folder with labels, of any format that train takes, to use all of; by default the run's own test
+    sample."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -312,10 +332,29 @@ class Predict(_Reader):
     run: Annotated[Path, tyro.conf.Positional]
     """The run folder."""
     files: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="FILE...")] = ()
-    """Images (.png, .jpg), arrays (.npy, .npz with x), IDX files or events (.h5), of the shape that the network was
-    trained on."""
+    """Files of any format that train takes, with or without labels, images (.png, .jpg) or arrays (.npy), of the shape
+    that the network was trained on."""
     out: File = None
     """A file to write them to, with the scores of all classes: .csv, .json or .npz."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data(_File):
+    """Say what a file holds, before anything is trained on it, and the command that trains.
+
+    Shapes, classes and their shares, ranges, lost or assumed values, samples that are in two parts, event rates.
+    """
+
+    file: Annotated[str, tyro.conf.Positional] = "digits"
+    """The file or folder, or the name of a data set, as in train --data."""
+    data_folder: Folder = None
+    """Where mnist or fashion-mnist lie as IDX files, gzipped or not."""
+    num_steps: OptionalCount = None
+    """Of events, the number of time steps."""
+    dt: OptionalSeconds = None
+    """Of events, the time step, s."""
+    out: Folder = None
+    """A folder to make, for a picture of a few samples, the classes and the features: data.png."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -431,7 +470,7 @@ class Risk(_Reader):
     run: Annotated[Path, tyro.conf.Positional]
     """The run folder."""
     data: File = None
-    """An .npz file with x and y, or an .h5 file of events, to use instead of the run's own test sample."""
+    """A file or folder with labels, of any format that train takes, to use instead of the run's own test sample."""
     confidence: Share = 0.95
     """Of the intervals, and 1 − δ of the bounds."""
     bits: Annotated[tuple[int, ...], Within(1, 24)] = (2, 4, 6, 8)
@@ -558,6 +597,7 @@ COMMANDS: dict[str, type] = {
     "certify": Certify,
     "no-free-lunch": NoFreeLunch,
     "encode": Encode,
+    "data": Data,
 }
 
 

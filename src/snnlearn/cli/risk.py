@@ -7,13 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from snnlearn import risk as theory
-from snnlearn._errors import SnnlearnError
-from snnlearn.cli.commands import by_chance, check_values, console_of, is_recording, keep_compiled_programs, recording
+from snnlearn.cli.commands import by_chance, check_values, console_of, form_of, keep_compiled_programs, read_for
 from snnlearn.cli.folders import locked
 from snnlearn.cli.options import Risk
 from snnlearn.cli.run_folder import RunFolder
 from snnlearn.cli.seen import data_of, judged, recall
-from snnlearn.data import Dataset, Sample, read_labelled
+from snnlearn.data import Dataset, Form, Sample
 from snnlearn.hypothesis import Hypothesis, decisions, scores
 from snnlearn.report.files import present
 from snnlearn.report.risk import Bound, Calibration, Estimate, KnownRisk, risk_report
@@ -30,12 +29,12 @@ def risk(options: Risk) -> int:
 
 
 def _measure(options: Risk, folder: RunFolder, out: Path) -> int:
-    hypothesis, _ = folder.load()
+    hypothesis, names = folder.load()
     trained_on = data_of(folder)
     if options.data is None:
         given, source = trained_on.test, "the run's own test sample"
     else:
-        given, notes = labelled_file(options.data, hypothesis)
+        given, notes = labelled_file(options.data, hypothesis, form_of(folder, hypothesis, names))
         source = "; ".join([str(options.data), *notes])
     sample, seen, left_out = judged(given, recall(folder))
     console = console_of()
@@ -45,25 +44,16 @@ def _measure(options: Risk, folder: RunFolder, out: Path) -> int:
     return 0
 
 
-def labelled_file(path: Path, hypothesis: Hypothesis) -> tuple[Sample, tuple[str, ...]]:
-    """The sample of an .npz file or of events, checked against what the network takes, and what reading it has lost.
+def labelled_file(path: Path, hypothesis: Hypothesis, form: Form) -> tuple[Sample, tuple[str, ...]]:
+    """The sample of a file, checked against what the network takes, and what reading it has lost.
 
     Raises:
         SnnlearnError: if it is none or does not fit.
     """
-    notes = ()
-    if is_recording(path):
-        recorded = recording(path, hypothesis)
-        sample, notes = recorded.labelled(path), recorded.notes
-    elif path.suffix == ".npz":
-        sample = read_labelled(path)
-    else:
-        raise SnnlearnError(f"--data is {path}; give an .npz file with x and y, or an .h5 file of events")
-    classes = hypothesis.network.out_shape[0]
-    if sample.y.max() >= classes:
-        raise SnnlearnError(f"--data has the label {sample.y.max()}; the network knows classes 0 to {classes - 1}")
+    read = read_for(path, hypothesis, form)
+    sample = read.labelled(path)
     check_values(hypothesis, sample.x, f"all {len(sample.y)} samples of {path}")
-    return sample, notes
+    return sample, read.notes
 
 
 def _known(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Int32, UInt64
@@ -18,6 +18,7 @@ from snnlearn.cli import build
 from snnlearn.cli.run_folder import RunFolder
 from snnlearn.data import Dataset, Sample
 from snnlearn.data.base import digests, take
+from snnlearn.data.found import Form
 from snnlearn.model_file import read_arrays, write_arrays
 
 _PARTS = ("train", "validation", "test")
@@ -31,12 +32,14 @@ class Seen(NamedTuple):
         y: of each part its labels.
         limits: the training part's least and greatest value, which the code rescales by.
         left_out: how many test samples were left out, since they equal some that were seen.
+        form: how the data were read, so that other files are read alike.
     """
 
     x: dict[str, UInt64[np.ndarray, " m"]]
     y: dict[str, Int32[np.ndarray, " m"]]
-    limits: tuple[float, float]
+    limits: tuple[Any, Any]
     left_out: int
+    form: Form
 
     def roles(self, sample: Sample) -> tuple[Bool[np.ndarray, " m"], Bool[np.ndarray, " m"]]:
         """Whether each sample equals one of training, and one of validation."""
@@ -50,6 +53,7 @@ def remember(folder: RunFolder, data: Dataset) -> None:
     arrays = {f"{part}.x": digests(sample.x) for part, sample in samples.items()}
     arrays |= {f"{part}.y": sample.y for part, sample in samples.items()}
     arrays |= {"limits": np.array([data.low, data.high]), "left_out": np.array(data.left_out)}
+    arrays["form"] = np.frombuffer(data.form.to_json().encode(), np.uint8)
     write_arrays(folder.path / "seen.npz", arrays)
 
 
@@ -65,13 +69,15 @@ def recall(folder: RunFolder) -> Seen:
         raise SnnlearnError(f"{folder.path} has no seen.npz, which says what samples the run has seen; {again}")
     arrays = read_arrays(path)
     try:
-        (low, high), left_out = arrays["limits"].tolist(), int(arrays["left_out"])
+        (low, high), left_out = arrays["limits"], int(arrays["left_out"])
+        low, high = (float(limit) if limit.ndim == 0 else limit for limit in (low, high))
+        form = Form.from_json(arrays["form"].tobytes().decode()) if "form" in arrays else Form()
         x, y = ({part: arrays[f"{part}.{of}"] for part in _PARTS} for of in "xy")
         if any(x[part].shape != y[part].shape or x[part].dtype != np.uint64 for part in _PARTS):
             raise ValueError
     except (KeyError, ValueError, TypeError) as error:
         raise SnnlearnError(f"{path} is damaged; put it back, or {again}") from error
-    return Seen(x, y, (low, high), left_out)
+    return Seen(x, y, (low, high), left_out, form)
 
 
 def data_of(folder: RunFolder) -> Dataset:

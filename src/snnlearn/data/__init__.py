@@ -21,16 +21,20 @@ from snnlearn.data.distributions import (
     SpikeTrains,
     YinYang,
 )
+from snnlearn.data.found import Column, Form
 from snnlearn.data.hdf5 import Recorded, events, read_events
 from snnlearn.data.images import digits, fashion_mnist, idx, mnist, read_idx
+from snnlearn.data.loading import Read, load, read_like
 from snnlearn.data.spike_events import structured_events, write_events
 from snnlearn.data.synthetic import randman, spike_xor, yin_yang
 
 __all__ = [
     "AbstractDistribution",
     "BinomialCounts",
+    "Column",
     "Dataset",
     "FlippedConcept",
+    "Form",
     "GaussianPair",
     "GaussianScales",
     "GaussianXor",
@@ -38,6 +42,7 @@ __all__ = [
     "NoisyFunction",
     "OverlappingUniforms",
     "PoissonCounts",
+    "Read",
     "Recorded",
     "Sample",
     "SpikeTrains",
@@ -46,6 +51,7 @@ __all__ = [
     "events",
     "fashion_mnist",
     "idx",
+    "load",
     "mnist",
     "npz",
     "overlap",
@@ -53,6 +59,7 @@ __all__ = [
     "read_events",
     "read_idx",
     "read_labelled",
+    "read_like",
     "read_series",
     "read_values",
     "spike_xor",

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import os
-import re
 import warnings
-import zipfile
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32
 
 from snnlearn._errors import SnnlearnError
-from snnlearn._memory import check_memory
-from snnlearn.data.base import Dataset, Sample, check, check_narrowing, count_classes, hold_out, is_spikes, split
+from snnlearn.data.base import Dataset, Sample, check, check_narrowing
+from snnlearn.data.files import is_idx_name
+from snnlearn.data.formats.numpy import array_of, load_arrays
 from snnlearn.data.images import read_idx, scale_pixels
+from snnlearn.data.loading import load
 
 _IMAGES = (".png", ".jpg", ".jpeg")
-_IDX_NAME = re.compile(r"idx\d(-[a-z]+)?(\.gz)?$")
 
 
 def npz(path: str | os.PathLike[str], *, validation: float = 0.1, test: float = 0.2, seed: int = 0) -> Dataset:
     """A data set of the user's own, in a NumPy `.npz` file.
 
-    Its arrays: `x` `[m, ...]`, real numbers; `y` `[m]`, integer class labels from 0 without gaps; optionally a test
+    Its arrays: `x` `[m, ...]`, real numbers; `y` `[m]`, class labels, integers or words; optionally a test
     part `x_test`, `y_test`, which then is the test part; and for spikes `dt`, the time step in s, with x `[m, T, N]`,
     uint8 or bool, only 0 and 1.
 
@@ -46,33 +45,7 @@ def npz(path: str | os.PathLike[str], *, validation: float = 0.1, test: float = 
     >>> d.name, d.kind, d.num_classes, d.train.x.shape
     ('mine', 'values', 2, (14, 1))
     """
-    arrays = _load(path)
-    if not isinstance(arrays, dict):
-        raise SnnlearnError(f"{path} is a single array; give a .npz file, as numpy.savez(path, x=x, y=y) writes it")
-    sample = _pair(arrays, "x", "y", path)
-    own_test = _pair(arrays, "x_test", "y_test", path) if {"x_test", "y_test"} & arrays.keys() else None
-    num_classes = count_classes(sample.y, str(path))
-    has_spikes = "dt" in arrays
-    if has_spikes and not all(is_spikes(s.x) for s in (sample, own_test) if s is not None):
-        raise SnnlearnError(
-            f"{path} has dt, but its x is {sample.x.dtype} of shape {sample.x.shape} and not spikes; "
-            "leave dt out, or give x as uint8 [samples, steps, units] with only 0 and 1"
-        )
-    if not has_spikes:
-        for one in (sample, own_test):
-            if one is not None:
-                check_narrowing(one.x, str(path))
-    dtype = np.uint8 if has_spikes else np.float32
-    if own_test is None:
-        parts = split(sample, validation=validation, test=test, seed=seed)
-    else:
-        parts = (*hold_out(sample, validation=validation, seed=seed), own_test)
-    train, held_out, tested = (Sample(s.x.astype(dtype), s.y.astype(np.int32)) for s in parts)
-    name = Path(path).stem
-    if has_spikes:
-        return Dataset(name, train, held_out, tested, num_classes, "spikes", dt=_time_step(arrays["dt"], path))
-    low, high = float(train.x.min()), float(train.x.max())
-    return Dataset(name, train, held_out, tested, num_classes, "values", low=low, high=high)
+    return load(path, validation=validation, test=test, seed=seed)
 
 
 def read_labelled(path: str | os.PathLike[str]) -> Sample:
@@ -84,7 +57,7 @@ def read_labelled(path: str | os.PathLike[str]) -> Sample:
     Raises:
         SnnlearnError: The file is not such a sample.
     """
-    arrays = _load(path)
+    arrays = load_arrays(path)
     if not isinstance(arrays, dict):
         raise SnnlearnError(f"{path} is a single array; give a .npz file, as numpy.savez(path, x=x, y=y) writes it")
     sample = _pair(arrays, "x", "y", path)
@@ -118,9 +91,9 @@ def read_values(path: str | os.PathLike[str]) -> Float32[np.ndarray, " m *shape"
     if suffix in _IMAGES:
         x = _read_image(path)
     elif suffix in (".npy", ".npz"):
-        content = _load(path)
-        x = _get(content, "x", path) if isinstance(content, dict) else content
-    elif _IDX_NAME.search(path.name) or suffix == ".idx":
+        content = load_arrays(path)
+        x = array_of(content, "x", path) if isinstance(content, dict) else content
+    elif is_idx_name(path.name):
         x = read_idx(path)
         x = scale_pixels(x) if x.dtype == np.uint8 else x
     else:
@@ -155,8 +128,8 @@ def read_series(path: str | os.PathLike[str]) -> Float32[np.ndarray, " m T N"]:
     if path.suffix == ".csv":
         x = _read_table(path)
     elif path.suffix in (".npy", ".npz"):
-        content = _load(path)
-        x = _get(content, "x", path) if isinstance(content, dict) else content
+        content = load_arrays(path)
+        x = array_of(content, "x", path) if isinstance(content, dict) else content
     else:
         raise SnnlearnError(f"{path} has an unknown kind of name for a signal; give a .npy, .npz or .csv file")
     if x.ndim not in (1, 2, 3):
@@ -206,47 +179,7 @@ def _read_image(path: Path) -> Float32[np.ndarray, "1 height width"]:
     return values[None]
 
 
-def _load(path: str | os.PathLike[str]) -> np.ndarray | dict[str, np.ndarray]:
-    """The array in a `.npy`, or the named arrays in a `.npz`; never unpickles, as a pickle can run any code."""
-    try:
-        if os.path.exists(path) and not os.path.isfile(path):  # such as a pipe, whose end would be waited for
-            raise SnnlearnError(f"{path} cannot be read (it is no file); give a NumPy file")
-        with open(path, "rb") as file:
-            if zipfile.is_zipfile(file):
-                with zipfile.ZipFile(file) as archive:
-                    check_memory(
-                        sum(member.file_size for member in archive.infolist()), str(path), "give fewer samples"
-                    )
-            file.seek(0)
-            content = np.load(file, allow_pickle=False)
-            content = dict(content) if isinstance(content, np.lib.npyio.NpzFile) else content
-    except SnnlearnError:
-        raise
-    except OSError as error:
-        raise SnnlearnError(f"{path} cannot be read ({error.strerror or error}); give a NumPy file") from error
-    except Exception as error:  # NumPy raises whatever its parts do: of a header alone eight kinds are known
-        raise SnnlearnError(
-            f"{path} is damaged, is not a NumPy file, or holds Python objects; save plain arrays of numbers"
-        ) from error
-    for array in content.values() if isinstance(content, dict) else (content,):
-        if not isinstance(array, np.ndarray):
-            raise SnnlearnError(f"{path} holds what is no array; save it anew with numpy.savez")
-    return content
-
-
-def _get(arrays: dict[str, np.ndarray], key: str, path: str | os.PathLike[str]) -> np.ndarray:
-    if key not in arrays:
-        raise SnnlearnError(f"{path} lacks the array {key}; it has {', '.join(sorted(arrays)) or 'none'}")
-    return arrays[key]
-
-
 def _pair(arrays: dict[str, np.ndarray], x: str, y: str, path: str | os.PathLike[str]) -> Sample:
-    sample = Sample(_get(arrays, x, path), _get(arrays, y, path))
+    sample = Sample(array_of(arrays, x, path), array_of(arrays, y, path))
     check(sample, f"{path} ({x}, {y})")
     return sample
-
-
-def _time_step(dt: np.ndarray, path: str | os.PathLike[str]) -> float:
-    if dt.size != 1 or dt.dtype.kind not in "uif":
-        raise SnnlearnError(f"{path} has dt of type {dt.dtype} and shape {dt.shape}; expected one time in s")
-    return float(dt.item())

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Integer, Shaped, UInt64
 
 from snnlearn._errors import SnnlearnError
+from snnlearn.data.found import Form
 
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 _INT32_MAX = int(np.iinfo(np.int32).max)
@@ -92,13 +93,15 @@ class Dataset:
         test: What the risk is estimated on.
         num_classes: Number of classes, 2 or more.
         kind: `"values"`, to be encoded as spikes, or `"spikes"`, where x is `[m, T, N]`.
-        low: Least value in the training sample.
-        high: Greatest value in the training sample, above `low`.
+        low: The value that a code takes for 0, the least in the training sample; or an array of one for each entry of
+            the sample's last axes, such as the columns of a table.
+        high: The value that a code takes for 1, the greatest, above `low`; or an array, where equal ones are constant.
         dt: Time step of spikes, in s.
         class_names: One name for each class, or none.
         left_out: How many samples `unseen` took out of the test part.
-        notes: What was lost in reading it, in sentences.
+        notes: What was lost or assumed in reading it, in sentences.
         all_seen: Whether `unseen` found that the test part has nothing else, so that errors in it estimate no risk.
+        form: How it was read from a file, so that another is read alike.
 
     Raises:
         SnnlearnError: A part is empty, has labels that do not match, or values that are not finite.
@@ -116,13 +119,14 @@ class Dataset:
     test: Sample
     num_classes: int
     kind: Literal["values", "spikes"]
-    low: float = 0.0
-    high: float = 1.0
+    low: float | np.ndarray = 0.0
+    high: float | np.ndarray = 1.0
     dt: float = 1e-3
     class_names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     left_out: int = 0
     all_seen: bool = False
+    form: Form = Form()
 
     def __post_init__(self) -> None:
         self.learning.check_part("test", self.test)
@@ -130,8 +134,10 @@ class Dataset:
             if self.kind == "spikes" and not is_spikes(getattr(self, part).x):
                 where = f"the {part} part of {self.name}"
                 raise SnnlearnError(f"{where} is not spikes; expected x of shape [m, T, N] with only 0 and 1, as uint8")
-        if not self.low < self.high:
+        if np.ndim(self.low) == np.ndim(self.high) == 0 and not self.low < self.high:
             raise SnnlearnError(f"{self.name} has values from {self.low} to {self.high}; they must not be all equal")
+        if np.ndim(self.low) and not (np.all(self.low <= self.high) and np.any(self.low < self.high)):
+            raise SnnlearnError(f"{self.name} has features that are all constant; they must not be all equal")
         if not 0 < self.dt < np.inf:
             raise SnnlearnError(f"the time step dt of {self.name} is {self.dt}; give a time in s above 0")
         if self.class_names and len(self.class_names) != self.num_classes:
@@ -272,13 +278,7 @@ def check_narrowing(x: Shaped[np.ndarray, "m *shape"], where: str) -> None:
 
 def _stratify(sample: Sample, fractions: dict[str, float], seed: int) -> list[Integer[np.ndarray, " _"]]:
     """Random indices of the rest and then of each fraction, classes in the same proportion in each."""
-    for name, fraction in fractions.items():
-        if not 0 < fraction < 1:
-            raise SnnlearnError(f"{name} is {fraction}; give the fraction of the samples to hold out, between 0 and 1")
-    if sum(fractions.values()) >= 1:
-        raise SnnlearnError(f"{' + '.join(fractions)} is {sum(fractions.values())}; give fractions that leave a rest")
-    if seed < 0:
-        raise SnnlearnError(f"seed is {seed}; give a whole number from 0")
+    check_fractions(fractions, seed)
     rng = np.random.default_rng(seed)
     parts: list[list[np.ndarray]] = [[] for _ in range(len(fractions) + 1)]
     first = first_equal(sample.x)
@@ -294,6 +294,17 @@ def _stratify(sample: Sample, fractions: dict[str, float], seed: int) -> list[In
         for part, indices in zip(parts, [rest, *held_out], strict=True):
             part.append(indices)
     return [rng.permutation(np.concatenate(part)) for part in parts]
+
+
+def check_fractions(fractions: dict[str, float], seed: int) -> None:
+    """Raise unless these shares leave a rest, and the seed is one."""
+    for name, fraction in fractions.items():
+        if not 0 < fraction < 1:
+            raise SnnlearnError(f"{name} is {fraction}; give the fraction of the samples to hold out, between 0 and 1")
+    if sum(fractions.values()) >= 1:
+        raise SnnlearnError(f"{' + '.join(fractions)} is {sum(fractions.values())}; give fractions that leave a rest")
+    if seed < 0:
+        raise SnnlearnError(f"seed is {seed}; give a whole number from 0")
 
 
 def _sizes(m: int, fractions: dict[str, float]) -> list[int]:

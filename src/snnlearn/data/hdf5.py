@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int32, UInt8
+from jaxtyping import Int32, Num, Shaped, UInt8
 
 from snnlearn._errors import SnnlearnError
 from snnlearn._memory import check_memory
 from snnlearn.data.base import Dataset, Sample, check, count_classes, hold_out, split
+from snnlearn.data.binning import check_some, check_window, losses, step_of, unit_of, window
 
 if TYPE_CHECKING:
     import h5py
 
 # Samples read at a time: the events of a large file need ten times the memory of their bins.
 _CHUNK = 256
-# In s: recordings are of trials; what seems longer is most likely in ms or µs.
-_LONGEST = 100.0
 
 
 def events(
@@ -34,14 +32,16 @@ def events(
     duration: float | None = None,
     dt: float | None = None,
     num_units: int | None = None,
+    time_unit: float | None = None,
     validation: float = 0.1,
     test: float = 0.2,
     seed: int = 0,
 ) -> Dataset:
     """Spike events in HDF5 files, binned in time: x[t, n] = 1 if unit n spikes in [t·dt, (t + 1)·dt).
 
-    The layout is that of the Spiking Heidelberg Digits: `spikes/times` (s) and `spikes/units`, one array each for
-    every sample, and `labels`. A time that was written as k·dt is in step k, whichever way the file's type rounded it.
+    The layout is that of the Spiking Heidelberg Digits: `spikes/times` (s, or ticks as whole numbers) and
+    `spikes/units`, one array each for every sample, and `labels`. A time that was written as k·dt is in step k,
+    whichever way the file's type rounded it.
 
     All events are kept, by default: the steps reach just beyond the last of them. What a shorter duration drops, and
     what falls in one bin with another event of its unit, which is 0 or 1, is counted in the data set's `notes`.
@@ -54,6 +54,7 @@ def events(
         dt: Time step in s, above 0; by default duration / num_steps, of the recordings' own duration rounded up to
             two digits. Not together with both others.
         num_units: Number of units N; by default one more than the greatest unit in the files.
+        time_unit: The length of one tick of the times, s; by default from their type and range.
         validation: Fraction of the training file for validation, in (0, 1).
         test: Fraction of the training file for test, in (0, 1); unused if there is a test file.
         seed: Seed of the cut.
@@ -79,29 +80,31 @@ def events(
     >>> d.shape, d.dt, np.argwhere(d.test.x[0]).tolist()
     ((10, 4), 0.1, [[1, 0], [9, 3]])
     """
-    for name, number in (("num_steps", num_steps), ("num_units", num_units)):
-        if number is not None and number < 1:
-            raise SnnlearnError(f"{name} is {number}; give a whole number from 1")
-    for name, number in (("duration", duration), ("dt", dt)):
-        if number is not None and not 0 < number < np.inf:
-            raise SnnlearnError(f"{name} is {number} s; give a time above 0")
-    if None not in (num_steps, duration, dt):
-        raise SnnlearnError(f"num_steps is {num_steps}, duration {duration} s and dt {dt} s; give two of them at most")
+    check_window(num_steps, duration, dt, num_units)
     path, name = Path(path_train), Path(path_train).stem
     if path.is_dir():
         path, path_test = path / "shd_train.h5", path / "shd_test.h5" if path_test is None else path_test
     paths = [path] if path_test is None else [path, Path(path_test)]
     if num_units is None:
-        num_units = max(_greatest_unit(p) for p in paths) + 1
-    num_steps, dt = _window(paths, num_steps, duration, dt)
-    recorded = [read_events(p, num_steps=num_steps, dt=dt, num_units=num_units) for p in paths]
+        num_units = max(greatest_unit(p) for p in paths) + 1
+    latest = max((latest_time(p) for p in paths), key=float)
+    windowed = duration is not None or (num_steps is not None and dt is not None)
+    unit, assumed = (
+        (1.0, ())
+        if windowed and latest.dtype.kind == "f" and time_unit is None
+        else unit_of(latest, time_unit, str(path))
+    )
+    num_steps, dt = window(latest, unit, num_steps, duration, dt)
+    recorded = [read_events(p, num_steps=num_steps, dt=dt, num_units=num_units, time_unit=unit) for p in paths]
     samples = [one.labelled(p) for one, p in zip(recorded, paths, strict=True)]
     num_classes = count_classes(samples[0].y, str(path))
     if path_test is None:
         parts = split(samples[0], validation=validation, test=test, seed=seed)
     else:
         parts = (*hold_out(samples[0], validation=validation, seed=seed), samples[1])
-    return Dataset(name, *parts, num_classes, "spikes", dt=dt, notes=_notes(recorded))
+    return Dataset(
+        name, *parts, num_classes, "spikes", dt=dt, notes=(*assumed, *losses(one.counts for one in recorded))
+    )
 
 
 class Recorded(NamedTuple):
@@ -132,12 +135,19 @@ class Recorded(NamedTuple):
         return Sample(self.x, self.y)
 
     @property
+    def counts(self) -> tuple[int, int, int]:
+        """Events, those that are late, and those together with another."""
+        return self.num_events, self.late, self.together
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What binning has lost, in sentences."""
-        return _notes((self,))
+        return losses([self.counts])
 
 
-def read_events(path: str | os.PathLike[str], *, num_steps: int, dt: float, num_units: int) -> Recorded:
+def read_events(
+    path: str | os.PathLike[str], *, num_steps: int, dt: float, num_units: int, time_unit: float = 1.0
+) -> Recorded:
     """Read recordings that are not to be split, in the bins of a trained network.
 
     Args:
@@ -145,6 +155,7 @@ def read_events(path: str | os.PathLike[str], *, num_steps: int, dt: float, num_
         num_steps: Number of time steps T.
         dt: Time step, s.
         num_units: Number of units N.
+        time_unit: The length of one tick of the times, s.
 
     Raises:
         SnnlearnError: The file is missing, damaged, has another layout, or no event is within the steps.
@@ -172,101 +183,51 @@ def read_events(path: str | os.PathLike[str], *, num_steps: int, dt: float, num_
             _check_times(t, path)
             if n.size and not (n.min() >= 0 and n.max() < num_units):
                 raise SnnlearnError(f"{path} has units from {n.min()} to {n.max()}; expected 0 to {num_units - 1}")
-            step = _step(t, dt)
+            step = step_of(t, dt / time_unit)
             kept = step < num_steps
             x[sample[kept], step[kept].astype(np.intp), n[kept]] = 1
             num_events, late = num_events + t.size, late + int(np.sum(~kept))
             latest = max(latest, float(t.max(initial=0)))
         if labels is not None:
             check(Sample(x, labels), str(path))
-        if late == num_events > 0:
-            raise SnnlearnError(
-                f"{path}: none of its {num_events:,} events is before {num_steps * dt:.4g} s, where the {num_steps} "
-                f"steps end; the last is at {latest:.4g}{_unit(latest)}"
-            )
+        check_some(str(path), num_events, late, num_steps, dt, latest * time_unit)
         y = None if labels is None else labels.astype(np.int32)
         return Recorded(x, y, num_events, late, num_events - late - int(x.sum(dtype=np.int64)))
 
 
-def _step(t: Float[np.ndarray, " n"], dt: float) -> Float[np.ndarray, " n"]:
-    """The step of each time; k · dt is in step k, though rounding to the file's type put it before k · dt."""
-    exact = t.astype(np.float64)
-    rounding = 0.501 * np.spacing(t).astype(np.float64) + 2 * np.spacing(exact)
-    return np.floor((exact + rounding) / dt)
-
-
-def _window(paths: list[Path], num_steps: int | None, duration: float | None, dt: float | None) -> tuple[int, float]:
-    """Steps and time step; what is not given follows from the recordings."""
-    if duration is not None:
-        if dt is None:
-            return (100 if num_steps is None else num_steps), duration / (100 if num_steps is None else num_steps)
-        return max(1, math.ceil(duration / dt * (1 - 1e-9))), dt
-    if num_steps is not None and dt is not None:
-        return num_steps, dt
-    latest = max((_latest(path) for path in paths), key=float)
-    if latest > _LONGEST:
-        raise SnnlearnError(
-            f"{paths[0]}: its last event is at {latest:.4g}{_unit(float(latest))}; if it is in s nevertheless, say how "
-            "many time steps of which length (num-steps, dt)"
-        )
-    if dt is not None:
-        return int(_step(latest[None], dt)[0]) + 1, dt
-    num_steps = 100 if num_steps is None else num_steps
-    dt = _two_digits(float(latest) / num_steps or 1e-3)
-    while _step(latest[None], dt)[0] >= num_steps:
-        dt = _two_digits(dt * 1.0001)
-    return num_steps, dt
-
-
-def _two_digits(number: float) -> float:
-    """Round up to two digits."""
-    digit = 10.0 ** (math.floor(math.log10(number)) - 1)
-    return float(f"{math.ceil(number / digit * (1 - 1e-9)) * digit:.2g}")
-
-
-def _unit(latest: float) -> str:
-    """What a time most likely is that is too great for a recording in s."""
-    if latest <= _LONGEST:
-        return " s"
-    unit, factor = ("ms", 1e3) if latest <= 1e3 * _LONGEST else ("µs", 1e6)
-    return f", which is likely {unit}: times are in s, so divide them by {factor:.0e}".replace("e+0", "e")
-
-
-def _notes(recorded: Sequence[Recorded]) -> tuple[str, ...]:
-    """What binning has lost, in sentences."""
-    total = sum(one.num_events for one in recorded)
-    late, together = (sum(getattr(one, name) for one in recorded) for name in ("late", "together"))
-    notes = []
-    if late:
-        notes.append(
-            f"{late:,} of {total:,} events ({late / total:.1%}) come after the last time step and are dropped; "
-            "give more steps, or a longer time step."
-        )
-    if together:
-        notes.append(
-            f"{together:,} of {total:,} events ({together / total:.1%}) fall in a time step where their unit has "
-            "spiked already, and are not counted; a shorter time step keeps them apart."
-        )
-    return tuple(notes)
-
-
-def _latest(path: Path) -> Float[np.ndarray, ""]:
+def latest_time(path: Path) -> Shaped[np.ndarray, ""]:
     """The greatest time, in the file's type."""
     with _open(path) as (times, _, _):
-        latest = np.zeros((), np.float64)
+        latest = None
         for start in range(0, len(times), _CHUNK):
             t = np.concatenate(times[start : start + _CHUNK])
             _check_times(t, path)
-            latest = max(latest, np.asarray(t.max(initial=0)), key=float)
-        return latest
+            newest = np.asarray(t.max(initial=0))
+            latest = newest if latest is None else max(latest, newest, key=float)
+        return np.zeros(()) if latest is None else latest
 
 
-def _check_times(t: Float[np.ndarray, " n"], path: Path) -> None:
+def _check_times(t: Num[np.ndarray, " n"], path: Path) -> None:
     if t.size and not (t.min() >= 0 and t.max() < np.inf):  # NaN is neither
         raise SnnlearnError(f"{path} has spike times that are negative or not finite; expected times in s")
 
 
-def _greatest_unit(path: Path) -> int:
+def class_names_of(path: Path) -> tuple[str, ...]:
+    """The names of the classes, which the Spiking Heidelberg Digits have under `extra/keys`; empty if it has none."""
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            keys = file.get("extra/keys") if _is_inside(file, "extra/keys") else None
+            if isinstance(keys, h5py.Dataset) and keys.ndim == 1 and h5py.check_string_dtype(keys.dtype) is not None:
+                return tuple(map(str, keys.asstr(errors="replace")[:]))
+    except (OSError, RuntimeError, KeyError):
+        pass  # Whoever reads its events says what is damaged.
+    return ()
+
+
+def greatest_unit(path: Path) -> int:
+    """The greatest number of a unit."""
     with _open(path) as (_, units, _):
         chunks = (np.concatenate(units[i : i + _CHUNK]) for i in range(0, len(units), _CHUNK))
         greatest = max((int(n.max()) for n in chunks if n.size), default=None)
@@ -284,7 +245,7 @@ def _open(path: Path) -> Iterator[tuple[h5py.Dataset, h5py.Dataset, np.ndarray |
         raise SnnlearnError(f"{path} is not a file; give an HDF5 file of spike events, or a folder with shd_train.h5")
     try:
         with h5py.File(path, "r") as file:
-            times = _dataset(file, "spikes/times", "floats", ragged=True)
+            times = _dataset(file, "spikes/times", "numbers", ragged=True)
             units = _dataset(file, "spikes/units", "integers", ragged=True)
             labels = _dataset(file, "labels", "integers", ragged=False) if "labels" in file else None
             found = len(times) if labels is None else len(labels)
@@ -299,13 +260,13 @@ def _open(path: Path) -> Iterator[tuple[h5py.Dataset, h5py.Dataset, np.ndarray |
 
 
 def _dataset(file: h5py.File, key: str, numbers: str, *, ragged: bool) -> h5py.Dataset:
-    """The numbers, "floats" or "integers", under this key: one for each sample or, if ragged, an array for each."""
+    """The "numbers" or "integers" under this key: one for each sample or, if ragged, an array for each."""
     import h5py
 
     found = file.get(key) if _is_inside(file, key) else None
     if isinstance(found, h5py.Dataset) and found.ndim == 1 and not (found.external or found.is_virtual):
         dtype = h5py.check_vlen_dtype(found.dtype) if ragged else found.dtype
-        if isinstance(dtype, np.dtype) and dtype.kind in {"floats": "f", "integers": "ui"}[numbers]:
+        if isinstance(dtype, np.dtype) and dtype.kind in {"numbers": "fui", "integers": "ui"}[numbers]:
             return found
     expected = f"{'ragged ' if ragged else ''}{numbers}"
     raise SnnlearnError(f"{file.filename} is HDF5 of another layout; expected {expected} in {key}, one for each sample")

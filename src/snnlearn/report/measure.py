@@ -324,4 +324,5 @@ def _image(data: Dataset, x: np.ndarray) -> np.ndarray | None:
     if data.kind != "values" or x.ndim not in (2, 3):
         return None
     image = x if x.ndim == 2 else x[0]
-    return np.clip((image - data.low) / (data.high - data.low), 0, 1)
+    span = np.where(data.high > data.low, np.subtract(data.high, data.low), 1.0)
+    return np.clip((image - data.low) / span, 0, 1)

@@ -1,0 +1,81 @@
+"""Data that are in Python already: tables, arrays and tensors, PyTorch's data sets, and recordings of events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from snnlearn._errors import SnnlearnError
+from snnlearn.data.formats.frames import from_table, is_table
+from snnlearn.data.formats.structured import from_recordings, recording_of
+from snnlearn.data.found import Asked, Found
+
+
+def from_object(source: Any, asked: Asked) -> Found:
+    """What an object holds; by what it can do, so that no library has to be there for it.
+
+    Raises:
+        SnnlearnError: It is none of these, or has no labels.
+    """
+    where = type(source).__name__
+    if is_table(source):
+        return from_table(source, asked, f"the {where}")
+    if isinstance(source, Mapping):
+        raise SnnlearnError(f"load got a {where}; give (x, y), or a data frame of it")
+    if isinstance(source, (tuple, list)) and len(source) == 2 and not _is_pair_of_one(source):
+        return _pair(source[0], source[1], asked)
+    if hasattr(source, "__len__") and hasattr(source, "__getitem__") and not hasattr(source, "dtype"):
+        return _items(source, asked, where)
+    raise SnnlearnError(
+        f"load got {where}; give a path, a data frame, (x, y) of arrays, or a data set of pairs of x and y"
+    )
+
+
+def _is_pair_of_one(source: Sequence) -> bool:
+    """Whether these are two samples, each a pair, and not x and y."""
+    return isinstance(source, list) and all(isinstance(one, (tuple, list)) and len(one) == 2 for one in source)
+
+
+def _items(source: Any, asked: Asked, where: str) -> Found:
+    if not len(source):
+        raise SnnlearnError(f"the {where} is empty; expected pairs of x and y")
+    items = [source[i] for i in range(len(source))]
+    if not all(isinstance(item, (tuple, list)) and len(item) == 2 for item in items):
+        raise SnnlearnError(f"the {where} holds what is no pair; expected x and y of each sample")
+    return _pair([x for x, _ in items], [_number(y) for _, y in items], asked)
+
+
+def _pair(x: Any, y: Any, asked: Asked) -> Found:
+    if is_table(x):
+        raise SnnlearnError("load got a table and labels; give one table, and say by label which column they are")
+    labels = _array(y, "y")
+    if isinstance(x, (list, tuple)):
+        items = [_array(one, "x") for one in x]
+        if items and items[0].dtype.names:
+            recordings = [recording_of(one, f"recording {i}") for i, one in enumerate(items)]
+            return from_recordings(recordings, labels, asked, "the list of recordings")
+        if shapes := {item.shape for item in items} if len({item.shape for item in items}) > 1 else None:
+            raise SnnlearnError(f"x has samples of different shapes, {sorted(shapes)[:3]}; give all the same shape")
+        return Found(np.stack(items) if items else np.zeros((0, 1)), labels)
+    return Found(_array(x, "x"), labels)
+
+
+def _array(given: Any, name: str) -> np.ndarray:
+    """An array, a tensor or a list as an array."""
+    if hasattr(given, "detach"):  # a tensor of PyTorch, perhaps on another device
+        given = given.detach().cpu()
+    try:
+        array = np.asarray(given)
+    except (ValueError, TypeError) as error:
+        raise SnnlearnError(
+            f"{name} is no array ({str(error).rstrip('.')}); give one number or word for each"
+        ) from error
+    if array.dtype == object and array.ndim == 1 and all(isinstance(value, str) for value in array):
+        return array.astype(str)
+    return array
+
+
+def _number(y: Any) -> Any:
+    return y.item() if hasattr(y, "item") else y

@@ -1,0 +1,307 @@
+"""A table of columns, from whichever file or object, as samples: numbers as they are, words as one feature for each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import NamedTuple
+
+import numpy as np
+
+from snnlearn._errors import SnnlearnError
+from snnlearn._memory import check_memory
+from snnlearn.data.classes import shown, whole_numbers
+from snnlearn.data.found import Asked, Column, Form, Found
+
+LABELS = ("label", "class", "target", "y")
+"""Names by which a column is taken for the label's if none is given."""
+_MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-nan", "#n/a", "<na>", "nat"})
+_MOST_FEATURES = 20_000
+_FEW = 20
+
+
+class Table(NamedTuple):
+    """Named columns of equal length.
+
+    Args:
+        names: Their names, all different.
+        columns: Each float64 or an integer type, NaN where missing, or an object array of words, None where missing.
+        categories: The words that the file declares for a column, by its name.
+        named: Whether the names are the file's own.
+        notes: What was assumed in reading it, in sentences.
+    """
+
+    names: list[str]
+    columns: list[np.ndarray]
+    categories: dict[str, tuple[str, ...]]
+    named: bool = True
+    notes: tuple[str, ...] = ()
+
+
+def is_missing(cell: str) -> bool:
+    """Whether a cell says that its value is not known.
+
+    >>> is_missing(" NaN "), is_missing("0")
+    (True, False)
+    """
+    return cell.strip().lower() in _MISSING
+
+
+def column_of(cells: list[str], *, decimal_comma: bool = False) -> np.ndarray:
+    """Cells as numbers if all that are not missing are, else as words.
+
+    >>> column_of(["1", "?", "2.5"]), column_of(["red", ""])
+    (array([1. , nan, 2.5]), array(['red', None], dtype=object))
+    """
+    missing = np.array([is_missing(cell) for cell in cells], bool)
+    known = [cell for cell, gone in zip(cells, missing, strict=True) if not gone]
+    if decimal_comma and all("." not in cell for cell in known):
+        known = [cell.replace(",", ".") for cell in known]
+    try:
+        if any("_" in cell for cell in known):  # Python's own way to write numbers, and nobody else's
+            raise ValueError
+        numbers = np.full(len(cells), np.nan)
+        numbers[~missing] = [float(cell) for cell in known]
+        return numbers
+    except ValueError:
+        words = np.full(len(cells), None, object)
+        words[~missing] = [cell.strip() for cell, gone in zip(cells, missing, strict=True) if not gone]
+        return words
+
+
+def samples(table: Table, asked: Asked, where: str) -> Found:
+    """A table as samples and labels.
+
+    Args:
+        table: The table.
+        asked: Which column is the label's, and which the groups'; or the form of the table that a network learned from.
+        where: The file, for messages.
+
+    Raises:
+        SnnlearnError: Values are missing, no column can be the label's, or a column is no feature.
+    """
+    if not table.columns or not len(table.columns[0]):
+        raise SnnlearnError(f"{where} has no rows; expected a line for each sample")
+    if asked.form is not None:
+        return _like(table, asked.form if asked.form.names else _of_numbers(table, asked.form), where)
+    notes = list(table.notes)
+    label, why = _label(table, asked, where)
+    notes += why
+    group = None if asked.group is None else _place(table, asked.group, "group", where)
+    if label == group:
+        raise SnnlearnError(f"{where}: column {table.names[label]} is both the label and the group; give two columns")
+    left_out = _left_out(table, {label, group})
+    notes += left_out.values()
+    features = [i for i in range(len(table.names)) if i not in {label, group, *left_out}]
+    if not features:
+        raise SnnlearnError(
+            f"{where} has no column besides the label's that is a feature; its columns are {shown(table.names)}"
+        )
+    used = [i for i in (*features, label, group) if i is not None]
+    _check_missing(table, used, where)
+    columns = tuple(_column(table, i, where) for i in features)
+    words = [column for column in columns if column.categories is not None]
+    if words:
+        number = sum(len(column.features) for column in words)
+        names = shown([column.name for column in words])
+        notes.append(f"Columns of words became {number} features, one for each word, 0 or 1: {names}.")
+    if constant := [table.names[i] for i in features if _is_constant(table.columns[i])]:
+        notes.append(f"The same value in every row, so that nothing can be learned from it: {shown(constant)}.")
+    x = _features([table.columns[i] for i in features], columns, where)
+    name = table.names[label]
+    form = Form(columns=columns, names=tuple(table.names), label=name)
+    return Found(
+        x=x,
+        labels=_labels(table.columns[label], name, where),
+        groups=None if group is None else np.array([str(value) for value in table.columns[group]]),
+        class_names=table.categories.get(name, ()),
+        own_range=1,
+        form=form,
+        notes=tuple(notes),
+    )
+
+
+def _like(table: Table, form: Form, where: str) -> Found:
+    """A table for a network that learned from another, with or without labels."""
+    names = table.names
+    if not table.named:
+        names = list(form.names)
+        if len(table.columns) == len(names) - 1 and form.label in names:
+            names.remove(form.label)
+        if len(table.columns) != len(names):
+            raise SnnlearnError(
+                f"{where} has {len(table.columns)} columns without names; the network's own data have "
+                f"{len(form.names)}, with the label's"
+            )
+    table = table._replace(names=names)
+    if lacking := [column.name for column in form.columns if column.name not in names]:
+        raise SnnlearnError(
+            f"{where} lacks the column {shown(lacking)}, which the network takes; its columns are {shown(names)}"
+        )
+    places = [names.index(column.name) for column in form.columns]
+    _check_missing(table, places, where)
+    x = _features([table.columns[i] for i in places], form.columns, where)
+    if form.label not in names:
+        return Found(x, None, form=form)
+    label = names.index(form.label)
+    column = table.columns[label]
+    if _missing(column).all():  # to be predicted
+        return Found(x, None, form=form)
+    _check_missing(table, [label], where)
+    declared = table.categories.get(form.label, ())
+    return Found(x, _labels(column, form.label, where), class_names=declared, form=form)
+
+
+def _of_numbers(table: Table, form: Form) -> Form:
+    """The form of a table for a network that learned from arrays: numbers, and perhaps a column named as labels are."""
+    label = next((name for name in table.names if table.named and name.strip().lower() in LABELS), None)
+    columns = tuple(Column(name) for name in table.names if name != label)
+    return form._replace(columns=columns, names=tuple(table.names), label=label)
+
+
+def _label(table: Table, asked: Asked, where: str) -> tuple[int, list[str]]:
+    if asked.label is not None:
+        return _place(table, asked.label, "label", where), []
+    for name in LABELS:
+        for place, own in enumerate(table.names):
+            if table.named and own.strip().lower() == name:
+                return place, [f"The label is column {own}."]
+    last = len(table.names) - 1
+    if last in (found := [last] if _is_categorical(table.columns[last]) else []) and last not in _left_out(
+        table, set()
+    ):
+        return found[0], [f"The label is the last column, {table.names[last]}; --label names another."]
+    raise SnnlearnError(
+        f"{where} has no column {', '.join(LABELS)}, and its last is not of classes; say by --label which is, of "
+        f"{shown(table.names)}"
+    )
+
+
+def _is_categorical(column: np.ndarray) -> bool:
+    """Words, or a few whole numbers, each more than once."""
+    known = column[~_missing(column)]
+    if column.dtype == object:
+        return len(known) > 0
+    different, times = np.unique(whole_numbers(known), return_counts=True)
+    return different.dtype.kind in "iu" and 1 < different.size <= _FEW and bool(times.min() > 1)
+
+
+def _place(table: Table, key: str | int, role: str, where: str) -> int:
+    """The column of this name, or of this number from 1."""
+    text = str(key)
+    if text in table.names:
+        return table.names.index(text)
+    if text.isdecimal() and 1 <= int(text) <= len(table.names):
+        return int(text) - 1
+    raise SnnlearnError(
+        f"{where} has no column {text} for the {role}; its {len(table.names)} columns are {shown(table.names)}"
+    )
+
+
+def _left_out(table: Table, kept: set[int | None]) -> dict[int, str]:
+    """Columns that number or name the rows, and why each is no feature."""
+    found = {}
+    for place, (name, column) in enumerate(zip(table.names, table.columns, strict=True)):
+        if place in kept or name in table.categories:
+            continue
+        rows = len(column)
+        if column.dtype == object:
+            different = len(set(column.tolist()) - {None})
+            if different > max(_FEW, rows // 2):
+                found[place] = f"Column {name} is left out: it has {different} different words in {rows} rows."
+        elif place == 0 and rows > 2 and (name == "" or name.startswith(("Unnamed:", "__index_level_"))):
+            if np.array_equal(column - column[0], np.arange(rows)):
+                found[place] = "The first column has no name and counts the rows; it is left out."
+    return found
+
+
+def _missing(column: np.ndarray) -> np.ndarray:
+    if column.dtype == object:
+        return np.array([value is None for value in column], bool)
+    return np.isnan(column) if column.dtype.kind == "f" else np.zeros(len(column), bool)
+
+
+def _check_missing(table: Table, places: list[int], where: str) -> None:
+    counts = {table.names[i]: int(_missing(table.columns[i]).sum()) for i in places}
+    if lacking := {name: count for name, count in counts.items() if count}:
+        by_column = shown([f"{name} ({count})" for name, count in lacking.items()])
+        raise SnnlearnError(
+            f"{where} has missing values, of {len(table.columns[0])} rows: {by_column}; fill them in, or drop those "
+            "rows or columns"
+        )
+
+
+def _column(table: Table, place: int, where: str) -> Column:
+    name, column = table.names[place], table.columns[place]
+    if column.dtype != object:
+        return Column(name)
+    if name in table.categories:
+        return Column(name, table.categories[name])
+    numbers = [i for i, value in enumerate(column.tolist()) if _is_number(value)]
+    if len(numbers) > len(column) / 2:
+        first = next(i for i in range(len(column)) if i not in set(numbers[: i + 1]))
+        raise SnnlearnError(
+            f"{where}: column {name} has {len(numbers)} numbers and {len(column) - len(numbers)} words, such as "
+            f"{column[first]!r} in row {first + 1}; mend or drop those, or leave such cells empty and fill them in"
+        )
+    return Column(name, tuple(sorted(set(column.tolist()))))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_constant(column: np.ndarray) -> bool:
+    return bool((column == column[0]).all())
+
+
+def _features(columns: list[np.ndarray], forms: tuple[Column, ...], where: str) -> np.ndarray:
+    width = sum(len(form.features) for form in forms)
+    if width > _MOST_FEATURES and any(form.categories for form in forms):
+        raise SnnlearnError(f"{where} becomes {width} features, one for each word; drop columns of many words")
+    check_memory(8 * len(columns[0]) * width, f"{where}, {len(columns[0])} × {width} features,", "give fewer")
+    x, place = np.empty((len(columns[0]), width), np.float64), 0
+    for column, form in zip(columns, forms, strict=True):
+        if form.categories is None:
+            if column.dtype == object:
+                word = next(value for value in column if not _is_number(value))
+                raise SnnlearnError(f"{where}: column {form.name} has {word!r}; expected numbers, as in training")
+            x[:, place] = column
+            if not np.isfinite(x[:, place]).all():
+                raise SnnlearnError(f"{where}: column {form.name} has infinite values; remove or mend them")
+        else:
+            words = column if column.dtype == object else _as_words(column, form.categories)
+            if unknown := sorted(set(words.tolist()) - set(form.categories)):
+                raise SnnlearnError(
+                    f"{where}: column {form.name} has {shown(unknown)}, which is none of those in training: "
+                    f"{shown(form.categories)}"
+                )
+            x[:, place : place + len(form.categories)] = words[:, None] == np.array(form.categories, object)
+        place += len(form.features)
+    return x
+
+
+def _as_words(column: np.ndarray, categories: tuple[str, ...]) -> np.ndarray:
+    """Numbers where words are declared, as the words that they were written as."""
+    written = {float(word): word for word in categories if _is_number(word)}
+    return np.array([written.get(float(value), str(value)) for value in column], object)
+
+
+def _labels(column: np.ndarray, name: str, where: str) -> np.ndarray:
+    if column.dtype == object:
+        return np.array(column.tolist(), dtype=str)
+    labels = whole_numbers(column)
+    if labels.dtype.kind not in "iu":
+        raise SnnlearnError(
+            f"{where}: column {name} is {_most_like(column)} and so of no class; name the label's column by --label, "
+            "or make classes of its values"
+        )
+    return labels
+
+
+def _most_like(column: np.ndarray) -> str:
+    value, times = Counter(column[column != np.floor(column)].tolist()).most_common(1)[0]
+    return f"{value:g} in {times} of {len(column)} rows"

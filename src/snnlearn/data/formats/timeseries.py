@@ -1,0 +1,133 @@
+"""The .ts files of sktime and aeon: time series of one or several channels, a class for each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from snnlearn._errors import SnnlearnError
+from snnlearn._memory import check_memory
+from snnlearn.data.files import read_text
+from snnlearn.data.found import Asked, Form, Found
+
+_FLAGS = {"true": True, "false": False}
+
+
+def read_ts(path: Path, asked: Asked) -> Found:
+    """Read time series, `[m, T, channels]`.
+
+    The file is: lines of `@` and a word about what follows, of which `@classLabel true a b` names the classes, and
+    after `@data` a series in each line, channels with colons between them, values with commas, the class last. Series
+    that are shorter than the longest hold their last value to its end.
+
+    Source: Löning et al. 2019, sktime, doi:10.48550/arXiv.1909.07872; Middlehurst et al. 2024, aeon,
+    doi:10.48550/arXiv.2406.14231, for the format.
+    """
+    lines = [line.strip() for line in read_text(path, "a .ts file").splitlines()]
+    lines = [line for line in lines if line and not line.startswith(("#", "%"))]
+    start = next((i for i, line in enumerate(lines) if line.lower() == "@data"), None)
+    if start is None:
+        raise SnnlearnError(f"{path} has no line @data, so it is no .ts file; give one that sktime or aeon wrote")
+    class_names, labelled = _header(lines[:start], path)
+    if not lines[start + 1 :]:
+        raise SnnlearnError(f"{path} has no series after @data; expected one in each line")
+    series, labels = [], []
+    for number, line in enumerate(lines[start + 1 :], start=1):
+        *channels, last = line.split(":")
+        if not labelled:
+            channels = [*channels, last]
+        elif not channels or (class_names and last.strip() not in class_names):
+            raise SnnlearnError(
+                f"{path}: series {number} ends with {last.strip()[:40]!r}, which is no class that @classLabel names; "
+                "expected values, a colon and the class"
+            )
+        labels.append(last.strip())
+        series.append(_channels(channels, f"{path}: series {number}"))
+    return _padded(series, np.array(labels) if labelled else None, class_names, asked, path)
+
+
+def _header(lines: list[str], path: Path) -> tuple[tuple[str, ...], bool]:
+    """The classes' names, and whether each series ends with its class."""
+    about = {}
+    for line in lines:
+        if not line.startswith("@"):
+            raise SnnlearnError(f"{path} has the line {line[:40]!r} before @data; expected lines that start with @")
+        key, *values = line[1:].split()
+        about[key.lower()] = values
+    if "classlabel" not in about and "targetlabel" in about:
+        raise SnnlearnError(f"{path} has numbers to predict (@targetLabel) and no classes; give a set of classes")
+    for key, advice in (("timestamps", "give series of equal time steps"), ("classlabel", "write true or false")):
+        flag = about.get(key, ["false"])[:1]
+        if not flag or flag[0].lower() not in _FLAGS:
+            raise SnnlearnError(f"{path} says @{key} {' '.join(flag)}; {advice}")
+        if key == "timestamps" and _FLAGS[flag[0].lower()]:
+            raise SnnlearnError(f"{path} has time stamps (@timeStamps true), which are not read; {advice}")
+    of_class = about.get("classlabel", ["false"])
+    labelled = _FLAGS[of_class[0].lower()]
+    return tuple(of_class[1:]) if labelled else (), labelled
+
+
+def _channels(texts: list[str], where: str) -> np.ndarray:
+    """One series, `[T, channels]`."""
+    channels = []
+    for text in texts:
+        cells = text.split(",")
+        if missing := sum(cell.strip() in ("?", "NaN", "nan", "") for cell in cells):
+            raise SnnlearnError(
+                f"{where} has {missing} missing values of {len(cells)} in a channel; fill them in, or drop the series"
+            )
+        if text.lstrip().startswith("("):
+            raise SnnlearnError(f"{where} has time stamps, (time,value), which are not read; give values alone")
+        try:
+            channels.append(np.array(cells, np.float64))
+        except ValueError as error:
+            bad = next(cell for cell in cells if not _is_number(cell))
+            raise SnnlearnError(f"{where} has {bad.strip()[:40]!r}; expected numbers with commas between") from error
+    lengths = {len(channel) for channel in channels}
+    if len(lengths) > 1:
+        # Within a series, too, channels may end at different times.
+        longest = max(lengths)
+        channels = [np.pad(channel, (0, longest - len(channel)), mode="edge") for channel in channels]
+    return np.stack(channels, axis=1)
+
+
+def _padded(
+    series: list[np.ndarray], labels: np.ndarray | None, class_names: tuple[str, ...], asked: Asked, path: Path
+) -> Found:
+    numbers = {one.shape[1] for one in series}
+    if len(numbers) > 1:
+        first = next(i for i, one in enumerate(series) if one.shape[1] != series[0].shape[1])
+        raise SnnlearnError(
+            f"{path}: series {first + 1} has {series[first].shape[1]} channels and the first {series[0].shape[1]}; "
+            "expected as many in each"
+        )
+    lengths = np.array([len(one) for one in series])
+    longest = int(lengths.max())
+    if asked.form is not None and asked.form.shape:
+        if lengths.max() > asked.form.shape[0]:
+            raise SnnlearnError(
+                f"{path} has a series of {lengths.max()} values; the network takes {asked.form.shape[0]}: cut it"
+            )
+        longest = asked.form.shape[0]
+    check_memory(8 * len(series) * longest * series[0].shape[1], f"{path}, {len(series)} × {longest} values,", "cut it")
+    x = np.stack([np.pad(one, ((0, longest - len(one)), (0, 0)), mode="edge") for one in series])
+    notes = []
+    if shorter := int((lengths < longest).sum()):
+        notes.append(
+            f"{shorter} of {len(series)} series are shorter than {longest} values, the shortest {lengths.min()}; they "
+            "hold their last value to the end."
+        )
+    if asked.form is None:
+        notes.append(
+            f"A sample is a series of {longest} values of {x.shape[2]} channels; --series encodes it frame by frame."
+        )
+    return Found(x, labels, class_names=class_names, own_range=1, form=Form(), notes=tuple(notes))
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True

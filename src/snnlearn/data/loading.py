@@ -1,0 +1,239 @@
+"""From a file of any format to a data set: read, cut, numbered and ranged, each once and alike for all."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Int32, Shaped
+
+from snnlearn._errors import SnnlearnError
+from snnlearn.data.base import Dataset, Sample, check, check_narrowing, hold_out, is_spikes, split
+from snnlearn.data.classes import names_of, numbered, whole_numbers
+from snnlearn.data.formats import read_found
+from snnlearn.data.formats.objects import from_object
+from snnlearn.data.found import Asked, Form, Found
+from snnlearn.data.groups import split_groups
+
+_PAIRS = (("_TRAIN", "_TEST"), ("_train", "_test"), ("-train", "-test"))
+
+
+def load(
+    source: Any,
+    *,
+    label: str | int | None = None,
+    group: str | int | None = None,
+    time_unit: float | None = None,
+    num_steps: int | None = None,
+    dt: float | None = None,
+    validation: float = 0.1,
+    test: float = 0.2,
+    seed: int = 0,
+) -> Dataset:
+    r"""A data set from a file of any format that is read, or from arrays, tables or tensors in Python.
+
+    Files: tables (.csv, .tsv, .txt, .parquet, .arff), time series (.ts), arrays (.npz), images in a folder for each
+    class, IDX, and events (.h5, .bin, .aedat, .aedat4, .npy in a folder for each class). In Python: a DataFrame, an
+    Arrow table, `(x, y)` of arrays or tensors, a PyTorch data set, or `(recordings, labels)` of structured arrays of
+    events. A file `X_TRAIN` that has an `X_TEST` beside it is read with it. Nothing in a file is ever executed.
+
+    Args:
+        source: The path, or the object.
+        label: Of a table, the name or the number (from 1) of the label's column; by default a column called label,
+            class, target or y, or else the last if it is of classes.
+        group: Of a table, the same of a column whose rows of one value stay in one part.
+        time_unit: Of events, the length of one tick, s; by default from the times' type and range.
+        num_steps: Of events, the number of time steps, by default 100, or as many as dt makes of the recordings.
+        dt: Of events, the time step, s.
+        validation: Fraction for validation, in (0, 1).
+        test: Fraction for test, in (0, 1); unused where the source has its own test part.
+        seed: Seed of the cut.
+
+    Returns:
+        The data set; its `notes` say what was lost or assumed, its `class_names` what the source calls its classes.
+
+    Raises:
+        SnnlearnError: The source is damaged, of no known format, or not a classification task.
+
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp(), "flowers.csv")
+    >>> _ = file.write_text("petal,species\n" + "1.5,setosa\n1.25,setosa\n4,virginica\n4.5,virginica\n" * 3)
+    >>> flowers = load(file)
+    >>> flowers.class_names, flowers.shape, flowers.notes
+    (('setosa', 'virginica'), (1,), ('The label is the last column, species; --label names another.',))
+    """
+    asked = Asked(label=label, group=group, time_unit=time_unit, num_steps=num_steps, dt=dt)
+    if not isinstance(source, (str, os.PathLike)):
+        found, name = from_object(source, asked), type(source).__name__
+        return _assembled(found, name, f"the {name}", validation=validation, test=test, seed=seed)
+    path = Path(source)
+    return _assembled(_with_partner(path, asked), path.stem, str(path), validation=validation, test=test, seed=seed)
+
+
+class Read(NamedTuple):
+    """What a file holds for a network that exists.
+
+    Args:
+        x: `[m, *shape]`.
+        y: `[m]`, its classes' numbers; None if it has no labels.
+        notes: What was lost or assumed, in sentences.
+    """
+
+    x: Shaped[np.ndarray, "m *shape"]
+    y: Int32[np.ndarray, " m"] | None
+    notes: tuple[str, ...] = ()
+
+    def labelled(self, path: str | os.PathLike[str]) -> Sample:
+        """The sample.
+
+        Raises:
+            SnnlearnError: The file, `path`, has no labels.
+        """
+        if self.y is None:
+            raise SnnlearnError(f"{path} has no labels; give a file with one for each sample")
+        return Sample(self.x, self.y)
+
+
+def read_like(path: str | os.PathLike[str], form: Form) -> Read:
+    """Read a file of any format as a network's own data were read, labels if there are any; all of it is one sample.
+
+    Args:
+        path: The file or folder.
+        form: Of the network's own data, `Dataset.form`.
+
+    Raises:
+        SnnlearnError: The file is damaged, of no known format, or does not fit.
+
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp(), "new.npy")
+    >>> np.save(file, np.zeros((3, 8, 8)))
+    >>> read_like(file, Form((8, 8))).x.shape
+    (3, 8, 8)
+    """
+    path = Path(path)
+    num_steps = form.shape[0] if form.grid and form.shape else None
+    found = read_found(path, Asked(form=form, num_steps=num_steps, dt=form.dt, time_unit=form.time_unit))
+    x = found.x
+    check(Sample(x, np.zeros(x.shape[:1], np.int32)), str(path))
+    if not is_spikes(x):
+        check_narrowing(x, str(path))
+        x = x.astype(np.float32, copy=False)
+    if found.labels is None:
+        return Read(x, None, found.notes)
+    labels = whole_numbers(found.labels)
+    if len(labels) != len(x):
+        raise SnnlearnError(f"{path} has {len(x)} samples and {len(labels)} labels; expected one label for each")
+    _check_labels(labels, str(path))
+    return Read(x, numbered(labels, form.class_names, found.class_names, str(path)), found.notes)
+
+
+def _with_partner(path: Path, asked: Asked) -> Found:
+    """The file and, if it is the training part of two, the other as its test part."""
+    found = read_found(path, asked)
+    for train, test in _PAIRS:
+        stem, dot, suffix = path.name.partition(".")
+        partner = path.with_name(f"{stem.removesuffix(train)}{test}{dot}{suffix}")
+        if stem.endswith(train) and partner.is_file() and found.test is None:
+            tested = read_found(partner, replace(asked, form=found.form) if found.form.names else asked)
+            found, tested = _equally_long(found, tested)
+            about = tuple(f"{partner.name}: {note}" for note in tested.notes if note not in found.notes)
+            return replace(found, test=tested, notes=(*found.notes, f"The test part is {partner.name}.", *about))
+    return found
+
+
+def _equally_long(first: Found, second: Found) -> tuple[Found, Found]:
+    """Series of one length: the shorter hold their last value, as within a file."""
+    if first.x.ndim != 3 or second.x.ndim != 3 or first.form.dt is not None:
+        return first, second
+    longest = max(first.x.shape[1], second.x.shape[1])
+    padded = (
+        replace(one, x=np.pad(one.x, ((0, 0), (0, longest - one.x.shape[1]), (0, 0)), mode="edge"))
+        for one in (first, second)
+    )
+    return next(padded), next(padded)
+
+
+def _assembled(found: Found, name: str, source: str, *, validation: float, test: float, seed: int) -> Dataset:
+    """Cut, number the classes, and measure the range that a code takes."""
+    if found.labels is None:
+        raise SnnlearnError(
+            f"{source} has no labels, and a training needs one for each sample; give a table with a label's column, an "
+            ".npz with y, or a folder for each class"
+        )
+    parts = {"": found, "validation": found.validation, "test": found.test}
+    samples = {
+        part: _checked(one, f"{source}{part and f' ({part})'}") for part, one in parts.items() if one is not None
+    }
+    labels = {part: sample.y for part, sample in samples.items()}
+    names, about = names_of(labels[""], found.class_names, source)
+    for part, sample in samples.items():
+        where = f"the {part or 'train'} part of {name}"
+        samples[part] = Sample(sample.x, numbered(sample.y, names, parts[part].class_names, where))
+    whole = samples[""]
+    if found.groups is not None:
+        fractions = {"validation": validation} | ({} if "test" in samples else {"test": test})
+        cut = split_groups(whole, found.groups, fractions, seed)
+    elif "validation" in samples:
+        cut = [whole, samples["validation"]]
+    elif "test" in samples:
+        cut = list(hold_out(whole, validation=validation, seed=seed))
+    else:
+        cut = list(split(whole, validation=validation, test=test, seed=seed))
+    if len(cut) < 3:
+        if "test" not in samples:
+            raise SnnlearnError(f"{source} has a validation part and no test part; give both, or one file of all")
+        cut.append(samples["test"])
+    of_spikes = found.form.dt is not None
+    dtype = np.uint8 if of_spikes else np.float32
+    train, held_out, tested = (Sample(one.x.astype(dtype, copy=False), one.y) for one in cut)
+    low, high = (0.0, 1.0) if of_spikes else _range(train.x, found)
+    return Dataset(
+        name,
+        train,
+        held_out,
+        tested,
+        len(np.unique(labels[""])),
+        "spikes" if of_spikes else "values",
+        low=low,
+        high=high,
+        dt=1e-3 if found.form.dt is None else found.form.dt,
+        class_names=names,
+        notes=(*found.notes, *about),
+        form=found.form._replace(shape=train.x.shape[1:], class_names=names),
+    )
+
+
+def _checked(found: Found, where: str) -> Sample:
+    if found.labels is None:
+        raise SnnlearnError(f"{where} has no labels; give one for each sample")
+    labels = whole_numbers(found.labels)
+    if labels.ndim != 1 or labels.dtype.kind not in "iuU":
+        raise SnnlearnError(
+            f"{where} has labels of type {labels.dtype} and shape {labels.shape}; expected integers or words [samples]"
+        )
+    if len(found.x) != len(labels):
+        raise SnnlearnError(
+            f"{where} has {len(found.x)} samples and {len(labels)} labels; expected one label for each sample"
+        )
+    check(Sample(found.x, np.zeros(len(labels), np.int32)), where)
+    _check_labels(labels, where)
+    if found.form.dt is None:
+        check_narrowing(found.x, where)
+    return Sample(found.x, labels)
+
+
+def _check_labels(labels: Shaped[np.ndarray, " m"], where: str) -> None:
+    if labels.dtype.kind in "iu" and not -(2**31) <= int(labels.min()) <= int(labels.max()) < 2**31:
+        raise SnnlearnError(f"{where} has labels from {labels.min()} to {labels.max()}; expected numbers of classes")
+
+
+def _range(x: np.ndarray, found: Found) -> tuple[Any, Any]:
+    if found.limits is not None:
+        return found.limits
+    if not found.own_range:
+        return float(x.min()), float(x.max())
+    axes = tuple(range(x.ndim - found.own_range))
+    return x.min(axis=axes), x.max(axis=axes)
