@@ -131,5 +131,5 @@ def test_a_kill_between_two_files_leaves_a_run_or_a_folder_for_another(count, fi
     with pytest.raises(SnnlearnError, match="go on with --resume"), new_folder(run, ""):
         pass
     assert main(["train", "--resume", str(run)]) == 0
-    assert {file.name for file in run.iterdir()} == {*WRITTEN}
+    assert {file.name for file in run.iterdir()} == {*WRITTEN, "report.html"}
     assert (run / "model.npz").read_bytes() == (finished / "model.npz").read_bytes()
