@@ -118,10 +118,6 @@ def _padded(
             f"{shorter} of {len(series)} series are shorter than {longest} values, the shortest {lengths.min()}; they "
             "hold their last value to the end."
         )
-    if asked.form is None:
-        notes.append(
-            f"A sample is a series of {longest} values of {x.shape[2]} channels; --series encodes it frame by frame."
-        )
     return Found(x, labels, class_names=class_names, own_range=1, form=Form(), notes=tuple(notes))
 
 
