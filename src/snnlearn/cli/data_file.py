@@ -59,6 +59,8 @@ def training_command(options: Data, task: Dataset) -> str:
             words += [f"--{name.replace('_', '-')}", str(getattr(options, name))]
     if is_series(task):
         words += ["--series", "--num-steps", "1"]
+    if (m := len(task.train.y)) < Train().batch_size:
+        words += ["--batch-size", str(max(1, m // 4))]
     return shlex.join(words)
 
 

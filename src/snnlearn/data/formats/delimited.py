@@ -13,6 +13,7 @@ import numpy as np
 
 from snnlearn._errors import SnnlearnError
 from snnlearn._memory import check_memory
+from snnlearn.data.classes import is_number
 from snnlearn.data.files import read_text
 from snnlearn.data.formats.table import Table, column_of, is_missing, samples
 from snnlearn.data.found import Asked, Found
@@ -64,7 +65,7 @@ def is_header(rows: list[list[str]]) -> bool:
     first, rest = [cell.strip() for cell in rows[0]], rows[1:]
     below = [column_of(list(column)) for column in zip(*rest, strict=True)] if rest else []
     of_numbers = [column.dtype != object for column in below]
-    numbers = [_is_number(cell) for cell in first]
+    numbers = [is_number(cell) for cell in first]
     if not any(numbers):
         if not rest:
             return not any(map(is_missing, first))
@@ -154,11 +155,3 @@ def _spelt(delimiter: str) -> str:
 def _is_of_ucr(path: Path) -> bool:
     """Whether a file is of the UCR archive, whose labels come first."""
     return path.suffix in (".tsv", ".txt") and path.stem.endswith(("_TRAIN", "_TEST"))
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
