@@ -292,7 +292,9 @@ def test_times_that_no_unit_is_said_of(tmp_path):
     refused(whole, "give the length of a tick", time_unit=0.0)
     task = load(shd(tmp_path / "shd_train.h5", 1e6, np.int64), dt=1e-3)
     shd(tmp_path / "shd_test.h5", 1e6, np.int64)
-    assert len(load(tmp_path, dt=1e-3).test.y) == 20
+    assert [len(part.y) for part in (load(tmp_path, dt=1e-3).train, load(tmp_path, dt=1e-3).test)] == [18, 20]
+    shd(tmp_path / "shd_valid.h5", 1e6, np.int64)
+    assert [len(part.y) for part in (load(tmp_path, dt=1e-3).train, load(tmp_path, dt=1e-3).validation)] == [20, 20]
 
 
 def test_spoilt_hdf5_is_read_or_refused(tmp_path):

@@ -251,7 +251,7 @@ def test_arff_is_what_scipy_reads(tmp_path):
             (*np.float32([row["sepal length"], row["width"]]).tolist(), float(c == b"red"), float(c == b"blue")),
             row["class"].decode(),
         )
-        for row in found.ravel()
+        for row in np.asarray(found)
         for c in [row["colour"]]
     )
     assert rows_of(task) == expected

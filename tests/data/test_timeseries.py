@@ -51,7 +51,7 @@ def test_values_are_read_to_the_last_bit(tmp_path, channels):
     # Each channel has a range of its own: here they differ by many orders of magnitude.
     np.testing.assert_array_equal(task.low, task.train.x.min(axis=(0, 1)))
     np.testing.assert_array_equal(task.high, task.train.x.max(axis=(0, 1)))
-    assert "--series" in " ".join(task.notes)
+    assert task.notes == ()
 
 
 def test_the_test_file_beside_the_training_file(tmp_path):
@@ -101,7 +101,7 @@ REFUSED = {
     "regression": (GOOD.replace("@classLabel true walk run", "@targetLabel true"), "numbers to predict"),
     "unlabelled": (GOOD.replace("true walk run", "false") + "1,2:3,4\n", "has no labels"),
     "words before": ("words\n" + GOOD + "1,2:3,4:walk\n", "lines that start with @"),
-    "flag": (GOOD.replace("@timeStamps false", "@timestamps maybe"), "@timeStamps maybe"),
+    "flag": (GOOD.replace("@timeStamps false", "@timeStamps maybe"), "@timestamps maybe"),
     "binary": (b"\x89PNG" + bytes(30), "no text|zero bytes"),
     "one class": (GOOD + "1,2:3,4:walk\n", "only class walk"),
 }

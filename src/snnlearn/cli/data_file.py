@@ -13,8 +13,9 @@ from snnlearn._errors import SnnlearnError
 from snnlearn._files import replacing
 from snnlearn.cli import build
 from snnlearn.cli.commands import console_of
-from snnlearn.cli.options import Data, Train
+from snnlearn.cli.options import DATA, Data, Train
 from snnlearn.data import Dataset, overlap
+from snnlearn.data.formats import format_of
 
 _MOST_ROWS = 12
 
@@ -28,7 +29,7 @@ def data(options: Data) -> int:
     console = console_of()
     for table in (_parts(task), _classes(task), _features(task)):
         console.print(table)
-    for sentence in (*_said(task), *task.notes):
+    for sentence in (*_said(task, options.file), *task.notes):
         console.print(Text(sentence), soft_wrap=True)
     if options.out is not None:
         console.print(Text(f"Picture: {_draw(task, options.out)}"), soft_wrap=True)
@@ -58,6 +59,8 @@ def training_command(options: Data, task: Dataset) -> str:
             words += [f"--{name.replace('_', '-')}", str(getattr(options, name))]
     if is_series(task):
         words += ["--series", "--num-steps", "1"]
+    if (m := len(task.train.y)) < Train().batch_size:
+        words += ["--batch-size", str(max(1, m // 4))]
     return shlex.join(words)
 
 
@@ -125,8 +128,15 @@ def _named(task: Dataset, x: np.ndarray) -> tuple[list[str], list[np.ndarray]]:
     return ["all values"], [x.ravel()]
 
 
-def _said(task: Dataset) -> list[str]:
-    said = []
+def _said(task: Dataset, file: str) -> list[str]:
+    """What no table has."""
+    kind = None if file in DATA else format_of(Path(file))
+    said = [] if kind is None else [f"{file} is of the format: {kind.name}."]
+    if is_series(task):
+        said.append(
+            f"A sample is a series of {task.shape[0]} values of {task.shape[1]} channels; --series encodes it frame by "
+            "frame."
+        )
     if task.kind == "spikes":
         said.append(
             f"Spikes in {task.shape[0]} time steps of {1e3 * task.dt:g} ms, {task.shape[0] * task.dt:.4g} s in all, of "

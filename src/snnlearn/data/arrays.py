@@ -11,6 +11,7 @@ from jaxtyping import Float32
 
 from snnlearn._errors import SnnlearnError
 from snnlearn.data.base import Dataset, Sample, check, check_narrowing
+from snnlearn.data.classes import is_number
 from snnlearn.data.files import is_idx_name
 from snnlearn.data.formats.numpy import array_of, load_arrays
 from snnlearn.data.images import read_idx, scale_pixels
@@ -153,15 +154,7 @@ def _read_table(path: Path) -> np.ndarray:
 
 def _is_header(rows: list[list[str]]) -> bool:
     """Whether no cell of the first line is a number: with some, it is a line of data with a bad cell."""
-    return bool(rows) and not any(map(_is_number, rows[0]))
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
+    return bool(rows) and not any(map(is_number, rows[0]))
 
 
 def _read_image(path: Path) -> Float32[np.ndarray, "1 height width"]:

@@ -95,7 +95,7 @@ def numbered(
     if integers and declared:
         _check_declared(np.sort(labels), declared, where)
         labels, integers = np.array(declared)[labels], False
-    if integers and not all(map(_is_number, names)) and 0 <= labels.min() and labels.max() < len(names):
+    if integers and not all(map(is_number, names)) and 0 <= labels.min() and labels.max() < len(names):
         return labels.astype(np.int32)  # numbers of classes that have names
     different, inverse = np.unique(labels, return_inverse=True)
     place = {name: number for number, name in enumerate(names)}
@@ -118,7 +118,12 @@ def shown(names: tuple[str, ...] | list[str]) -> str:
     return f"{listed} and {rest} more" if rest > 0 else listed
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
+    """Whether a text is a number.
+
+    >>> is_number("1e3"), is_number("one")
+    (True, False)
+    """
     try:
         float(text)
     except ValueError:
@@ -127,4 +132,4 @@ def _is_number(text: str) -> bool:
 
 
 def _as_number_or_word(text: str) -> tuple[int, float, str]:
-    return (0, float(text), text) if _is_number(text) else (1, 0.0, text)
+    return (0, float(text), text) if is_number(text) else (1, 0.0, text)

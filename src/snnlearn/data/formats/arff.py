@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from snnlearn._errors import SnnlearnError
-from snnlearn.data.classes import shown
+from snnlearn.data.classes import is_number, shown
 from snnlearn.data.files import read_text
 from snnlearn.data.formats.table import Table, column_of, is_missing, samples
 from snnlearn.data.found import Asked, Found
@@ -37,7 +37,7 @@ def read_arff(path: Path, asked: Asked) -> Found:
         if name not in categories:
             column = column_of(list(cells))
             if column.dtype == object:
-                row = next(i for i, cell in enumerate(cells) if not is_missing(cell) and not _is_number(cell))
+                row = next(i for i, cell in enumerate(cells) if not is_missing(cell) and not is_number(cell))
                 raise SnnlearnError(f"{path}: {name} is {cells[row]!r} in row {row + 1}; expected a number")
             columns.append(column)
             continue
@@ -111,11 +111,3 @@ def _plain(name: str) -> str:
     if name[:1] in ("'", '"'):
         return re.sub(r"\\(.)", r"\1", name[1:-1])
     return name
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

@@ -9,7 +9,7 @@ import numpy as np
 
 from snnlearn._errors import SnnlearnError
 from snnlearn._memory import check_memory
-from snnlearn.data.classes import shown, whole_numbers
+from snnlearn.data.classes import is_number, shown, whole_numbers
 from snnlearn.data.found import Asked, Column, Form, Found
 
 LABELS = ("label", "class", "target", "y")
@@ -236,7 +236,7 @@ def _column(table: Table, place: int, where: str) -> Column:
         return Column(name)
     if name in table.categories:
         return Column(name, table.categories[name])
-    numbers = [i for i, value in enumerate(column.tolist()) if _is_number(value)]
+    numbers = [i for i, value in enumerate(column.tolist()) if is_number(value)]
     if len(numbers) > len(column) / 2:
         first = next(i for i in range(len(column)) if i not in set(numbers[: i + 1]))
         raise SnnlearnError(
@@ -244,14 +244,6 @@ def _column(table: Table, place: int, where: str) -> Column:
             f"{column[first]!r} in row {first + 1}; mend or drop those, or leave such cells empty and fill them in"
         )
     return Column(name, tuple(sorted(set(column.tolist()))))
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _is_constant(column: np.ndarray) -> bool:
@@ -267,7 +259,7 @@ def _features(columns: list[np.ndarray], forms: tuple[Column, ...], where: str) 
     for column, form in zip(columns, forms, strict=True):
         if form.categories is None:
             if column.dtype == object:
-                word = next(value for value in column if not _is_number(value))
+                word = next(value for value in column if not is_number(value))
                 raise SnnlearnError(f"{where}: column {form.name} has {word!r}; expected numbers, as in training")
             x[:, place] = column
             if not np.isfinite(x[:, place]).all():
@@ -286,7 +278,7 @@ def _features(columns: list[np.ndarray], forms: tuple[Column, ...], where: str) 
 
 def _as_words(column: np.ndarray, categories: tuple[str, ...]) -> np.ndarray:
     """Numbers where words are declared, as the words that they were written as."""
-    written = {float(word): word for word in categories if _is_number(word)}
+    written = {float(word): word for word in categories if is_number(word)}
     return np.array([written.get(float(value), str(value)) for value in column], object)
 
 

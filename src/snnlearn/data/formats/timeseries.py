@@ -8,6 +8,7 @@ import numpy as np
 
 from snnlearn._errors import SnnlearnError
 from snnlearn._memory import check_memory
+from snnlearn.data.classes import is_number
 from snnlearn.data.files import read_text
 from snnlearn.data.found import Asked, Form, Found
 
@@ -82,7 +83,7 @@ def _channels(texts: list[str], where: str) -> np.ndarray:
         try:
             channels.append(np.array(cells, np.float64))
         except ValueError as error:
-            bad = next(cell for cell in cells if not _is_number(cell))
+            bad = next(cell for cell in cells if not is_number(cell))
             raise SnnlearnError(f"{where} has {bad.strip()[:40]!r}; expected numbers with commas between") from error
     lengths = {len(channel) for channel in channels}
     if len(lengths) > 1:
@@ -118,16 +119,4 @@ def _padded(
             f"{shorter} of {len(series)} series are shorter than {longest} values, the shortest {lengths.min()}; they "
             "hold their last value to the end."
         )
-    if asked.form is None:
-        notes.append(
-            f"A sample is a series of {longest} values of {x.shape[2]} channels; --series encodes it frame by frame."
-        )
     return Found(x, labels, class_names=class_names, own_range=1, form=Form(), notes=tuple(notes))
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
