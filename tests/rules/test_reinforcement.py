@@ -209,7 +209,7 @@ def test_spikes_alone_without_their_expectation_are_biased(x64, dictated, monkey
             return spikes + (log_p - jax.lax.stop_gradient(log_p)), after
 
     network, expected = enumerable(), expected_gradient(enumerable())
-    monkeypatch.setattr(reinforcement, "_Scored", Hebbian)
+    monkeypatch.setattr(escape_noise, "_Scored", Hebbian)
     _, gradient = enumerated(XieSeung(no_baseline), network)
     assert np.linalg.norm(gradient - expected) > 0.5 * np.linalg.norm(expected)
 
@@ -366,7 +366,7 @@ def test_for_short_steps_the_eligibility_is_the_papers(x64):
     differences = []
     for dt in (1e-3, 0.5e-3):
         neuron = EscapeNoise(IF(v_th=0.0, reset=NoReset(), surrogate=ExponentialEscape(400.0, 0.5, dt), dt=dt))
-        spikes, _, local = linearise(reinforcement._Scored(neuron), current, neuron.initial_state((400,)))
+        spikes, _, local = linearise(neuron.scored(), current, neuron.initial_state((400,)))
         rate = 400.0 * np.exp(np.asarray(current) / 0.5)
         paper = (np.asarray(spikes) - rate * dt) / 0.5
         fired = np.asarray(spikes) > 0

@@ -11,7 +11,7 @@ from snnlearn._errors import SnnlearnError
 from snnlearn.losses import AbstractLoss, AbstractStepwiseLoss, Kernel
 from snnlearn.network import Network
 from snnlearn.network.graph import FROM_INPUT, routes
-from snnlearn.rules.feedback import AbstractFeedback, StoredFeedback, Symmetric
+from snnlearn.rules.feedback import AbstractFeedback, Symmetric
 from snnlearn.rules.local import Local
 from snnlearn.rules.online import parts
 from snnlearn.rules.three_factor import AbstractThreeFactorRule
@@ -68,7 +68,7 @@ class EProp(AbstractThreeFactorRule):
                 "EProp brings an error back in the step in which spikes reach the readout, and here they come there "
                 "later; give its connections no delay, or use TruncatedBPTT or BPTT"
             )
-        if isinstance(self.feedback, StoredFeedback) and self.feedback.learns:
+        if self.feedback.learns:
             if len(hidden) != 1 or ways.count((0, 0)) != 1:
                 raise SnnlearnError(
                     f"EProp: feedback weights learn with the readout's, so there is one hidden layer; "

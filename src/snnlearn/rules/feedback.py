@@ -30,6 +30,11 @@ class AbstractFeedback(Component):
             responses: of each layer, by how much its output changes with its current.
         """
 
+    @property
+    def learns(self) -> bool:
+        """Whether the last hidden layer's `feedback` learns with the readout's weights."""
+        return False
+
 
 @final
 class Symmetric(AbstractFeedback):
@@ -113,7 +118,7 @@ class StoredFeedback(AbstractFeedback):
             same decay of both, they align with them (Kolen & Pollack 1994; adaptive e-prop, Bellec et al. 2020).
     """
 
-    learns: bool = False
+    learns: bool = False  # pyright: ignore[reportIncompatibleMethodOverride, reportAssignmentType]
 
     def __call__(
         self, network: Network, error: Float[Array, "*out"], responses: tuple[Float[Array, "..."], ...]

@@ -20,7 +20,7 @@ from snnlearn.network.graph import FROM_INPUT, Route, propagate, routes
 from snnlearn.network.synapses import AbstractSynapses
 from snnlearn.rules import traces as tr
 from snnlearn.rules.base import start_state
-from snnlearn.rules.feedback import AbstractFeedback, StoredFeedback
+from snnlearn.rules.feedback import AbstractFeedback
 from snnlearn.rules.local import Local, linearise
 from snnlearn.rules.online import AbstractOnlineRule, no_gradient, of_layers, parts
 from snnlearn.rules.traces import Arrived
@@ -189,7 +189,7 @@ class AbstractThreeFactorRule(AbstractOnlineRule):
 
     def trained(self, network: Network) -> Any:
         """See the base; feedback weights that learn are trained too."""
-        if isinstance(self.feedback, StoredFeedback) and self.feedback.learns:
+        if self.feedback.learns:
             return trained(network)
         return super().trained(network)
 
@@ -279,7 +279,7 @@ def _output_kernel(loss: AbstractLoss) -> Kernel:
 
 def _with_learnt_feedback(feedback: AbstractFeedback, gradient: Network) -> Network:
     """Feedback weights that learn get the gradient of the readout's weights."""
-    if not (isinstance(feedback, StoredFeedback) and feedback.learns):
+    if not feedback.learns:
         return gradient
     *_, last, readout = gradient.layers
     (forward,) = (
