@@ -102,7 +102,7 @@ def test_data_and_optimisers_are_choices_too(capsys):
     assert "mnist takes --data-folder, --validation, --split-seed.\n" in said
     assert "adamw takes --learning-rate, --weight-decay.\n" in said
     assert choices.DATA.fault("yinyang") == "did you mean yin-yang?"
-    assert "or an .npz file, or an .h5 file or folder of events" in str(choices.DATA.fault("zzz"))
+    assert "or a file or folder of data" in str(choices.DATA.fault("zzz"))
     assert choices.DATA.fault("mine.npz") is None and choices.DATA.taken("mine.npz") == ()
     assert choices.OPTIMIZERS.fault("adm") == "did you mean adam?"
     assert choices.OPTIMIZERS.fault("snnlearn.algorithms:rmaxprop") is None
@@ -114,7 +114,19 @@ def test_data_and_optimisers_are_choices_too(capsys):
 def test_what_is_no_part_of_a_run_and_what_a_sweep_shares():
     by = {role: {name for name, its in roles().items() if its is role} for role in Role}
     assert by[Role.PLACE] == {"config", "resume", "out", "distributed", "allow"}
-    task = {"data", "data_folder", "validation", "test", "split_seed", "seed", "seeds", "baseline"}
+    task = {
+        "data",
+        "data_folder",
+        "validation",
+        "test",
+        "split_seed",
+        "seed",
+        "seeds",
+        "baseline",
+        "label",
+        "group",
+        "time_unit",
+    }
     assert by[Role.TASK] == task
 
 

@@ -98,7 +98,7 @@ def test_options_of_files_that_cannot_be(capsys, table, tmp_path):
         f"data {table} --label colours": "no column colours for the label",
         f"data {table} --out {table}": "is no folder",
         f"data {tmp_path}/nothing.csv": "No such file",
-        "data nothing": "give digits, mnist",
+        "data nothing": "give one of digits, mnist",
     }.items():
         assert main(line.split()) == 2
         assert message in capsys.readouterr().err

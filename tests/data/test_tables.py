@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from typing import Any
 
 import numpy as np
 import pytest
@@ -244,7 +245,8 @@ def test_arff_is_what_scipy_reads(tmp_path):
     ]
     (tmp_path / "a.arff").write_text(ARFF.replace("'light blue', \"it's\"", "blue") + "\n".join(rows))
     task = load(tmp_path / "a.arff")
-    found, meta = arff.loadarff(tmp_path / "a.arff")
+    loaded: Any = arff.loadarff(tmp_path / "a.arff")
+    found, meta = loaded
     assert task.form.names == tuple(meta.names()) and task.class_names == meta["class"][1]
     expected = sorted(
         (

@@ -12,8 +12,9 @@ from rich.text import Text
 from snnlearn._errors import SnnlearnError
 from snnlearn._files import replacing
 from snnlearn.cli import build
+from snnlearn.cli.choices import DATA
 from snnlearn.cli.commands import console_of
-from snnlearn.cli.options import DATA, Data, Train
+from snnlearn.cli.options import Data, Train
 from snnlearn.data import Dataset, overlap
 from snnlearn.data.formats import format_of
 
@@ -130,7 +131,7 @@ def _named(task: Dataset, x: np.ndarray) -> tuple[list[str], list[np.ndarray]]:
 
 def _said(task: Dataset, file: str) -> list[str]:
     """What no table has."""
-    kind = None if file in DATA else format_of(Path(file))
+    kind = None if file in DATA.choices else format_of(Path(file))
     said = [] if kind is None else [f"{file} is of the format: {kind.name}."]
     if is_series(task):
         said.append(
