@@ -246,7 +246,7 @@ def test_arff_is_what_scipy_reads(tmp_path):
     (tmp_path / "a.arff").write_text(ARFF.replace("'light blue', \"it's\"", "blue") + "\n".join(rows))
     task = load(tmp_path / "a.arff")
     loaded: Any = arff.loadarff(tmp_path / "a.arff")
-    found, meta = loaded
+    meta: Any = loaded[1]
     assert task.form.names == tuple(meta.names()) and task.class_names == meta["class"][1]
     expected = sorted(
         (
