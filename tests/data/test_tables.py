@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from typing import Any
 
 import numpy as np
 import pytest
@@ -245,13 +246,14 @@ def test_arff_is_what_scipy_reads(tmp_path):
     (tmp_path / "a.arff").write_text(ARFF.replace("'light blue', \"it's\"", "blue") + "\n".join(rows))
     task = load(tmp_path / "a.arff")
     found, meta = arff.loadarff(tmp_path / "a.arff")
+    other: Any = found
     assert task.form.names == tuple(meta.names()) and task.class_names == meta["class"][1]
     expected = sorted(
         (
             (*np.float32([row["sepal length"], row["width"]]).tolist(), float(c == b"red"), float(c == b"blue")),
             row["class"].decode(),
         )
-        for row in np.asarray(found)
+        for row in other
         for c in [row["colour"]]
     )
     assert rows_of(task) == expected
