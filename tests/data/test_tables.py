@@ -250,7 +250,11 @@ def test_arff_is_what_scipy_reads(tmp_path):
     assert task.form.names == tuple(meta.names()) and task.class_names == meta["class"][1]
     expected = sorted(
         (
-            (*np.float32([row["sepal length"], row["width"]]).tolist(), float(c == b"red"), float(c == b"blue")),
+            (
+                *np.array([row["sepal length"], row["width"]], np.float32).tolist(),
+                float(c == b"red"),
+                float(c == b"blue"),
+            ),
             row["class"].decode(),
         )
         for row in other
