@@ -18,6 +18,8 @@ from snnlearn.cli import main
 from snnlearn.cli.config import read_config
 from snnlearn.network import feedforward
 
+pytestmark = pytest.mark.usefixtures("blank")
+
 MINE = '''
 import typing
 
