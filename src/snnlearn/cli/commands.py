@@ -10,9 +10,7 @@ import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
-import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
@@ -23,7 +21,6 @@ from snnlearn._errors import SnnlearnError
 from snnlearn._files import write_json
 from snnlearn.algorithms import Devices, GradientDescent, Training
 from snnlearn.algorithms.devices import ONE_DEVICE
-from snnlearn.algorithms.gradient_descent import seed
 from snnlearn.cli import build, interrupts
 from snnlearn.cli.axis import shown
 from snnlearn.cli.config import as_table
@@ -38,7 +35,6 @@ from snnlearn.cli.terminal import printable
 from snnlearn.coding import AbstractEncoder, Rescaled, Spikes
 from snnlearn.data import Dataset, Recorded, read_events, read_values
 from snnlearn.hypothesis import Hypothesis, decisions, scores, ties
-from snnlearn.hypothesis import encode as encode_batch
 from snnlearn.model_file import save
 from snnlearn.report.baseline import logistic_regression
 from snnlearn.report.measure import select, summarise
@@ -66,6 +62,7 @@ def train(options: Train) -> int:
     devices = join() if options.distributed else ONE_DEVICE
     with new_folder(options.out, options.data) if leads() else contextlib.nullcontext() as path:
         task, encoder, algorithm, training = prepare(options, devices)
+        algorithm.trace(encoder, training, task)  # so that a rule refuses before anything is written
         folder = RunFolder.create(path, options) if path is not None else None
         if folder is not None:
             remember(folder, task)
@@ -128,22 +125,7 @@ def prepare(
         network = build.structure(options, task, encoder)
         keys = jax.vmap(jax.random.key)(np.arange(options.seed, options.seed + options.seeds))
         training = algorithm.start(encoder, network, task, keys=keys)
-        _check_rule(options, task, encoder, algorithm, training)
         return task, encoder, algorithm, training
-
-
-def _check_rule(
-    options: Train, task: Dataset, encoder: AbstractEncoder, algorithm: GradientDescent, training: Training
-) -> None:
-    """Let the rule refuse the network or the loss before anything is written."""
-    if options.rule == "bptt":
-        return  # It takes any, and following it costs a moment.
-
-    def gradient(network, x, y):
-        inputs = encode_batch(encoder, x, key=jax.random.key(0))
-        return algorithm.rule(network, algorithm.loss, inputs, y, key=jax.random.key(0))
-
-    eqx.filter_eval_shape(gradient, seed(training.network, 0), task.train.x[:2], jnp.asarray(task.train.y[:2]))
 
 
 def _finish(

@@ -138,7 +138,6 @@ class _Trained:
     algorithm: GradientDescent
     training: Training
     history: History
-    memory: int
 
     @property
     def validation_error(self) -> float:
@@ -186,7 +185,6 @@ def setting(options: Train, task: Dataset) -> list[Row]:
 
 def _train(options: Train, advance: Any) -> _Trained:
     task, encoder, algorithm, training = prepare(options)
-    memory = gradient_memory(options, task, encoder, algorithm, training)
     lines, seconds = [], []
     for _ in range(options.epochs):
         interrupts.check()
@@ -197,7 +195,7 @@ def _train(options: Train, advance: Any) -> _Trained:
         advance()
     curves = {name: np.stack([np.asarray(getattr(m, name)) for m in lines], axis=1) for name in Metrics._fields}
     history = History(**curves, best_epoch=np.asarray(training.best_epoch), seconds=np.array(seconds))
-    return _Trained(options, task, encoder, algorithm, training, history, memory)
+    return _Trained(options, task, encoder, algorithm, training, history)
 
 
 def gradient_memory(
@@ -237,7 +235,7 @@ def _contender(best: _Trained, rule: str) -> Contender:
         empirical_risk=float(np.mean(summary.train_errors) / summary.train_size),
         curves=best.history.validation_error,
         seconds_per_epoch=float(typical),
-        memory=best.memory,
+        memory=gradient_memory(best.options, best.task, best.encoder, best.algorithm, best.training),
         firing_rate=firing_rate,
         synops=summary.synops,
         macs=summary.macs,
