@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
@@ -50,10 +51,11 @@ def losses(run: Path) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
+def alone(blank, tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
     """The losses of one device."""
     run = tmp_path_factory.mktemp("alone") / "run"
-    end(start(*OPTIONS, "--epochs", "3", "--out", str(run)))
+    with jax.enable_x64(True):
+        assert main(["train", *OPTIONS, "--epochs", "3", "--out", str(run)]) == 0
     return losses(run)
 
 
