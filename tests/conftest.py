@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 
@@ -14,6 +15,7 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 # are emitted without MLIR, and each program in one piece, which halves the work; other processes inherit the flags.
 # (To keep programs on disk for the tests that follow costs more than it saves: one in ten is asked for again.)
 jax.config.update("jax_disable_most_optimizations", True)
+jax.config.update("jax_traceback_in_locations_limit", 0)  # Nobody reads where in the source each operation comes from.
 _FLAGS = "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_FLAGS}".strip()
 
@@ -25,6 +27,13 @@ _LONG = ("cli", "rules", "kernels", "network", "neurons")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Order the files, not what is in them."""
     items.sort(key=lambda item: _LONG.index(item.path.parent.name) if item.path.parent.name in _LONG else len(_LONG))
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage seldom, and never among the modules: tracing makes many objects, of which few are garbage."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 20)
 
 
 @pytest.fixture

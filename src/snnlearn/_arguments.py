@@ -118,6 +118,8 @@ def _fit(kind: Any, value: Any) -> Any:
     """
     origin, parts = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):
+        if isinstance(value, np.ndarray):  # an array is looked at as a whole before it is taken for a list
+            parts = sorted(parts, key=lambda part: typing.get_origin(part) in (Sequence, tuple))
         misfits = []
         for part in parts:
             try:

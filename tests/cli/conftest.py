@@ -12,6 +12,7 @@ import jax
 import numpy as np
 import pytest
 from jax.experimental.compilation_cache.compilation_cache import reset_cache
+from matplotlib.figure import Figure
 
 from snnlearn.cli import main
 
@@ -68,6 +69,14 @@ def finished(tiny: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("finished") / "run"
     assert main(["train", *tiny, "--out", str(out)]) == 0
     return out
+
+
+@pytest.fixture(scope="module")
+def blank():
+    """Figures are made, but not rendered, which takes longer than a short training: for tests of other things."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Figure, "savefig", lambda figure, file, **_: file.write('<svg viewBox="0 0 1 1"></svg>'))
+        yield
 
 
 @pytest.fixture

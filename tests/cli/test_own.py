@@ -20,6 +20,8 @@ from snnlearn.cli.config import read_config
 from snnlearn.cli.options import Train
 from snnlearn.network import feedforward
 
+pytestmark = pytest.mark.usefixtures("blank")
+
 MINE = '''
 import typing
 

@@ -20,6 +20,8 @@ from snnlearn.cli.options import Compare
 from snnlearn.coding import PackedSpikes
 from snnlearn.report.summary import LayerSummary
 
+pytestmark = pytest.mark.usefixtures("blank")
+
 SMALL = ["--data", "digits", "--num-steps", "6", "--layers", "16", "--batch-size", "64"]
 
 

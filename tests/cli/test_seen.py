@@ -11,6 +11,8 @@ from snnlearn.cli import build, main
 from snnlearn.cli.options import Train
 from snnlearn.data import write_events
 
+pytestmark = pytest.mark.usefixtures("blank")
+
 OPTIONS = "--layers 16 --num-steps 8 --epochs 12 --batch-size 6 --seeds 2 --xi 1 --learning-rate 0.1".split()
 
 

@@ -17,6 +17,8 @@ from snnlearn.cli.folders import RUN
 from snnlearn.hypothesis import predict, scores
 from snnlearn.model_file import load
 
+pytestmark = pytest.mark.usefixtures("blank")
+
 
 def is_offline(page: Path) -> bool:
     return re.search(r'(src|href)="(?!#|data:)|https?://(?!www\.w3\.org)', page.read_text()) is None

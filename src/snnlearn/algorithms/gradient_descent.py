@@ -125,11 +125,28 @@ class GradientDescent(AbstractIterativeAlgorithm):
         Raises:
             Diverged: if the loss, the gradient or a parameter is no longer finite.
         """
-        samples = on_device(data.train), on_device(data.validation)
-        arguments = self._compiled(), encoder, training, *samples, jnp.asarray(np.asarray(self.epochs, np.int32))
-        after, metrics = self.devices.get(_epoch(*self.devices.put(arguments)))
+        after, metrics = self.devices.get(_epoch(*self._arguments(encoder, training, data)))
         _check_finite(after, metrics)
         return after, metrics
+
+    @checked
+    def trace(self, encoder: AbstractEncoder, training: Training, data: LearningData) -> None:
+        """Follow the program of an epoch, as its first run then need not; what a rule refuses, it refuses here.
+
+        Args:
+            encoder: as at the start.
+            training: the training so far.
+            data: the training and the validation sample.
+
+        Raises:
+            SnnlearnError: from the rule, if it does not take the network or the loss.
+        """
+        _epoch.lower(*self._arguments(encoder, training, data))  # pyright: ignore[reportFunctionMemberAccess]
+
+    def _arguments(self, encoder: AbstractEncoder, training: Training, data: LearningData) -> tuple[Any, ...]:
+        samples = on_device(data.train), on_device(data.validation)
+        epochs = jnp.asarray(np.asarray(self.epochs, np.int32))
+        return self.devices.put((self._compiled(), encoder, training, *samples, epochs))
 
     def _compiled(self) -> GradientDescent:
         """What the compiled programs depend on: not the number of epochs, which they are given."""

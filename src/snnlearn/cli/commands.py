@@ -9,9 +9,7 @@ import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
-import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
@@ -21,7 +19,6 @@ from snnlearn import report, risk
 from snnlearn._errors import SnnlearnError
 from snnlearn.algorithms import Devices, Experiment, GradientDescent, Training
 from snnlearn.algorithms.devices import ONE_DEVICE
-from snnlearn.algorithms.gradient_descent import seed
 from snnlearn.cli import build, interrupts
 from snnlearn.cli.axis import shown
 from snnlearn.cli.config import as_table
@@ -36,7 +33,6 @@ from snnlearn.cli.terminal import printable
 from snnlearn.data import Dataset, Form, Read, read_like
 from snnlearn.data.formats import holds_events
 from snnlearn.hypothesis import Hypothesis, decisions, scores, ties
-from snnlearn.hypothesis import encode as encode_batch
 from snnlearn.model_file import save
 from snnlearn.report.baseline import logistic_regression
 from snnlearn.report.measure import select, summarise
@@ -64,6 +60,8 @@ def train(options: Train) -> int:
     devices = join() if options.distributed else ONE_DEVICE
     with new_folder(options.out, options.data) if leads() else contextlib.nullcontext() as path:
         experiment, training = prepare(options, devices=devices)
+        # So that a rule refuses before anything is written.
+        experiment.algorithm.trace(experiment.encoder, training, experiment.data.learning)
         folder = RunFolder.create(path, options) if path is not None else None
         if folder is not None:
             remember(folder, experiment.data)
@@ -121,21 +119,7 @@ def prepare(
     keep_compiled_programs()
     with console_of().status("Preparing"):
         experiment = build.experiment(options, task, devices=devices)
-        training = experiment.start()
-        if options.rule != "bptt":  # which takes any network and loss, and following it costs a moment
-            _check_rule(experiment, training)
-        return experiment, training
-
-
-def _check_rule(experiment: Experiment[GradientDescent], training: Training) -> None:
-    """Let the rule refuse the network or the loss before anything is written."""
-    algorithm, sample = experiment.algorithm, experiment.data.train
-
-    def gradient(network, x, y):
-        inputs = encode_batch(experiment.encoder, x, key=jax.random.key(0))
-        return algorithm.rule(network, algorithm.loss, inputs, y, key=jax.random.key(0))
-
-    eqx.filter_eval_shape(gradient, seed(training.network, 0), sample.x[:2], jnp.asarray(sample.y[:2]))
+        return experiment, experiment.start()
 
 
 def _finish(

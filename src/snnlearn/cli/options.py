@@ -639,26 +639,22 @@ def _like(name: str, names: list[str]) -> str:
 def numbers() -> tyro.constructors.ConstructorRegistry:
     """How numbers are read, with errors that do not speak of Python."""
     registry = tyro.constructors.ConstructorRegistry()
-
-    def rule(info: tyro.constructors.PrimitiveTypeInfo) -> tyro.constructors.PrimitiveConstructorSpec | None:
-        words = {int: "a whole number", float: "a number"}
-        kind = info.type
-        if kind not in words:
-            return None
-
-        def read(texts: list[str]) -> Any:
-            try:
-                return kind(texts[0])
-            except ValueError:
-                raise ValueError(f"{texts[0]} is not {words[kind]}") from None
-
-        return tyro.constructors.PrimitiveConstructorSpec(
-            nargs=1,
-            metavar=kind.__name__.upper(),
-            instance_from_str=read,
-            is_instance=lambda value: isinstance(value, kind) and not isinstance(value, bool),
-            str_from_instance=lambda value: [str(value)],
-        )
-
-    registry.primitive_rule(rule)
+    specs = {int: _number(int, "a whole number"), float: _number(float, "a number")}
+    registry.primitive_rule(lambda info: specs.get(info.type))
     return registry
+
+
+def _number(kind: type[int] | type[float], words: str) -> tyro.constructors.PrimitiveConstructorSpec:
+    def read(texts: list[str]) -> Any:
+        try:
+            return kind(texts[0])
+        except ValueError:
+            raise ValueError(f"{texts[0]} is not {words}") from None
+
+    return tyro.constructors.PrimitiveConstructorSpec(
+        nargs=1,
+        metavar=kind.__name__.upper(),
+        instance_from_str=read,
+        is_instance=lambda value: isinstance(value, kind) and not isinstance(value, bool),
+        str_from_instance=lambda value: [str(value)],
+    )
