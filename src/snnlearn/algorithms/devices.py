@@ -95,6 +95,9 @@ class Devices(eqx.Module):
         Args:
             tree: the arrays.
             what: they are, for the error.
+
+        Raises:
+            SnnlearnError: if they differ.
         """
         if self.mesh is None or jax.process_count() == 1:
             return

@@ -33,6 +33,9 @@ class AbstractReconstruction(Component):
 
         Args:
             spikes: 0 or 1, or their number, at each of T steps.
+
+        Raises:
+            SnnlearnError: if the spikes have another shape than this code gives.
         """
 
 
@@ -70,11 +73,18 @@ class AbstractEncoder(Component):
 
         Returns:
             Spikes or currents, float32, `[num_steps, *out_shape(x.shape)]`.
+
+        Raises:
+            SnnlearnError: if x is no array of the kind that this encoder takes.
         """
 
     @abstractmethod
     def out_shape(self, in_shape: tuple[int, ...]) -> tuple[int, ...]:
-        """The shape of one step of the output for a sample of shape `in_shape`."""
+        """The shape of one step of the output for a sample of shape `in_shape`.
+
+        Raises:
+            SnnlearnError: if this encoder takes no samples of that shape.
+        """
 
     @property
     def gives_spikes(self) -> bool:
@@ -97,7 +107,11 @@ class AbstractEncoder(Component):
         return True
 
     def probability(self, x: Shaped[Array, "*shape"]) -> Float[Array, "*out"] | None:
-        """The chance of a spike, where every step is an independent coin of the same chance; None where none is."""
+        """The chance of a spike, where every step is an independent coin of the same chance; None where none is.
+
+        Raises:
+            SnnlearnError: if x is no array of the kind that this encoder takes.
+        """
         return None
 
     def inverse(self) -> AbstractReconstruction | str:
@@ -172,6 +186,9 @@ class AbstractDecoder(Component):
 
         Args:
             output: membranes or spikes of the C output units at each of T steps.
+
+        Raises:
+            SnnlearnError: if the output has another shape than this decoder reads.
         """
 
 

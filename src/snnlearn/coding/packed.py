@@ -59,7 +59,11 @@ class PackedSpikes(eqx.Module):
         )
 
     def unpack(self) -> Float[Array, "T *shape"]:
-        """The spikes of one sample as numbers, 0 or 1."""
+        """The spikes of one sample as numbers, 0 or 1.
+
+        Raises:
+            SnnlearnError: if words does not begin with an axis of W words.
+        """
         self.check_words()
         return unpack_spikes(self.words, self.num_steps)
 

@@ -30,7 +30,11 @@ class AbstractTuning(Component):
 
     @abstractmethod
     def __call__(self, s: Float[Array, "*D"]) -> Float[Array, " n"]:
-        """The rates of all neurons for one stimulus, Hz, ≥ 0; many stimuli are a `vmap`."""
+        """The rates of all neurons for one stimulus, Hz, ≥ 0; many stimuli are a `vmap`.
+
+        Raises:
+            SnnlearnError: if s is no stimulus of `stimulus_shape`.
+        """
 
     @property
     @abstractmethod

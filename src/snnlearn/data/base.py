@@ -71,6 +71,9 @@ class LearningData:
         Args:
             part: What the sample is called.
             sample: The sample.
+
+        Raises:
+            SnnlearnError: if the sample is damaged, or has another shape or more classes than the task.
         """
         where = f"the {part} part of {self.name}"
         check(sample, where)

@@ -50,6 +50,9 @@ class AbstractDistribution(ABC):
         Args:
             m: how many, ≥ 1.
             seed: ≥ 0.
+
+        Raises:
+            SnnlearnError: if m is below 1.
         """
         if m < 1:
             raise SnnlearnError(f"{self.name}: m is {m}; draw at least 1 sample")
@@ -98,6 +101,9 @@ class GaussianPair(AbstractDistribution):
         distance: $\lVert\mu\rVert/\sigma$ ≥ 0, half of how far the means are apart.
         dimension: d ≥ 1; μ points along the diagonal, so that no single input carries it.
 
+    Raises:
+        SnnlearnError: for a parameter outside its range.
+
     >>> round(GaussianPair(2.0).bayes_risk, 7)
     0.0227501
     """
@@ -130,6 +136,9 @@ class GaussianXor(AbstractDistribution):
 
     Args:
         a: of the means, in standard deviations, ≥ 0.
+
+    Raises:
+        SnnlearnError: for a parameter outside its range.
 
     >>> round(GaussianXor(1.0).bayes_risk, 6)
     0.266968
@@ -168,6 +177,9 @@ class GaussianScales(AbstractDistribution):
     Args:
         narrow: $s_0$ > 0.
         wide: $s_1 > s_0$.
+
+    Raises:
+        SnnlearnError: for a parameter outside its range.
 
     >>> d = GaussianScales(1.0, 2.0)
     >>> round(d.threshold, 6), round(d.bayes_risk, 6)
@@ -211,6 +223,9 @@ class OverlappingUniforms(AbstractDistribution):
     Args:
         overlap: δ in [0, 1].
 
+    Raises:
+        SnnlearnError: for a parameter outside its range.
+
     >>> OverlappingUniforms(0.3).bayes_risk
     0.15
     """
@@ -244,6 +259,9 @@ class FlippedConcept(AbstractDistribution):
         eta: η in [0, ½].
         dimension: d ≥ 1.
         concept: from x `[m, d]` to classes 0 and 1, `[m]`; by default the half-space Σx > d/2.
+
+    Raises:
+        SnnlearnError: for a parameter outside its range.
 
     >>> FlippedConcept(0.1).bayes_risk
     0.1
@@ -323,6 +341,9 @@ class PoissonCounts(AbstractDistribution):
         mean0: λ₀ > 0.
         mean1: λ₁ > 0.
 
+    Raises:
+        SnnlearnError: for a parameter outside its range.
+
     >>> round(PoissonCounts(5.0, 10.0).bayes_risk, 6), round(PoissonCounts(2.0, 8.0).bayes_risk, 7)
     (0.176796, 0.0761427)
     """
@@ -360,6 +381,9 @@ class BinomialCounts(AbstractDistribution):
         n: steps, ≥ 1.
         p0: in (0, 1).
         p1: in (0, 1).
+
+    Raises:
+        SnnlearnError: for a parameter outside its range.
 
     >>> round(BinomialCounts(100, 0.05, 0.1).bayes_risk, 6)
     0.167006
@@ -404,6 +428,9 @@ class SpikeTrains(AbstractDistribution):
         rates: of each class in Hz, `[C, N]`, or over time `[C, T, N]`, above 0 and below 1/dt.
         num_steps: T ≥ 1.
         dt: time step, s.
+
+    Raises:
+        SnnlearnError: if rates has another shape, or is outside its range.
 
     >>> d = SpikeTrains(np.array([[50.0], [100.0]]), num_steps=100, dt=1e-3)
     >>> round(d.bayes_risk, 6), d.draw(2).x.shape
@@ -468,6 +495,9 @@ class NoisyFunction:
         sigma: σ ≥ 0.
         dimension: d ≥ 1.
 
+    Raises:
+        SnnlearnError: for a parameter outside its range.
+
     >>> d = NoisyFunction(lambda x: np.sin(x[:, 0]), sigma=0.2)
     >>> round(d.bayes_risk, 6), d.draw(3)[1].shape
     (0.04, (3,))
@@ -487,7 +517,11 @@ class NoisyFunction:
         return self.sigma**2
 
     def draw(self, m: int, *, seed: int = 0) -> Sample:
-        """An independent sample of m; y are real numbers."""
+        """An independent sample of m; y are real numbers.
+
+        Raises:
+            SnnlearnError: if m is below 1.
+        """
         if m < 1:
             raise SnnlearnError(f"NoisyFunction: m is {m}; draw at least 1 sample")
         rng = np.random.default_rng(seed)

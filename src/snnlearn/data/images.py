@@ -82,6 +82,9 @@ def fashion_mnist(
     Returns:
         The data set, x `[m, 28, 28]` in [0, 1]; the test part is the official one.
 
+    Raises:
+        SnnlearnError: if the folder or a file in it is missing or damaged.
+
     Source: Xiao, Rasul and Vollgraf 2017, doi:10.48550/arXiv.1708.07747.
 
     >>> fashion_mnist("nowhere")

@@ -25,6 +25,9 @@ class RateBand(AbstractRateLoss):
         high: highest firing rate without cost, Hz, ≥ low; equal to it, every other rate costs.
         dt: time step, s, > 0.
 
+    Raises:
+        SnnlearnError: for a parameter outside its range.
+
     >>> float(RateBand(5.0, 100.0)((jnp.zeros((10, 3)), jnp.zeros((10, 2))), jnp.array(0)))
     25.0
     """

@@ -73,7 +73,11 @@ class AbstractStepwiseLoss(AbstractLoss):
 
     @abstractmethod
     def moments(self, target: Shaped[Array, "..."], num_steps: int) -> Any:
-        """What each step is compared with: arrays with a leading axis `T = num_steps`."""
+        """What each step is compared with: arrays with a leading axis `T = num_steps`.
+
+        Raises:
+            SnnlearnError: if the target does not fit the loss or the number of steps.
+        """
 
     @abstractmethod
     def at_step(self, output: Float[Array, "*n"], moment: Any) -> Float[Array, ""]:
@@ -94,7 +98,11 @@ class AbstractFilteredLoss(AbstractLoss):
 
     @abstractmethod
     def moments(self, target: Shaped[Array, "..."], num_steps: int) -> Any:
-        """What each step is compared with: arrays with a leading axis `T = num_steps`."""
+        """What each step is compared with: arrays with a leading axis `T = num_steps`.
+
+        Raises:
+            SnnlearnError: if the target does not fit the loss or the number of steps.
+        """
 
     @abstractmethod
     def at_step(self, output: Float[Array, "*n"], moment: Any) -> Float[Array, ""]:
@@ -126,6 +134,9 @@ class Sum(AbstractLoss):
     Args:
         terms: the losses.
         weights: one number for each.
+
+    Raises:
+        SnnlearnError: if there is not one weight for each term.
     """
 
     terms: tuple[AbstractLoss, ...]

@@ -57,6 +57,9 @@ class VanRossum(_AbstractSpikeTrainDistance):
         tau: time constant of the kernel, s, ≥ dt.
         dt: time step, s, > 0.
 
+    Raises:
+        SnnlearnError: for a parameter outside its range.
+
     >>> spikes = jnp.zeros((500, 1)).at[10].set(1.0)
     >>> round(float(VanRossum(tau=10e-3)((spikes,), 0 * spikes)), 6)
     0.5

@@ -56,6 +56,9 @@ class FluctuationDriven(AbstractInitialisation):
     Args:
         xi: $\xi$, the threshold in standard deviations, > 0; 1 to 3 is usual.
         recurrent_share: the share of the variance that recurrent synapses contribute, in (0, 1).
+
+    Raises:
+        SnnlearnError: for a parameter outside its range.
     """
 
     xi: float = 2.0

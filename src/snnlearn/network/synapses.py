@@ -136,6 +136,9 @@ class Dense(AbstractSynapses):
         use_bias: whether each unit also gets a constant current `b`, trained, 0 at first.
         key: random key of the weights `W [out_size, in_size]`.
 
+    Raises:
+        SnnlearnError: for a size below 1, or arrays of other sizes.
+
     >>> Dense(3, 2, key=jax.random.key(0))(jnp.ones(3)).shape
     (2,)
     """
@@ -199,6 +202,9 @@ class Conv2d(AbstractSynapses):
         padding: zeros added on each side, ≥ 0.
         use_bias: whether each output channel also gets a constant current, trained, 0 at first.
         key: random key of the weights `[channels, in_channels, kernel_size, kernel_size]`.
+
+    Raises:
+        SnnlearnError: for a size below 1, a kernel larger than the padded image, or arrays of other sizes.
 
     >>> Conv2d((1, 8, 8), 4, 3, padding=1, key=jax.random.key(0)).out_shape
     (4, 8, 8)
@@ -294,6 +300,9 @@ class AveragePool2d(AbstractWeightless):
         in_shape: `(channels, height, width)`.
         window: side of a window, ≥ 1.
 
+    Raises:
+        SnnlearnError: for a size below 1, a window larger than the image, or another shape of the input.
+
     >>> AveragePool2d((4, 9, 9), 2).out_shape
     (4, 4, 4)
     """
@@ -324,6 +333,9 @@ class Part(AbstractWeightless):
         in_size: how many inputs there are in all.
         start: the first of the part, from 0.
         stop: one after its last.
+
+    Raises:
+        SnnlearnError: unless 0 ≤ start < stop ≤ in_size.
 
     >>> camera = Chain(Part(10, 0, 6), Dense(6, 3, key=jax.random.key(0)))
     >>> camera(jnp.ones(10)).shape
@@ -357,6 +369,9 @@ class Chain(AbstractSynapses):
 
     Args:
         stages: the synapses, first to last; each must fit the one before in size.
+
+    Raises:
+        SnnlearnError: if there is no stage, or one does not fit the stage before it.
 
     >>> pool = AveragePool2d((1, 8, 8), 2)
     >>> Chain(pool, Dense(16, 10, key=jax.random.key(0)))(jnp.ones((8, 8))).shape

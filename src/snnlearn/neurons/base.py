@@ -26,6 +26,9 @@ class AbstractNeuron(Component):
 
     The equation is written once, elementwise, so that one instance serves any shape of units, and everything that
     learning rules need from it is found by differentiation.
+
+    Raises:
+        SnnlearnError: if it holds another neuron and is no `AbstractWrapper`.
     """
 
     dt: eqx.AbstractVar[float]

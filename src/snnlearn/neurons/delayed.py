@@ -34,6 +34,9 @@ class Delayed(AbstractWrapper):
         neuron: the neuron whose input is delayed.
         steps: the delay in time steps, ≥ 1.
 
+    Raises:
+        SnnlearnError: if steps is below 1.
+
     >>> import jax.numpy as jnp
     >>> from snnlearn.neurons import LI
     >>> neuron = Delayed(LI(), steps=1)

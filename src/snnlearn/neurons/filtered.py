@@ -37,6 +37,9 @@ class Filtered(AbstractWrapper):
         tau_syn: synaptic time constant, s, ≥ dt and below 1 s (or 1,000 dt). A float is fixed, an array is trained.
         synapse: how the current's equation becomes a step.
 
+    Raises:
+        SnnlearnError: for a parameter outside its range.
+
     >>> import jax.numpy as jnp
     >>> from snnlearn.neurons import ALIF
     >>> neuron = Filtered(ALIF(), tau_syn=5e-3)

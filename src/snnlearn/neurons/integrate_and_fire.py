@@ -45,6 +45,9 @@ class IF(AbstractSpikingNeuron):
         refractory: refractory period, or None.
         dt: time step, s, > 0; only the refractory period depends on it.
 
+    Raises:
+        SnnlearnError: for a parameter outside its range.
+
     >>> neuron = IF(v_th=1.0)
     >>> state = neuron.initial_state((1,))
     >>> for _ in range(2):

@@ -39,6 +39,9 @@ class Refractory(AbstractRefractory):
 
     Args:
         period: s, > 0.
+
+    Raises:
+        SnnlearnError: for a parameter outside its range.
     """
 
     period: float = 2e-3
@@ -63,6 +66,9 @@ class SilentRefractory(AbstractRefractory):
 
     Args:
         period: s, > 0.
+
+    Raises:
+        SnnlearnError: for a parameter outside its range.
     """
 
     period: float = 5e-3

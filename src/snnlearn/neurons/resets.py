@@ -204,7 +204,11 @@ class NextStep(eqx.Module):
         return None if now is None else now._replace(late=True)
 
     def check(self, owner: object, v_th: Parameter, v_leak: Parameter) -> None:
-        """What the reset itself demands of the neuron's constants."""
+        """What the reset itself demands of the neuron's constants.
+
+        Raises:
+            SnnlearnError: for constants that the reset in it refuses.
+        """
         self.reset.check(owner, v_th, v_leak)
 
 

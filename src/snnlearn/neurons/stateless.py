@@ -20,7 +20,11 @@ class StatelessState(NamedTuple):
 
 
 class AbstractStateless(AbstractNeuron):
-    """A unit whose output is a function of the current of the same step."""
+    """A unit whose output is a function of the current of the same step.
+
+    Raises:
+        SnnlearnError: if dt is not above 0.
+    """
 
     dt: eqx.AbstractVar[float]
 

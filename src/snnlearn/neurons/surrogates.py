@@ -63,6 +63,9 @@ class FastSigmoid(AbstractSurrogate):
     Args:
         slope: $k$, > 0. Zenke & Ganguli's own height is `Scaled(FastSigmoid(k), k)`.
 
+    Raises:
+        SnnlearnError: for a parameter outside its range.
+
     >>> FastSigmoid(slope=10.0).pseudo_derivative(jnp.array(0.3))
     Array(0.0625, dtype=float32...)
     """
@@ -91,6 +94,9 @@ class Sigmoid(AbstractEscape):
 
     Args:
         slope: $k$, > 0.
+
+    Raises:
+        SnnlearnError: for a parameter outside its range.
     """
 
     slope: float = 25.0
@@ -114,6 +120,9 @@ class Atan(AbstractSurrogate):
 
     Args:
         alpha: twice the peak's height, > 0.
+
+    Raises:
+        SnnlearnError: for a parameter outside its range.
     """
 
     alpha: float = 2.0
@@ -141,6 +150,9 @@ class Triangle(AbstractSurrogate):
     Args:
         height: $h$, the peak, > 0.
         width: $w$, the half-width of the support, > 0, in the unit of the membrane.
+
+    Raises:
+        SnnlearnError: for a parameter outside its range.
     """
 
     height: float = 0.3
@@ -170,6 +182,9 @@ class Boxcar(AbstractSurrogate):
     Args:
         height: $h$, > 0.
         width: $w$, the full width of the support, > 0, in the unit of the membrane.
+
+    Raises:
+        SnnlearnError: for a parameter outside its range.
     """
 
     height: float = 1.0
@@ -197,6 +212,9 @@ class Gaussian(AbstractEscape):
 
     Args:
         sigma: standard deviation, > 0, in the unit of the membrane.
+
+    Raises:
+        SnnlearnError: for a parameter outside its range.
     """
 
     sigma: float = 0.5
@@ -224,6 +242,9 @@ class ExponentialEscape(AbstractEscape):
         rate: $\rho_0$, the rate at threshold, Hz, > 0.
         width: $w$, by how much the membrane rises for a rate e times as high, > 0, in the unit of the membrane.
         dt: time step, s, > 0.
+
+    Raises:
+        SnnlearnError: for a parameter outside its range.
     """
 
     rate: float = 100.0
@@ -258,6 +279,9 @@ class MultiGaussian(AbstractSurrogate):
         flank: $h$, the share of the flanks, > 0.
         sigma: $\sigma$, > 0, in the unit of the membrane.
         spread: $s$, how much wider the flanks are, > 0.
+
+    Raises:
+        SnnlearnError: for a parameter outside its range.
     """
 
     height: float = 0.5
@@ -305,6 +329,9 @@ class Scaled(AbstractSurrogate):
     Args:
         surrogate: the surrogate to scale.
         scale: the factor, > 0.
+
+    Raises:
+        SnnlearnError: for a parameter outside its range.
     """
 
     surrogate: AbstractSurrogate

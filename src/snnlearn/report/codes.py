@@ -32,6 +32,9 @@ class CodeSummary:
         bits: Information that the spikes carry, in bits per value; None if it is not known.
         bits_at_most: Whether `bits` is an upper bound.
         caption: A sentence on the code, for the page.
+
+    Raises:
+        SnnlearnError: if spikes is not one sample.
     """
 
     name: str

@@ -40,6 +40,9 @@ class NoFreeLunch(NamedTuple):
 def labelings(k: int) -> Integer[np.ndarray, "tasks k"]:
     """All 2^k labelings of k points, k from 1 to 12.
 
+    Raises:
+        SnnlearnError: if k is not from 1 to 12.
+
     >>> labelings(2).tolist()
     [[0, 0], [0, 1], [1, 0], [1, 1]]
     """
@@ -57,6 +60,9 @@ def no_free_lunch_risk(k: int, n: int) -> float:
     Args:
         k: points, ≥ 1.
         n: draws, ≥ 0.
+
+    Raises:
+        SnnlearnError: if k is below 1 or n below 0.
 
     >>> no_free_lunch_risk(4, 2), round(no_free_lunch_risk(10, 5), 6), round(no_free_lunch_risk(100, 50), 6)
     (0.28125, 0.295245, 0.302503)

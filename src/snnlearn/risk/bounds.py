@@ -25,6 +25,9 @@ def hoeffding_radius(m: Count, *, delta: float = 0.05) -> float:
         m: samples, ≥ 1.
         delta: chance that the statement fails, in (0, 1).
 
+    Raises:
+        SnnlearnError: for an argument outside its range.
+
     >>> round(hoeffding_radius(10_000), 7)
     0.013581
     """
@@ -39,6 +42,9 @@ def finite_class_radius(log_size: Real, m: Count, *, delta: float = 0.05) -> flo
         log_size: $\ln|F|$ ≥ 0; of a chip with few-bit weights, `log_class_size`.
         m: samples, ≥ 1.
         delta: chance that the statement fails, in (0, 1).
+
+    Raises:
+        SnnlearnError: for an argument outside its range.
 
     >>> round(finite_class_radius(math.log(1e6), 10_000), 7)
     0.0295841
@@ -59,6 +65,9 @@ def realizable_bound(log_size: Real, m: Count, *, delta: float = 0.05) -> float:
         m: samples, ≥ 1.
         delta: chance that the statement fails, in (0, 1).
 
+    Raises:
+        SnnlearnError: for an argument outside its range.
+
     >>> round(realizable_bound(math.log(1000), 1000), 6)
     0.009903
     """
@@ -77,6 +86,9 @@ def log_class_size(num_weights: Count, bits: Count) -> float:
         num_weights: synapses W, ≥ 0.
         bits: of each weight b, ≥ 1.
 
+    Raises:
+        SnnlearnError: for an argument outside its range.
+
     >>> round(log_class_size(256 * 10, 6), 3)
     10646.741
     """
@@ -93,6 +105,9 @@ def vc_radius(dimension: Count, m: Count, *, delta: float = 0.05) -> float:
         dimension: $d$, ≥ 1; d + 1 for half-spaces of R^d, 4 for axis-aligned rectangles of the plane.
         m: samples, ≥ d.
         delta: chance that the statement fails, in (0, 1).
+
+    Raises:
+        SnnlearnError: for an argument outside its range.
 
     Source: Mohri, Rostamizadeh and Talwalkar, Foundations of Machine Learning (2nd ed.), Corollary 3.19.
 
@@ -114,6 +129,9 @@ def growth_bound(dimension: Count, m: Count) -> int:
         dimension: $d$, ≥ 0.
         m: points, ≥ 0.
 
+    Raises:
+        SnnlearnError: for an argument outside its range.
+
     >>> growth_bound(2, 4), growth_bound(5, 4)
     (11, 16)
     """
@@ -133,6 +151,9 @@ def rademacher_radius(complexity: Real, m: Count, *, delta: float = 0.05, empiri
         delta: chance that the statement fails, in (0, 1).
         empirical: whether the complexity is of this sample instead of its mean over samples.
 
+    Raises:
+        SnnlearnError: for an argument outside its range.
+
     >>> round(rademacher_radius(0.01, 10_000), 6)
     0.032239
     """
@@ -151,6 +172,9 @@ def massart_bound(outputs: Float[np.ndarray, "F m"]) -> float:
 
     Args:
         outputs: of each hypothesis on each sample, `[F, m]`.
+
+    Raises:
+        SnnlearnError: if outputs is empty.
 
     >>> round(massart_bound(np.ones((8, 100))), 6)
     0.203933
@@ -174,6 +198,9 @@ def rademacher_of_class(
 
     Returns:
         the complexity and its standard error, 0 where it is exact.
+
+    Raises:
+        SnnlearnError: if outputs is empty.
 
     >>> rademacher_of_class(np.array([[1.0, 1.0], [-1.0, -1.0]]))  # |σ₁ + σ₂| / 2 is 1 or 0
     (0.5, 0.0)
@@ -202,6 +229,9 @@ def rademacher_of_linear(
 
     Returns:
         the complexity and its standard error, 0 where it is exact.
+
+    Raises:
+        SnnlearnError: if x is empty or norm is below 0.
 
     >>> rademacher_of_linear(np.eye(4), 3.0)  # orthogonal samples: Λ r / √m
     (1.5, 0.0)

@@ -83,6 +83,9 @@ def expected_calibration_error(
     """The `ece` of the [`reliability`][snnlearn.risk.reliability] diagram, which has the arguments.
 
     It is biased upwards by about √(bins/m): a perfectly calibrated hypothesis does not reach 0 on a finite sample.
+
+    Raises:
+        SnnlearnError: as [`reliability`][snnlearn.risk.reliability] does.
     """
     return reliability(probabilities, labels, bins=bins).ece
 
@@ -133,6 +136,9 @@ def softmax(scores: Float[np.ndarray, "m C"], temperature: float = 1.0) -> Float
     Args:
         scores: `[m, C]`.
         temperature: $T$ > 0; above 1 makes less sure.
+
+    Raises:
+        SnnlearnError: if temperature is not above 0.
 
     >>> softmax(np.array([[0.0, np.log(3.0)]])).round(6).tolist()
     [[0.25, 0.75]]

@@ -309,6 +309,9 @@ def gibbs_errors(
         sample: the data, `[m, *shape]`.
         draws: networks for each sample.
         key: random key of the draws.
+
+    Raises:
+        SnnlearnError: for an empty or damaged sample.
     """
     check(sample, "gibbs_errors: the sample")
     return np.asarray(
@@ -351,6 +354,9 @@ def gibbs_risk(
         sample: data that neither trained, chose nor certified it.
         confidence: of the interval, which is exact, in (0, 1).
         key: random key of the draws.
+
+    Raises:
+        SnnlearnError: for an empty or damaged sample, or a confidence outside (0, 1).
     """
     errors = gibbs_errors(posterior, encoder, decoder, sample, key=key)
     return risk_of_errors(int(errors.sum()), len(sample.y), confidence=confidence)

@@ -198,6 +198,9 @@ def seeds_needed(difference: float, spread: float, *, power: float = 0.8, level:
         power: the chance to show it, in (0, 1).
         level: $\alpha$ of the test, in (0, 1).
 
+    Raises:
+        SnnlearnError: for an argument outside its range.
+
     >>> seeds_needed(0.01, 0.01)
     8
     """

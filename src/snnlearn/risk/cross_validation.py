@@ -43,6 +43,9 @@ def folds(y: Integer[np.ndarray, " m"], k: int = 5, *, seed: int = 0) -> Iterato
         k: folds, from 2 to m.
         seed: of the order.
 
+    Raises:
+        SnnlearnError: if k is not from 2 to m.
+
     >>> [held_out.size for _, held_out in folds(np.array([0, 1] * 5), 5)]
     [2, 2, 2, 2, 2]
     """

@@ -25,6 +25,9 @@ def least_squares_risk(p: int, n: int, *, kept: float, dropped: float, noise: fl
         dropped: $\lVert\beta_{T^c}\rVert^2$ of the others, ≥ 0.
         noise: $\sigma$ ≥ 0.
 
+    Raises:
+        SnnlearnError: for an argument outside its range.
+
     Source: M. Belkin, D. Hsu and J. Xu 2020, doi:10.1137/20M1336072.
 
     >>> [round(least_squares_risk(p, 40, kept=p / 100, dropped=1 - p / 100, noise=0.5), 4) for p in (10, 60, 100)]
@@ -53,6 +56,9 @@ def simulate_least_squares(
         noise: standard deviation of y around them.
         repetitions: samples drawn, ≥ 2.
         seed: of the draws.
+
+    Raises:
+        SnnlearnError: for an argument of another kind.
 
     >>> mean, error = simulate_least_squares(5, 20, np.ones(10), 0.1, repetitions=200)
     >>> abs(mean - least_squares_risk(5, 20, kept=5.0, dropped=5.0, noise=0.1)) < 4 * error

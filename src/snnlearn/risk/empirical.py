@@ -53,6 +53,9 @@ def _errors(hypothesis: Hypothesis, sample: Sample, key: PRNGKeyArray | None) ->
 def risk_of_errors(errors: int, n: int, *, confidence: float = 0.95) -> Risk:
     """The risk, given the number of wrong decisions among n on independent data.
 
+    Raises:
+        SnnlearnError: for an argument outside its range.
+
     >>> print(risk_of_errors(613, 10_000))
     risk 6.13%, 95% interval [5.67%, 6.62%] (613 errors of 10000)
     """
@@ -98,6 +101,9 @@ def empirical_risk(hypothesis: Hypothesis, sample: Sample, *, key: PRNGKeyArray 
         hypothesis: the hypothesis.
         sample: the training sample.
         key: random key of the encoder, see `predict`.
+
+    Raises:
+        SnnlearnError: for an empty or damaged sample.
     """
     return _errors(hypothesis, sample, key) / len(sample.y)
 
@@ -108,6 +114,9 @@ def generalization_gap(risk: Risk, empirical_risk: float) -> tuple[float, Interv
 
     The empirical risk of a given hypothesis on given data is a known number, so the risk's interval, shifted by it, is
     exact for the gap.
+
+    Raises:
+        SnnlearnError: for an argument of another kind.
 
     >>> gap, interval = generalization_gap(risk_of_errors(50, 100), 0.1)
     >>> round(gap, 6), round(interval.low, 6), round(interval.high, 6)

@@ -31,6 +31,9 @@ def excess_risk(
     Returns:
         the excess risk, and its t interval.
 
+    Raises:
+        SnnlearnError: if m is below 1, or a confidence outside (0, 1).
+
     >>> from snnlearn.data import GaussianPair
     >>> task = GaussianPair(1.0)
     >>> excess_risk(task.bayes_optimal, task)[0]
@@ -88,6 +91,9 @@ def decompose(
         m: draws for the risks.
         confidence: of the intervals of A and D.
         seed: of the draws; not one that drew training data.
+
+    Raises:
+        SnnlearnError: if m is below 1, or a confidence outside (0, 1).
     """
     x = distribution.draw(m, seed=seed).x
     bayes = distribution.bayes_risk

@@ -41,6 +41,9 @@ def from_estimator(estimator: Any) -> Learn:
         estimator: has `fit(x, y)` and `predict(x)`; x are flattened to `[m, d]`. Where all labels are equal, that label
             is the decision, since many estimators refuse such a sample.
 
+    Raises:
+        SnnlearnError: if the estimator has no `fit` or `predict`.
+
     >>> from sklearn.neighbors import KNeighborsClassifier
     >>> decide = from_estimator(KNeighborsClassifier(1))(Sample(np.array([[0.0], [1.0]]), np.array([0, 1])))
     >>> decide(np.array([[0.9], [0.2]])).tolist()
@@ -79,6 +82,9 @@ def from_algorithm(
         network: the network to train; one output for each class.
         validation: share of the sample that selects, in (0, 1).
         key: random key of everything random in the training; the same for each sample.
+
+    Raises:
+        SnnlearnError: for an argument of another kind; later, by what is returned, for a sample that cannot be split.
     """
 
     def learn(sample: Sample) -> Decide:
@@ -96,6 +102,9 @@ def minimise_empirical_risk(hypotheses: Sequence[Decide]) -> Learn:
 
     Args:
         hypotheses: the class F; the first among equals is taken.
+
+    Raises:
+        SnnlearnError: if there are no hypotheses.
 
     >>> thresholds = [lambda x, a=a: (x[:, 0] > a).astype(int) for a in (0.0, 1.0, 2.0)]
     >>> sample = Sample(np.array([[0.5], [1.5]]), np.array([0, 1]))
@@ -119,6 +128,9 @@ def on_points(learn: Learn, k: int) -> Learner:
     Args:
         learn: the algorithm.
         k: points, ≥ 1.
+
+    Raises:
+        SnnlearnError: for an argument of another kind.
 
     >>> from sklearn.neighbors import KNeighborsClassifier
     >>> learner = on_points(from_estimator(KNeighborsClassifier(1)), 3)

@@ -42,6 +42,9 @@ def rademacher_of_learner(
     Returns:
         the complexity and its standard error, 0 where it is exact.
 
+    Raises:
+        SnnlearnError: if x is empty, or draws is below 2.
+
     >>> constant = lambda sample: lambda x: np.full(len(x), int(np.mean(sample.y) > 0.5))
     >>> rademacher_of_learner(constant, np.eye(2), draws=4)  # |σ₁ + σ₂| / 2 is 1 or 0
     (0.5, 0.0)
@@ -75,6 +78,9 @@ def norm_complexity(weights: Weights, x: Float[np.ndarray, "m d"]) -> float:
         weights: of the layers, `[out, in]` each, first to last.
         x: the samples, `[m, d]`.
 
+    Raises:
+        SnnlearnError: if x is empty, or weights is not a matrix for each layer.
+
     Source: N. Golowich, A. Rakhlin and O. Shamir, COLT 2018, Theorem 1, arXiv:1712.06541.
 
     >>> x = np.ones((100, 4))  # one layer: √400 / 100 · (√(2 ln 2) + 1) · 3
@@ -102,6 +108,9 @@ def spectral_complexity(weights: Weights, references: Weights | None = None) -> 
         weights: $A_i$, `[out, in]` each, first to last.
         references: $M_i$, fixed before the data, such as the initial weights; None is 0.
 
+    Raises:
+        SnnlearnError: if weights is not a matrix for each layer, or references differ from them in shape.
+
     Source: P. Bartlett, D. Foster and M. Telgarsky, NeurIPS 2017, eq. 1.2, arXiv:1706.08498.
 
     >>> spectral_complexity([np.diag([3.0, 4.0])])  # 4 · (7 / 4)
@@ -126,6 +135,9 @@ def margin_error(scores: Float[np.ndarray, "m C"], labels: Integer[np.ndarray, "
         scores: `[m, C]`.
         labels: `[m]`.
         margin: ρ ≥ 0.
+
+    Raises:
+        SnnlearnError: if the scores are empty, the labels are not as many, or margin is below 0.
 
     >>> margin_error(np.array([[2.0, 0.0], [1.0, 0.5]]), np.array([0, 0]), 1.0)
     0.5
@@ -152,6 +164,9 @@ def margin_bound(
         classes: C ≥ 2.
         delta: chance that the statement fails, in (0, 1).
 
+    Raises:
+        SnnlearnError: for an argument outside its range.
+
     Source: Mohri, Rostamizadeh and Talwalkar, Foundations of Machine Learning (2nd ed.), Theorems 5.8 and 9.2.
 
     >>> round(margin_bound(0.1, 0.01, 10_000, margin=0.5), 6)  # linear, Λ r = 1: 2 · 0.01 / 0.5
@@ -177,6 +192,9 @@ def transferred_bound(bound: Real, disagreements: Count, n: Count, *, delta: flo
         disagreements: of f and g on n samples that neither depends on; labels are not needed.
         n: samples, ≥ 1.
         delta: chance that the second term is larger than its one-sided exact bound, to be added to the first's, < ½.
+
+    Raises:
+        SnnlearnError: for an argument outside its range.
 
     >>> round(transferred_bound(0.1, 0, 1000), 6)  # 1 − 0.05^(1/1000)
     0.102991

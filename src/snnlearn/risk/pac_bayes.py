@@ -26,6 +26,9 @@ def bernoulli_kl(q: Real, p: Real) -> float:
         q: a probability.
         p: a probability.
 
+    Raises:
+        SnnlearnError: for an argument outside its range.
+
     >>> bernoulli_kl(0.5, 0.5), round(bernoulli_kl(0.0, 0.5), 6)
     (0.0, 0.693147)
     """
@@ -43,6 +46,9 @@ def kl_inverse(q: Real, c: Real) -> float:
     Args:
         q: an observed mean of [0, 1] variables.
         c: ≥ 0.
+
+    Raises:
+        SnnlearnError: for an argument outside its range.
 
     >>> round(kl_inverse(0.028, 0.0834865), 5), kl_inverse(0.0, math.log(2))
     (0.15012, 0.5)
@@ -73,6 +79,9 @@ def kl_inverse_gradient(q: Real, c: Real) -> tuple[float, float]:
         q: in (0, 1).
         c: > 0.
 
+    Raises:
+        SnnlearnError: for an argument outside its range.
+
     >>> [round(d, 4) for d in kl_inverse_gradient(0.1, 0.05)]
     [1.3323, 1.4294]
     """
@@ -92,6 +101,9 @@ def pac_bayes_complexity(kl: Real, m: Count, *, delta: float = 0.05) -> float:
         m: samples, ≥ 1, none of which the prior has seen.
         delta: chance that the bound fails, in (0, 1).
 
+    Raises:
+        SnnlearnError: for an argument outside its range.
+
     >>> round(pac_bayes_complexity(5000, 60_000), 7)
     0.0834865
     """
@@ -109,6 +121,9 @@ def maurer_bound(empirical_risk: Real, kl: Real, m: Count, *, delta: float = 0.0
         m: samples, ≥ 8, none of which the prior has seen.
         delta: chance that the bound fails, in (0, 1).
 
+    Raises:
+        SnnlearnError: for an argument outside its range.
+
     Source: A. Maurer 2004, arXiv:cs/0411099.
 
     >>> round(maurer_bound(0.028, 5000, 60_000), 7)
@@ -124,6 +139,9 @@ def maurer_bound(empirical_risk: Real, kl: Real, m: Count, *, delta: float = 0.0
 def mcallester_bound(empirical_risk: Real, kl: Real, m: Count, *, delta: float = 0.05) -> float:
     r"""$R_Q \le \hat R_Q + \sqrt{c/2}$; the arguments are those of [`maurer_bound`][snnlearn.risk.maurer_bound].
 
+    Raises:
+        SnnlearnError: for an argument outside its range.
+
     >>> round(mcallester_bound(0.028, 5000, 60_000), 7)
     0.2323116
     """
@@ -134,6 +152,9 @@ def mcallester_bound(empirical_risk: Real, kl: Real, m: Count, *, delta: float =
 @checked
 def refined_pinsker_bound(empirical_risk: Real, kl: Real, m: Count, *, delta: float = 0.05) -> float:
     r"""$R_Q \le \hat R_Q + \sqrt{2\hat R_Q c} + 2c$; arguments as of [`maurer_bound`][snnlearn.risk.maurer_bound].
+
+    Raises:
+        SnnlearnError: for an argument outside its range.
 
     >>> round(refined_pinsker_bound(0.028, 5000, 60_000), 6)
     0.263349
@@ -153,6 +174,9 @@ def catoni_bound(empirical_risk: Real, kl: Real, m: Count, *, c: Real, delta: fl
         m: samples, ≥ 1.
         c: $C$, > 0, not chosen by the data.
         delta: chance that the bound fails, in (0, 1).
+
+    Raises:
+        SnnlearnError: for an argument outside its range.
 
     Source: O. Catoni 2007, doi:10.1214/074921707000000391.
 
@@ -175,6 +199,9 @@ def thiemann_bound(empirical_risk: Real, kl: Real, m: Count, *, lambda_: Real, d
         m: samples, ≥ 1.
         lambda_: λ, in (0, 2); it may be chosen by the data.
         delta: chance that the bound fails, in (0, 1).
+
+    Raises:
+        SnnlearnError: for an argument outside its range.
 
     Source: N. Thiemann et al. 2017, arXiv:1608.05610.
 
@@ -201,6 +228,9 @@ def gaussian_kl(
         std: $s_q$ > 0, of the same shape, or one number.
         prior_mean: $\mu_p$, of the same shape.
         prior_std: $s_p$ > 0, of the same shape, or one number.
+
+    Raises:
+        SnnlearnError: if a standard deviation is not above 0.
 
     >>> gaussian_kl(np.ones(3), 1.0, np.zeros(3), 1.0)
     1.5

@@ -57,6 +57,9 @@ def quantise(network: Network, bits: int) -> Network:
         network: the network; every array of numbers in it is rounded.
         bits: b, from 1 to 24.
 
+    Raises:
+        SnnlearnError: if bits is not from 1 to 24.
+
     >>> import snnlearn as sl
     >>> rounded = quantise(sl.network.feedforward((3, 4, 2), key=jax.random.key(0)), 3)
     >>> len(np.unique(rounded.layers[0].synapses.weight)) <= 8
@@ -91,6 +94,9 @@ def occam_bound(empirical_risk: Real, log_size: Real, m: Count, *, delta: float 
         m: samples, ≥ 1.
         delta: chance that the statement fails, in (0, 1).
 
+    Raises:
+        SnnlearnError: for an argument outside its range.
+
     Source: J. Langford, J. Mach. Learn. Res. 6:273 (2005), Theorem 4.1 with a uniform prior.
 
     >>> round(occam_bound(0.0, math.log(1000), 1000), 6)  # 1 − exp(−ln(20,000)/1000)
@@ -115,6 +121,9 @@ def quantised_bound(hypothesis: Hypothesis, sample: Sample, bits: int, *, delta:
         sample: the training sample, independent draws; a deterministic encoder is supposed.
         bits: of each weight, from 1 to 24, not chosen by the sample.
         delta: chance that the statement fails, in (0, 1).
+
+    Raises:
+        SnnlearnError: for an argument outside its range.
     """
     rounded = quantise(hypothesis.network, bits)
     leaves = jax.tree.leaves(trained_part(rounded))

@@ -22,6 +22,9 @@ def arc_cosine_kernels(u: Real | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Args:
         u: in [−1, 1], of any shape.
 
+    Raises:
+        SnnlearnError: if u leaves [−1, 1].
+
     Source: Y. Cho and L. Saul, NeurIPS 2009.
 
     >>> [round(float(k), 6) for k in arc_cosine_kernels(0.3)]
@@ -49,6 +52,9 @@ def tangent_kernel(x: Float[np.ndarray, "m d"], y: Float[np.ndarray, "n d"], *, 
 
     Returns:
         Θ, `[m, n]`.
+
+    Raises:
+        SnnlearnError: if depth is below 1, or a row is 0, which has no direction.
 
     Source: A. Jacot, F. Gabriel and C. Hongler, NeurIPS 2018, arXiv:1806.07572.
 
@@ -80,6 +86,9 @@ def gradient_flow(
         start: $f_0$, `[m]`.
         target: y, `[m]`.
         time: t ≥ 0, steps times step size.
+
+    Raises:
+        SnnlearnError: if the shapes do not fit, or time is below 0.
 
     >>> gradient_flow(np.eye(2), np.zeros(2), np.ones(2), 2 * np.log(2.0)).round(6).tolist()
     [0.5, 0.5]

@@ -28,6 +28,9 @@ class AbstractFeedback(Component):
             network: the network.
             error: by how much the loss changes with the readout's output, `[*out_shape]`.
             responses: of each layer, by how much its output changes with its current.
+
+        Raises:
+            SnnlearnError: if no error reaches a hidden layer in this way.
         """
 
     @property
