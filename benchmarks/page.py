@@ -214,22 +214,23 @@ def text(document: dict, step: dict | None, images: dict[str, str]) -> str:
     measured = f"on {days[0]}" if len(days) == 1 else f"from {days[0]} to {days[-1]}"
     parts = [
         "# Benchmarks",
-        "What a training step and a forward pass of snnlearn take, beside SpikingJelly, snnTorch, Norse, Sinabs and "
-        "Spyx, and beside the floor: the products with the same weights alone, without neurons, in PyTorch, which no "
-        "dense implementation can leave out. This page is written by `benchmarks/page.py`; all numbers are in "
-        "`benchmarks/results/suite.json`.",
-        f"The base task is {BASE}. From it width, density, time steps and batch are varied, each by itself. A training "
-        "step is the cross entropy of the readout membrane's mean over time, forward, backward through all steps, and "
-        "Adam. Weights are scaled until hidden units spike as densely as the task says; the neurons are each library's "
-        "own, so nothing here says which library learns better.",
+        "Time and memory of a training step and a forward pass in snnlearn, compared with SpikingJelly, snnTorch, "
+        "Norse, Sinabs and Spyx, and with a floor: only the matrix products with the same weights, without neurons, "
+        "in PyTorch, which every dense implementation has to compute. `benchmarks/page.py` writes this page; all "
+        "numbers are in `benchmarks/results/suite.json`.",
+        f"The base task is {BASE}. Width, density, time steps and batch are varied one at a time. A training step is "
+        "a forward pass, the cross-entropy of the readout membrane's mean over time, a backward pass through all "
+        "steps, and Adam. Weights are scaled until hidden units spike as densely as the task says. Each library uses "
+        "its own neurons, so these numbers do not show which library learns better.",
         f"Measured {measured} on {document['processor']}, {document['threads']} of {document['processors']} "
-        f"processors, {document['system']}; {versions(document)}. Each contender has a process of its own and, after "
+        f"processors, {document['system']}; {versions(document)}. Each library runs in its own process and, after "
         f"warming up, {rules['rounds']} turns of at least {rules['seconds']:g} s, or of one step where that is longer; "
-        "lines are medians over all steps. Memory is the peak of a step, everything compiled, less what the process "
-        "held with libraries, data, network and optimiser in place, before anything ran. snnlearn takes packed spikes; "
+        "lines are medians over all steps. Memory is the peak during a step, after compilation, minus what the "
+        "process used with libraries, data, network and optimiser loaded, before the first step. snnlearn takes "
+        "packed spikes; "
         "its surrogate is `Boxcar`. More is in `benchmarks/README.md`.",
-        "In the tables `best peer` is the fastest, or leanest, of the five libraries, and how many times what snnlearn "
-        "takes it takes; `floor` is the same of the products. Less than 1 is where snnlearn takes more.",
+        "In the tables, `best peer` is the fastest (or most memory-efficient) of the five libraries, as a multiple of "
+        "snnlearn's time (or memory); `floor` is the same for the matrix products. Below 1, snnlearn takes more.",
     ]
     for axis, image in images.items():
         parts += axis_section(document, axis, image)
@@ -241,7 +242,7 @@ def text(document: dict, step: dict | None, images: dict[str, str]) -> str:
         "make -C benchmarks peers     # once: the other libraries, in an environment of their own\n"
         "make -C benchmarks suite     # results/suite.json, this page and its figures\n"
         "```",
-        "It needs Linux, and a machine on which nothing else runs. Stopped, it goes on where it was.",
+        "It needs Linux and an otherwise idle machine. If interrupted, it resumes where it stopped.",
     ]
     return "\n\n".join(filter(None, parts)) + "\n"
 

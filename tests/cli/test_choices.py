@@ -89,7 +89,7 @@ def test_help_says_what_a_choice_takes(capsys):
     said = capsys.readouterr().out
     assert "alif takes --tau-mem, --tau-adapt, --beta, --surrogate, --reset, --refractory, --dt.\n" in said
     assert "truncated-bptt takes --truncate.\n" in said
-    assert "truncated-bptt goes with --readout mean and --loss stepwise-cross-entropy, unless given.\n" in said
+    assert "truncated-bptt defaults to --readout mean and --loss stepwise-cross-entropy.\n" in said
     with pytest.raises(SystemExit):
         main(["train", "--help"])
     assert "takes --" not in capsys.readouterr().out

@@ -264,7 +264,7 @@ def test_a_rule_says_which_loss_and_readout_it_goes_with(mine, capsys):
         build.algorithm(dataclasses.replace(options, readout="max"), task, encoder.dt)
     with pytest.raises(SystemExit):
         main(["train", "--rule", "mine:Counting", "--help"])
-    assert "mine:Counting goes with --readout count and --loss mine:Counts, unless given." in capsys.readouterr().out
+    assert "mine:Counting defaults to --readout count and --loss mine:Counts." in capsys.readouterr().out
 
 
 def test_a_run_without_its_module_says_where_it_is_looked_for(run, blobs, tmp_path, monkeypatch, capsys):

@@ -70,7 +70,7 @@ def _run(arguments: list[str]) -> int:
         default = read_config(Path(path), COMMANDS[name], allow=arguments)
     options = _parsed(arguments or ["--help"], {name: default})
     check_allowed(options, value_of("--config", arguments))
-    # Imported only now: JAX takes longer to start than --help may.
+    # Imported only now: JAX takes longer to start than --help should.
     import importlib
 
     import jax
@@ -111,14 +111,14 @@ def _parsed(arguments: list[str], defaults: dict[str, Any]) -> Any:
         return tyro.cli(
             Union[tuple(commands)],  # pyright: ignore  # noqa: UP007  # known only now
             prog="snnlearn",
-            description="Train spiking neural networks and know their risk. --version says which snnlearn this is.",
+            description="Train spiking neural networks and know their risk. --version prints the version of snnlearn.",
             args=arguments,
             registry=numbers(),
         )
 
 
 def _what_is_taken(kind: type, arguments: list[str]) -> list[str]:
-    """Of each choice that stands beside --help, the options that it takes; this alone of all help needs the class."""
+    """For each choice given with --help, the options that it uses; only this part of the help loads the class."""
     from snnlearn.cli.config import value_of
     from snnlearn.cli.options import axes
 
@@ -129,12 +129,12 @@ def _what_is_taken(kind: type, arguments: list[str]) -> list[str]:
             sentences.append(f"{name} takes {taken or 'no option'}.")
             cls, settled = axis.load(name), axes(kind)
             if usual := [f"--{of} {settled[of].name_of(getattr(cls, said))}" for of, said in axis.settles.items()]:
-                sentences.append(f"{name} goes with {' and '.join(usual)}, unless given.")
+                sentences.append(f"{name} defaults to {' and '.join(usual)}.")
     return sentences
 
 
 def _check_alone(arguments: list[str], option: str, *allowed: str) -> None:
-    """Refuse options beside one that stands for them, but for some."""
+    """Refuse options beside one that replaces them, with some exceptions."""
     from snnlearn._errors import SnnlearnError
 
     names = [argument.partition("=")[0] for argument in arguments if argument.startswith("--")]

@@ -1,7 +1,7 @@
 """The table of names: classes, what fills their fields, and what else the command line must know of them.
 
 It is plain data: choices, help, captions and objects are made from it, and `snnlearn --help` reads it without JAX. A
-component's fields are filled from the options that are called as they are; the table says which are called otherwise.
+component's fields are filled from the options of the same name; the table lists those with other names.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ class Code(Choice):
     """An encoder.
 
     Args:
-        caption: what a reader of the page of `encode` should know.
+        caption: what to tell the reader of the page that `encode` writes.
         on_top: whether a population's activations can be encoded by it.
     """
 
@@ -43,17 +43,17 @@ CODES = Axis(
         ),
         "rate": Code(
             "snnlearn.coding:Rate",
-            caption="Each step is a coin; the value is its chance of a spike. Read back by counting.",
+            caption="Each step spikes at random, with a probability proportional to the value. Decoded by counting.",
             on_top=True,
         ),
         "poisson-rate": Code(
             "snnlearn.coding:PoissonRate",
-            caption="A Poisson process seen through steps: a step spikes if it holds an event. Read back by counting.",
+            caption="A Poisson process in time steps: a step spikes if it contains an event. Decoded by counting.",
             on_top=True,
         ),
         "regular-rate": Code(
             "snnlearn.coding:RegularRate",
-            caption="The value is the rate of evenly spaced spikes. Read back by counting, to half a spike.",
+            caption="The value is the rate of evenly spaced spikes. Decoded by counting, to half a spike.",
             on_top=True,
         ),
         "latency": Code(
@@ -71,12 +71,12 @@ CODES = Axis(
         "rank-order": Code(
             "snnlearn.coding:RankOrder",
             {"threshold": "latency_threshold"},
-            caption="One unit fires per step, the largest value first. Only the order arrives, read back as 0.9 to the "
-            "power of the rank.",
+            caption="One unit fires per step, the largest value first. Only the order is transmitted; it is decoded as "
+            "0.9 to the power of the rank.",
         ),
         "phase": Code(
             "snnlearn.coding:Phase",
-            caption="The binary digits of the value, the half first, cycle after cycle.",
+            caption="The binary digits of the value, most significant first, cycle after cycle.",
         ),
         "burst": Code(
             "snnlearn.coding:Burst",
@@ -98,8 +98,8 @@ CODES = Axis(
         "send-on-delta": Code(
             "snnlearn.coding:SendOnDelta",
             {"num_steps": "frames", "threshold": "delta_threshold", "initial": 0.5},
-            caption="A spike whenever the signal is a threshold away from what the receiver knows: up in blue, down "
-            "in red. The receiver follows within the threshold, if the signal is slow enough.",
+            caption="A spike whenever the signal is a threshold away from the receiver's estimate: up in blue, down in "
+            "red. If the signal is slow enough, the estimate stays within the threshold.",
         ),
     },
 )

@@ -57,7 +57,7 @@ class Within:
 
 
 Count = Annotated[int, Within(1, 1_000_000)]
-"""How many; a million is more than anybody waits for."""
+"""A number of things; nobody waits for more than a million."""
 Seed = Annotated[int, Within(0, 2**31 - 1)]
 Share = Annotated[float, Within(0, 1, between=True)]
 Seconds = Annotated[float, Within(1e-9, 1e6)]
@@ -106,7 +106,7 @@ class Checked:
     """Options whose numbers have ranges, and whose names stand for something."""
 
     def check(self) -> None:
-        """Refuse what is out of range or unknown, of those options too that the others leave without use.
+        """Refuse values out of range or unknown, also of options that have no effect beside the others.
 
         Raises:
             SnnlearnError: naming the option, its value and what to give.
@@ -141,19 +141,20 @@ class _Codes(Checked):
     population_code: Annotated[str, ON_TOP, tyro.conf.arg(metavar=ON_TOP.metavar)] = "linear-latency"
     """Population code: how the neurons' activations become spikes."""
     delta_threshold: Positive = 0.1
-    """Delta codes: the change that is a spike, as a share of the data's range."""
+    """Delta codes: the change that makes a spike, as a share of the data's range."""
 
 
 AS_IT_IS = -1
-"""How many epochs a run that goes on is to have if none are given: as many as it was begun with."""
+"""The number of epochs of a resumed run if none is given: as many as it was started with."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Reader(Checked):
-    """What reads a folder or a configuration, which may be somebody else's."""
+    """Commands that read a folder or a configuration, which may come from someone else."""
 
     allow: Annotated[tuple[str, ...], Role.PLACE] = ()
-    """Classes of one's own, as module:Class, that a run or a configuration may name; to use one runs its module."""
+    """Classes, as module:Class, that a run or a configuration may use besides the library's; using one executes its
+    module."""
 
 
 TIME_UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
@@ -163,66 +164,69 @@ Text = Annotated[str | None, tyro.conf.arg(metavar="NAME|NUMBER")]
 
 @dataclass(frozen=True, kw_only=True)
 class _File(_Reader):
-    """What cannot be told from a file of data alone, and how it is cut."""
+    """How to read a data file, where it does not say so itself, and how to split it."""
 
     label: Annotated[Text, Role.TASK] = None
-    """Of a table, the column of the classes, by its name or its number from 1: by default label, class, target or y, or
-    else the last if it is of classes."""
+    """Tables: the column of the classes, by name or number (from 1). By default the one called label, class, target or
+    y, or else the last if it holds classes."""
     group: Annotated[Text, Role.TASK] = None
-    """Of a table, a column whose rows of one value stay in one part, such as the person that they are of."""
+    """Tables: a column, such as the person, whose rows with the same value stay in the same part of the data."""
     time_unit: Annotated[Literal["s", "ms", "us", "ns"] | None, Role.TASK, tyro.conf.arg(metavar="{s,ms,us,ns}")] = None
-    """Of events, the unit of their times: by default from their type and range."""
+    """Events: the unit of time. By default it is inferred from the type and range of the times."""
     validation: Annotated[Share, Role.TASK] = 0.1
-    """Share of the data that selects the epoch. Sets with a test set of their own give it from their training set."""
+    """Share of the data that selects the epoch; taken from the training set if the data have a separate test set."""
     test: Annotated[Share, Role.TASK] = 0.2
-    """Share of the data that estimates the risk, for data without a test set of its own."""
+    """Share of the data that estimates the risk, if the data have no separate test set."""
     split_seed: Annotated[Seed, Role.TASK] = 0
     """Random seed of the split, and of synthetic data."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Data(_File):
-    """Where a training lies, and what it learns from."""
+    """Where a training is stored, and what it learns from."""
 
     config: Annotated[File, Role.PLACE] = None
-    """A TOML file of options, as a run writes it (config.toml). Options given here as well take precedence."""
+    """A TOML file of options, such as a run's config.toml. Options on the command line take precedence."""
     resume: Annotated[Folder, Role.PLACE] = None
-    """A run folder to go on with; all options are taken from it, but for --epochs, to train it for longer."""
+    """A run folder to resume. All options are taken from it, except --epochs, to train for longer."""
     out: Annotated[Folder, Role.PLACE] = None
-    """The run folder to make. By default runs/DATA, with a number added if that exists."""
+    """The run folder to create. By default runs/DATA, with a number added if that exists."""
     distributed: Annotated[bool, Role.PLACE] = False
-    """Share each batch among all devices: those of this process and, if JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and
-    JAX_PROCESS_ID say so, or Slurm or Open MPI do, of the others that run the same command. The first writes all."""
+    """Split each batch across all devices: those of this process and of the others that run the same command, as set by
+    JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID, Slurm or Open MPI. The first process writes all
+    files."""
 
     data: Annotated[str, DATA, Role.TASK, tyro.conf.arg(metavar=DATA.metavar)] = "digits"
     """digits, mnist, fashion-mnist, yin-yang, randman, spike-xor; or a file or folder: a table (.csv, .parquet, .arff),
-    time series (.ts), arrays (.npz), IDX, images, or events (.h5, .bin, .aedat). snnlearn data FILE says what it is."""
+    time series (.ts), arrays (.npz), IDX, images, or events (.h5, .bin, .aedat). snnlearn data FILE describes it."""
     data_folder: Annotated[Folder, Role.TASK] = None
-    """Where mnist or fashion-mnist lie as IDX files, gzipped or not."""
+    """Folder with the IDX files of mnist or fashion-mnist, gzipped or not."""
 
     encode: Annotated[str | None, CODES, tyro.conf.arg(metavar=CODES.metavar)] = None
-    """How values become spikes; data that are spikes already take none. The default is current."""
+    """How values become spikes; data that already are spikes need no code. By default current."""
     series: bool = False
-    """The first axis of a sample is time: each frame is encoded by itself, one after the other; delta codes need it."""
+    """The first axis of a sample is time: frames are encoded one after the other. Delta codes need this."""
     num_steps: OptionalCount = None
-    """Time steps T of a sample, or of each frame of a series, by default 20; of recorded events, by default as many as
-    hold the whole recording."""
+    """Time steps T of a sample, or of each frame of a series: by default 20; for recorded events, as many as cover the
+    whole recording."""
     dt: OptionalSeconds = None
-    """Time step, s: by default 1e-3; of recorded events, if num-steps is given, such that these hold the whole."""
+    """Time step, s: by default 1e-3; for recorded events with --num-steps, long enough to cover the whole recording."""
 
 
 # Bases from the last to the first, as help shows their options.
 @dataclass(frozen=True, kw_only=True)
 class Train(_Codes, _Data):
-    """Train a spiking network, end with its risk.
+    """Train a spiking network and report its risk.
 
     Writes a run folder: configuration, metrics, checkpoints, the model, report.html.
 
-    MODULE:CLASS is a class of your own, of this folder or the Python path; options of its fields' names fill them.
+    MODULE:CLASS is your own class, in this folder or on the Python path; its fields are filled by options of their
+    names.
     """
 
     layers: Annotated[tuple[str, ...], tyro.conf.arg(metavar="LAYER...")] = ("256",)
-    """Hidden layers: 256 is dense, 16c5 or, padded by 2, 16c5p2 a convolution of kernel 5, p2 an average pooling."""
+    """Hidden layers: 256 is dense; 16c5 is a convolution with kernel size 5, 16c5p2 one padded by 2; p2 is average
+    pooling."""
     recurrent: bool = False
     """Connect each dense hidden layer to itself."""
     bias: bool = False
@@ -240,19 +244,19 @@ class Train(_Codes, _Data):
     tau_out: Seconds = 10e-3
     """Time constant of the readout's membrane, s."""
     refractory: FromZero = 0.0
-    """Refractory period, s; 0 is none."""
+    """Refractory period, s; 0 for none."""
     reset: Literal["subtract", "zero"] = "subtract"
     """What a spike does to the membrane."""
     reset_next_step: bool = False
     """Reset in the step after the spike."""
     escape_noise: bool = False
-    """Units draw their spikes, by the probability of which surrogate sigmoid or gaussian is the derivative; xie-seung
-    needs it."""
+    """Units draw their spikes at random, with a probability whose derivative is the surrogate, sigmoid or gaussian;
+    xie-seung needs it."""
     surrogate: Annotated[str, SURROGATES, tyro.conf.arg(metavar=SURROGATES.metavar)] = "triangle"
-    """The derivative that stands in for that of a spike; triangle and boxcar are 0 far from the threshold, which keeps
-    errors from growing through recurrent connections."""
+    """What replaces the derivative of a spike; triangle and boxcar are 0 far from the threshold, which keeps errors
+    from growing through recurrent connections."""
     surrogate_slope: OptionalPositive = None
-    """Its steepness: slope, alpha, 1/width or 1/sigma; the surrogate's own default if not given."""
+    """Its steepness: slope, alpha, 1/width or 1/sigma. By default that of the surrogate."""
     train_time_constants: bool = False
     """Train a membrane time constant for each unit of dense hidden layers."""
     readout: Annotated[
@@ -261,7 +265,7 @@ class Train(_Codes, _Data):
         tyro.conf.arg(
             metavar=READOUTS.metavar,
             help="What decides: the mean, largest or last membrane of leaky integrators, spike counts or the first "
-            "spike. The default is the rule's, mean for most: train --rule RULE --help says it.",
+            "spike. The default depends on the rule (mean for most); train --rule RULE --help shows it.",
         ),
     ] = None
     loss: Annotated[
@@ -269,8 +273,9 @@ class Train(_Codes, _Data):
         LOSSES,
         tyro.conf.arg(
             metavar=LOSSES.metavar,
-            help="Of the readout's scores; of its membrane in each step (stepwise); of its spikes (van-rossum, readout "
-            "count). The default is the rule's: cross-entropy, or stepwise-cross-entropy if it is online, for most.",
+            help="A loss of the readout's scores, of its membrane in each step (stepwise), or of its spikes "
+            "(van-rossum, readout count). The default depends on the rule: for most cross-entropy, or "
+            "stepwise-cross-entropy if it is online.",
         ),
     ] = None
     rate_band: Annotated[tuple[float, float] | None, Within(0.0, 1e20), tyro.conf.arg(metavar="LOW HIGH")] = None
@@ -280,38 +285,38 @@ class Train(_Codes, _Data):
     rule: Rule = "bptt"
     """The learning rule."""
     segment: OptionalCount = None
-    """BPTT: time steps between two states that are kept; those between are computed again on the way back, for the same
-    gradient in less memory. By default all are kept."""
+    """BPTT: time steps between stored states; the others are recomputed in the backward pass, for the same gradient in
+    less memory. By default all are stored."""
     truncate: Count = 10
-    """Truncated BPTT: time steps of a block."""
+    """Truncated BPTT: time steps in a block."""
     steps_per_update: OptionalCount = None
-    """Online rules: change the weights during the sequence, after so many time steps; by default after it."""
+    """Online rules: update the weights every so many time steps. By default at the end of the sequence."""
     draws: Count = 8
-    """Forward gradient, perturbation and evolution strategy: how many directions one gradient is estimated from."""
+    """Forward gradient, perturbation and evolution strategy: number of directions for the estimate of one gradient."""
     sigma: Positive = 0.1
     """Perturbation and evolution strategy: standard deviation of the noise, on weights or currents."""
     optimizer: Optimizer = "adam"
     """The optimiser."""
     learning_rate: Positive = 0.1
-    """Its step size at the start, relative to the initial root mean square of the weights that it moves."""
+    """Its initial step size, relative to the initial root mean square of the weights that it updates."""
     schedule: Literal["cosine", "constant"] = "cosine"
-    """How the step size goes on: down to 0 along a half cosine, or not at all."""
+    """How the step size changes: down to 0 along half a cosine, or not at all."""
     weight_decay: FromZero = 1e-4
-    """Weight decay of adamw, of the weights of connections alone."""
+    """Weight decay of adamw; it applies to the weights of connections only."""
     clip_gradient: OptionalPositive = None
-    """Largest norm of a gradient."""
+    """Largest norm of a gradient; larger gradients are scaled down to it."""
     xi: Positive = 2.0
     """Fluctuation-driven initialisation: the threshold, in standard deviations of the membrane."""
     epochs: Count = 40
     """Passes over the training sample."""
     batch_size: Count = 64
-    """Samples of one gradient."""
+    """Samples in a batch."""
     seeds: Annotated[int, Role.TASK, Within(1, 10_000)] = 1
     """Trainings side by side, from different random seeds; their mean and interval are reported."""
     seed: Annotated[Seed, Role.TASK] = 0
     """The first random seed."""
     baseline: Annotated[bool, Role.TASK] = False
-    """Also fit scikit-learn's logistic regression to the same samples, and compare the two on the test sample."""
+    """Also fit scikit-learn's logistic regression to the same samples, and compare both on the test sample."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -321,45 +326,45 @@ class Evaluate(_Reader):
     run: Annotated[Path, tyro.conf.Positional]
     """The run folder."""
     data: File = None
-    """A file or folder with labels, of any format that train takes, to use all of; by default the run's own test
+    """A file or folder with labels, in any format that train accepts; all of it is used. By default the run's test
     sample."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Predict(_Reader):
-    """Decide what files show."""
+    """Classify the samples in files."""
 
     run: Annotated[Path, tyro.conf.Positional]
     """The run folder."""
     files: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="FILE...")] = ()
-    """Files of any format that train takes, with or without labels, images (.png, .jpg) or arrays (.npy), of the shape
-    that the network was trained on."""
+    """Files in any format that train accepts, with or without labels, images (.png, .jpg) or arrays (.npy), of the
+    shape that the network was trained on."""
     out: File = None
-    """A file to write them to, with the scores of all classes: .csv, .json or .npz."""
+    """A file for the decisions, with the scores of all classes: .csv, .json or .npz."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Data(_File):
-    """Say what a file holds, before anything is trained on it, and the command that trains.
+    """Describe a data file before training on it, and print the command for training.
 
-    Shapes, classes and their shares, ranges, lost or assumed values, samples that are in two parts, event rates.
+    Shapes, classes and their shares, ranges, lost or assumed values, samples that occur in two parts, event rates.
     """
 
     file: Annotated[str, tyro.conf.Positional] = "digits"
     """The file or folder, or the name of a data set, as in train --data."""
     data_folder: Folder = None
-    """Where mnist or fashion-mnist lie as IDX files, gzipped or not."""
+    """Folder with the IDX files of mnist or fashion-mnist, gzipped or not."""
     num_steps: OptionalCount = None
-    """Of events, the number of time steps."""
+    """Events: the number of time steps."""
     dt: OptionalSeconds = None
-    """Of events, the time step, s."""
+    """Events: the time step, s."""
     out: Folder = None
-    """A folder to make, for a picture of a few samples, the classes and the features: data.png."""
+    """A folder to create, for data.png: a picture of a few samples, the classes and the features."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Encode(_Codes):
-    """Show one image or signal as spikes in each code: what they cost, and what can be read from them."""
+    """Show an image or signal as spikes in each code: what they cost, and what can be decoded from them."""
 
     file: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="[FILE]")] = None
     """An image (.png, .jpg), array (.npy, .npz with x) or IDX file; with --series or as .csv, a signal [T] or [T, N].
@@ -367,11 +372,11 @@ class Encode(_Codes):
     series: bool = False
     """The array is a signal: its first axis is time."""
     index: Annotated[int, Within(0, 2**31 - 1)] = 0
-    """Which of the file's samples."""
+    """The number of the sample in the file, from 0."""
     codes: Annotated[tuple[str, ...], CODES, tyro.conf.arg(metavar="CODE...")] = ()
-    """Which codes, named as in train --encode; by default all that make spikes of such an input."""
+    """The codes, named as in train --encode. By default all that turn such an input into spikes."""
     num_steps: OptionalCount = None
-    """Time steps T: by default 50 of an image, 10 of each frame of a signal."""
+    """Time steps T: by default 50 for an image, 10 for each frame of a signal."""
     dt: Seconds = 1e-3
     """Time step, s."""
     max_rate: Positive = 200.0
@@ -385,10 +390,10 @@ class Encode(_Codes):
 
 @dataclass(frozen=True, kw_only=True)
 class Compare(Train):
-    """Train the same network from the same start with several learning rules.
+    """Train the same network from the same initial weights with several learning rules.
 
-    Each rule's step size is chosen by validation errors; the test sample is used once for each rule. The loss is
-    stepwise-cross-entropy, if no other is given; a rule whose readout spikes has its own default.
+    The validation error selects the step size of each rule; the test sample is used once for each rule. The loss is
+    stepwise-cross-entropy by default; a rule whose readout spikes has its own default.
     """
 
     distributed: tyro.conf.Suppress[bool] = False
@@ -396,12 +401,12 @@ class Compare(Train):
     rule: tyro.conf.Suppress[Rule] = "bptt"
     learning_rate: tyro.conf.Suppress[Positive] = 0.1
     resume: Folder = None
-    """A comparison's folder to go on with; all options are taken from it."""
+    """A comparison's folder to resume. All options are taken from it."""
     out: Folder = None
-    """The folder to make. By default runs/compare-DATA, with a number added if that exists."""
+    """The folder to create. By default runs/compare-DATA, with a number added if that exists."""
     paired: Annotated[tuple[Path, ...] | None, tyro.conf.arg(metavar="[RUN...]")] = None
-    """Compare in pairs, corrected for their number: two or more finished runs on the test sample that they share; or,
-    if none is named, the rules, over seeds (sign-flip test) or, with one seed, over test samples (McNemar's test)."""
+    """Compare pairs, corrected for multiple comparisons: two or more finished runs on their common test sample; or,
+    without runs, the rules, over seeds (sign-flip test) or, for one seed, over test samples (McNemar's test)."""
     rules: Annotated[tuple[str, ...], RULES, tyro.conf.arg(metavar="RULE...")] = (
         "bptt",
         "eprop",
@@ -425,10 +430,10 @@ class Compare(Train):
 
 @dataclass(frozen=True, kw_only=True)
 class Gradients(Train):
-    """Measure each rule's gradient on one batch, against the gradient that it stands for.
+    """Compare each rule's gradient on one batch with the gradient that it estimates.
 
-    The reference is BPTT's gradient; for perturbation rules and xie-seung it is the gradient of the loss expected under
-    the noise, estimated from other draws. Eventprop, whose loss is of continuous time, stands for itself.
+    The reference is BPTT's gradient; for perturbation rules and xie-seung it is the gradient of the expected loss under
+    the noise, estimated from other draws. Eventprop, whose loss is in continuous time, is its own reference.
     """
 
     distributed: tyro.conf.Suppress[bool] = False
@@ -444,7 +449,7 @@ class Gradients(Train):
     epochs: tyro.conf.Suppress[Count] = 40
     seeds: tyro.conf.Suppress[int] = 1
     out: Folder = None
-    """The folder to make. By default runs/gradients-DATA, with a number added if that exists."""
+    """The folder to create. By default runs/gradients-DATA, with a number added if that exists."""
     rules: Annotated[tuple[str, ...], RULES, tyro.conf.arg(metavar="RULE...")] = (
         "bptt",
         "eprop",
@@ -455,14 +460,14 @@ class Gradients(Train):
     )
     """The rules, named as in train --rule."""
     repeats: Count = 64
-    """How many times a random rule is asked."""
+    """Number of gradients drawn from each random rule."""
     run: Folder = None
-    """A run folder, whose trained network to look at instead of a fresh one, on the run's data in its code."""
+    """A run folder: use its trained network instead of a new one, and the run's data and encoder."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Risk(_Reader):
-    """Say everything that can be said about one trained network: risk, gap, calibration, bounds.
+    """State what is known about one trained network: risk, gap, calibration, bounds.
 
     Prints the numbers; writes risk.json and risk.html into the run's folder.
     """
@@ -470,13 +475,13 @@ class Risk(_Reader):
     run: Annotated[Path, tyro.conf.Positional]
     """The run folder."""
     data: File = None
-    """A file or folder with labels, of any format that train takes, to use instead of the run's own test sample."""
+    """A file or folder with labels, in any format that train accepts, to use instead of the run's test sample."""
     confidence: Share = 0.95
-    """Of the intervals, and 1 − δ of the bounds."""
+    """Confidence of the intervals, and 1 − δ of the bounds."""
     bits: Annotated[tuple[int, ...], Within(1, 24)] = (2, 4, 6, 8)
-    """Bounds of finite classes: bits of each weight, to which the trained network is rounded."""
+    """Finite-class bounds: the bits per weight to which the trained network is rounded."""
     out: Folder = None
-    """Where risk.json and risk.html go, by default the run's folder."""
+    """Folder for risk.json and risk.html. By default the run folder."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -488,15 +493,16 @@ class NoFreeLunch(Checked):
     """
 
     points: Annotated[int, Within(2, 8)] = 4
-    """k, points of the domain."""
+    """k, the number of points in the domain."""
     samples: Annotated[int, Within(1, 20)] = 2
-    """n, draws that an algorithm sees."""
+    """n, the number of draws that an algorithm sees."""
     smoothness: Annotated[float, Within(1e-9, 1.0)] = 0.1
-    """How much less likely, in a world that is not uniform, a task is for each change between neighbouring points."""
+    """In a non-uniform world, the factor by which each change of label between neighbouring points makes a task less
+    likely."""
     seed: Seed = 0
     """Random seed of the spiking network's initial weights."""
     out: Folder = None
-    """The folder to make. By default runs/no-free-lunch, with a number added if that exists."""
+    """The folder to create. By default runs/no-free-lunch, with a number added if that exists."""
 
     def check(self) -> None:
         """See the base."""
@@ -510,10 +516,10 @@ class NoFreeLunch(Checked):
 
 @dataclass(frozen=True, kw_only=True)
 class Certify(Train):
-    """Train a stochastic spiking network together with a bound of its risk that holds for any distribution of data.
+    """Train a stochastic spiking network together with a bound on its risk that holds for any distribution of data.
 
-    A part of the training sample trains a prior, as train does; the other part trains a Gaussian around it to minimise
-    the PAC-Bayes bound, by any rule, and certifies it. The test sample is used once, to see whether the bound holds.
+    One part of the training sample trains a prior, as train does; the other trains a Gaussian around it, by any rule,
+    to minimise the PAC-Bayes bound, and certifies it. The test sample is used once, to check that the bound holds.
     """
 
     distributed: tyro.conf.Suppress[bool] = False
@@ -521,19 +527,19 @@ class Certify(Train):
     resume: tyro.conf.Suppress[Path | None] = None
     seeds: tyro.conf.Suppress[int] = 1
     out: Folder = None
-    """The folder to make. By default runs/certificate-DATA, with a number added if that exists."""
+    """The folder to create. By default runs/certificate-DATA, with a number added if that exists."""
     layers: Annotated[tuple[str, ...], tyro.conf.arg(metavar="LAYER...")] = ("64",)
     """Hidden layers, see train."""
     delta: Share = 0.05
     """The chance that the certificate is false."""
     prior_share: Share = 0.5
-    """Share of the training sample that trains the prior and has no part in the certificate."""
+    """Share of the training sample that trains the prior, and is not used for the certificate."""
     prior_std: Positive = 0.05
-    """Standard deviation of the prior's weights, in root mean squares of each layer's."""
+    """Standard deviation of the prior's weights, relative to the root mean square of each layer's weights."""
     bound_epochs: Count = 20
-    """Passes over the certifying part."""
+    """Passes over the certifying sample."""
     bound_learning_rate: Positive = 1e-3
-    """Step size of the bound's minimisation (Adam)."""
+    """Step size for minimising the bound (Adam)."""
     networks: Count = 100
     """Networks drawn for each certifying sample."""
 
@@ -548,16 +554,17 @@ class Certify(Train):
 class Sweep(Train):
     """Train a grid of configurations, several seeds of each side by side, and see which aspects matter.
 
-    Each configuration is written when it is done; a sweep that was stopped goes on with --resume. The training sample's
-    size is varied for the base configuration, the one of the options that --vary does not name, with a power law fit.
+    Each configuration is saved when it is finished; --resume continues an interrupted sweep. For the base
+    configuration, given by the options that --vary does not name, the size of the training sample is varied and a power
+    law fitted.
     """
 
     distributed: tyro.conf.Suppress[bool] = False
     baseline: tyro.conf.Suppress[bool] = False
     resume: Folder = None
-    """A sweep's folder to go on with; all options are taken from it."""
+    """A sweep's folder to resume. All options are taken from it."""
     out: Folder = None
-    """The folder to make. By default runs/sweep-DATA, with a number added if that exists."""
+    """The folder to create. By default runs/sweep-DATA, with a number added if that exists."""
     vary: Annotated[tuple[str, ...], tyro.conf.arg(metavar="OPTION=A,B,...")] = (
         "layers=32,128,64-64",
         "num-steps=10,20",
@@ -565,17 +572,17 @@ class Sweep(Train):
         "recurrent=false,true",
         "encode=current,latency",
     )
-    """What to vary: options of train with their values, such as rule=bptt,eprop; the grid is their product. Hidden
-    layers are joined by '-'."""
+    """What to vary: options of train with their values, such as rule=bptt,eprop; the grid is their product. Join hidden
+    layers by '-'."""
     sizes: Annotated[tuple[int, ...], Within(2, 1_000_000_000), tyro.conf.arg(metavar="INT...")] = (80, 160, 320, 640)
-    """Sizes of the training sample, besides the whole, on which the base configuration is trained too; the number of
+    """Sizes of the training sample on which the base configuration is also trained, besides the whole; the number of
     updates stays the same."""
     layers: Annotated[tuple[str, ...], tyro.conf.arg(metavar="LAYER...")] = ("64",)
     """Hidden layers, see train."""
     epochs: Count = 12
     """Passes over the training sample."""
     seeds: Annotated[int, Within(1, 10_000)] = 5
-    """Trainings of each configuration side by side, from different random seeds."""
+    """Trainings of each configuration, side by side, from different random seeds."""
 
     def check(self) -> None:
         """See the base."""
@@ -602,13 +609,13 @@ COMMANDS: dict[str, type] = {
 
 
 def check_names(arguments: list[str]) -> None:
-    """Refuse a command or an option that there is not.
+    """Refuse a command or an option that does not exist.
 
     Args:
-        arguments: of the command line; those that are no names are not looked at.
+        arguments: of the command line; only names are checked.
 
     Raises:
-        SnnlearnError: naming it, and the one that is most like it.
+        SnnlearnError: naming it, and the most similar one.
     """
     if not arguments or arguments[0].startswith("-"):
         return
@@ -633,11 +640,11 @@ def _offered(options: type) -> list[str]:
 
 
 def _like(name: str, names: list[str]) -> str:
-    return like(name, names) or "snnlearn --help and snnlearn COMMAND --help say what there is"
+    return like(name, names) or "snnlearn --help and snnlearn COMMAND --help list all"
 
 
 def numbers() -> tyro.constructors.ConstructorRegistry:
-    """How numbers are read, with errors that do not speak of Python."""
+    """How numbers are read, with errors that do not mention Python."""
     registry = tyro.constructors.ConstructorRegistry()
     specs = {int: _number(int, "a whole number"), float: _number(float, "a number")}
     registry.primitive_rule(lambda info: specs.get(info.type))
