@@ -218,7 +218,8 @@ def text(document: dict, step: dict | None, images: dict[str, str]) -> str:
         "Norse, Sinabs and Spyx, and with a floor: only the matrix products with the same weights, without neurons, "
         "in PyTorch, which every dense implementation has to compute. `benchmarks/page.py` writes this page; all "
         "numbers are in `benchmarks/results/suite.json`.",
-        f"The base task is {BASE}. Width, density, time steps and batch are varied one at a time. A training step is "
+        f"The base task is {BASE}. From there, width, density, time steps and batch are varied one at a time. A "
+        f"training step is "
         "a forward pass, the cross-entropy of the readout membrane's mean over time, a backward pass through all "
         "steps, and Adam. Weights are scaled until hidden units spike as densely as the task says. Each library uses "
         "its own neurons, so these numbers do not show which library learns better.",

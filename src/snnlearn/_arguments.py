@@ -1,4 +1,4 @@
-"""What public functions refuse before they begin: whatever is not of the kind that their own annotations name."""
+"""Checks of arguments against the annotations of public functions."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ R = TypeVar("R")
 
 
 def checked(function: Callable[P, R]) -> Callable[P, R]:
-    """A function that refuses arguments of another kind than it is annotated with, in one sentence.
+    """Make a function refuse, in one sentence, arguments that do not match its annotations.
 
-    What is no array but becomes one as it stands, such as a list or a table, is made one. Kinds, axes and types alone
-    are looked at, which are known of traced arrays too; values are for the function to judge.
+    Lists, tables and the like are converted to arrays where an array is expected. Only kinds, axes and types are
+    checked, which are known for traced arrays as well; the function itself checks values.
 
     Args:
         function: the function, all of whose annotations can be evaluated.
@@ -62,10 +62,10 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def check_fields(instance: Any, *names: str) -> None:
-    """Refuse fields of another kind than the class is annotated with; for `__check_init__`.
+    """Refuse fields that do not match the annotations of the class; for `__check_init__`.
 
     Args:
-        instance: what is being made.
+        instance: the new instance.
         names: the fields.
 
     Raises:
@@ -232,7 +232,7 @@ def _named_sizes(kind: Any, value: Any) -> list[tuple[str, int]]:
 
 
 def _instead(kind: Any, value: Any) -> str | None:
-    """Of a class that stands in the place of its instance, the instance."""
+    """The advice for a class in place of its instance."""
     kinds = typing.get_args(kind) or (kind,)
     wanted = tuple(kind for kind in kinds if isinstance(kind, type) and not _is_array(kind))
     if not (isinstance(value, type) and wanted and issubclass(value, wanted)) or inspect.isabstract(value):

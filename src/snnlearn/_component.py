@@ -10,10 +10,10 @@ from snnlearn._errors import SnnlearnError
 
 
 class Component(eqx.Module):
-    """The base of all that can be exchanged.
+    """The base of everything that can be exchanged.
 
-    A class is either abstract or final, marked by `typing.final`. What is known of a final class, such as an equation
-    that the kernels repeat, would be silently false of a subclass that changes it, so that there can be none.
+    A class is either abstract or final, marked by `typing.final`. Facts about a final class, such as an equation that
+    the kernels repeat, would silently be wrong for a subclass that changes it, so it cannot have subclasses.
     """
 
     def __init_subclass__(cls, **kwargs: Any):
@@ -21,6 +21,7 @@ class Component(eqx.Module):
         for base in cls.__mro__[1:]:
             if vars(base).get("__final__", False):
                 raise SnnlearnError(
-                    f"{cls.__name__}: {base.__name__} is final, since what is known of it may not hold of a subclass; "
-                    "hold one and call it, or derive from the same abstract base"
+                    f"{cls.__name__}: {base.__name__} is final, since a subclass could break what other code knows "
+                    f"about it; "
+                    "hold an instance and call it, or derive from the same abstract base"
                 )

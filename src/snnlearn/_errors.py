@@ -1,4 +1,4 @@
-"""The one exception that this library raises for what a caller can mend."""
+"""The exception that this library raises for everything a caller can correct."""
 
 from __future__ import annotations
 

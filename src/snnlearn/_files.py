@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Files that are written completely or not at all."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from snnlearn._errors import SnnlearnError
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """A new file to write in the block, which takes the place of another when the block ends without an error.
+    """A new file to write within the block; it replaces another when the block ends without an error.
 
-    A reader, or a crash, sees the old content or the new. The name of the new file is like no other's, so that two
-    processes that write the same file do not meet. Folders that lack are made.
+    Readers, and crashes, see either the old or the new content. The name of the new file is unique, so two processes
+    can write the same file. Missing folders are created.
 
     Args:
-        path: the file to make or replace.
+        path: the file to create or replace.
 
     Raises:
         SnnlearnError: if the file cannot be written; what was there before stays.
@@ -73,7 +73,7 @@ def write_json(path: str | os.PathLike[str], content: Any) -> None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove what killed processes were about to write; no other may be writing in the folder."""
+    """Remove unfinished files of killed processes; no other process may be writing in the folder."""
     for file in folder.rglob(".*.tmp"):
         with contextlib.suppress(OSError):
             file.unlink()

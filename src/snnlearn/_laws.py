@@ -1,4 +1,4 @@
-"""What the suites of laws are written with."""
+"""Helpers of the test suites of laws."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def demand(law: bool | np.bool_, sentence: str) -> None:
 
 
 def same(actual: Any, expected: Any, sentence: str, *, tolerance: float = 1e-5, least: float = 0.0) -> None:
-    """Demand equality to rounding, which is measured by the largest value: a sum of large terms may be small.
+    """Demand equality up to rounding, relative to the largest value, since a sum of large terms may be small.
 
     Args:
         actual: a tree of arrays.
         expected: another.
-        sentence: what is not so if they differ.
+        sentence: the message if they differ.
         tolerance: of the largest value; of each value ten times that.
         least: the largest value that is taken at least.
     """

@@ -1,4 +1,4 @@
-"""What this machine can hold, asked before anything is allocated."""
+"""Checks of memory before anything is allocated."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _GROUP = Path("/sys/fs/cgroup/memory.max")
 
 
 def memory() -> int:
-    """Bytes that this process may use: the machine's, or what its group or its shell leaves of them."""
+    """Bytes that this process may use: the machine's, or the limit of its group or shell."""
     limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")] if hasattr(os, "sysconf") else []
     try:
         import resource
@@ -24,10 +24,10 @@ def memory() -> int:
 
 
 def check_memory(size: int | float, what: str, advice: str) -> None:
-    """Refuse what the machine cannot hold.
+    """Refuse what does not fit into memory.
 
     Args:
-        size: Bytes that are needed at least.
+        size: The least number of bytes needed.
         what: What needs them.
         advice: What to do.
 

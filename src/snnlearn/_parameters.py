@@ -1,4 +1,4 @@
-"""What may stand in a parameter's place: a float is fixed, an array is trained, a `Constant` array is not.
+"""Values of parameters: a float is fixed, an array is trained, a `Constant` array is not.
 
 A quantity that must stay in a range is trained through a logarithm, never clamped: a clamp has no gradient at its edge.
 """
@@ -22,7 +22,7 @@ from snnlearn._errors import SnnlearnError
 
 
 class AbstractQuantity(Component):
-    """An array that stands for a parameter by more than itself."""
+    """An array that represents a parameter."""
 
     @property
     @abstractmethod
@@ -32,7 +32,7 @@ class AbstractQuantity(Component):
 
 @final
 class Constant(AbstractQuantity):
-    """A quantity that no training moves: one number, or one for each unit, such as a chip's mismatch.
+    """A quantity that training does not change: one number, or one for each unit, such as a chip's mismatch.
 
     Args:
         array: the number or numbers, of any shape.
@@ -51,7 +51,7 @@ class Constant(AbstractQuantity):
 
 
 def trained(tree: Any) -> Any:
-    """Which arrays of a tree are trained: all of real numbers that are not `Constant`.
+    """Which arrays of a tree are trained: all real-valued arrays that are not `Constant`.
 
     Args:
         tree: a network, or a part of one, or its gradient.
@@ -70,7 +70,7 @@ def trained(tree: Any) -> Any:
 
 
 def trained_part(tree: Any) -> Any:
-    """The tree with nothing but what is trained; None elsewhere."""
+    """Only the trained arrays of the tree; None elsewhere."""
     return eqx.filter(tree, trained(tree))
 
 
@@ -80,7 +80,7 @@ def split(tree: Any) -> tuple[Any, Any]:
 
 
 class AbstractLogarithmic(AbstractQuantity):
-    """A trained quantity that stays in its range, since what is trained is a logarithm."""
+    """A trained quantity that stays in its range, since it is trained through a logarithm."""
 
 
 @final
@@ -152,7 +152,7 @@ def value(parameter: Any) -> Any:
 
 
 def number(parameter: Any) -> Any:
-    """An int or a NumPy scalar as a float; anything else as it is, for a check to refuse by its name.
+    """An int or a NumPy scalar as a float; anything else unchanged, for a check to refuse.
 
     >>> number(np.float32(0.5))
     0.5
@@ -163,7 +163,7 @@ def number(parameter: Any) -> Any:
 def positive(parameter: Any) -> Any:
     """Make a positive parameter: a number stays a constant, an array becomes trained through its logarithm.
 
-    What is not positive stays as it is, for a check to refuse by its name.
+    Values that are not positive are left unchanged, for a check to refuse.
 
     >>> positive(0.02)
     0.02
@@ -177,7 +177,7 @@ def positive(parameter: Any) -> Any:
 def plain(parameter: Any) -> Any:
     """Make an unbounded parameter: a number stays a constant, an array is trained.
 
-    What is neither stays as it is, for a check to refuse by its name.
+    Anything else is left unchanged, for a check to refuse.
 
     >>> plain(1)
     1.0
@@ -191,9 +191,9 @@ def plain(parameter: Any) -> Any:
 
 
 def check(owner: object, expected: str, law: Callable[[np.ndarray], Any], **parameters: Any) -> None:
-    """Refuse parameters that are no finite numbers, or of which the law is not true: constants and arrays alike.
+    """Refuse parameters that are not finite numbers, or violate the law: constants and arrays alike.
 
-    The values of what is being traced are not known, and pass.
+    Traced values are unknown, and pass.
 
     Raises:
         SnnlearnError: naming the parameter, its value, its owner and what is expected.
@@ -205,7 +205,7 @@ def check(owner: object, expected: str, law: Callable[[np.ndarray], Any], **para
 
 
 def check_finite(owner: object, **parameters: Any) -> None:
-    """Refuse what is no finite number, or no array of them.
+    """Refuse anything but a finite number or an array of finite numbers.
 
     Raises:
         SnnlearnError: naming the parameter, its value and its owner.
@@ -214,7 +214,7 @@ def check_finite(owner: object, **parameters: Any) -> None:
 
 
 def check_positive(owner: object, **parameters: Any) -> None:
-    """Refuse what is no finite number above 0, or no array of them.
+    """Refuse anything but a finite number above 0 or an array of them.
 
     Raises:
         SnnlearnError: naming the parameter, its value and its owner.
@@ -223,7 +223,7 @@ def check_positive(owner: object, **parameters: Any) -> None:
 
 
 def check_not_negative(owner: object, **parameters: Any) -> None:
-    """Refuse what is no finite number of at least 0, or no array of them.
+    """Refuse anything but a finite number of at least 0 or an array of them.
 
     Raises:
         SnnlearnError: naming the parameter, its value and its owner.
@@ -249,8 +249,8 @@ def check_time_constants(owner: object, dt: Any, **taus: Any) -> None:
 def train_time_constants(owner: Any, **longest: float) -> None:
     """Bind a new neuron's time constants to its time step; for `__post_init__`.
 
-    An array becomes a trained time constant, which no step of a training takes below `dt`. A time constant that is
-    clearly meant in milliseconds is refused: one of `longest` or more, and of more than 1,000 time steps.
+    An array becomes a trained time constant, which training never takes below `dt`. A time constant that was clearly
+    meant in milliseconds is refused: one of at least `longest` and more than 1,000 time steps.
 
     Args:
         owner: the neuron, which has a `dt`.
@@ -280,12 +280,12 @@ def train_time_constants(owner: Any, **longest: float) -> None:
 
 
 def check_one_dt(owner: object, dt: float, **parts: Any) -> None:
-    """Refuse parts that count on another time step than the network's.
+    """Refuse parts with another time step than the network's.
 
     Args:
-        owner: who puts them together.
+        owner: the whole, for the message.
         dt: the network's time step, s.
-        parts: encoder, decoder, loss: anything, of which each field `dt`, however deep, is compared.
+        parts: encoder, decoder, loss, …: every field `dt` in them, however deep, is compared.
 
     Raises:
         SnnlearnError: naming the part and both time steps.
@@ -300,7 +300,7 @@ def check_one_dt(owner: object, dt: float, **parts: Any) -> None:
 
 
 def time_steps(tree: Any) -> dict[str, float]:
-    """Each constant field `dt` in a tree of modules, s, by the place of what holds it."""
+    """Each constant field `dt` in a tree of modules, s, by its place."""
     return {
         jax.tree_util.keystr(path[:-1], simple=True, separator="."): float(leaf)
         for path, leaf in jax.tree.leaves_with_path(tree)
@@ -309,7 +309,7 @@ def time_steps(tree: Any) -> dict[str, float]:
 
 
 def _fault(law: Callable[[np.ndarray], Any], parameter: Any, unit: str = "") -> str | None:
-    """The first value for which the law is not true, or that is no finite number; None if there is none."""
+    """The first value that violates the law or is not finite; None if there is none."""
     parameter = value(parameter)
     if isinstance(parameter, Tracer):
         return None
@@ -327,7 +327,7 @@ def _fault(law: Callable[[np.ndarray], Any], parameter: Any, unit: str = "") -> 
 
 
 def shown(argument: Any) -> str:
-    """What an argument is, in a few words: `the string 'atan'`, `the class Atan`, `a list`."""
+    """A short description of an argument: `the string 'atan'`, `the class Atan`, `a list`."""
     match argument:
         case None:
             return "None"

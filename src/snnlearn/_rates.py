@@ -1,10 +1,10 @@
-"""The rates that a time step allows; here, since data sets ask and need no JAX."""
+"""The rates that a time step allows; without JAX, which data sets do not need."""
 
 from __future__ import annotations
 
 
 def highest_rate(dt: float) -> float:
-    """The highest rate of at most one spike in a step, Hz, to six digits: what to advise where a rate is too high.
+    """The highest rate with at most one spike per step, Hz, to six digits: advice where a rate is too high.
 
     >>> highest_rate(1e-3), highest_rate(6e-3)
     (1000.0, 166.665)

@@ -47,7 +47,7 @@ class Hypothesis(eqx.Module):
 
         Args:
             x: one sample, in the shape and range that the encoder takes.
-            key: random key of the encoder, and of the noise of neurons that draw their spikes.
+            key: random key of the encoder, and of neurons that draw their spikes.
 
         Raises:
             SnnlearnError: if an argument is of another kind, or `x` does not fit the network in shape.
@@ -63,7 +63,7 @@ class Hypothesis(eqx.Module):
 
 
 def _fits(hypothesis: Hypothesis, shape: tuple[int, ...]) -> bool:
-    """Whether a sample of this shape is encoded as what the network takes."""
+    """Whether the encoding of a sample of this shape fits the network."""
     try:
         size = math.prod(hypothesis.encoder.out_shape(shape))
     except SnnlearnError:  # the encoder takes none of this shape
@@ -78,13 +78,13 @@ def _not_run(network: Network) -> str | None:
 def why_plain(
     encoder: AbstractEncoder, network: Network, work: Callable[[Network], str | None] = _not_run
 ) -> str | None:
-    """The reason, as a clause, why the kernels do not work on this encoder's output; None if they do.
+    """Why the kernels do not work on this encoder's output; None if they do.
 
     Args:
         encoder: the encoder.
         network: the network.
-        work: what there is to do, by why the kernels do not do it for a network that spikes reach: a rule's
-            `why_plain`; by default the network is run.
+        work: the reason why the kernels cannot do a task for a network with spikes as input, such as a rule's
+            `why_plain`; by default the task is to run the network.
     """
     if not encoder.gives_spikes:
         return f"the input of {type(encoder).__name__} is not spikes"
@@ -105,20 +105,20 @@ def network_input(
 
 
 def encode(encoder: AbstractEncoder, xs: Array, *, key: PRNGKeyArray) -> Float[Array, "B T ..."]:
-    """Encode a batch `[B, *shape]`, each sample with a random key of its own."""
+    """Encode a batch `[B, *shape]`, with a random key for each sample."""
     return jax.vmap(lambda x, k: encoder(x, key=k))(xs, jax.random.split(key, len(xs)))
 
 
 def check_size(encoder: AbstractEncoder, network: Network, *, samples: int, copies: int = 1) -> None:
-    """Refuse a network, or a run of it, that the machine cannot hold.
+    """Refuse a network, or a run of it, that does not fit into memory.
 
-    Counted are the parameters, and the input and output of every step; a gradient may need more.
+    This counts the parameters, and the input and output of every step; a gradient may need more.
 
     Args:
         encoder: what gives the network's input.
         network: the network, or its shapes (`equinox.filter_eval_shape`).
         samples: how many run at once.
-        copies: of the parameters: gradients, the optimiser's, the best so far, seeds side by side.
+        copies: copies of the parameters: gradients, optimiser state, the best so far, several seeds.
 
     Raises:
         SnnlearnError: saying what is needed and what there is.
@@ -133,7 +133,7 @@ def check_size(encoder: AbstractEncoder, network: Network, *, samples: int, copi
 
 
 def decide(scores: Float[Array, "*m C"], *, key: PRNGKeyArray) -> Int[Array, "*m"]:
-    """The class of the largest score; of several equal ones each is as likely, so that no class is favoured.
+    """The class of the largest score; ties are broken at random, so no class is favoured.
 
     Args:
         scores: of each class, `[..., C]`.
@@ -149,7 +149,7 @@ def decide(scores: Float[Array, "*m C"], *, key: PRNGKeyArray) -> Int[Array, "*m
 
 
 def ties(scores: Float[np.ndarray, "m C"]) -> Bool[np.ndarray, " m"]:
-    """Where several classes have the largest score, so that chance decides.
+    """Where several classes share the largest score.
 
     >>> ties(np.array([[0.0, 2.0, 2.0], [3.0, 1.0, 2.0]])).tolist()
     [True, False]
@@ -173,8 +173,8 @@ def scores(
         hypothesis: the hypothesis.
         xs: the samples, `[m, *shape]`.
         batch_size: how many are computed at once.
-        key: random key of encoder and noise, of which each sample has its own branch; None is the fixed key 0, so that
-            a decision can be repeated.
+        key: random key of encoder and noise, split for each sample; None is the fixed key 0, so decisions can be
+            repeated.
 
     Raises:
         SnnlearnError: if an argument is of another kind, or the samples do not fit the network in shape, or are not
@@ -206,8 +206,8 @@ def predict(
         hypothesis: the hypothesis.
         xs: the samples, `[m, *shape]`.
         batch_size: how many are computed at once.
-        key: random key of encoder, noise and ties, of which each sample has its own branch; None is the fixed key 0, so
-            that a prediction can be repeated.
+        key: random key of encoder, noise and ties, split for each sample; None is the fixed key 0, so predictions can
+            be repeated.
 
     Returns:
         classes, `[m]` integers.
@@ -220,6 +220,6 @@ def predict(
 
 
 def decisions(scores: Float[np.ndarray, "m C"], *, key: PRNGKeyArray | None = None) -> np.ndarray:
-    """What `predict` decides by these scores, given the same key."""
+    """The decisions of `predict` given these scores and the same key."""
     # Folded in, as the encoder has drawn by the key itself.
     return np.asarray(decide(jnp.asarray(scores), key=jax.random.fold_in(jax.random.key(0) if key is None else key, 1)))

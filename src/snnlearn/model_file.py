@@ -2,8 +2,8 @@
 
 It is a NumPy `.npz` archive. The entry `structure` is JSON in UTF-8, as bytes; it is a tree of
 
-- `{"class": "neurons.LIF", "fields": {…}}`, a class of this library and all of its fields; another class is called
-  `"module:Class"`, and only the reader can say which that is: nothing is imported because a file names it,
+- `{"class": "neurons.LIF", "fields": {…}}`, a class of this library and all of its fields; any other class is called
+  `"module:Class"`, and the reader has to pass it: nothing is imported because a file names it,
 - `{"tuple": […]}`,
 - `{"array": "network.layers.0.connections.0.synapses.weight"}`, the entry of the archive that holds the array; with
   `"bits_of": "bfloat16"` its bits, as NumPy has no such type,
@@ -45,12 +45,12 @@ _PACKAGES = ("coding", "neurons", "network", "hypothesis")
 
 @checked
 def save(hypothesis: Hypothesis, path: str | os.PathLike, *, class_names: tuple[str, ...] = ()) -> None:
-    """Write a hypothesis to a file, whole or not at all.
+    """Write a hypothesis to a file, completely or not at all.
 
     Args:
-        hypothesis: the hypothesis; whoever loads it must have the classes that are not this library's.
+        hypothesis: the hypothesis; to load it, classes that are not from this library must be passed.
         path: the `.npz` file.
-        class_names: names of the classes, if they have any.
+        class_names: names of the classes, if any.
 
     Raises:
         SnnlearnError: if an argument is of another kind, or the hypothesis holds what a file cannot describe.
@@ -72,8 +72,8 @@ def load(path: str | os.PathLike, *, allow: Sequence[type] = ()) -> tuple[Hypoth
 
     Args:
         path: the `.npz` file.
-        allow: the classes that it may hold besides this library's. One that has moved to another module since is known
-            by its name.
+        allow: the classes that it may contain besides this library's. A class that has since moved to another module is
+            recognised by its name.
 
     Raises:
         SnnlearnError: if the file is missing, damaged, no model, of another version, or holds a class that is not
@@ -124,7 +124,7 @@ def load(path: str | os.PathLike, *, allow: Sequence[type] = ()) -> tuple[Hypoth
 
 
 def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Write named arrays as an `.npz` archive, whole or not at all."""
+    """Write named arrays as an `.npz` archive, completely or not at all."""
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)  # pyright: ignore[reportArgumentType]
     write_atomically(path, buffer.getvalue())
@@ -159,7 +159,7 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
 
 
 def check_finite(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Refuse arrays of which a network cannot be made.
+    """Refuse arrays that are not finite.
 
     Raises:
         SnnlearnError: naming the first that holds NaN or infinity.
@@ -197,7 +197,7 @@ def _own_name(cls: type) -> str:
 
 
 def _allowed(name: str, allow: Sequence[type]) -> type[eqx.Module] | None:
-    """The class that a file calls so; if none is, the only one of that name in another module."""
+    """The class of this name; if there is none, the only one of that name in another module."""
     exactly = [cls for cls in allow if _own_name(cls) == name]
     moved = [cls for cls in allow if cls.__qualname__ == name.partition(":")[2]]
     found = exactly or moved
@@ -240,7 +240,7 @@ def _construct(node: Any, arrays: dict[str, np.ndarray], own: Mapping[str, type[
 
 
 def _to_version_2(fields: dict[str, Any]) -> None:
-    """Write a layer of version 1, which had input and recurrent synapses, with connections in their place."""
+    """Convert a layer of version 1, which had input and recurrent synapses, to connections."""
     if "synapses" not in fields:
         return
     pairs = (("synapses", BEFORE), ("recurrent", ITSELF))
@@ -254,7 +254,7 @@ def _to_version_2(fields: dict[str, Any]) -> None:
 
 
 def _check_sizes(network: Network) -> None:
-    """Refuse a network whose arrays have not the sizes that its description gives, by a step that computes nothing.
+    """Refuse a network whose arrays do not have the sizes in its description, by an abstract step.
 
     Raises:
         ValueError: or whatever else the step meets.
@@ -268,7 +268,7 @@ def _check_sizes(network: Network) -> None:
 
 
 def _find(name: str) -> type[eqx.Module] | None:
-    """A class of this library by the name of its package and its own, None for anything else."""
+    """A class of this library by the names of its package and itself, None for anything else."""
     package, _, attribute = name.partition(".")
     if package not in _PACKAGES:
         return None

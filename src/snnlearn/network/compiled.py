@@ -30,7 +30,7 @@ class LoweredLayer(NamedTuple):
 
 
 def lowered(layers: Sequence[Layer]) -> list[LoweredLayer] | str:
-    """What the kernels are to compute for these layers or, as a clause, why they cannot."""
+    """What the kernels compute for these layers, or the reason why they cannot."""
     if (reason := why_plain() or in_chain(layers)) is not None:
         return reason
     found = []
@@ -43,7 +43,7 @@ def lowered(layers: Sequence[Layer]) -> list[LoweredLayer] | str:
 
 
 def why_not_compiled(layers: Sequence[Layer]) -> str | None:
-    """Why these layers run as plain JAX on packed spikes, as a clause; None if the compiled kernels run them."""
+    """Why these layers run as plain JAX on packed spikes; None if the compiled kernels run them."""
     found = lowered(layers)
     return found if isinstance(found, str) else None
 
@@ -60,7 +60,7 @@ def run_compiled(
         states: of each layer before the first step.
 
     Returns:
-        what each layer put out, and its state after the last step.
+        the output of each layer, and its state after the last step.
     """
     outputs, after = run(
         tuple(map(_form, layers, parts)),
@@ -74,7 +74,7 @@ def run_compiled(
 
 
 def _lowered(layer: Layer, *, last: bool) -> LoweredLayer | str:
-    """What the parts say of themselves; and what the kernels ask of a layer, whoever its parts are."""
+    """The statements of the parts, and what the kernels require of every layer."""
     synapses, recurrent = (s if s is None else s.lowered() for s in (layer.synapses, layer.recurrent))
     neuron = layer.neuron.lowered()
     for reason in (synapses, recurrent, neuron):

@@ -1,4 +1,4 @@
-"""The laws that all synapses obey; run them on your own.
+"""The laws that all synapses obey; use them to check your own.
 
 >>> from snnlearn.network import Dense
 >>> check_synapses(Dense(4, 3, use_bias=True, key=jax.random.key(0)), key=jax.random.key(1))
@@ -25,12 +25,11 @@ _DRAWS = 256
 def check_synapses(synapses: AbstractSynapses, *, key: PRNGKeyArray) -> None:
     """Check the laws of synapses on random inputs.
 
-    The current has the shape that is promised, of an input in any shape of the right size, and its dtype; apart from
-    a bias it is linear; alone and side by side, under `jit` and `vmap`, it is the same. A step from rest gives that
-    current, or with noise gives it in the mean, and a state of the same structure; one without state gives no other.
-    What is said of weights for each pair is so. Weights drawn anew are others in the same structure, and leave silence
-    silent. Operations are none of a silent input, no more than the
-    multiply-accumulates of the dense map, and no fewer than those of a part of the input.
+    For an input of any shape of the right size, the current has the promised shape and the dtype of the input; apart
+    from a bias it is linear, and the same under `jit` and `vmap`. A step from rest gives that current (with noise, on
+    average) and a state of the same structure; synapses without state always give it. `pairs` is true. Redrawn weights
+    differ, have the same structure, and give no current without input. A silent input costs no operations; others cost
+    at most the multiply-accumulates of the dense map, and no less than a part of the input.
 
     Args:
         synapses: the synapses.

@@ -1,4 +1,4 @@
-"""A connection: where currents come from, through which synapses, to which of a neuron's ports, and how late."""
+"""A connection: its source, its synapses, the port of the neurons, and the delay."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ INPUT = "input"
 class Connection(eqx.Module):
     """Synapses from a source to one port of a layer's neurons; several connections to a port add up.
 
-    What an earlier layer, or the input, gives acts in the same step; what the layer itself or a later one gives acts in
-    the next; `delay` comes on top.
+    The input and the output of an earlier layer act in the same step; the output of the layer itself or a later one
+    acts in the next; `delay` adds to this.
 
     Args:
-        synapses: from what the source gives to currents.
+        synapses: the map from the source's output to currents.
         source: `BEFORE`, `ITSELF`, `INPUT`, or the name of a layer.
-        port: which of the neuron's ports takes the current.
-        delay: time steps by which it comes later, ≥ 0.
+        port: the neurons' port that receives the current.
+        delay: additional time steps, ≥ 0.
 
     Raises:
         SnnlearnError: for a negative delay, or a part of another kind.
@@ -57,7 +57,7 @@ class Connection(eqx.Module):
 
 
 def line(connection: Connection, lag: int) -> Float[Array, "lag *in"] | None:
-    """What is on its way at rest: nothing, for as many steps as it takes; None where it arrives in the same step."""
+    """The delay line at rest: zeros for each step of delay; None without delay."""
     return jnp.zeros((lag, *connection.synapses.in_shape)) if lag else None
 
 
@@ -67,5 +67,5 @@ def oldest(line: Float[Array, "lag *in"]) -> Float[Array, "*in"]:
 
 
 def pushed(line: Float[Array, "lag *in"], x: Float[Array, "..."]) -> Float[Array, "lag *in"]:
-    """The line one step on, with what was sent now at its end."""
+    """The line one step later, with the new output at its end."""
     return jnp.concatenate([line[1:], jnp.reshape(x, (1, *line.shape[1:]))])

@@ -23,9 +23,9 @@ class Diagnosis(NamedTuple):
     Args:
         firing_rate: of each unit, Hz, `[*shape]`.
         silent: the share of units that never spike.
-        saturated: the share of units that spike in 9 of 10 of the steps in which they could, or more.
-        surrogate_mass: the mean pseudo-derivative over units and steps, as a share of its peak. Where it vanishes, no
-            gradient passes the layer.
+        saturated: the share of units that spike in at least 9 of 10 of the steps in which they can.
+        surrogate_mass: the mean pseudo-derivative over units and steps, as a share of its peak. If it vanishes, no
+            gradient passes through the layer.
     """
 
     firing_rate: Float[Array, "..."]
@@ -58,7 +58,7 @@ def diagnose(network: Network, inputs: Float[Array, "B T ..."]) -> tuple[Diagnos
 
 
 def _outputs_and_slopes(network: Network, xs: Array, key: PRNGKeyArray) -> tuple[Any, Any]:
-    """Of each layer the output, and by how much it changes with its membrane one step before."""
+    """The output of each layer, and its derivative with respect to the membrane one step before."""
 
     def step(states, x):
         found: dict[int, Array] = {}

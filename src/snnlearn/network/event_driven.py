@@ -20,11 +20,11 @@ NEWTON_STEPS = 20
 
 
 class Arrivals(NamedTuple):
-    """What reaches a layer, in any order.
+    """The arrivals at a layer, in any order.
 
     Args:
-        times: of each arrival, s; the end of the window for what never arrives.
-        values: what arrives at each: 1 for a spike.
+        times: the time of each arrival, s; the end of the window for those that never arrive.
+        values: the size of each: 1 for a spike.
     """
 
     times: Float[Array, " E"]
@@ -32,28 +32,28 @@ class Arrivals(NamedTuple):
 
 
 def spike_times(network: Network, xs: Float[Array, "T ..."], *, max_spikes: int = 1) -> tuple[Float[Array, "K N"], ...]:
-    r"""The exact times at which each layer's units spike in continuous time, from which they can be differentiated.
+    r"""The exact, differentiable times at which the units of each layer spike in continuous time.
 
-    The network is read as its neurons' differential equations; the time step is only that of the input. What arrives
-    in step t arrives at time t·dt, a spike reaches the next layer at once, and
+    The network follows its neurons' differential equations; the time step matters only for the input. The input of step
+    t arrives at time t·dt, a spike reaches the next layer at once, and
 
     $$v_j(t)=v_{leak}+\sum_iRW_{ji}\sum_k\kappa(t-t_i^k)-(v_{th}-v_{reset})\sum_k e^{-(t-t_j^k)/\tau_{mem}},$$
 
     with $\kappa$ the membrane's response to a spike: to an exponential synaptic current for `CubaLIF`, to a current
-    held for one time step, as the stepped network does, for `LIF`. A spike is where $v_j$ reaches $v_{th}$ from below.
-    Between arrivals a rising membrane is concave, so that Newton's iteration from the left finds its crossing without
-    ever overshooting. The derivative is that of the implicit function, $dt=-dv/\dot v$.
+    held for one time step, as in the stepped network, for `LIF`. A unit spikes when $v_j$ reaches $v_{th}$ from below.
+    Between arrivals a rising membrane is concave, so Newton's iteration from the left finds the crossing without
+    overshooting. The derivative follows from the implicit function theorem, $dt=-dv/\dot v$.
 
-    Each unit spikes `max_spikes` times at most and is silent from then on: with 1, a network of first spikes.
+    Each unit spikes at most `max_spikes` times and is then silent: with 1, only first spikes count.
 
     Args:
         network: dense layers without bias or recurrence, of `LIF` or `CubaLIF` neurons with v_leak < v_th, reset in the
             step of the spike (subtraction is a reset to rest, since a spike is exactly at the threshold).
-        xs: input, `[T, *in_shape]`; a value other than 0 or 1 scales what a spike does.
-        max_spikes: K, how often each unit may spike; the input may not have more than K spikes for each of its units.
+        xs: input, `[T, *in_shape]`; a value other than 0 or 1 scales the effect of a spike.
+        max_spikes: K, the maximum number of spikes of each unit, also of the input.
 
     Returns:
-        of each layer, `[K, N]`: its units' spike times in order, s, `inf` for a spike that is not in [0, T·dt].
+        for each layer the spike times of its units in order, `[K, N]`, s; `inf` for spikes outside [0, T·dt].
 
     Raises:
         SnnlearnError: for a layer that has no such spike times.

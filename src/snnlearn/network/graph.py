@@ -1,4 +1,4 @@
-"""How layers hang together, and one step through them: the one loop over layers and connections that all else uses."""
+"""How layers are connected, and one step through them: the only loop over layers and connections."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FROM_INPUT = -1
 
 
 class Route(NamedTuple):
-    """Of one connection: the number of the layer that it comes from, and how many steps later it arrives."""
+    """A connection's route: the number of the layer it comes from, and its delay in steps."""
 
     source: int
     lag: int
@@ -54,7 +54,7 @@ def routes(layers: Sequence[Layer]) -> tuple[tuple[Route, ...], ...]:
 
 
 def check_graph(layers: Sequence[Layer]) -> None:
-    """Refuse layers of which one gives what the next cannot take.
+    """Refuse layers whose outputs do not fit the inputs they are connected to.
 
     Raises:
         SnnlearnError: naming both shapes.
@@ -92,14 +92,14 @@ def propagate(
     *,
     each: Each = lambda function: function,
 ) -> tuple[list[Float[Array, "..."]], tuple[LayerState, ...]]:
-    """One time step through all layers, whatever currents and neurons are made of.
+    """One time step through all layers, for any way to compute currents and outputs.
 
     Args:
         layers: the network's.
-        x: the input; None if `bring` has it already.
+        x: the input; None if `bring` already has it.
         states: of each layer.
-        bring: what makes currents.
-        fire: what makes outputs.
+        bring: computes currents.
+        fire: computes outputs.
         each: `jax.vmap` for a batch.
 
     Returns:
@@ -137,7 +137,7 @@ def propagate(
 
 
 def in_chain(layers: Sequence[Layer]) -> str | None:
-    """Why layers are no chain, each reached by the one before and perhaps itself, as a clause; None if they are."""
+    """Why layers are no chain, in which each is reached by the one before and perhaps itself; None if they are."""
     for number, ways in enumerate(routes(layers)):
         if ways not in (((number - 1, 0),), ((number - 1, 0), (number, 1))):
             return f"layer {number + 1} is reached by more than the layer before and itself, or later"

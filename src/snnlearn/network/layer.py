@@ -1,4 +1,4 @@
-"""A layer: a population of neurons, and the connections that reach it."""
+"""A layer: a population of neurons, and the connections into it."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from snnlearn.neurons import AbstractNeuron
 
 
 class LayerState(NamedTuple):
-    """The neurons' state and, for each connection, what it holds.
+    """The state of the neurons and of each connection.
 
     Args:
         neuron: the neurons'.
-        lines: what is on its way, `[lag, *in]`, the oldest first; None where it arrives in the same step.
-        synapses: the synapses' own; None for those without one.
+        lines: spikes on their way, `[lag, *in]`, the oldest first; None without delay.
+        synapses: the states of the synapses; None for those without a state.
     """
 
     neuron: Any
@@ -32,15 +32,15 @@ class LayerState(NamedTuple):
 
 @final
 class Layer(eqx.Module):
-    """A population of neurons and what reaches it.
+    """A population of neurons and the connections into it.
 
     Args:
-        connections: what reaches the neurons; synapses by themselves are a connection from the layer before.
+        connections: the connections; bare synapses are a connection from the layer before.
         neuron: the neurons' dynamics.
         recurrent: synapses from the layer to itself, or None; short for a `Connection` with that source.
-        feedback: `[*shape, *outputs]`, the weights by which some learning rules bring errors of the network's output to
-            these units; no part of what the network computes. None where there are none.
-        name: by which connections of other layers can name it as their source.
+        feedback: `[*shape, *outputs]`, the weights with which some learning rules send errors of the network's output
+            to these units; not part of the forward pass. None if there are none.
+        name: by which connections of other layers can refer to it.
 
     Raises:
         SnnlearnError: for a part of another kind, no connection, or one that does not fit the neurons or their ports.
@@ -112,7 +112,7 @@ class Layer(eqx.Module):
         """What the neurons receive in one step.
 
         Args:
-            arriving: what arrives at each connection, `[*in_shape]` of its synapses.
+            arriving: the input of each connection, `[*in_shape]` of its synapses.
             states: of each connection's synapses.
 
         Returns:
@@ -136,7 +136,7 @@ class Layer(eqx.Module):
         return {port: ports.get(port, nothing) for port in self.neuron.ports}
 
     def with_parts(self, synapses: Sequence[Any], neuron: Any, feedback: Any) -> Layer:
-        """A layer of the same structure, or a gradient of it, with other parts; nothing is checked."""
+        """The same layer, or its gradient, with other parts; nothing is checked."""
         parts = [
             eqx.tree_at(lambda c: c.synapses, connection, part, is_leaf=lambda leaf: leaf is None)
             for connection, part in zip(self.connections, synapses, strict=True)

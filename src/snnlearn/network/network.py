@@ -29,7 +29,7 @@ class Activity(NamedTuple):
 
     Args:
         outputs: of each layer, `[T, *shape]`; the last is the network's.
-        records: of each layer, what was asked for, with a leading axis `T`.
+        records: the record of each layer, with a leading axis `T`.
     """
 
     outputs: tuple[Float[Array, "T ..."], ...]
@@ -38,14 +38,14 @@ class Activity(NamedTuple):
 
 @final
 class Network(eqx.Module):
-    """Layers and what connects them, for one sample; use `jax.vmap` for a batch.
+    """Layers and their connections, for one sample; use `jax.vmap` for a batch.
 
-    In each step layers act in their order. Synapses by themselves come from the layer before; a `Connection` may also
-    come from the input, from the layer itself or from any other by its name. What comes from an earlier layer acts in
-    the same step, all else a step later.
+    In each step layers are computed in order. Bare synapses come from the layer before; a `Connection` may also come
+    from the input, from the layer itself or, by name, from any other. Outputs of earlier layers act in the same step,
+    all others a step later.
 
     Args:
-        layers: at least one, the last of which gives the output; connected ones must fit in size, and all have the same
+        layers: at least one; the last gives the output. Connected layers must fit in size, and all must have the same
             time step.
 
     Raises:
@@ -97,8 +97,8 @@ class Network(eqx.Module):
         """The state at rest, layer by layer.
 
         Args:
-            key: random key of the noise, where neurons or synapses draw; None is a fixed one, so that every run meets
-                the same noise.
+            key: random key of the noise, if neurons or synapses draw random numbers; None is a fixed key, so every run
+                has the same noise.
         """
         rest = tuple(
             LayerState(
@@ -120,7 +120,7 @@ class Network(eqx.Module):
     def run_step(
         self, x: Float[Array, "..."], state: tuple[LayerState, ...], fire: Fire | None = None
     ) -> tuple[list[Float[Array, "..."]], tuple[LayerState, ...]]:
-        """`step`, with the output of each layer, and with `fire` in place of neurons, if it is given."""
+        """Like `step`, with the output of each layer, and with `fire` in place of the neurons, if given."""
         return propagate(
             self.layers,
             x,
@@ -136,8 +136,8 @@ class Network(eqx.Module):
 
         Args:
             xs: input, `[T, *in_shape]`, or packed spikes.
-            state: the state before the first step; None is at rest. A long sequence may be run in pieces by passing on
-                the state.
+            state: the state before the first step; None is at rest. To run a long sequence in pieces, pass on the
+                state.
 
         Returns:
             the last layer's output, `[T, *out_shape]`, and the state after the last step.
@@ -152,17 +152,17 @@ class Network(eqx.Module):
 
 
 def fresh_state(network: Network, *, key: PRNGKeyArray) -> tuple[LayerState, ...]:
-    """The state at rest for one sample, where neurons or synapses draw with the noise of its key.
+    """The state at rest for one sample, with noise from its key if neurons or synapses draw random numbers.
 
     Args:
         network: the network.
-        key: the sample's random key. The noise is of a branch from which no encoder and no rule draws.
+        key: the sample's random key. The noise comes from a branch that no encoder and no rule uses.
     """
     return network.initial_state(key=jax.random.fold_in(key, 2**32 - 1))
 
 
 def _check_lengths(number: int, layer: Layer) -> None:
-    """Refuse neurons whose parameters are not for each of the layer's units, or for all."""
+    """Refuse neurons whose parameters are neither one number nor one for each unit of the layer."""
     for path, leaf in jax.tree.leaves_with_path(layer.neuron):
         if eqx.is_array(leaf) and not _broadcasts(leaf.shape, layer.shape):
             name = next(
@@ -183,7 +183,7 @@ def _broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
 
 
 def with_noise(states: Any, key: PRNGKeyArray) -> Any:
-    """The states with fresh noise: another key in place of each that they hold."""
+    """The states with fresh noise: every key in them is replaced."""
     leaves, structure = jax.tree.flatten(states)
     fresh = [jax.random.fold_in(key, number) if is_key(leaf) else leaf for number, leaf in enumerate(leaves)]
     return jax.tree.unflatten(structure, fresh)
@@ -207,11 +207,10 @@ def unroll(
 ) -> tuple[Activity, tuple[LayerState, ...]]:
     """Run a network over time and keep what each layer did.
 
-    One scan takes all layers through each step. Layer by layer, each with the whole sequence at once, computes the
-    same, needs twice the memory and was measured to be no faster on CPU.
+    One scan computes all layers in each step. Computing layer by layer, each for the whole sequence, gives the same,
+    needs twice the memory and is no faster on CPU.
 
-    Packed spikes are run by the compiled kernels wherever these know all layers (`why_not_compiled`) and nothing but
-    the outputs is recorded.
+    The compiled kernels run packed spikes if they know all layers (`why_not_compiled`) and only outputs are recorded.
 
     Args:
         network: the network.

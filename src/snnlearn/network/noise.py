@@ -13,7 +13,7 @@ from snnlearn.network.synapses import AbstractSynapses, connection_weights
 
 
 class ReadNoiseState(NamedTuple):
-    """The state of the synapses inside, and the key of the noise to come."""
+    """The state of the synapses inside, and the key of the next noise."""
 
     synapses: Any
     key: PRNGKeyArray
@@ -21,10 +21,10 @@ class ReadNoiseState(NamedTuple):
 
 @final
 class ReadNoise(AbstractSynapses):
-    r"""Synapses whose weights are read with noise, drawn anew in each time step, $i^t=(W+\sigma N^t)\,x^t$.
+    r"""Synapses whose weights are read with noise, drawn in each time step, $i^t=(W+\sigma N^t)\,x^t$.
 
-    $N^t$ is standard normal, for each weight and step, and no part of the derivative by W. A sample's noise is in the
-    network's state: the same key, the same noise.
+    $N^t$ is standard normal, for each weight and step, and not part of the derivative by W. A sample's noise comes from
+    a key in the network's state.
 
     Args:
         synapses: the synapses whose weights are read.

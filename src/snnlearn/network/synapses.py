@@ -23,12 +23,12 @@ class LoweredSynapses(NamedTuple):
 
 
 class AbstractSynapses(Component):
-    """A linear map of one time step's input to the currents of the units behind it.
+    """A linear map from the input of one time step to the currents of the units.
 
-    The input may come in any shape of the right size; an image `[H, W]` serves where `[1, H, W]` is asked for.
+    The input may have any shape of the right size, such as an image `[H, W]` instead of `[1, H, W]`.
 
-    Most are a map without time. Those that remember, or draw, have a state: they write `initial_state` and `step`, too,
-    and their `__call__` is the map at rest and without noise.
+    Most are maps without time. Synapses that have memory or draw random numbers have a state: they also define
+    `initial_state` and `step`, and their `__call__` is the map at rest and without noise.
     """
 
     in_shape: eqx.AbstractVar[tuple[int, ...]]
@@ -39,7 +39,7 @@ class AbstractSynapses(Component):
         """The currents `[*out_shape]` of an input `[*in_shape]`."""
 
     def initial_state(self) -> Any:
-        """The state at rest; in it a key stands for noise, in whose place each sample has one of its own.
+        """The state at rest; a key in it stands for noise, and is replaced by one for each sample.
 
         None for a map without time, which then costs nothing.
         """
@@ -61,11 +61,11 @@ class AbstractSynapses(Component):
 
     @property
     def carrier(self) -> "AbstractSynapses":
-        """The synapses that hold the weights: of those that wrap others, the ones inside."""
+        """The synapses that hold the weights: for wrappers, those inside."""
         return self
 
     def before(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
-        """What reaches the `carrier`, in one axis."""
+        """The input of the `carrier`, in one axis."""
         return jnp.ravel(x)
 
     @property
@@ -74,12 +74,12 @@ class AbstractSynapses(Component):
         return False
 
     def lowered(self) -> LoweredSynapses | str:
-        """Their map as the kernels compute it, or why it is none of theirs, as a clause."""
+        """Their map as the kernels compute it, or the reason why they cannot."""
         return f"has {type(self).__name__} synapses, not Dense"
 
     @property
     def selects(self) -> bool:
-        """Whether it hands on some of its inputs as they are, so that spikes stay spikes."""
+        """Whether it only selects some of its inputs, so spikes stay spikes."""
         return False
 
     @abstractmethod
@@ -91,9 +91,9 @@ class AbstractSynapses(Component):
         """How many non-zero inputs meet a non-zero weight (NeuroBench's definition)."""
 
     def direct_operations(self, x: Float[Array, "..."]) -> Float[Array, ""]:
-        """Those of the `operations` that an input itself takes part in, not a value made of it on the way.
+        """The `operations` on the input itself, not on values computed from it.
 
-        If the inputs are spikes these are additions, synaptic operations; the others are multiplications still.
+        If the inputs are spikes these are additions (synaptic operations); the others remain multiplications.
         """
         return self.operations(x)
 
@@ -277,7 +277,7 @@ class Conv2d(AbstractSynapses):
 
 
 class AbstractWeightless(AbstractSynapses):
-    """Synapses without weights, which hand on what they make of their input; that costs where it meets a weight."""
+    """Synapses without weights: they only transform their input, which costs where it meets a weight."""
 
     def redrawn(self, *, key: PRNGKeyArray) -> "AbstractWeightless":
         """Itself: there is nothing to draw."""
@@ -332,7 +332,7 @@ class Part(AbstractWeightless):
     Args:
         in_size: how many inputs there are in all.
         start: the first of the part, from 0.
-        stop: one after its last.
+        stop: the index after its last.
 
     Raises:
         SnnlearnError: unless 0 ≤ start < stop ≤ in_size.
@@ -448,7 +448,7 @@ class Chain(AbstractSynapses):
         return total
 
     def direct_operations(self, x: Float[Array, "..."]) -> Float[Array, ""]:
-        """Those of the first stages that hand on spikes: what others give is no spike, be it the mean of some."""
+        """Those of the stages up to the first that does not pass on spikes, such as a mean."""
         total = jnp.zeros((), x.dtype)
         for stage in self.stages:
             total, x = total + stage.direct_operations(x), stage(x)
@@ -462,9 +462,9 @@ class Chain(AbstractSynapses):
 
 
 def connection_weights(tree: Any) -> Any:
-    """Which arrays are weights of connections: the field `weight` of synapses. Biases and neurons' arrays are not.
+    """Which arrays are weights of connections: the fields `weight` of synapses, not biases or arrays of neurons.
 
-    Weight decay is for these alone: decay draws a logarithm of a time constant towards 1 s, and a threshold to 0.
+    Weight decay applies only to these: it would pull a time constant towards 1 s, and a threshold to 0.
 
     Args:
         tree: a network, or a part of one, or its gradient.
@@ -493,10 +493,10 @@ def check_fit(owner: str, out_shape: tuple[int, ...], in_shape: tuple[int, ...])
 
 
 def check_steps(owner: str, in_shape: tuple[int, ...], axes: tuple[str, ...], **inputs: Any) -> None:
-    """Refuse inputs that have not the size of a network's in each step, whatever their shape.
+    """Refuse inputs that do not have the size of the network's input in each step.
 
     Args:
-        owner: who takes them.
+        owner: the caller, for the message.
         in_shape: of one step's input.
         axes: what comes before it, `("T",)` for one sample, `("B", "T")` for a batch.
         inputs: by name.

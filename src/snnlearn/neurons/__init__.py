@@ -1,4 +1,4 @@
-"""One unit's dynamics: neurons, and the values that they are made of."""
+"""One unit's dynamics: neurons, and their parts."""
 
 from snnlearn._parameters import Constant as Constant
 from snnlearn._parameters import Positive as Positive

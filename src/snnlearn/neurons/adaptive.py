@@ -30,7 +30,7 @@ from snnlearn.neurons.surrogates import AbstractSurrogate, Triangle
 
 
 class ALIFState(NamedTuple):
-    """The membrane `v`, the adaptation `a`, and what firing left behind."""
+    """The membrane `v`, the adaptation `a`, and the aftermath of firing."""
 
     v: Float[Array, "*units"]
     a: Float[Array, "*units"]
@@ -41,7 +41,7 @@ class ALIFState(NamedTuple):
 class ALIF(AbstractSpikingNeuron):
     r"""Adaptive LIF: a LIF whose threshold is $v_{th} + \beta a$, $\tau_{adapt}\dot a = -a$; a spike raises `a` by 1.
 
-    Bellec et al. 2020 (doi:10.1038/s41467-020-17236-y): the threshold of step t takes spikes up to step t − 1.
+    Bellec et al. 2020 (doi:10.1038/s41467-020-17236-y): the threshold of step t depends on spikes up to step t − 1.
 
     Args:
         tau_mem: membrane time constant, s, ≥ dt and below 1 s (or 1,000 dt). A float is fixed, an array is trained.

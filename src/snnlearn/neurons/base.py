@@ -1,4 +1,4 @@
-"""What every neuron is: one step of its dynamics, elementwise over units; and how a membrane becomes spikes."""
+"""The base of neurons: one step of the dynamics, elementwise over units, and how a membrane becomes spikes."""
 
 # No "from __future__ import annotations": Equinox reads AbstractVar from the annotations themselves.
 from abc import abstractmethod
@@ -18,14 +18,14 @@ from snnlearn.neurons.resets import NextStep, NoReset, Reset
 from snnlearn.neurons.surrogates import AbstractSurrogate
 
 CURRENT = "current"
-"""The port of neurons that have no other."""
+"""The only port of most neurons."""
 
 
 class AbstractNeuron(Component):
     """A population of units without connections: current and state in, output and state out.
 
-    The equation is written once, elementwise, so that one instance serves any shape of units, and everything that
-    learning rules need from it is found by differentiation.
+    The equation is written once, elementwise, so one instance works for any shape of units, and learning rules obtain
+    all they need by differentiation.
 
     Raises:
         SnnlearnError: if it holds another neuron and is no `AbstractWrapper`.
@@ -35,7 +35,7 @@ class AbstractNeuron(Component):
 
     @property
     def ports(self) -> tuple[str, ...]:
-        """The names of the currents that it takes: one as it is; of several, a dict by these names."""
+        """The names of its input currents; with several, the current is a dict with these keys."""
         return (CURRENT,)
 
     @property
@@ -45,7 +45,7 @@ class AbstractNeuron(Component):
 
     @property
     def draws(self) -> bool:
-        """Whether it draws at random, by a key in its state."""
+        """Whether it draws random numbers, from a key in its state."""
         return False
 
     @property
@@ -55,7 +55,7 @@ class AbstractNeuron(Component):
 
     @property
     def linear_through_spikes(self) -> bool:
-        """Whether that is so whatever they do: what a spike leaves behind adds to the membrane, and is not felt."""
+        """Whether it is linear even if units spike: spikes then only add to the membrane, and have no gradient."""
         return self.linear
 
     @abstractmethod
@@ -91,23 +91,23 @@ class AbstractNeuron(Component):
         return None
 
     def in_continuous_time(self) -> Continuous | str:
-        """Its differential equation, where spikes of it have exact times; or why they have none, as a clause."""
+        """Its differential equation, if its spikes have exact times; otherwise the reason, such as `is reset late`."""
         return f"is {type(self).__name__}, not LIF or CubaLIF"
 
     def lowered(self) -> Lowered | str:
-        """Its equation as the kernels compute it (`lowering`), or why it is none of theirs, as a clause."""
+        """Its equation as the kernels compute it (`lowering`), or the reason why they cannot: `is reset late`."""
         return f"is {type(self).__name__}"
 
     def lowered_state(self, state: Any) -> LoweredState:
-        """A state as the kernels take it: the fields that bear the names of the equation's."""
+        """A state as the kernels take it: the fields that have names in the equation."""
         return LoweredState(**{name: getattr(state, name) for name in LoweredState._fields if hasattr(state, name)})
 
     def raised_state(self, state: LoweredState, before: Any) -> Any:
-        """The neuron's own state again.
+        """The neuron's state, given that of the kernels.
 
         Args:
-            state: as the kernels left it.
-            before: the neuron's state as the kernels took it.
+            state: the kernels' state after the steps.
+            before: the neuron's state before them.
         """
         return before._replace(**{name: part for name, part in state._asdict().items() if name in before._fields})
 
@@ -115,18 +115,18 @@ class AbstractNeuron(Component):
         inside = [name for name, part in vars(self).items() if isinstance(part, AbstractNeuron)]
         if inside and not isinstance(self, AbstractWrapper):
             raise SnnlearnError(
-                f"{type(self).__name__}: it holds another neuron, so that it must say what it is; derive it from "
-                "AbstractWrapper, and call the neuron inside `neuron`"
+                f"{type(self).__name__}: it holds another neuron; derive it from AbstractWrapper, and name the "
+                "field `neuron`"
             )
 
     def no_current(self, shape: tuple[int, ...]) -> Any:
-        """Nothing at any port, for units of this shape."""
+        """No current at any port, for units of this shape."""
         nothing = jnp.zeros(shape)
         return nothing if len(self.ports) == 1 else dict.fromkeys(self.ports, nothing)
 
 
 class AbstractWrapper(AbstractNeuron):
-    """A neuron that is another one, changed: threshold, surrogate and refractory period are those of the one inside."""
+    """A modified neuron: threshold, surrogate and refractory period are those of the neuron inside."""
 
     neuron: eqx.AbstractVar[Any]
 
@@ -169,11 +169,11 @@ def core(neuron: AbstractNeuron) -> AbstractNeuron:
 
 
 class Firing(NamedTuple):
-    """What firing leaves behind for the next step; `None` where the neuron has no need of it.
+    """The aftermath of firing in the next step; `None` where the neuron does not need it.
 
     Args:
         spikes: those of the last step, for a reset in the next step.
-        refractory: how many more steps the neuron cannot spike.
+        refractory: for how many more steps the neuron cannot spike.
     """
 
     spikes: Float[Array, "*units"] | None
@@ -181,7 +181,7 @@ class Firing(NamedTuple):
 
 
 class AbstractSpikingNeuron(AbstractNeuron):
-    """A neuron that spikes where its membrane is above a threshold, strictly."""
+    """A neuron that spikes where its membrane is strictly above a threshold."""
 
     v_th: eqx.AbstractVar[Parameter]
     surrogate: eqx.AbstractVar[AbstractSurrogate]
@@ -190,12 +190,12 @@ class AbstractSpikingNeuron(AbstractNeuron):
 
     @property
     def spikes(self) -> bool:
-        """They are."""
+        """True."""
         return True
 
     @property
     def linear_through_spikes(self) -> bool:
-        """See the base; a reset that the gradient does not pass only adds, and so does a period that holds nothing."""
+        """See the base; so it is if no gradient flows through the reset, and the refractory period holds nothing."""
         adds = self.reset.adds and (self.refractory is None or not self.refractory.holds)
         return self.linear and adds
 
@@ -228,7 +228,7 @@ class AbstractSpikingNeuron(AbstractNeuron):
         return Continuous(Unit(tau_mem, tau_syn, v_th - v_leak, v_th - after), resistance, held)
 
     def lowered_state(self, state: Any) -> LoweredState:
-        """See the base; of the last spikes only those that have yet to reset are felt."""
+        """See the base; the last spikes matter only if they have yet to reset."""
         spikes = 0.0 if state.firing.spikes is None else state.firing.spikes
         return super().lowered_state(state)._replace(spikes=spikes)
 
@@ -255,13 +255,13 @@ class AbstractSpikingNeuron(AbstractNeuron):
 
         Args:
             v: the membrane after decay and input.
-            v_before: the membrane as the last step left it.
-            threshold: the momentary threshold; the resting one is `v_th`.
+            v_before: the membrane after the last step.
+            threshold: the current threshold; that at rest is `v_th`.
             rest: the membrane at rest.
-            firing: what the last step left behind.
+            firing: that of the last step.
 
         Returns:
-            spikes, membrane, and what is left behind for the next step.
+            spikes, membrane, and `Firing` for the next step.
         """
         period, waiting = self.refractory, firing.refractory  # both are None, or neither
         if period is not None and waiting is not None:

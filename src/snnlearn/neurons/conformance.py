@@ -1,4 +1,4 @@
-"""The laws that every neuron and every surrogate obeys; run them on your own.
+"""The laws that every neuron and every surrogate obeys; use them to check your own.
 
 >>> from snnlearn.neurons import LIF, FastSigmoid
 >>> check_neuron(LIF(tau_mem=10e-3), key=jax.random.key(0))
@@ -30,17 +30,17 @@ def check_neuron(
 ) -> None:
     """Check a neuron's laws on random currents, from 1/10 to 100 in strength, one for each unit.
 
-    Shape and dtype; under `jit`, `vmap` and `scan`, and in pieces, a sequence is what a plain loop gives; spikes are 0
-    or 1, and there are both; units are alike and alone; outputs are caused by what came before; forward mode = reverse
-    mode; `free()` never spikes and is linear; the equation that it says the kernels may compute (`lowered`), if it says
-    so, gives the same outputs, state and derivatives.
+    Shape and dtype; `jit`, `vmap` and `scan`, and a sequence in pieces, agree with a plain loop; spikes are 0 or 1, and
+    both occur; units are identical and independent; outputs are causal; forward mode = reverse mode; `free()` never
+    spikes and is linear; the equation for the kernels (`lowered`), if any, gives the same outputs, state and
+    derivatives.
 
     Args:
         neuron: the neuron.
-        units: how many of them; the size of its arrays, if it has any.
-        spiking: whether its output must be spikes; False where it is the membrane.
-        deterministic: whether it draws nothing at random; False where each unit has noise of its own, so that units are
-            alike in distribution only, which is not checked.
+        units: their number; that of its arrays, if it has any.
+        spiking: whether its output must be spikes; False if it is the membrane.
+        deterministic: False if it draws random numbers: units are then identical only in distribution, which is not
+            checked.
         key: randomness of the currents.
 
     Raises:

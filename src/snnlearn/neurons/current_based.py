@@ -31,7 +31,7 @@ from snnlearn.neurons.surrogates import AbstractSurrogate, Triangle
 
 
 class CubaLIFState(NamedTuple):
-    """The synaptic current `i`, the membrane `v`, and what firing left behind."""
+    """The synaptic current `i`, the membrane `v`, and the aftermath of firing."""
 
     i: Float[Array, "*units"]
     v: Float[Array, "*units"]
@@ -42,8 +42,8 @@ class CubaLIFState(NamedTuple):
 class CubaLIF(AbstractSpikingNeuron):
     r"""Current-based LIF, $\tau_{syn}\dot i = -i$, $\tau_{mem}\dot v = (v_{leak}-v) + Ri$.
 
-    An input makes `i` jump by its weight. In each step the current decays and takes its input, then the membrane decays
-    and takes the new current.
+    An input makes `i` jump by its weight. In each step the current decays and receives its input, then the membrane
+    decays and receives the new current.
 
     Args:
         tau_mem: membrane time constant, s, ≥ dt and below 1 s (or 1,000 dt). A float is fixed, an array is trained.
@@ -53,7 +53,7 @@ class CubaLIF(AbstractSpikingNeuron):
         resistance: $R$, membrane per unit of current, > 0.
         surrogate: the spike's derivative.
         reset: what a spike does to the membrane, and when.
-        refractory: refractory period, or None; the current goes on within it.
+        refractory: refractory period, or None; the current is not affected by it.
         synapse: how the current's equation becomes a step; NIR's and hxtorch's input gains are other choices.
         discretisation: how the membrane's equation becomes a step.
         dt: time step, s, > 0.

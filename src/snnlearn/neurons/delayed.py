@@ -25,7 +25,7 @@ class DelayedState(NamedTuple):
 
 @final
 class Delayed(AbstractWrapper):
-    """Another neuron, whose input acts some steps later.
+    """A neuron whose input acts some steps later.
 
     One step is the convention of libraries in which the input, or the synaptic current, acts in the next step, or in
     which the spike is read from the membrane before its update.

@@ -27,12 +27,12 @@ class AbstractDiscretisation(Component):
 
     @property
     def integrates(self) -> bool:
-        """Whether an input acts as in the equation, for the whole step: as the time step shrinks, both agree."""
+        """Whether an input acts during the whole step, so that both agree as the time step shrinks."""
         return False
 
     @property
     def adds(self) -> bool:
-        """Whether an input adds to the state as it is, at once."""
+        """Whether an input adds to the state at once, with factor 1."""
         return False
 
 
@@ -75,7 +75,7 @@ class ForwardEuler(AbstractDiscretisation):
 
 @final
 class UnitGain(AbstractDiscretisation):
-    """The decay of another discretisation, and inputs that add as they are (snnTorch, a synaptic current's jump).
+    """The decay of another discretisation, and gain 1 (snnTorch, a synaptic current's jump).
 
     >>> UnitGain(ForwardEuler())(1e-3, 10e-3)
     (0.9, 1.0)

@@ -1,4 +1,4 @@
-"""A neuron that spikes at random, the more likely the higher its membrane."""
+"""A neuron that spikes at random, more likely the higher its membrane."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ class EscapeNoiseState(NamedTuple):
 
 @final
 class EscapeNoise(AbstractWrapper):
-    r"""Another neuron, whose spikes are drawn: $P(z^t=1\mid\text{past})=p(v^t-v_{th})$.
+    r"""A neuron whose spikes are drawn at random: $P(z^t=1\mid\text{past})=p(v^t-v_{th})$.
 
-    p is the primitive of the neuron's own surrogate, which is an escape function: `Sigmoid`, `Gaussian`,
+    p is the primitive of the neuron's surrogate, which must be an escape function: `Sigmoid`, `Gaussian`,
     `ExponentialEscape` (Plesser & Gerstner 2000, doi:10.1162/089976600300015835), or one of these `Scaled` by at most
-    1, which bounds the rate. The surrogate derivative then is that of the expected spike (Gygax & Zenke 2025,
+    1, which bounds the rate. The surrogate derivative is then the derivative of the expected spike (Gygax & Zenke 2025,
     arXiv:2404.14964). Threshold, reset and refractory period are the neuron's. Without a reset it is a Poisson neuron,
     whose rate is a function of its filtered input current.
 
-    The noise comes from a key in the state: `network.initial_state(key=key)` draws it anew, and learning rules do so
-    for each sample. A run from `network.initial_state()` meets the same noise each time.
+    The noise comes from a key in the state: `network.initial_state(key=key)` draws a new one, and learning rules do so
+    for each sample. Runs from `network.initial_state()` all have the same noise.
 
     Args:
         neuron: the neuron whose threshold becomes noisy.
@@ -111,7 +111,7 @@ class EscapeNoise(AbstractWrapper):
     def given(
         self, spikes: Float[Array, "*units"], current: Float[Array, "*units"], state: EscapeNoiseState
     ) -> tuple[Float[Array, "*units"], EscapeNoiseState]:
-        """The step in which the spikes are these: output, and what they leave behind."""
+        """One step with given spikes: the output and the next state."""
         later, _ = jax.random.split(state.key)
         spikes, neuron = self._firing(lambda _: spikes)(current, state.neuron)
         return spikes, EscapeNoiseState(neuron, later)
@@ -136,7 +136,7 @@ class EscapeNoise(AbstractWrapper):
 
 @final
 class _Scored(AbstractWrapper):
-    """A neuron that draws its spikes, in which they have the derivative of the logarithm of their probability.
+    """A neuron that draws its spikes, which have the derivative of the logarithm of their probability.
 
     Only as output: what follows in the neuron takes the spikes as given.
     """

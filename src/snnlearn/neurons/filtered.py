@@ -15,7 +15,7 @@ from snnlearn.neurons.lowering import Lowered, LoweredState
 
 
 class FilteredState(NamedTuple):
-    """The synaptic current `i`, `[*units]`, of each port if there are several, and the neuron's state."""
+    """The synaptic current `i`, `[*units]` (a dict for several ports), and the neuron's state."""
 
     i: Any
     neuron: Any
@@ -28,7 +28,7 @@ class FilteredState(NamedTuple):
 
 @final
 class Filtered(AbstractWrapper):
-    r"""Another neuron behind a synapse, $\tau_{syn}\dot i = -i$, whose current an input makes jump by its weight.
+    r"""A neuron behind a synapse, $\tau_{syn}\dot i = -i$: an input makes the current jump by its weight.
 
     `Filtered(LIF(...))` is a `CubaLIF`; any other neuron gets a synaptic current in the same way.
 

@@ -27,7 +27,7 @@ from snnlearn.neurons.surrogates import AbstractSurrogate, Triangle
 
 
 class IFState(NamedTuple):
-    """The membrane `v`, and what firing left behind."""
+    """The membrane `v`, and the aftermath of firing."""
 
     v: Float[Array, "*units"]
     firing: Firing

@@ -32,7 +32,7 @@ from snnlearn.neurons.surrogates import AbstractSurrogate, Triangle
 
 
 class LIFState(NamedTuple):
-    """The membrane `v`, and what firing left behind."""
+    """The membrane `v`, and the aftermath of firing."""
 
     v: Float[Array, "*units"]
     firing: Firing

@@ -1,4 +1,4 @@
-"""The one equation that the kernels compute, and how a component says that its own is a case of it.
+"""The equation that the kernels compute, and how a component states that its equation is a case of it.
 
 In each step, with `i` the synaptic current, `v` the membrane and `a` the adaptation:
 
@@ -8,8 +8,8 @@ In each step, with `i` the synaptic current, `v` the membrane and `a` the adapta
     v ← reset_keep v + reset_add where it resets
     a ← adapt_decay a + adapt_gain spike
 
-Constants that a neuron leaves out are those of a neuron without that part. `step` is the definition, by which the suite
-of laws checks what a neuron says of itself; the kernels are its second implementation.
+Constants that a neuron leaves out are those of a neuron without that part. `step` is the definition, against which
+`check_neuron` checks a neuron's statement; the kernels are a second implementation.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class LoweredReset(NamedTuple):
     """A reset `v ← keep v + add`.
 
     Args:
-        keep: what it leaves of the membrane.
+        keep: the factor of the membrane.
         add: what it adds.
         flows: whether a gradient passes through the spikes that reset.
         late: whether a spike resets in the next step.
@@ -57,7 +57,7 @@ class LoweredReset(NamedTuple):
 
 
 class Constants(NamedTuple):
-    """What the equation above takes from a neuron: each a number, or one for each unit."""
+    """The constants of the equation above: each a number, or one for each unit."""
 
     current_decay: Any = 0.0
     current_gain: Any = 1.0
@@ -93,8 +93,8 @@ class Lowered(NamedTuple):
 
     Args:
         constants: of the equation.
-        equation: what else there is to say of it.
-        has_current: whether the input passes a synaptic current, of which the equation has one.
+        equation: the rest of its description.
+        has_current: whether the input passes through a synaptic current.
     """
 
     constants: Constants
@@ -138,7 +138,7 @@ def _spike(surrogate: LoweredSurrogate, x: Float[Array, "*n"]) -> Float[Array, "
 
 
 def pseudo_derivative(surrogate: LoweredSurrogate, x: Float[Array, "*n"]) -> Float[Array, "*n"]:
-    """What stands for the derivative of a spike by the membrane's distance x from the threshold."""
+    """The substitute for the derivative of a spike with respect to the membrane's distance x from the threshold."""
     s = surrogate.slope * jnp.abs(x)
     shape = {
         Shape.FAST_SIGMOID: lambda: 1 / jnp.square(1 + s),

@@ -23,7 +23,7 @@ class AbstractRefractory(Component):
 
     @property
     def holds(self) -> bool:
-        """Whether it changes the membrane, not the spikes alone."""
+        """Whether it changes the membrane, and not only the spikes."""
         return True
 
     @abstractmethod
@@ -62,7 +62,7 @@ class Refractory(AbstractRefractory):
 
 @final
 class SilentRefractory(AbstractRefractory):
-    """The membrane integrates on, only spikes are withheld, so that two are at least `period` apart (e-prop's form).
+    """The membrane continues to integrate; only spikes are withheld, so two are at least `period` apart (as in e-prop).
 
     Args:
         period: s, > 0.

@@ -1,9 +1,8 @@
 """What a spike does to the membrane, and when.
 
-A reset acts at one of two moments: in the step of the spike, after it (`now`), or in the next step, after that step's
-decay and input (`late`). `NextStep` moves any reset from the first moment to the second. In both, `spikes` are those
-that cause the reset. By default no gradient flows through them: felt through the reset, a steep surrogate makes the
-threshold repelling.
+A reset acts at one of two moments: in the step of the spike, after it, or in the next step, after that step's decay and
+input. `NextStep` moves any reset from the first moment to the second. In both, `spikes` are those that cause the reset.
+By default no gradient flows through them, since through the reset a steep surrogate makes the threshold repelling.
 """
 
 # No "from __future__ import annotations": Equinox reads AbstractVar from the annotations themselves.
@@ -40,11 +39,11 @@ class AbstractReset(Component):
 
     @property
     def adds(self) -> bool:
-        """Whether all it does, as the gradient sees it, is to add a constant to the membrane, or nothing."""
+        """Whether, for the gradient, it only adds a constant to the membrane, or nothing."""
         return False
 
     def after_threshold(self, v_leak: Value) -> Value | None:
-        """Where a spike puts a membrane that is just at threshold, at once; None if it does anything else.
+        """The membrane right after a spike exactly at the threshold; None if the reset does anything else.
 
         Args:
             v_leak: the membrane at rest.
@@ -52,7 +51,7 @@ class AbstractReset(Component):
         return None
 
     def lowered(self, v_th: Value, v_leak: Value) -> LoweredReset | None:
-        """It as the kernels compute it; None if it is none of theirs.
+        """The reset as the kernels compute it; None if they cannot.
 
         Args:
             v_th: the threshold at rest.
@@ -61,7 +60,7 @@ class AbstractReset(Component):
         return None
 
     def check(self, owner: object, v_th: Parameter, v_leak: Parameter) -> None:
-        """Refuse constants of the neuron with which this reset does not bring the membrane below the threshold.
+        """Refuse a neuron's constants with which this reset does not bring the membrane below the threshold.
 
         Raises:
             SnnlearnError: naming them.
@@ -92,7 +91,7 @@ class Subtract(AbstractReset):
 
     @property
     def adds(self) -> bool:
-        """It does if no gradient flows through the spikes."""
+        """True if no gradient flows through the spikes."""
         return self.block_gradient
 
     def after_threshold(self, v_leak: Value) -> Value:
@@ -171,7 +170,7 @@ class NoReset(AbstractReset):
 
     @property
     def adds(self) -> bool:
-        """Nothing, to be precise."""
+        """True: it adds nothing."""
         return True
 
     def lowered(self, v_th: Value, v_leak: Value) -> LoweredReset:
@@ -195,7 +194,7 @@ class NextStep(eqx.Module):
         return self.reset.adds
 
     def after_threshold(self, v_leak: Value) -> None:
-        """See the reset's base: it is not at once."""
+        """See the reset's base: the reset is not immediate."""
         return None
 
     def lowered(self, v_th: Value, v_leak: Value) -> LoweredReset | None:
@@ -204,10 +203,10 @@ class NextStep(eqx.Module):
         return None if now is None else now._replace(late=True)
 
     def check(self, owner: object, v_th: Parameter, v_leak: Parameter) -> None:
-        """What the reset itself demands of the neuron's constants.
+        """The check of the delayed reset.
 
         Raises:
-            SnnlearnError: for constants that the reset in it refuses.
+            SnnlearnError: for constants that the delayed reset refuses.
         """
         self.reset.check(owner, v_th, v_leak)
 

@@ -1,4 +1,4 @@
-"""Units without time: what an artificial network is made of, and what a converted one is compared with."""
+"""Units without time: the parts of an artificial neural network."""
 
 # No "from __future__ import annotations": Equinox reads AbstractVar from the annotations themselves.
 from abc import abstractmethod
@@ -14,7 +14,7 @@ from snnlearn.neurons.base import AbstractNeuron
 
 
 class StatelessState(NamedTuple):
-    """The current of the last step, as the membrane `v`; the next step does not look at it."""
+    """The current of the last step, as the membrane `v`; the next step ignores it."""
 
     v: Float[Array, "*units"]
 
@@ -67,7 +67,7 @@ class Identity(AbstractStateless):
 
 @final
 class Rectifier(AbstractStateless):
-    r"""The positive part of the current, $\max(0,i)$: a layer of them is one of an artificial network.
+    r"""The positive part of the current, $\max(0,i)$, as in the layers of an artificial network.
 
     Its derivative at 0 is 0.
 

@@ -1,8 +1,8 @@
 r"""Surrogate derivatives of the spike $z = H(x)$, $x = v - v_\mathrm{th}$.
 
-Forward, every surrogate is the same Heaviside step, 0 at $x = 0$. Backward and forward-mode derivatives use
+In the forward pass every surrogate is the same Heaviside step, 0 at $x = 0$. Derivatives use
 `pseudo_derivative`, which is the derivative of the stated `primitive`, a smooth (or piecewise smooth) step. They are
-named by shape: libraries call at least three different functions "SuperSpike".
+named after their shapes: libraries call at least three different functions "SuperSpike".
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ class AbstractSurrogate(Component):
 
     @abstractmethod
     def primitive(self, x: Float[Array, "*n"]) -> Float[Array, "*n"]:
-        """The step whose derivative stands in for the Heaviside step's, up to a constant."""
+        """The step whose derivative replaces that of the Heaviside step, up to a constant."""
 
     @abstractmethod
     def pseudo_derivative(self, x: Float[Array, "*n"]) -> Float[Array, "*n"]:
         """The derivative of `primitive` at `x`."""
 
     def lowered(self) -> LoweredSurrogate | None:
-        """Its pseudo-derivative as the kernels compute it; None if it is none of theirs."""
+        """Its pseudo-derivative as the kernels compute it; None if they cannot."""
         return None
 
     def __call__(self, x: Float[Array, "*n"]) -> Float[Array, "*n"]:
@@ -53,7 +53,7 @@ class AbstractSurrogate(Component):
 
 
 class AbstractEscape(AbstractSurrogate):
-    """A surrogate whose primitive is a probability: that of a spike at `x`, where the threshold is noisy."""
+    """A surrogate whose primitive is a probability: that of a spike at `x` with a noisy threshold."""
 
 
 @final
@@ -61,7 +61,7 @@ class FastSigmoid(AbstractSurrogate):
     """$1/(1+k|x|)^2$, the derivative of $x/(1+k|x|)$ (Zenke & Ganguli 2018, doi:10.1162/neco_a_01086).
 
     Args:
-        slope: $k$, > 0. Zenke & Ganguli's own height is `Scaled(FastSigmoid(k), k)`.
+        slope: $k$, > 0. For Zenke & Ganguli's height use `Scaled(FastSigmoid(k), k)`.
 
     Raises:
         SnnlearnError: for a parameter outside its range.
@@ -235,12 +235,12 @@ class Gaussian(AbstractEscape):
 class ExponentialEscape(AbstractEscape):
     r"""$\rho\,dt\,e^{-\rho\,dt}/w$, the derivative of $1-e^{-\rho\,dt}$ with the escape rate $\rho=\rho_0e^{x/w}$.
 
-    The chance of a spike within one step, if the rate is ρ in it (Jolivet, Rauch, Lüscher & Gerstner 2006,
+    The primitive is the probability of a spike within a step of rate ρ (Jolivet, Rauch, Lüscher & Gerstner 2006,
     doi:10.1007/s10827-006-7074-5).
 
     Args:
         rate: $\rho_0$, the rate at threshold, Hz, > 0.
-        width: $w$, by how much the membrane rises for a rate e times as high, > 0, in the unit of the membrane.
+        width: $w$, the rise of the membrane that multiplies the rate by e, > 0, in the unit of the membrane.
         dt: time step, s, > 0.
 
     Raises:
