@@ -152,11 +152,11 @@ def test_a_wrapper_has_what_is_inside_but_for_what_it_changes():
     levels = np.round(8 * np.sqrt(np.arange(256) / 255))
     share = np.unique(levels, return_counts=True)[1] / 256
     assert bits_per_value(code) == pytest.approx(-(share * np.log2(share)).sum(), abs=0.02)
-    with pytest.raises(SnnlearnError, match="Brighter has no inverse that is known; write its `inverse`"):
+    with pytest.raises(SnnlearnError, match="Brighter has no known inverse; define its `inverse`"):
         inverse_of(code)
 
 
 @pytest.mark.parametrize("code", [Untold(), Brighter(Rate(5))], ids=lambda code: type(code).__name__)
 def test_what_is_not_said_is_asked_for(code):
-    with pytest.raises(SnnlearnError, match="write its `probability` or its `bits`"):
+    with pytest.raises(SnnlearnError, match="define that or its `bits`"):
         bits_per_value(code)

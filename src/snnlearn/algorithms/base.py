@@ -1,4 +1,4 @@
-"""What every algorithm is: a map from data to a hypothesis."""
+"""The base of algorithms: maps from data to a hypothesis."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class AbstractAlgorithm(Component):
     def __call__(
         self, encoder: AbstractEncoder, network: Network, data: LearningData, *, key: PRNGKeyArray
     ) -> Hypothesis:
-        """Learn from the training sample, and choose by the validation sample.
+        """Learn from the training sample, and select by the validation sample.
 
         Args:
             encoder: from one `x` to the network's input over time.
@@ -35,7 +35,7 @@ class AbstractAlgorithm(Component):
 def fit(
     algorithm: AbstractAlgorithm, encoder: AbstractEncoder, network: Network, data: Dataset, *, key: PRNGKeyArray
 ) -> Hypothesis:
-    """Learn a hypothesis from data: `algorithm(encoder, network, data.learning, key=key)`, in words.
+    """Learn a hypothesis from data: `algorithm(encoder, network, data.learning, key=key)`.
 
     Args:
         algorithm: how to learn.

@@ -1,4 +1,4 @@
-"""The laws that every algorithm obeys; run them on your own.
+"""The laws that every algorithm obeys; use them to check your own.
 
 >>> import snnlearn as sl
 >>> data = sl.data.yin_yang(num_train=40, num_validation=20, num_test=20).learning
@@ -29,8 +29,8 @@ def check_algorithm(
 ) -> None:
     """Check an algorithm's laws on an encoder, a network and data.
 
-    It gives a hypothesis, which has a finite score for each class of each sample; the same key gives the same, whatever
-    was learned in between; encoder, network and data stay as they are; and there is no test sample to ask for.
+    It returns a hypothesis with a finite score for each class of each sample; the same key gives the same hypothesis,
+    whatever was learned in between; encoder, network and data are not changed; and it does not ask for the test sample.
 
     Args:
         algorithm: the algorithm.

@@ -23,12 +23,12 @@ T = TypeVar("T")
 class Devices(eqx.Module):
     """Devices that share each batch.
 
-    All run the same program. Weights, optimiser and data are whole on each; of a batch, and of the validation sample,
-    each computes a share, and gradients, losses and errors are summed over all. So many devices do what one does but
-    for the rounding of these sums. Rules that draw random numbers draw others.
+    All run the same program. Each has all weights, optimiser state and data, and computes a share of each batch and of
+    the validation sample; gradients, losses and errors are summed over all devices. Up to the rounding of these sums,
+    many devices do the same as one. Rules that draw random numbers draw different ones.
 
     Args:
-        mesh: the devices along one axis, named `devices`; None is JAX's default device alone.
+        mesh: the devices along one axis, named `devices`; None for JAX's default device only.
 
     >>> Devices().count, Devices.all().count == jax.device_count()
     (1, True)
@@ -49,7 +49,7 @@ class Devices(eqx.Module):
     # ------------------------------------------------------------------------------------------ outside of the program
 
     def put(self, tree: T) -> T:
-        """The arrays on each device, of equal ones in each process."""
+        """The arrays on each device, given equal ones in each process."""
         if self.mesh is None:
             return tree
         mesh, everywhere = self.mesh, NamedSharding(self.mesh, PartitionSpec())
@@ -65,7 +65,7 @@ class Devices(eqx.Module):
         return jax.tree.map(put, tree)
 
     def get(self, tree: T) -> T:
-        """The arrays of one of this process's devices, which the others equal."""
+        """The arrays on one of this process's devices, equal to those on the others."""
         if self.mesh is None:
             return tree
         return jax.tree.map(lambda leaf: leaf.addressable_data(0) if eqx.is_array(leaf) else leaf, tree)
@@ -94,7 +94,7 @@ class Devices(eqx.Module):
 
         Args:
             tree: the arrays.
-            what: they are, for the error.
+            what: a name for them, for the error.
 
         Raises:
             SnnlearnError: if they differ.
@@ -111,7 +111,7 @@ class Devices(eqx.Module):
     # --------------------------------------------------------------------------------------------- within the program
 
     def run(self, function: Any, *args: Any) -> Any:
-        """`function(*args)`, which returns arrays alone, on each device; there the methods below may be used."""
+        """`function(*args)`, which only returns arrays, on each device; it may use the methods below."""
         if self.mesh is None:
             return function(*args)
         arrays, constants = eqx.partition(args, eqx.is_array)
@@ -148,7 +148,7 @@ class Devices(eqx.Module):
         return tree if self.mesh is None else jax.lax.pmean(tree, AXIS)
 
     def own(self, key: PRNGKeyArray) -> PRNGKeyArray:
-        """A random key of each device's own."""
+        """A different random key on each device."""
         return key if self.count == 1 else jax.random.fold_in(key, jax.lax.axis_index(AXIS))
 
 

@@ -1,4 +1,4 @@
-"""An experiment: what is learned, by what, from where."""
+"""An experiment: everything that determines a training."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ A = TypeVar("A", bound=AbstractIterativeAlgorithm)
 @final
 @dataclass(frozen=True, eq=False)
 class Experiment(Generic[A]):
-    """Data, encoder, network, algorithm and random keys: all that a training follows from.
+    """Data, encoder, network, algorithm and random keys: everything that determines a training.
 
     The algorithm gets the training and the validation sample; the test sample stays here, for the risk.
 
@@ -30,7 +30,7 @@ class Experiment(Generic[A]):
         encoder: from one `x` to the network's input over time.
         network: the networks' structure; the algorithm draws their weights.
         algorithm: how to learn.
-        keys: a random key for each of K trainings, which go side by side, `[K]`.
+        keys: a random key for each of K trainings, which run side by side, `[K]`.
 
     Raises:
         SnnlearnError: for an argument of another kind.
@@ -67,10 +67,10 @@ class Experiment(Generic[A]):
         return self.algorithm.start(self.encoder, self.network, self.data.learning, keys=self.keys)
 
     def epochs(self, training: Training | None = None) -> Iterator[Epoch]:
-        """Train, and yield each epoch when it is done.
+        """Train, and yield each epoch when it is finished.
 
         Args:
-            training: where to go on; None begins.
+            training: where to continue; None starts.
 
         Raises:
             Diverged: if the loss, the gradient or a parameter is no longer finite.
@@ -81,7 +81,7 @@ class Experiment(Generic[A]):
         """Train to the last epoch.
 
         Args:
-            after_epoch: called with each epoch when it is done.
+            after_epoch: called with each finished epoch.
 
         Raises:
             Diverged: as `epochs`.
@@ -93,7 +93,7 @@ class Experiment(Generic[A]):
         return training
 
     def hypotheses(self, training: Training) -> list[Hypothesis]:
-        """What a training has found so far: one for each key, chosen by the validation sample.
+        """The hypotheses of a training so far: one for each key, selected by the validation sample.
 
         Args:
             training: of this experiment.

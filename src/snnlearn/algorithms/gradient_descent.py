@@ -38,8 +38,8 @@ class GradientDescent(AbstractIterativeAlgorithm):
 
     Args:
         loss: the loss of one sample; its decoder decides.
-        rule: how the gradient is had.
-        optimizer: what is done with it: an `Optimizer`, whose steps are relative, or one of Optax, taken as it is.
+        rule: how the gradient is computed.
+        optimizer: how it is used: an `Optimizer`, whose steps are relative, or one of Optax, unchanged.
         initialisation: how initial weights are drawn.
         epochs: passes over the training sample, ≥ 1.
         batch_size: samples of one gradient, from 1 to the size of the training sample.
@@ -183,7 +183,7 @@ class GradientDescent(AbstractIterativeAlgorithm):
 
 
 class Diverged(SnnlearnError):
-    """A training whose numbers are no longer finite, so that it has no result."""
+    """A training that has no result, since its numbers are no longer finite."""
 
 
 def _check_finite(training: Training, metrics: Metrics) -> None:
@@ -355,7 +355,7 @@ def _update_online(
     targets: Array,
     key: PRNGKeyArray,
 ) -> tuple[Any, tuple[Float[Array, ""], Float[Array, ""]]]:
-    """Go through the sequence once; after every few steps the weights change, and the traces go on.
+    """Go through the sequence once; the weights change every few steps, and the traces continue.
 
     Returns:
         parameters and state of the optimiser, the loss, and the mean norm of the gradients.

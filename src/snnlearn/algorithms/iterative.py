@@ -1,4 +1,4 @@
-"""Algorithms that go by epochs, several trainings side by side, each of which can be stopped and gone on with."""
+"""Algorithms that run in epochs, several trainings side by side, which can be stopped and resumed."""
 
 # No "from __future__ import annotations": Equinox reads AbstractVar from the annotations themselves.
 
@@ -21,7 +21,7 @@ from snnlearn.network import Network
 
 @final
 class Training(eqx.Module):
-    """A training between two epochs: all that is needed to go on, for K random seeds along each array's first axis.
+    """A training between two epochs: all that is needed to continue, for K seeds along each array's first axis.
 
     Args:
         network: the network as trained so far.
@@ -31,7 +31,7 @@ class Training(eqx.Module):
         best_network: the network with the fewest validation errors so far.
         best_errors: its validation errors.
         best_loss: its validation loss, which decides between equal errors.
-        best_epoch: the epoch after which it was met, from 1.
+        best_epoch: the epoch after which it was found, from 1.
     """
 
     network: Network
@@ -61,13 +61,13 @@ class Metrics(NamedTuple):
 
 
 class Epoch(NamedTuple):
-    """An epoch that is done.
+    """A finished epoch.
 
     Args:
         number: from 1.
         training: the training after it.
         metrics: how it went.
-        seconds: that it took, all seeds together; the first also compiles.
+        seconds: its duration for all seeds together; the first epoch also compiles.
     """
 
     number: int
@@ -77,7 +77,7 @@ class Epoch(NamedTuple):
 
 
 class AbstractIterativeAlgorithm(AbstractAlgorithm):
-    """An algorithm that starts K trainings side by side and goes through epochs, between which it may be stopped."""
+    """An algorithm that runs K trainings side by side in epochs, between which it may be stopped."""
 
     epochs: eqx.AbstractVar[int]
 
@@ -117,7 +117,7 @@ class AbstractIterativeAlgorithm(AbstractAlgorithm):
         """
 
     def go_on(self, encoder: AbstractEncoder, training: Training, data: LearningData) -> Iterator[Epoch]:
-        """The epochs that are left, one after the other.
+        """The remaining epochs, one after the other.
 
         Args:
             encoder: as at the start.

@@ -1,4 +1,4 @@
-"""Optimisers as values: steps relative to what they move, schedules by progress, and one that Optax lacks."""
+"""Optimisers as values: relative steps, schedules by progress, and one that Optax lacks."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def cosine(progress: Float[Array, ""]) -> Float[Array, ""]:
 
 
 class RelativeState(NamedTuple):
-    """The size of each array when training began, and the state of the optimiser that moves arrays of size 1."""
+    """The size of each array when training began, and the state of the optimiser for arrays of size 1."""
 
     scale: Any
     inner: optax.OptState
@@ -65,7 +65,7 @@ def initial_scale(parameters: Any) -> Any:
 def relative(optimizer: optax.GradientTransformation) -> optax.GradientTransformation:
     r"""An optimiser that sees each array in units of its initial size $s$: $u=\theta/s$, whose gradient is $s\,g$.
 
-    Inputs c times as large start with weights, and get updates, c times as small: the function learns as it did.
+    For inputs c times as large, initial weights and updates are c times as small, and the function learns the same.
 
     Args:
         optimizer: the optimiser.
@@ -93,24 +93,24 @@ def relative(optimizer: optax.GradientTransformation) -> optax.GradientTransform
 
 
 def adamw(learning_rate: Any, weight_decay: Any) -> optax.GradientTransformation:
-    """Optax's AdamW, which decays the weights of connections and leaves biases and the neurons' arrays alone."""
+    """Optax's AdamW; it decays the weights of connections, but not biases and neurons' arrays."""
     return optax.adamw(learning_rate, weight_decay=weight_decay, mask=connection_weights)
 
 
 @final
 class Optimizer(eqx.Module):
-    r"""Steps relative to the initial size of what they move, along a schedule of the training's progress.
+    r"""Steps relative to the initial size of each array, with a schedule over the training's progress.
 
-    A step of 0.01 changes a layer's weights by about 1 % of their initial root mean square, so that one step size
-    serves whatever the scale of data, code and weights. Equal optimisers, and those that differ in numbers alone, share
-    their compiled programs; of Optax's own, each step size is a program of its own.
+    A step of 0.01 changes a layer's weights by about 1 % of their initial root mean square, so one step size suits
+    all scales of data, code and weights. Optimisers that are equal, or differ only in numbers, share compiled programs;
+    with Optax's optimisers, each step size is compiled separately.
 
     Args:
         method: an optimiser of Optax, as a function of the step size and of `arguments`.
         learning_rate: the step size at the start, relative to the initial size, > 0.
-        schedule: by what the step size is multiplied, as a function of progress in [0, 1).
+        schedule: the factor of the step size, as a function of progress in [0, 1).
         clip: the largest norm of a gradient, > 0, or None.
-        arguments: further numbers that `method` takes, by name, such as `weight_decay`.
+        arguments: further numbers for `method`, by name, such as `weight_decay`.
 
     Raises:
         SnnlearnError: for a step size or a norm that is no number above 0.
@@ -167,10 +167,10 @@ _KNOWN: dict[Hashable, optax.GradientTransformation] = {}
 
 
 def shared(optimizer: Any) -> Any:
-    """The first optimiser that was made as this one was, so that both share their compiled programs.
+    """The first optimiser that was made in the same way, so both share compiled programs.
 
-    Optax's optimisers are closures, which JAX tells apart by identity: each new one would be compiled again, and what
-    was compiled is kept for ever. Two are equal if they are the same code around equal numbers.
+    Optax's optimisers are closures, which JAX compares by identity: each new one would be compiled again, and compiled
+    programs are kept for ever. Two are equal if they have the same code and equal numbers.
     """
     if isinstance(optimizer, eqx.Module):
         return optimizer
@@ -210,9 +210,9 @@ def rmaxprop(
 ) -> optax.GradientTransformation:
     r"""$v\leftarrow\max(\gamma v, g^2),\quad w\leftarrow w-\eta\,g/(\sqrt v+\epsilon)$ (Zenke & Ganguli 2018).
 
-    doi:10.1162/neco_a_01086. Unlike a mean of squares, the maximum lets no step be longer than η, however rare the
-    gradient, as it is where spikes are few. $g$ is the gradient of a whole period, not of a step: the paper updates
-    every 0.5 s and forgets within 30 s, so that γ = exp(−0.5/30).
+    doi:10.1162/neco_a_01086. Unlike a mean of squares, the maximum limits each step to η, however rare gradients are,
+    as with few spikes. $g$ is the gradient over a whole period, not of a step: the paper updates every 0.5 s and
+    forgets within 30 s, so γ = exp(−0.5/30).
 
     Args:
         learning_rate: $\eta$, in the unit of the weights, or a schedule of it.

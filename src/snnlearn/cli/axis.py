@@ -1,4 +1,4 @@
-"""What a name on the command line stands for: one of a table, or a class of one's own. Nothing here needs JAX."""
+"""What names on the command line stand for: entries of a table, or the user's classes. Nothing here needs JAX."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Choice:
 
     Args:
         path: the class, as `module:Class`.
-        fields: what fills a field, where it is called otherwise: a value of the axis by its name, or a number.
+        fields: what fills a field with another name: a value of the axis, or a number.
     """
 
     path: str
@@ -36,15 +36,14 @@ class Axis(Generic[C]):
     """A part of a training that is chosen by name.
 
     Args:
-        kind: of what is known of each choice.
-        base: the abstract base of its classes; empty where it is of functions.
+        kind: the class of the choices.
+        base: the abstract base of its classes; empty for functions.
         part: the field of another component that holds one.
         choices: by name.
-        values: what its classes' fields are filled with, and the option that each comes from.
-        default: the name of what stands inside a class of one's own that wraps another and says not which.
-        settles: other options that are settled by what its classes say, where they are not given, and the class
-            attribute that says it.
-        others: what may be given in place of a name, as a clause, such as a file.
+        values: the values for its classes' fields, and the option that each comes from.
+        default: the name of the default inside a user's class that wraps another.
+        settles: other options whose defaults come from its classes, and the class attributes with the default.
+        others: what else may be given in place of a name, such as a file.
     """
 
     kind: type[C]
@@ -61,11 +60,11 @@ class Axis(Generic[C]):
 
     @property
     def metavar(self) -> str:
-        """How help shows what can be given."""
+        """The choices, for help texts."""
         return f"{{{','.join(self.choices)},{'FILE' if self.others else f'MODULE:{self._kind.upper()}'}}}"
 
     def fault(self, name: str) -> str | None:
-        """What is wrong with a name and what to give, as a clause; None if it stands for a class."""
+        """What is wrong with a name and what to give; None if it stands for a class."""
         if name in self.choices:
             return None
         if self.others:
@@ -103,14 +102,13 @@ class Axis(Generic[C]):
         return next(names, f"{cls.__module__}:{cls.__qualname__}")
 
     def build(self, name: str, values: Mapping[str, Any]) -> Any:
-        """What a name stands for, its fields filled from the values that are called as they are, or as the table says.
+        """The component of a name, its fields filled from the values of the same name, or as the table says.
 
-        A field that nothing fills keeps its default. A class that wraps another of the axis, and has no default for
-        it, gets the axis's.
+        Other fields keep their defaults. A class that wraps another of the axis without a default gets the axis's.
 
         Args:
             name: the name.
-            values: those of the axis; None is no value, and others than the axis's are not looked at.
+            values: values by name; None is no value, and values of other axes are ignored.
 
         Raises:
             SnnlearnError: if there is no such class, or a field without a default that nothing fills.
@@ -144,7 +142,7 @@ class Axis(Generic[C]):
         return given
 
     def taken(self, name: str) -> tuple[str, ...]:
-        """The options that fill the fields of what a name stands for, or of what stands inside."""
+        """The options that fill the fields of a name's component, or of the one inside."""
         if self.others and name not in self.choices:
             return ()
         found: list[str] = []
@@ -156,18 +154,18 @@ class Axis(Generic[C]):
         return tuple(found)
 
     def takes(self, name: str, value: str) -> bool:
-        """Whether a value fills a field of what a name stands for; else it need not be made."""
+        """Whether a value fills a field of a name's component; otherwise it need not be computed."""
         return any(source == value for _, source, _ in self._fields(name))
 
     def _fields(self, name: str) -> list[tuple[str, str | float, bool]]:
-        """Of each argument of a class: its name, what fills it, and whether it must be filled."""
+        """For each argument of a class: its name, what fills it, and whether it is required."""
         rest = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
         arguments = [one for one in inspect.signature(self.load(name)).parameters.values() if one.kind not in rest]
         return [(one.name, self[name].fields.get(one.name, one.name), one.default is one.empty) for one in arguments]
 
 
 def is_own(name: str) -> bool:
-    """Whether a name is that of a class of one's own.
+    """Whether a name is that of a user's class.
 
     >>> is_own("package.module:Class"), is_own("alif"), is_own("a b:c")
     (True, False, False)
@@ -177,7 +175,7 @@ def is_own(name: str) -> bool:
 
 
 def shown(name: str) -> str:
-    """A name as titles have it.
+    """A name for titles.
 
     >>> shown("alif"), shown("package.module:Class")
     ('ALIF', 'Class')
@@ -186,16 +184,16 @@ def shown(name: str) -> str:
 
 
 def like(name: str, names: list[str]) -> str | None:
-    """The name that was meant, as a clause; None if none is like it."""
+    """A suggestion of the intended name; None if none is similar."""
     close = difflib.get_close_matches(name, names, n=1)
     return f"did you mean {close[0]}?" if close else None
 
 
 def _own(path: str, axis: Axis) -> Any:
-    """A class, or a function, of one's own, imported.
+    """A user's class or function, imported.
 
     Raises:
-        SnnlearnError: why the name stands for none, as a clause.
+        SnnlearnError: the reason why it cannot be imported.
     """
     if not is_own(path):
         raise SnnlearnError(axis._unknown(path))

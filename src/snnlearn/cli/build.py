@@ -30,7 +30,7 @@ _MOST_DIGITS = 6
 
 
 def own_classes(options: Train) -> tuple[type[eqx.Module], ...]:
-    """What a run's model may hold besides this library's classes: those of the modules that its options name."""
+    """The classes that a run's model may contain besides this library's: those of the modules in its options."""
     chosen = [(axis, getattr(options, option)) for option, axis in axes(type(options)).items()]
     classes = [axis.load(name) for axis, name in chosen if name is not None and is_own(name)]
     found = [thing for cls in classes for thing in vars(sys.modules[cls.__module__]).values()]
@@ -65,7 +65,7 @@ def asked(options: Train | Data) -> dict[str, Any]:
 
 
 def window(options: Train | Encode) -> dict[str, Any]:
-    """Time steps and their length, of what is no recording."""
+    """Number and length of time steps, for data that are not recordings."""
     return {
         "num_steps": 20 if options.num_steps is None else options.num_steps,
         "dt": 1e-3 if options.dt is None else options.dt,
@@ -75,7 +75,7 @@ def window(options: Train | Encode) -> dict[str, Any]:
 def experiment(
     options: Train, task: Dataset | None = None, *, devices: Devices = ONE_DEVICE
 ) -> Experiment[GradientDescent]:
-    """All that the options name: data, encoder, network, algorithm and seeds.
+    """The experiment of the options: data, encoder, network, algorithm and seeds.
 
     Args:
         options: of a training.
@@ -230,7 +230,7 @@ def _readout(options: Train, dt: float) -> neurons.AbstractNeuron:
 
 
 def _settled(options: Train, option: str) -> str:
-    """What an option names, or the rule where it is not given."""
+    """The choice of an option or, by default, of the rule."""
     usual = getattr(RULES.load(options.rule), RULES.settles[option])
     return getattr(options, option) or axes(Train)[option].name_of(usual)
 
@@ -259,7 +259,7 @@ def rule(options: Train, dt: float) -> rules.AbstractRule:
 
 
 def training(options: Train, changes: dict[str, Any], *, several_rules: bool) -> Train:
-    """One of the trainings that a command makes of its options.
+    """One of a command's trainings.
 
     Args:
         options: of the command.
@@ -274,7 +274,7 @@ def training(options: Train, changes: dict[str, Any], *, several_rules: bool) ->
 
 
 def default_loss(options: Train) -> str:
-    """The loss that goes with a rule."""
+    """The default loss of a rule."""
     return _settled(replace(options, loss=None), "loss")
 
 

@@ -23,7 +23,7 @@ from snnlearn.report.certificate import Certified, certificate_report
 
 
 def certify(options: Certify) -> int:
-    """Train the prior, minimise the bound, certify, and try the certificate on the test sample."""
+    """Train the prior, minimise the bound, certify, and check the certificate on the test sample."""
     options.check()
     keep_compiled_programs()
     with new_folder(options.out, f"certificate-{Path(options.data).stem}") as path:

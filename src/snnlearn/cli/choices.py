@@ -1,4 +1,4 @@
-"""The table of names: classes, what fills their fields, and what else the command line must know of them.
+"""The table of names: classes, what fills their fields, and other facts for the command line.
 
 It is plain data: choices, help, captions and objects are made from it, and `snnlearn --help` reads it without JAX. A
 component's fields are filled from the options of the same name; the table lists those with other names.

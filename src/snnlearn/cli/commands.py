@@ -53,7 +53,7 @@ def keep_compiled_programs() -> None:
 
 
 def train(options: Train) -> int:
-    """Train from the start, or go on with a run."""
+    """Train from the start, or resume a run."""
     if options.resume is not None:
         return _resume(options.resume, epochs=options.epochs, distributed=options.distributed, allow=options.allow)
     options.check()
@@ -70,7 +70,7 @@ def train(options: Train) -> int:
 
 
 def _resume(path: Path, *, epochs: int, distributed: bool, allow: tuple[str, ...]) -> int:
-    """Go on with a run, to more epochs than it has if any are given."""
+    """Resume a run, for more epochs if given."""
     folder = RunFolder.open(path, allow=allow)
     devices = join() if distributed else ONE_DEVICE
     with locked(path) if leads() else contextlib.nullcontext():
@@ -238,7 +238,7 @@ def evaluate(options: Evaluate) -> int:
 
 
 def predict(options: Predict) -> int:
-    """Decide what files show."""
+    """Classify the samples in files."""
     keep_compiled_programs()
     if not options.files:
         raise SnnlearnError("predict: there is no file; give at least one after the run")
@@ -285,7 +285,7 @@ def learned(folder: RunFolder) -> tuple[Hypothesis, tuple[str, ...], str]:
 
 
 def by_chance(scored: np.ndarray) -> str:
-    """How many decisions are between equal scores, as the end of a sentence; empty if none."""
+    """The number of ties, as the end of a sentence; empty if none."""
     tied = int(ties(scored).sum())
     return f"; {tied} of the decisions ({tied / len(scored):.1%}) are between equal scores, made by chance" * bool(tied)
 
@@ -313,7 +313,7 @@ def read_for(path: Path, hypothesis: Hypothesis, form: Form) -> Read:
 
 
 def check_values(hypothesis: Hypothesis, x: np.ndarray, where: str) -> None:
-    """Refuse what the network's code would clip without a word, such as grey levels 0 … 255."""
+    """Refuse values that the network's code would silently clip, such as grey levels 0 … 255."""
     encoder = hypothesis.encoder
     if encoder.takes_spikes:
         if not np.all((x == 0) | (x == 1)):

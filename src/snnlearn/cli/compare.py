@@ -1,4 +1,4 @@
-"""The same network from the same start, trained by several rules."""
+"""The same network with the same initial weights, trained by several rules."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def _compare(options: Compare, task: Dataset, path: Path) -> int:
 
 
 def _read(file: Path) -> tuple[Contender, np.ndarray, dict[str, str]]:
-    """What a rule has come to, where it errs, and which step sizes had no result, as written before."""
+    """A rule's saved result, its errors, and the step sizes without a result."""
     try:
         found = read_json(file)
         wrong, numbers = np.array(found["wrong"], bool), found["contender"]
@@ -131,7 +131,7 @@ class _Trained:
 
     @property
     def validation_error(self) -> float:
-        """Of the kept epochs, mean over seeds."""
+        """Validation error of the kept epochs, mean over seeds."""
         kept = np.asarray(self.history.best_epoch) - 1
         return float(np.mean(self.history.validation_error[np.arange(len(kept)), kept]))
 
@@ -150,12 +150,12 @@ def _in_pairs(wrong: dict[str, np.ndarray]) -> list[Pair]:
 
 
 def options_of(options: Compare | Gradients, rule: Any, rate: float) -> Train:
-    """One rule's options, with a loss and a readout that it takes."""
+    """One rule's options, with a loss and a readout that it accepts."""
     return build.training(options, {"rule": rule, "learning_rate": rate}, several_rules=True)
 
 
 def setting(options: Train, task: Dataset) -> list[Row]:
-    """On what a comparison was made, as a page says it."""
+    """The setting of a comparison, for its page."""
     samples = ", ".join(f"{len(getattr(task, part).y):,} {part}" for part in ("train", "validation", "test"))
     given = build.window(options)
     count, dt = (task.shape[0], task.dt) if task.kind == "spikes" else (given["num_steps"], given["dt"])
@@ -187,7 +187,7 @@ def _train(options: Train, task: Dataset, advance: Callable[[], object]) -> _Tra
 
 
 def gradient_memory(experiment: Experiment[GradientDescent], training: Training) -> int:
-    """Bytes of working memory of one batch's gradient, as planned by the compiler, of inputs as in training."""
+    """Bytes of working memory of a batch's gradient, as planned by the compiler, for inputs as in training."""
     algorithm, network = experiment.algorithm, seed(training.network, 0)
     x, y = (jnp.asarray(of_all[: algorithm.batch_size]) for of_all in experiment.data.train)
     inputs = algorithm.inputs(experiment.encoder, network, x, keys=jax.random.split(jax.random.key(0), len(x)))
@@ -197,7 +197,7 @@ def gradient_memory(experiment: Experiment[GradientDescent], training: Training)
 
 
 def working_memory(function: Callable, *arguments: Any) -> int:
-    """Bytes that the compiled function needs besides what goes in and out; of arrays their shapes will do."""
+    """Bytes that the compiled function needs besides its arguments and results; shapes of arrays suffice."""
     arrays, rest = eqx.partition(arguments, lambda leaf: eqx.is_array(leaf) or isinstance(leaf, jax.ShapeDtypeStruct))
     program = jax.jit(lambda arrays: eqx.filter(function(*eqx.combine(arrays, rest)), eqx.is_array))
     analysis: Any = program.lower(arrays).compile().memory_analysis()

@@ -1,4 +1,4 @@
-"""Options as TOML: what a run writes can be read back."""
+"""Options as TOML, written by runs and read back."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def value_of(option: str, arguments: list[str]) -> str | None:
 
 
 def as_table(options: Train) -> dict[str, Any]:
-    """The run's options as TOML has them; those without a value are left out."""
+    """The run's options as a TOML table, without those that have no value."""
     table = {}
     for name, value in dataclasses.asdict(options).items():
         if roles().get(name) is not Role.PLACE and value is not None:
@@ -42,7 +42,7 @@ def as_table(options: Train) -> dict[str, Any]:
 
 
 def located(options: T) -> T:
-    """The options with whole paths of their data, so that it is found from any folder."""
+    """The options with absolute paths of the data, so that they are found from any folder."""
     given = {name: getattr(options, name) for name in ("data", "data_folder")}
     files = {
         name: Path(file) for name, file in given.items() if file and file not in DATA.choices and Path(file).exists()
@@ -59,7 +59,7 @@ def write_config(options: Train) -> str:
 
 
 def read_json(path: Path) -> Any:
-    """What a JSON file holds.
+    """The content of a JSON file.
 
     Raises:
         SnnlearnError: if it is missing, no file, or damaged.
@@ -77,8 +77,8 @@ def read_config(path: Path, kind: type[T] = Train, *, allow: Sequence[str] = ())
 
     Args:
         path: the file.
-        kind: the options of which command.
-        allow: the classes of one's own, as `module:Class`, that it may name. To use one runs its module, which a file
+        kind: the class of the command's options.
+        allow: the user's classes, as `module:Class`, that it may name. Using one executes its module, which a file
             alone never does.
 
     Raises:
@@ -115,7 +115,7 @@ def read_config(path: Path, kind: type[T] = Train, *, allow: Sequence[str] = ())
 
 
 def check_allowed(options: Any, config: str | None) -> None:
-    """Refuse --allow of a class that nothing names which is read: most likely it is misspelt.
+    """Refuse --allow of a class that is not used: most likely it is misspelt.
 
     Raises:
         SnnlearnError: naming it, and the one that was meant.

@@ -1,4 +1,4 @@
-"""The command `snnlearn data`: what a file holds, before anything is trained on it."""
+"""The command `snnlearn data`: the contents of a data file, before training on it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MOST_ROWS = 12
 
 
 def data(options: Data) -> int:
-    """Print what a file holds and how to train on it; draw it if a folder is given."""
+    """Print the contents of a file and how to train on it; draw them if a folder is given."""
     options.check()
     if options.out is not None and options.out.exists() and not options.out.is_dir():
         raise SnnlearnError(f"--out: {options.out} is no folder; give the path of one")
@@ -45,7 +45,7 @@ def _as_training(options: Data) -> Train:
 
 
 def training_command(options: Data, task: Dataset) -> str:
-    """The command that trains on these data, with all that was said of them.
+    """The command that trains on these data, with all options about them.
 
     Args:
         options: of this command.
@@ -66,7 +66,7 @@ def training_command(options: Data, task: Dataset) -> str:
 
 
 def is_series(task: Dataset) -> bool:
-    """Whether a sample is a series of channels, each of which has a range of its own."""
+    """Whether a sample is a series of channels, each with its own range."""
     return task.kind == "values" and len(task.shape) == 2 and np.ndim(task.low) == 1
 
 

@@ -97,7 +97,7 @@ def _read(options: Encode) -> _Sample:
 
 
 def _all_codes(sample: _Sample) -> tuple[str, ...]:
-    """Every code that makes spikes of such an input; the order of a few channels says next to nothing."""
+    """Every code that turns such an input into spikes; the order of a few channels carries almost no information."""
     still = sample.frames is None
     without = {"current"} if still else {"current", "rank-order"}
     return tuple(name for name in CODES.choices if name not in without and not (still and CODES.load(name).of_changes))
@@ -125,7 +125,7 @@ def _encode_in_each(
 
 
 def _bits(code: AbstractEncoder, shape: tuple[int, ...]) -> float | None:
-    """What is known of a code; None if nothing is, as may be of one's own."""
+    """The bits of a code; None if unknown, as for some of the user's codes."""
     try:
         return bits_per_value(code, shape)
     except SnnlearnError:

@@ -25,11 +25,11 @@ LOCK = ".lock"
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of folder that can be gone on with: one of its files knows what belongs to it, by digest.
+    """A kind of folder that can be resumed: one of its files has digests of the others.
 
     Args:
         name: what it is.
-        file: the file that says so.
+        file: the file with the digests.
         format: version of what is in it.
         fixed: files that are written first and never change.
     """
@@ -40,13 +40,13 @@ class Kind:
     fixed: tuple[str, ...] = ("config.toml",)
 
     def begin(self, folder: Path) -> None:
-        """Make the folder one of this kind, once the fixed files are there."""
+        """Mark the folder as one of this kind, once the fixed files exist."""
         digests = {name: _digest(folder / name) for name in self.fixed}
         identity = {"format": self.format, "snnlearn": __version__, "id": secrets.token_hex(8), "digests": digests}
         write_json(folder / self.file, identity)
 
     def check(self, folder: Path) -> None:
-        """Refuse another folder, or one of which a fixed file has changed.
+        """Refuse a folder of another kind, or one whose fixed files have changed.
 
         Raises:
             SnnlearnError: saying which.
@@ -75,7 +75,7 @@ class Kind:
                 )
 
     def identity(self, folder: Path) -> str:
-        """What differs from one folder to another."""
+        """A value that identifies a folder."""
         return str(read_json(folder / self.file).get("id"))
 
 
@@ -90,10 +90,10 @@ def _digest(file: Path) -> str:
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Have a folder to oneself.
+    """Lock a folder.
 
     Args:
-        folder: the folder; one that is made here is gone again if nothing is written.
+        folder: the folder; if it is created here, it is removed again if nothing is written.
 
     Raises:
         SnnlearnError: if another process writes it, or it cannot be written.
@@ -108,14 +108,14 @@ def locked(folder: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def new_folder(path: Path | None, name: str) -> Iterator[Path]:
-    """A new folder, of this process alone.
+    """A new folder, locked by this process.
 
-    If the block raises before anything is written, the folder is gone again. If it is left half-written, without what
-    is needed to go on with it, whoever asks for it next gets it.
+    If the block raises before anything is written, the folder is removed. If it is left half-written, so that it cannot
+    be resumed, the next process that asks for it can take it.
 
     Args:
-        path: the folder that is asked for, which must not exist or be empty; None makes a new one below `runs`.
-        name: what a new one is named after.
+        path: the requested folder, which must be empty or not exist; None creates a new one below `runs`.
+        name: the base of a new folder's name.
 
     Raises:
         SnnlearnError: if the folder is in use or cannot be written.
@@ -142,7 +142,7 @@ def _can_be_resumed(folder: Path) -> bool:
 
 
 def _unused(stack: contextlib.ExitStack, name: str) -> Path:
-    """Make a folder below `runs` that is not there."""
+    """Create a new folder below `runs`."""
     stem = Path(name).resolve().stem or "run"
     for number in itertools.count(1):
         with contextlib.suppress(FileExistsError):
@@ -153,7 +153,7 @@ def _unused(stack: contextlib.ExitStack, name: str) -> Path:
 
 @contextlib.contextmanager
 def _made(folder: Path, *, exist_ok: bool = True) -> Iterator[Path]:
-    """The folder, and those that it is in; what is made of them and is empty at the end is removed."""
+    """Create the folder and its parents; those created and empty at the end are removed."""
     made = [one for one in (folder, *folder.parents) if not one.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=exist_ok)
@@ -171,7 +171,7 @@ def _made(folder: Path, *, exist_ok: bool = True) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _held(folder: Path) -> Iterator[bool]:
-    """Hold the folder's lock; the value is whether it was there, left behind by a process that was killed."""
+    """Hold the folder's lock; the value is whether a killed process had left its file."""
     interrupts.raise_from_now_on()
     try:
         descriptor, left_behind = _take(folder)

@@ -1,4 +1,4 @@
-"""Each rule's gradient on one batch, beside the gradient that it stands for."""
+"""Each rule's gradient on one batch, compared with the gradient that it estimates."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def _measure(options: Train, repeats: int, task: Dataset, trained: Network | Non
 
 
 def _lengths(num_steps: int) -> tuple[int, ...]:
-    """Four lengths, from the data's own to a long one, each as many times the one before.
+    """Four sequence lengths, from the data's to a long one, with equal ratios.
 
     >>> _lengths(20), _lengths(1000)
     ((20, 160, 1280, 10240), (1000, 2000, 4000, 8000))
@@ -136,7 +136,7 @@ def _by_layer(gradient: Network) -> list[np.ndarray]:
 
 
 def _alignment(name: str, draws: np.ndarray, references: np.ndarray) -> Alignment:
-    """Compare draws `[R, d]` of an estimate with the mean of draws `[R', d]` of what it should be."""
+    """Compare draws `[R, d]` of an estimate with the mean of draws `[R', d]` of its reference."""
     reference = references.mean(axis=0)
     norm, norms = np.linalg.norm(reference), np.linalg.norm(draws, axis=1)
     if norm == 0:

@@ -1,4 +1,4 @@
-"""Ctrl-C, which Python may lose: an exception in an import or a callback of the garbage collector can go nowhere."""
+"""Ctrl-C, which Python may lose in an import or a callback of the garbage collector."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _pending = False
 
 @contextlib.contextmanager
 def handled() -> Iterator[None]:
-    """End the process on ctrl-C, at once until something has to be put in order, by an exception from then on."""
+    """End the process on ctrl-C: at once, or, after `raise_from_now_on`, by an exception."""
     global _raises, _pending
     _raises = _pending = False
     if threading.current_thread() is not threading.main_thread():
@@ -32,13 +32,13 @@ def handled() -> Iterator[None]:
 
 
 def raise_from_now_on() -> None:
-    """Say that something is begun which has to be put in order."""
+    """From now on there is something to clean up: ctrl-C raises."""
     global _raises
     _raises = True
 
 
 def check() -> None:
-    """Raise what was lost.
+    """Raise a lost ctrl-C.
 
     Raises:
         KeyboardInterrupt: if there was a ctrl-C.
@@ -48,7 +48,7 @@ def check() -> None:
 
 
 def between(items: Iterable[T]) -> Iterator[T]:
-    """The items; before each, and after the last, what was lost is raised.
+    """The items; before each, and after the last, a lost ctrl-C is raised.
 
     Raises:
         KeyboardInterrupt: if there was a ctrl-C.

@@ -56,7 +56,7 @@ def _measure(options: NoFreeLunch, path: Path) -> int:
 
 
 def learners(k: int, seed: int) -> dict[str, Learner]:
-    """What is compared: some remember what they saw, some do not; one believes in neighbours, one in the contrary."""
+    """The learners: some remember what they saw, some do not; one trusts neighbours, one the opposite."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.tree import DecisionTreeClassifier
 

@@ -17,7 +17,7 @@ from snnlearn.cli.choices import CODES, DATA, LOSSES, NEURONS, ON_TOP, OPTIMIZER
 
 
 class Role(Enum):
-    """What an option has to do with a run; those without are what the run is."""
+    """The role of an option that does not define the run itself."""
 
     PLACE = "it says where a run comes from and goes to, not what it is"
     TASK = "all configurations of a sweep share it: what they learn, and from which seeds"
@@ -29,7 +29,7 @@ Folder = Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")]
 
 @dataclass(frozen=True)
 class Within:
-    """The numbers that an option takes, or each of several; written beside its type.
+    """The range of an option's number or numbers; written beside its type.
 
     Args:
         low: The least.
@@ -45,7 +45,7 @@ class Within:
         return self.low < number < self.high if self.between else self.low <= number <= self.high
 
     def fault(self, number: int | float) -> str | None:
-        """What to give instead of a number, as a clause; None if it is one of these."""
+        """What to give instead of a number; None if it is in the range."""
         return None if number in self else f"give {self}"
 
     def __str__(self) -> str:
@@ -62,7 +62,7 @@ Seed = Annotated[int, Within(0, 2**31 - 1)]
 Share = Annotated[float, Within(0, 1, between=True)]
 Seconds = Annotated[float, Within(1e-9, 1e6)]
 Positive = Annotated[float, Within(1e-20, 1e20)]
-"""What float32 can still square."""
+"""Numbers that float32 can square."""
 FromZero = Annotated[float, Within(0.0, 1e20)]
 OptionalSeconds = Annotated[float | None, Within(1e-9, 1e6), tyro.conf.arg(metavar="FLOAT")]
 OptionalCount = Annotated[int | None, Within(1, 1_000_000), tyro.conf.arg(metavar="INT")]
@@ -80,13 +80,13 @@ def ranges(options: type) -> dict[str, Within]:
 
 @functools.cache
 def axes(options: type) -> dict[str, Axis]:
-    """What each option chooses that chooses a class by its name."""
+    """The axis of each option that chooses a class by name."""
     return _noted(options, Axis)
 
 
 @functools.cache
 def roles() -> dict[str, Role]:
-    """The role of each option of a training that has one, whatever a command makes of the option."""
+    """The role of each option of a training that has one, in every command."""
     return _noted(Train, Role)
 
 
@@ -103,7 +103,7 @@ def _noted(options: type, kind: type[T]) -> dict[str, T]:
 
 
 class Checked:
-    """Options whose numbers have ranges, and whose names stand for something."""
+    """Options whose numbers have ranges, and whose names stand for components."""
 
     def check(self) -> None:
         """Refuse values out of range or unknown, also of options that have no effect beside the others.

@@ -1,4 +1,4 @@
-"""Finished runs compared in pairs, on the test sample that they share."""
+"""Finished runs compared in pairs, on their common test sample."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _compare(options: Compare, folders: list[RunFolder], out: Path) -> int:
 
 
 def _names(paths: tuple[Path, ...]) -> list[str]:
-    """The folders' last names where these differ, else the whole paths."""
+    """The folders' names if they differ, else the whole paths."""
     if len({path.resolve() for path in paths}) < len(paths):
         raise SnnlearnError("--paired has a run twice; give each once")
     short = [path.resolve().name for path in paths]

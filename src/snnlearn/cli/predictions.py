@@ -1,4 +1,4 @@
-"""What a network decides about files, on the screen and in a file."""
+"""A network's decisions about files, on the screen and in a file."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Predictions(NamedTuple):
     Args:
         files: the file of each.
         samples: which sample of it each is.
-        classes: what was decided.
+        classes: the decisions.
         scores: of each class.
         names: of the classes.
     """
@@ -36,14 +36,14 @@ class Predictions(NamedTuple):
     names: list[str]
 
     def table(self) -> Table:
-        """To be printed."""
+        """A table for the terminal."""
         table = Table("file", "sample", "class", "score")
         for file, sample, decided, scores in zip(self.files, self.samples, self.classes, self.scores, strict=True):
             table.add_row(file, str(sample), self.names[decided], f"{scores[decided]:.3g}")
         return table
 
     def write(self, path: Path) -> None:
-        """Write them, with the scores of all classes, as the name of the file ends."""
+        """Write them, with the scores of all classes, in the format of the file's suffix."""
         named = [self.names[decided] for decided in self.classes]
         if path.suffix == ".npz":
             arrays = {"sample": np.array(self.samples), "y": self.classes, "scores": self.scores}

@@ -20,7 +20,7 @@ _SECONDS_TO_START = 120
 
 
 def join() -> Devices:
-    """All devices of all processes that the environment names, once they are there.
+    """All devices of all processes that the environment names, once they have started.
 
     Raises:
         SnnlearnError: if the environment names them in part.

@@ -1,4 +1,4 @@
-"""Everything that can be said about one trained network."""
+"""What is known about one trained network."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _measure(options: Risk, folder: RunFolder, out: Path) -> int:
 
 
 def labelled_file(path: Path, hypothesis: Hypothesis, form: Form) -> tuple[Sample, tuple[str, ...]]:
-    """The sample of a file, checked against what the network takes, and what reading it has lost.
+    """The sample of a file, checked against the network's input, and notes on losses in reading it.
 
     Raises:
         SnnlearnError: if it is none or does not fit.
@@ -118,7 +118,7 @@ def _calibration(name: str, scores: np.ndarray, y: np.ndarray, temperature: floa
 def _bounds(
     options: Risk, hypothesis: Hypothesis, data: Dataset, errors: int, n: int, *, held_out: bool
 ) -> tuple[Bound, ...]:
-    """Upper bounds of the risk, each at δ by itself; the few-bit ones share their δ."""
+    """Upper bounds on the risk, each with its own δ; the few-bit bounds share one."""
     delta, found = 1 - options.confidence, []
     if held_out:
         upper = theory.clopper_pearson(errors, n, confidence=1 - 2 * delta).high if delta < 0.5 else 1.0

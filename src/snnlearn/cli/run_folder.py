@@ -3,13 +3,13 @@
 - `run.json`: the folder's format, the version that wrote it, and digests of the two files that never change:
 - `config.toml`: every option
 - `seen.npz`: a digest of each sample
-- `epochs`: how many, if the run was made longer
+- `epochs`: the number of epochs, if the run was extended
 - `metrics.jsonl`: a line for each epoch
 - `checkpoint.npz`: every array of the training, after the last epoch that was saved
 - `model.npz`, `summary.json`, `report.html`: at the end
 
-Each file is written whole or not at all, but for `metrics.jsonl`, whose lines past the checkpoint are dropped when a
-run goes on.
+Each file is written completely or not at all, except `metrics.jsonl`, whose lines after the checkpoint are dropped when
+a run is resumed.
 """
 
 from __future__ import annotations
@@ -57,14 +57,14 @@ class RunFolder:
         """Make the folder of a new run.
 
         Args:
-            path: the folder, which nobody else writes.
+            path: the folder, which no other process writes.
             options: the run's.
         """
         write_atomically(path / "config.toml", write_config(options).encode())
         return cls(path, allow=own_names(tuple(vars(options).values())))
 
     def begin(self) -> None:
-        """Make the folder a run, whose options and samples stay what they are."""
+        """Mark the folder as a run, whose options and samples do not change."""
         RUN.begin(self.path)
 
     @classmethod
@@ -73,7 +73,7 @@ class RunFolder:
 
         Args:
             path: the folder.
-            allow: the classes of one's own, as `module:Class`, that its options may name.
+            allow: the user's classes, as `module:Class`, that its options may name.
 
         Raises:
             SnnlearnError: if it is none, or of another format.
@@ -82,11 +82,11 @@ class RunFolder:
         return cls(path, allow=allow)
 
     def resume_command(self) -> str:
-        """What to type to go on with the run."""
+        """The command that resumes the run."""
         return f"snnlearn train --resume {shlex.quote(str(self.path))}"
 
     def reproduce_command(self) -> str:
-        """What to type to train once more from the start."""
+        """The command that repeats the training from the start."""
         longer = f" --epochs {self.options().epochs}" if (self.path / "epochs").exists() else ""
         return f"snnlearn train --config {shlex.quote(str(self.path / 'config.toml'))}{longer}"
 
@@ -101,9 +101,9 @@ class RunFolder:
         return self.path / "model.npz"
 
     def load(self) -> tuple[Hypothesis, tuple[str, ...]]:
-        """What the training has come to, and the names of its classes.
+        """The hypothesis of the training, and the names of its classes.
 
-        The model may hold the classes of one's own that the run's options name and that are allowed.
+        The model may contain the user's classes that the run's options name and that are allowed.
 
         Raises:
             SnnlearnError: if the training is not finished, or its model cannot be read.
@@ -128,7 +128,7 @@ class RunFolder:
         return dataclasses.replace(options, epochs=int(text))
 
     def lengthen(self, epochs: int) -> None:
-        """Let the training go on for longer than it was begun for: schedules then end with the last of these epochs.
+        """Extend the training: schedules then end with the last of these epochs.
 
         Args:
             epochs: how many in all.
@@ -148,7 +148,7 @@ class RunFolder:
             file.write(json.dumps(line) + "\n")
 
     def metrics(self, seeds: tuple[int, ...] | None = None) -> list[dict[str, Any]]:
-        """The lines written so far, up to one that a kill has cut or that is no epoch's.
+        """The lines so far, up to an incomplete or damaged one.
 
         Args:
             seeds: the shape of each metric, if it is known.
@@ -177,11 +177,11 @@ class RunFolder:
         return History(**curves, best_epoch=best_epoch)
 
     def checkpoint(self, training: Training, *, now: bool) -> None:
-        """Save the training, unless it is saved already.
+        """Save the training, unless it already is.
 
         Args:
             training: the training.
-            now: even if the last checkpoint is but some seconds ago.
+            now: even if the last checkpoint is only seconds old.
         """
         epoch = int(training.epoch[0])
         recent = time.monotonic() - self._last_checkpoint < _SECONDS_BETWEEN_CHECKPOINTS
@@ -191,7 +191,7 @@ class RunFolder:
         self._saved_epoch, self._last_checkpoint = epoch, time.monotonic()
 
     def _identity(self) -> np.ndarray:
-        """What is different in another run, as an array."""
+        """An array that identifies the run."""
         return np.frombuffer(RUN.identity(self.path).encode(), np.uint8)
 
     def last(self, fresh: Training) -> Training:

@@ -1,7 +1,7 @@
-"""Which samples a run was trained, selected and tested on, whatever becomes of its data file.
+"""Which samples a run was trained, selected and tested on, even if its data file changes.
 
-`seen.npz` in the run's folder has a digest and the label of each sample of each part, in order, so that the parts are
-found again in a file that was sorted or added to, and samples that trained the network are known in any other file.
+`seen.npz` in the run's folder has a digest and the label of each sample of each part, in order, so that the split can
+be recovered if the file was sorted or extended, and training samples are recognised in any other file.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ class Seen(NamedTuple):
     """The samples of a run.
 
     Args:
-        x: of each part the digest of each x.
-        y: of each part its labels.
-        limits: the training part's least and greatest value, which the code rescales by.
-        left_out: how many test samples were left out, since they equal some that were seen.
-        form: how the data were read, so that other files are read alike.
+        x: the digests of the x of each part.
+        y: the labels of each part.
+        limits: the least and greatest value of the training part, by which the code rescales.
+        left_out: the number of test samples left out because they equal seen ones.
+        form: how the data were read, so that other files are read the same way.
     """
 
     x: dict[str, UInt64[np.ndarray, " m"]]
@@ -81,7 +81,7 @@ def recall(folder: RunFolder) -> Seen:
 
 
 def data_of(folder: RunFolder) -> Dataset:
-    """The data of a run, in the parts that it had, wherever its samples now are in the file.
+    """The data of a run in its original parts, wherever its samples now are in the file.
 
     Raises:
         SnnlearnError: if some are no longer in it.
@@ -108,7 +108,7 @@ def data_of(folder: RunFolder) -> Dataset:
 
 
 def judged(sample: Sample, seen: Seen) -> tuple[Sample, str | None, str]:
-    """What of a sample says something about the risk.
+    """The part of a sample that estimates the risk.
 
     Returns:
         the samples that the network was neither trained nor selected on, or all of them if there is no other; in words

@@ -1,4 +1,4 @@
-"""A grid of configurations, several seeds of each side by side; killed at any moment, it goes on where it was."""
+"""A grid of configurations, several seeds of each side by side; it can be killed at any moment and resumed."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from snnlearn.report.sweep import Configuration, Swept, sweep_report
 
 
 def sweep(options: Sweep) -> int:
-    """Begin a sweep, or go on with one."""
+    """Start a sweep, or resume one."""
     if options.resume is not None:
         return _resume(options.resume, options.allow)
     options.check()
@@ -46,7 +46,7 @@ def sweep(options: Sweep) -> int:
 
 
 def _resume(path: Path, allow: tuple[str, ...]) -> int:
-    """Go on with a sweep."""
+    """Resume a sweep."""
     SWEEP.check(path)
     options = read_config(path / "config.toml", Sweep, allow=allow)
     options.check()
@@ -75,7 +75,7 @@ def grid(options: Sweep) -> list[dict[str, Any]]:
 
 
 def _value(text: str, hint: Any, where: str) -> Any:
-    """A value as TOML would have it, but without the quotes of strings; hidden layers are joined by '-'."""
+    """A value as in TOML, but strings without quotes; hidden layers are joined by '-'."""
     if "tuple[str" in str(hint):
         return tuple(text.split("-"))
     try:
@@ -86,12 +86,12 @@ def _value(text: str, hint: Any, where: str) -> Any:
 
 
 def configured(options: Sweep, settings: dict[str, Any]) -> Train:
-    """The options of one configuration; where rules are varied, all have the loss that online rules need."""
+    """The options of one configuration; if rules are varied, all have the loss that online rules need."""
     return build.training(options, settings, several_rules=any(text.startswith("rule=") for text in options.vary))
 
 
 def _check(options: Sweep, settings: list[dict[str, Any]], task: Dataset) -> None:
-    """Refuse what no configuration can be, before anything is trained."""
+    """Refuse impossible configurations before training."""
     if options.sizes and max(options.sizes) >= len(task.train.y):
         raise SnnlearnError(
             f"--sizes has {max(options.sizes)}, but the training sample has {len(task.train.y)}; give fewer, the whole "
@@ -146,7 +146,7 @@ def _go_on(path: Path, options: Sweep, settings: list[dict[str, Any]], task: Dat
 
 
 def _once(file: Path, settings: dict[str, Any], options: Sweep, task: Dataset) -> dict[str, Any]:
-    """The result of a configuration, from its file if it is done."""
+    """The result of a configuration, from its file if finished."""
     found, shown = _read(file), _shown(settings)
     if found is not None:
         if found.get("settings") != shown:
@@ -224,7 +224,7 @@ def _train(options: Train, task: Dataset) -> dict[str, Any]:
 
 
 def _of_size(options: Sweep, task: Dataset, size: int) -> dict[str, Any]:
-    """The base configuration on a part of the training sample, another part for each seed, with as many updates."""
+    """The base configuration on a different part of the training sample for each seed, with as many updates."""
     base = configured(options, {})
     batch = min(base.batch_size, size)
     updates = base.epochs * (len(task.train.y) // base.batch_size)
@@ -248,7 +248,7 @@ def _part(sample: Sample, size: int, seed: int) -> Sample:
 
 
 def _errors(hypotheses: list[Hypothesis], task: Dataset) -> dict[str, Any]:
-    """Of each seed. The training and the test sample go through one program."""
+    """Errors of each seed. The training and the test sample go through the same program."""
     x, y = np.concatenate([task.train.x, task.test.x]), np.concatenate([task.train.y, task.test.y])
     wrong = np.stack([predict(hypothesis, x) != y for hypothesis in hypotheses])
     m = len(task.train.y)

@@ -1,4 +1,4 @@
-"""What the command line prints, whatever it is printed on; nothing here needs JAX."""
+"""Output of the command line, for any terminal; nothing here needs JAX."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LEAST_COLUMNS = 40
 
 
 def prepare() -> None:
-    """Make the best of a terminal that is narrow, or that cannot show every character."""
+    """Adapt to terminals that are narrow, or cannot show every character."""
     if shutil.get_terminal_size().columns < _LEAST_COLUMNS:
         os.environ["COLUMNS"] = str(_LEAST_COLUMNS)
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -24,7 +24,7 @@ def prepare() -> None:
 
 
 def printable(text: str, *, keep: str = "") -> str:
-    r"""The text with escapes for what would move the cursor, colour the terminal or hide other text.
+    r"""The text, with characters escaped that would move the cursor, colour the terminal or hide other text.
 
     Args:
         text: What to print; names in it come from files.
@@ -43,7 +43,7 @@ def printable(text: str, *, keep: str = "") -> str:
 
 @contextlib.contextmanager
 def printable_errors() -> Iterator[None]:
-    """Escape what the parser quotes of the command line."""
+    """Escape quotes of the command line in the parser's errors."""
     said = io.TextIOWrapper(io.BytesIO(), encoding=sys.stderr.encoding or "utf-8", errors="backslashreplace")
     try:
         with contextlib.redirect_stderr(said):
@@ -60,7 +60,7 @@ def _without_python(line: str) -> str:
 
 
 def end_output() -> None:
-    """Let what is still in the buffer go nowhere if nobody can read it or it cannot be written."""
+    """Discard the output buffer if it cannot be read or written."""
     try:
         sys.stdout.flush()
     except OSError:
@@ -68,7 +68,7 @@ def end_output() -> None:
 
 
 def sentence(error: Exception) -> str:
-    """One sentence for an error that a caller can mend, or that the machine made."""
+    """One sentence for an error of the user or the machine."""
     if isinstance(error, OSError) and error.strerror:
         place = (
             printable(_short(os.fsdecode(error.filename))) if isinstance(error.filename, (str, bytes)) else "the output"
@@ -81,5 +81,5 @@ def sentence(error: Exception) -> str:
 
 
 def _short(word: str) -> str:
-    """A word of which nobody reads the middle."""
+    """A long word, shortened in the middle."""
     return word if len(word) < 300 else f"{word[:100]} … {word[-20:]}"

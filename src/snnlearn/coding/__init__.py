@@ -11,12 +11,12 @@ from snnlearn.coding.base import AbstractOuterEncoder as AbstractOuterEncoder
 from snnlearn.coding.base import AbstractReconstruction as AbstractReconstruction
 from snnlearn.coding.base import AbstractSpikeEncoder as AbstractSpikeEncoder
 from snnlearn.coding.base import inverse_of as inverse_of
+from snnlearn.coding.bernoulli import bernoulli_spikes as bernoulli_spikes
+from snnlearn.coding.bernoulli import packed_spikes as packed_spikes
+from snnlearn.coding.bernoulli import unpack_spikes as unpack_spikes
 from snnlearn.coding.bits import bits_per_value as bits_per_value
 from snnlearn.coding.burst import Burst as Burst
 from snnlearn.coding.burst import InverseBurst as InverseBurst
-from snnlearn.coding.coins import bernoulli_spikes as bernoulli_spikes
-from snnlearn.coding.coins import packed_spikes as packed_spikes
-from snnlearn.coding.coins import unpack_spikes as unpack_spikes
 from snnlearn.coding.conformance import check_decoder as check_decoder
 from snnlearn.coding.conformance import check_encoder as check_encoder
 from snnlearn.coding.decoders import FilteredRate as FilteredRate

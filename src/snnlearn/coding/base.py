@@ -1,12 +1,12 @@
-"""What an encoder and a decoder are: the two maps between a sample and spikes.
+"""The bases of encoders and decoders, the two maps between a sample and spikes.
 
 `x → encoder → spikes [T, *out] → network → output [T, C] → decoder → scores [C]`
 
 A code is a value that is passed in. A new one is a final subclass of `AbstractEncoder` or `AbstractDecoder`;
-`check_encoder` and `check_decoder` check it. What else is known of a code, the encoder says itself: the values that it
-takes, whether it draws, its inverse (`x → encoder → spikes [T, *n] → inverse → x̂ [*n]`). An inverse of a deterministic
-code also tells all values that give these spikes, so that its error is known and not estimated: `interval(spikes)`
-holds both x and x̂.
+`check_encoder` and `check_decoder` check it. An encoder states further facts itself: the values that it takes,
+whether it draws random numbers, its inverse (`x → encoder → spikes [T, *n] → inverse → x̂ [*n]`). The inverse of a
+deterministic code also gives all values with the same spikes, so its error is known exactly: `interval(spikes)`
+contains both x and x̂.
 """
 
 # No `from __future__ import annotations` here: Equinox does not recognise an `AbstractVar` written as a string.
@@ -44,7 +44,7 @@ class AbstractInverse(AbstractReconstruction):
 
     @abstractmethod
     def interval(self, spikes: Float[Array, "T *n"]) -> tuple[Float[Array, "*x"], Float[Array, "*x"]]:
-        """Smallest and largest value whose code is these spikes, up to rounding."""
+        """The smallest and the largest value with these spikes, up to rounding."""
 
 
 class AbstractEncoder(Component):
@@ -88,17 +88,17 @@ class AbstractEncoder(Component):
 
     @property
     def gives_spikes(self) -> bool:
-        """Whether it gives nothing but 0 and 1, so that its output may be packed and costs additions only."""
+        """Whether it gives only 0 and 1, so its output may be packed and costs only additions."""
         return False
 
     @property
     def held_steps(self) -> int:
-        """For how many steps in a row each value is held: a constant current need be multiplied once."""
+        """For how many steps in a row each value is held: a constant current is multiplied only once."""
         return 1
 
     @property
     def range(self) -> tuple[float, float] | None:
-        """The least and the greatest value that it tells apart; None if it takes any."""
+        """The smallest and the largest value that it distinguishes; None for no limits."""
         return (0.0, 1.0)
 
     @property
@@ -107,7 +107,7 @@ class AbstractEncoder(Component):
         return True
 
     def probability(self, x: Shaped[Array, "*shape"]) -> Float[Array, "*out"] | None:
-        """The chance of a spike, where every step is an independent coin of the same chance; None where none is.
+        """The probability of a spike, if it is independent and the same in every step; None otherwise.
 
         Raises:
             SnnlearnError: if x is no array of the kind that this encoder takes.
@@ -115,13 +115,13 @@ class AbstractEncoder(Component):
         return None
 
     def inverse(self) -> AbstractReconstruction | str:
-        """The reconstruction that fits, with the encoder's own parameters; or why there is none, as a clause."""
-        return f"{type(self).__name__} has no inverse that is known; write its `inverse`"
+        """The matching reconstruction, with the encoder's own parameters; or the reason why there is none."""
+        return f"{type(self).__name__} has no known inverse; define its `inverse`"
 
     def bits(self, in_shape: tuple[int, ...]) -> float | str | None:
-        """Bits of a value in its spikes; or why there is no such number, as a clause.
+        """Bits of a value in its spikes; or the reason why there is no such number.
 
-        None leaves it to `bits_per_value`, which tries the values of `range`: that is what most need.
+        None leaves it to `bits_per_value`, which tries the values of `range`, and suits most encoders.
 
         Args:
             in_shape: the shape of a sample.
@@ -130,7 +130,7 @@ class AbstractEncoder(Component):
 
 
 class AbstractSpikeEncoder(AbstractEncoder):
-    """An encoder that gives nothing but 0 and 1 (and NaN for NaN)."""
+    """An encoder that gives only 0 and 1 (and NaN for NaN)."""
 
     @property
     def gives_spikes(self) -> bool:
@@ -139,7 +139,7 @@ class AbstractSpikeEncoder(AbstractEncoder):
 
 
 class AbstractOuterEncoder(AbstractEncoder):
-    """An encoder that prepares the sample for another one."""
+    """An encoder that prepares the sample for another encoder."""
 
     encoder: eqx.AbstractVar[AbstractEncoder]
 
@@ -182,7 +182,7 @@ class AbstractDecoder(Component):
 
     @abstractmethod
     def __call__(self, output: Float[Array, "T C"]) -> Float[Array, " C"]:
-        """Score the classes; larger is more likely, and of equal scores chance takes one.
+        """Score the classes; larger is more likely, and ties are broken at random.
 
         Args:
             output: membranes or spikes of the C output units at each of T steps.
@@ -193,9 +193,9 @@ class AbstractDecoder(Component):
 
 
 def inverse_of(encoder: AbstractEncoder) -> AbstractReconstruction:
-    """The reconstruction that fits an encoder, with the encoder's own parameters: its `inverse`.
+    """The reconstruction that matches an encoder, with the encoder's own parameters: its `inverse`.
 
-    A population of rates is read by maximum likelihood, one of another code by least squares.
+    A population with a rate code is decoded by maximum likelihood, with another code by least squares.
 
     Args:
         encoder: the encoder.
@@ -233,7 +233,7 @@ def unit_interval(x: Shaped[Array, "*shape"]) -> Float[Array, "*shape"]:
 
 
 def keep_nan(spikes: Shaped[Array, "T *shape"], x: Float[Array, "*shape"]) -> Array:
-    """Spikes as float32, but NaN in every step where the value is NaN: what is not a number has no code.
+    """Spikes as float32, but NaN in every step if the value is NaN, which has no code.
 
     >>> keep_nan(jnp.array([[True, True]]), jnp.array([0.5, jnp.nan])).tolist()
     [[1.0, nan]]
@@ -242,9 +242,9 @@ def keep_nan(spikes: Shaped[Array, "T *shape"], x: Float[Array, "*shape"]) -> Ar
 
 
 def up_to_rounding(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """The largest number that may be meant by a value in [0, 1], after a few roundings: `x (1 + 2ε)`, at most 1.
+    """The largest number that a value in [0, 1] may stand for after a few roundings: `x (1 + 2ε)`, at most 1.
 
-    The float nearest to 0.53 is below it, and so is 100 times that; what counts `⌊100 x⌋` is to count 53.
+    The float nearest to 0.53 is below it, and so is 100 times that, but `⌊100 x⌋` should be 53.
 
     >>> float(jnp.floor(100 * up_to_rounding(jnp.array(0.53)))), float(jnp.floor(100 * jnp.array(0.53)))
     (53.0, 52.0)
@@ -264,7 +264,7 @@ def check_whole(owner: Owner, *, at_least: int, **counts: object) -> None:
 
 
 def check_window(owner: object, num_steps: object, dt: float) -> None:
-    """Refuse a window of fewer than one step, or of steps that take no time.
+    """Refuse a window of fewer than one step, or a time step that is not above 0.
 
     Raises:
         SnnlearnError: naming the owner, the field and its value.

@@ -1,4 +1,4 @@
-"""How many bits of a value arrive in its spikes."""
+"""How many bits of a value its spikes carry."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _DRAWS = 32  # of each level, where spikes are too many to sum over: the standar
 
 
 def bits_per_value(encoder: AbstractEncoder, in_shape: tuple[int, ...] = ()) -> float:
-    """Mutual information of a value and its spikes, in bits: at most 8, of 256 equally likely levels of its range.
+    """Mutual information of a value and its spikes, in bits: at most 8, for 256 equally likely levels.
 
-    Exact where spikes are no more than counted (`Rate`, `PoissonRate`) and for codes without noise; an estimate, to
-    0.01 bits, for a population of rates. `RankOrder` tells about all values of a sample together: there it is the
-    entropy of their order, for independent values without ties, per value. What a code of changes carries depends on
-    how the signal moves, so `Delta` and `SendOnDelta` have no such number.
+    Exact if only the number of spikes matters (`Rate`, `PoissonRate`) and for codes without noise; an estimate, to 0.01
+    bits, for a population with a rate code. `RankOrder` encodes all values of a sample together: it has the entropy of
+    their order, per value, for independent values without ties. The information in a code of changes depends on the
+    signal, so `Delta` and `SendOnDelta` have no such number.
 
-    It is found from what the encoder says of itself: its own `bits`, or else `range` and `draws` or `probability`.
+    It follows from what the encoder states: its `bits`, or else `range` and `draws` or `probability`.
 
     Args:
         encoder: the encoder.
@@ -57,7 +57,7 @@ def bits_per_value(encoder: AbstractEncoder, in_shape: tuple[int, ...] = ()) -> 
 
 
 def _by_trying(encoder: AbstractEncoder) -> float | str:
-    """The bits, from what comes out for each level; or why that does not say them, as a clause."""
+    """The bits, from the output for each level; or the reason why that is not enough."""
     if encoder.range is None or not encoder.gives_spikes:
         return "it has no range of values, over which to spread them, or gives no spikes; write its `bits`"
     low, high = encoder.range
@@ -67,7 +67,7 @@ def _by_trying(encoder: AbstractEncoder) -> float | str:
         return pattern_information(jax.vmap(lambda x: encoder(x, key=key))(levels))
     chance = encoder.probability(levels)
     if chance is None:
-        return "it draws, and not independent coins; write its `probability` or its `bits`"
+        return "it draws random numbers, but has no `probability`; define that or its `bits`"
     if chance.shape == levels.shape:
         return mutual_information(binomial_channel(encoder.num_steps, np.asarray(chance, np.float64)))
     coins = LogLikelihood.bernoulli(chance.reshape(len(levels), -1))

@@ -26,7 +26,7 @@ from snnlearn.coding.temporal import first_step
 class Burst(AbstractSpikeEncoder):
     """Burst code: `⌈N x⌉` spikes, `⌈t_max − x (t_max − t_min)⌉` steps apart, the first one in the first step.
 
-    0 is silent. What falls out of the window is lost: at the default `max_interval` that is the later spikes of weak
+    0 is silent. Spikes after the window are lost: with the default `max_interval` these are the later spikes of weak
     bursts, whose value is then in their interval.
 
     Args:
@@ -91,10 +91,10 @@ class Burst(AbstractSpikeEncoder):
 
 @final
 class InverseBurst(AbstractInverse):
-    """Inverse of the burst code: the middle of the values whose number of spikes and whose interval these are.
+    """Inverse of the burst code: the middle of the values with this number of spikes and this interval.
 
     n spikes say `(n − 1)/N < x ≤ n/N`, an interval of I steps says `t_max − I ≤ x (t_max − t_min) < t_max − I + 1`.
-    Where the next spike would have fallen out of the window, there may have been more than n.
+    If the next spike would have come after the window, there may have been more than n.
 
     Args:
         max_spikes: spikes N of the burst of x = 1, ≥ 1.

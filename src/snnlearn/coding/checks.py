@@ -1,4 +1,4 @@
-"""What the arguments of codes must be: one sentence for each that is not, naming what it is."""
+"""Checks of the arguments of codes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Owner = object | str
 
 
 def scalar(x: Any) -> Any:
-    """A real number of any type as a float; anything else as it is, for a check to refuse by its name.
+    """A real number of any type as a float; anything else unchanged, for a check to refuse.
 
     >>> scalar(np.int32(2)), scalar(jnp.array(0.5)), scalar("2")
     (2.0, 0.5, '2')
@@ -33,12 +33,12 @@ def scalar(x: Any) -> Any:
 
 
 def for_jax(x: Any) -> Any:
-    """NumPy's numbers as an array of JAX; anything else as it is, for a check to refuse by its name."""
+    """NumPy's numbers as a JAX array; anything else unchanged, for a check to refuse."""
     return jnp.asarray(x) if isinstance(x, np.ndarray) and np.issubdtype(x.dtype, np.number) else x
 
 
 def check_number(owner: Owner, expected: str, law: Callable[[float], bool], **numbers: Any) -> None:
-    """Refuse what is no finite number, or of which the law is not true.
+    """Refuse anything but a finite number that obeys the law.
 
     Raises:
         SnnlearnError: naming the owner, the argument, what it is, and what is expected.
@@ -52,7 +52,7 @@ def check_number(owner: Owner, expected: str, law: Callable[[float], bool], **nu
 
 
 def check_above_zero(owner: Owner, **numbers: Any) -> None:
-    """Refuse what is no finite number above 0.
+    """Refuse anything but a finite number above 0.
 
     Raises:
         SnnlearnError: naming the owner, the argument and what it is.
@@ -61,7 +61,7 @@ def check_above_zero(owner: Owner, **numbers: Any) -> None:
 
 
 def check_part(owner: Owner, kind: type | tuple[type, ...], expected: str, **parts: Any) -> None:
-    """Refuse what is not an instance of a kind: a string, a class in place of its instance, nothing.
+    """Refuse anything but an instance of a kind, such as a string, a class or None.
 
     Raises:
         SnnlearnError: naming the owner, the argument, what it is, and what is expected.
@@ -72,7 +72,7 @@ def check_part(owner: Owner, kind: type | tuple[type, ...], expected: str, **par
 
 
 def check_function(owner: Owner, expected: str, **functions: Any) -> None:
-    """Refuse what cannot be called, and a class in place of its instance.
+    """Refuse anything but a function, such as a class in place of its instance.
 
     Raises:
         SnnlearnError: naming the owner, the argument, what it is, and what is expected.
@@ -83,14 +83,14 @@ def check_function(owner: Owner, expected: str, **functions: Any) -> None:
 
 
 def an_array(owner: Owner, x: Any, name: str = "x", *, shape: str | None = None, axes: tuple[int, ...] = ()) -> Array:
-    """An array of numbers, for JAX; or a sentence that says what it is instead.
+    """The argument as an array of numbers, for JAX.
 
     Args:
         owner: whose argument it is.
         x: the argument.
         name: its name.
-        shape: its shape, as the sentence is to say it.
-        axes: how many axes it may have; any number where none is named.
+        shape: its shape, for the message.
+        axes: how many axes it may have; by default any number.
 
     Raises:
         SnnlearnError: naming the owner, the argument, what it is, and what is expected.
@@ -113,7 +113,7 @@ def over_time(owner: Owner, x: Any, name: str = "spikes", *, axes: int = 1) -> A
         owner: whose argument it is.
         x: the argument.
         name: its name.
-        axes: how many it must have at least.
+        axes: the least number of axes.
 
     Raises:
         SnnlearnError: naming the owner, the argument, what it is, and what is expected.
@@ -139,7 +139,7 @@ def of_neurons(owner: Owner, x: Any, neurons: int, name: str = "spikes", *, axes
 
 
 def known_array(owner: Owner, x: Any, name: str, *, shape: str, axes: tuple[int, ...]) -> Array:
-    """An array of finite numbers that is part of a code, such as the centres of a population: not empty.
+    """A non-empty array of finite numbers that is part of a code, such as the centres of a population.
 
     Raises:
         SnnlearnError: naming the owner, the argument, what it is, and what is expected.
@@ -153,7 +153,7 @@ def known_array(owner: Owner, x: Any, name: str, *, shape: str, axes: tuple[int,
 
 
 def a_table(owner: Owner, x: Any, name: str, *, shape: str, axes: tuple[int, ...]) -> np.ndarray:
-    """Numbers in a NumPy array of float64, from whatever NumPy takes.
+    """Numbers as a NumPy array of float64, from anything that NumPy accepts.
 
     Raises:
         SnnlearnError: naming the owner, the argument, what it is, and what is expected.

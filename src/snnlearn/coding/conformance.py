@@ -1,4 +1,4 @@
-"""The laws that every encoder and every decoder obeys; run them on your own.
+"""The laws that every encoder and every decoder obeys; use them to check your own.
 
 >>> from snnlearn.coding import Rate, SpikeCount
 >>> check_encoder(Rate(num_steps=10), (3,), key=jax.random.key(0))
@@ -28,10 +28,10 @@ def check_encoder(
 ) -> None:
     """Check an encoder's laws on random samples.
 
-    Shape, dtype and range; spikes, and values held, where it says so; the same key gives the same spikes, and another
-    one too, unless it draws; its probability, if it has one, is of its spikes, and its inverse gives the sample's shape
-    back, in an interval that holds the sample; under `jit` and `vmap` a batch is what a plain loop gives; the least
-    value gives no output; NaN gives NaN, and the gradient is finite, where samples are floats.
+    Shape, dtype and range; spikes and held values, if it says so; the same spikes for the same key, and for any key
+    unless it draws; its probability, if any, is that of its spikes, and its inverse restores the sample's shape, with
+    an interval that contains the sample; under `jit` and `vmap` a batch agrees with a plain loop; the smallest value
+    gives no output; for floats, NaN gives NaN and the gradient is finite.
 
     Args:
         encoder: the encoder.
@@ -86,7 +86,7 @@ def check_encoder(
 
 
 def _check_facts(encoder: AbstractEncoder, x: Array, output: np.ndarray, keys: list[PRNGKeyArray]) -> None:
-    """What an encoder says of itself, on one sample."""
+    """The encoder's statements about itself, on one sample."""
     name = type(encoder).__name__
     if not encoder.draws:
         same(encoder(x, key=keys[1]), output, f"{name} says that it does not draw, and depends on the key", least=1.0)
@@ -112,8 +112,8 @@ def _check_facts(encoder: AbstractEncoder, x: Array, output: np.ndarray, keys: l
 def check_decoder(decoder: AbstractDecoder) -> None:
     """Check a decoder's laws on random spikes, membranes and silence.
 
-    Shape and dtype of the scores; under `jit` and `vmap` a batch is what a plain loop gives; classes are scored alike,
-    whatever their order; a unit that fires in every step beats silent ones; the gradient is finite.
+    Shape and dtype of the scores; under `jit` and `vmap` a batch agrees with a plain loop; the order of
+    the classes does not matter; a unit that fires in every step beats silent ones; the gradient is finite.
 
     Args:
         decoder: the decoder.

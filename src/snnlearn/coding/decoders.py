@@ -1,4 +1,4 @@
-"""Decoders: what the output units did over time, as one score per class."""
+"""Decoders: from the output over time to one score per class."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class SpikeCount(AbstractDecoder):
 
 @final
 class FilteredRate(AbstractDecoder):
-    """The firing rate seen through an exponential window, `r_T = Σ_t κ^{T−t} (1 − κ) S_t / dt`, Hz; `κ = e^{−dt/τ}`.
+    """The firing rate in an exponential window, `r_T = Σ_t κ^{T−t} (1 − κ) S_t / dt`, Hz; `κ = e^{−dt/τ}`.
 
     It is the state after the last step of `r ← κ r + (1 − κ) S / dt`, and forgets spikes older than a few τ.
 
@@ -111,8 +111,8 @@ class FirstSpike(AbstractDecoder):
 
     `t_first / dt = Σ_t Π_{s ≤ t} (1 − S_s)`.
 
-    This polynomial is linear in each spike: its derivative with respect to S_s is exactly what a spike in step s, added
-    or removed, changes. So the gradient tells a silent unit to fire, and vanishes after the first spike.
+    This polynomial is linear in each spike: its derivative with respect to S_s is exactly the effect of adding or
+    removing a spike in step s. So the gradient makes a silent unit fire, and vanishes after the first spike.
 
     Args:
         scale: time that costs one unit of score, s, > 0.
@@ -143,6 +143,6 @@ class FirstSpike(AbstractDecoder):
 
         Args:
             times: of the first spikes, s; `inf` for a silent unit.
-            num_steps: the number of steps T of the window, at whose end a silent unit is taken to spike.
+            num_steps: the number of steps T of the window, at whose end a silent unit is assumed to spike.
         """
         return -jnp.minimum(times, num_steps * self.dt) / self.scale

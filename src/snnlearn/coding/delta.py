@@ -19,8 +19,8 @@ _BITS = "what a code of changes carries depends on how the signal moves"
 def delta_events(x: Float[Array, "T *n"], threshold: float, initial: float | None = 0.0) -> Float[Array, "T *n"]:
     """Delta modulation: +1 if `x_t − x_{t−1} ≥ θ`, −1 if it is `≤ −θ`, else 0.
 
-    Slow changes are never sent, however far they lead: see `send_on_delta_events`. A change counts as θ where it is θ
-    up to the rounding of the two values: 0.3 − 0.2 is a change of 0.1 in any precision.
+    Slow changes are never sent, however large in total: see `send_on_delta_events`. A change counts as θ if it is θ up
+    to the rounding of the two values: 0.3 − 0.2 is a change of 0.1 in any precision.
 
     Args:
         x: the signal, in the precision in which it was recorded.
@@ -41,11 +41,11 @@ def delta_events(x: Float[Array, "T *n"], threshold: float, initial: float | Non
 def send_on_delta_events(
     x: Float[Array, "T *n"], threshold: float, initial: float | None = 0.0
 ) -> Float[Array, "T *n"]:
-    """Events that let a receiver follow: +1 if `x_t − r ≥ θ`, −1 if `≤ −θ`; each moves the reference, `r ← r ± θ`.
+    """Events that a receiver can follow: +1 if `x_t − r ≥ θ`, −1 if `≤ −θ`; each moves the reference, `r ← r ± θ`.
 
     The receiver's `initial + θ Σ_{s ≤ t} e_s` is r, and it stays within θ of x as long as x changes by at most θ in a
-    step. One step sends one event: after a larger jump r catches up at θ per step. A distance counts as θ where it is
-    θ up to rounding, as in `delta_events`.
+    step. One step sends one event: after a larger jump r catches up at θ per step. A distance counts as θ if it is θ up
+    to rounding, as in `delta_events`.
 
     Args:
         x: the signal, in the precision in which it was recorded.
@@ -195,7 +195,7 @@ def _check(code: Delta | SendOnDelta) -> None:
 
 
 def _signal(owner: str, x: Float[Array, "T *n"], threshold: float, initial: float | None) -> Float[Array, "T *n"]:
-    """The signal, where it and how it is to be sent can be used."""
+    """The signal, after checking it and the parameters."""
     check_above_zero(owner, threshold=threshold)
     if initial is not None:
         check_number(owner, "a finite number, or None", lambda x: True, initial=initial)
@@ -210,7 +210,7 @@ def _before(x: Float[Array, "T *n"], initial: float | None) -> Float[Array, "*n"
 
 
 def _as_floats(owner: Owner, x: Shaped[Array, "T *n"]) -> Float[Array, "T *n"]:
-    """The signal in its own precision, by which its rounding is judged; whole numbers and truth values in single."""
+    """The signal in its own precision, which determines its rounding; integers and booleans in single precision."""
     x = an_array(owner, x)
     return x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(jnp.float32)
 
@@ -237,14 +237,14 @@ def _without_time(code: Delta | SendOnDelta, in_shape: tuple[int, ...]) -> tuple
 
 @final
 class InverseDelta(AbstractReconstruction):
-    """The signal that ON and OFF spikes tell, `x̂_t = x₀ + θ Σ_{s ≤ t} (ON_s − OFF_s)`.
+    """The signal encoded by ON and OFF spikes, `x̂_t = x₀ + θ Σ_{s ≤ t} (ON_s − OFF_s)`.
 
-    Of a send-on-delta code it is within θ of the signal, as long as that changes by at most θ in a step. Delta
+    For a send-on-delta code it is within θ of the signal, as long as that changes by at most θ in a step. Delta
     modulation does not send slow changes, so there its error can grow without bound.
 
     Args:
         threshold: change θ of one event, in the unit of the signal, > 0.
-        initial: the value x₀ before the first step; where the code began with the signal's own first value, that.
+        initial: the value x₀ before the first step; the signal's first value if the code began with it.
 
     Raises:
         SnnlearnError: if the threshold is not positive.

@@ -1,4 +1,4 @@
-"""Codes that hand the data on: analog currents and recorded spikes."""
+"""Codes that pass the data on: analog currents and recorded spikes."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class Current(AbstractEncoder):
 
 @final
 class Spikes(AbstractSpikeEncoder):
-    """Data that are spikes already, `[T, N]`, passed on as float32.
+    """Data that already are spikes, `[T, N]`, passed on as float32.
 
     Args:
         num_steps: number of steps T that every sample has, ≥ 1.

@@ -1,4 +1,4 @@
-"""How far two spike trains are apart: van Rossum, Victor–Purpura, ISI and SPIKE distance.
+"""Distances between spike trains: van Rossum, Victor–Purpura, ISI and SPIKE distance.
 
 Van Rossum's is written for JAX (it is differentiable in the spike times); the others are NumPy, on sorted spike times.
 """
@@ -23,7 +23,7 @@ from snnlearn.coding.checks import an_array, check_above_zero, check_number, che
 class AbstractKernel(Component):
     r"""A kernel $\epsilon$ that turns spikes into traces, known by its autocorrelation $A(\Delta)$.
 
-    All that the distance of two trains needs is the inner product of the traces of two spikes, Δ apart.
+    The distance of two trains only needs the inner product of the traces of two spikes, Δ apart.
     """
 
     @abstractmethod
@@ -106,7 +106,7 @@ def van_rossum_distance(
 
     Args:
         times: spike times of one train, s, in any order; `inf` is no spike, so that trains of different lengths stack.
-            What is no time, NaN or −inf, gives NaN.
+            NaN or −inf give NaN.
         others: spike times of the other.
         kernel: what turns spikes into traces.
 
@@ -135,13 +135,13 @@ def van_rossum_distance(
 
 
 def _square(difference: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """A squared distance that was summed with both signs: rounding alone makes it negative, where trains are equal."""
+    """A squared distance summed with both signs: rounding can make it negative if the trains are equal."""
     return jnp.maximum(difference, 0.0)
 
 
 @final
 class NearestTemplate(AbstractDecoder):
-    """The nearer a class's template, the higher its score, `−Σ_i D²(S_i, S'_{k,i})` by the van Rossum distance.
+    """The closer a class's template, the higher its score, `−Σ_i D²(S_i, S'_{k,i})` by the van Rossum distance.
 
     Args:
         templates: one spike train per unit and class, `[K, T, n]`, or traces of such trains, like their mean.
@@ -213,10 +213,10 @@ def victor_purpura_distance(times: np.ndarray, others: np.ndarray, cost: float) 
 
 
 def isi_distance(times: np.ndarray, others: np.ndarray, window: tuple[float, float]) -> float:
-    """How different the momentary rates are, `∫ |ν − ν'| / max(ν, ν') dt / T`, ν(t) being the interspike interval at t.
+    """The difference of instantaneous rates, `∫ |ν − ν'| / max(ν, ν') dt / T`, with the interspike interval ν(t) at t.
 
     In [0, 1); 0 for equal trains, and for regular ones of the same rate up to their edges. Edges: each train gets an
-    auxiliary spike at both ends of the window, so that every moment lies in an interval.
+    auxiliary spike at both ends of the window, so every time lies in an interval.
 
     Args:
         times: spike times of one train, s, ascending, within the window.
@@ -239,7 +239,7 @@ def isi_distance(times: np.ndarray, others: np.ndarray, window: tuple[float, flo
 
 
 def spike_distance(times: np.ndarray, others: np.ndarray, window: tuple[float, float]) -> float:
-    r"""How far the spikes around each moment are from the other train's, averaged over the window; SPIKE distance.
+    r"""SPIKE distance: how far the spikes around each time are from the other train's, averaged over the window.
 
     $$S(t) = \frac{S_1 \nu_2 + S_2 \nu_1}{\frac12 (\nu_1 + \nu_2)^2}, \qquad
       S_n(t) = \frac{\Delta t_P (t_F - t) + \Delta t_F (t - t_P)}{\nu_n},$$
@@ -249,7 +249,7 @@ def spike_distance(times: np.ndarray, others: np.ndarray, window: tuple[float, f
     time scale.
 
     Edges: each train gets an auxiliary spike at both ends of the window, as published in 2013. These coincide, so that
-    S is 0 at both ends, and trains of few spikes come out more alike than they are.
+    S is 0 at both ends, and trains of few spikes appear more similar than they are.
 
     Args:
         times: spike times of one train, s, ascending, within the window.
@@ -278,7 +278,7 @@ def spike_distance(times: np.ndarray, others: np.ndarray, window: tuple[float, f
 def _dissimilarity(
     train: np.ndarray, other: np.ndarray, moments: np.ndarray, at: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """`S_n` at one end of each piece between two moments, and the interspike interval there."""
+    """`S_n` at one end of each piece between two times, and the interspike interval there."""
     gap = np.abs(train[:, None] - other[None, :]).min(axis=1)
     interval = np.searchsorted(train, 0.5 * (moments[1:] + moments[:-1])) - 1
     past, future = train[interval], train[interval + 1]
@@ -299,7 +299,7 @@ def _spike_times(times: np.ndarray) -> np.ndarray:
 
 
 def _with_edges(times: np.ndarray, window: tuple[float, float]) -> np.ndarray:
-    """The train with a spike at both ends of the window; spikes at the same moment are one."""
+    """The train with a spike at both ends of the window; spikes at the same time count once."""
     try:
         start, end = (float(edge) for edge in window)
     except (TypeError, ValueError):

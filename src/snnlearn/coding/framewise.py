@@ -20,7 +20,7 @@ from snnlearn.coding.checks import an_array, check_part, over_time
 
 @final
 class Framewise(AbstractOuterEncoder):
-    """A signal over time, each frame of which another encoder turns into its own few steps, one after the other.
+    """A signal over time, whose frames another encoder turns into a few steps each, one after the other.
 
     A signal `[num_frames, *n]` becomes `[num_frames · encoder.num_steps, *out]`. With `Rate(num_steps=1)` it is a
     Poisson process whose rate follows the signal, and with `Current(num_steps=1)` the signal itself.
@@ -55,7 +55,7 @@ class Framewise(AbstractOuterEncoder):
         return self.num_frames * self.encoder.num_steps
 
     def __call__(self, x: Shaped[Array, "F *n"], *, key: PRNGKeyArray) -> Float[Array, "T *out"]:
-        """See the base; each frame has a key of its own."""
+        """See the base; each frame has its own key."""
         x = an_array(self, x)
         out = self.out_shape(x.shape)
         frames = jax.vmap(lambda frame, k: self.encoder(frame, key=k))(x, jax.random.split(key, self.num_frames))
@@ -82,7 +82,7 @@ class Framewise(AbstractOuterEncoder):
 
 @final
 class InverseFramewise(AbstractReconstruction):
-    """Another inverse, frame by frame, for a signal whose frames were encoded one after the other.
+    """An inverse applied frame by frame, for a signal whose frames were encoded one after the other.
 
     Args:
         inverse: the inverse of the code of one frame.

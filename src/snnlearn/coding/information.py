@@ -1,4 +1,4 @@
-"""What a code carries: how exactly a value can be read from it, how many bits it holds, how often a class is mistaken.
+"""Information in a code: the precision of decoded values, bits, and the error of decoded classes.
 
 Counts come as a *channel*, a table `[S, K]` with the probability of each count k given each stimulus s.
 """
@@ -114,11 +114,11 @@ def cramer_rao_bound(information: Float[Array, "*D_D"]) -> Float[Array, "*D_D"]:
 
 
 def poisson_channel(means: np.ndarray, tail: float = 1e-15) -> np.ndarray:
-    """Probabilities of Poisson counts, `P(k | s) = λ_s^k e^{−λ_s} / k!`, up to a count that is hardly exceeded.
+    """Probabilities of Poisson counts, `P(k | s) = λ_s^k e^{−λ_s} / k!`, up to a count that is rarely exceeded.
 
     Args:
         means: expected count λ_s = rate · duration of each stimulus, ≥ 0.
-        tail: the probability of larger counts, at most; it is given to the last one.
+        tail: the largest probability of larger counts, which is added to that of the last one.
 
     Raises:
         SnnlearnError: if a mean is negative or not finite.
@@ -143,7 +143,7 @@ def binomial_channel(num_steps: int, chance: np.ndarray) -> np.ndarray:
     """Probabilities of the counts of Bernoulli spikes, `P(k | s) = C(T, k) p_s^k (1 − p_s)^{T−k}`.
 
     Args:
-        num_steps: number of steps T, each a coin.
+        num_steps: number of steps T, independent.
         chance: probability p_s of a spike in one step under each stimulus.
 
     Raises:
@@ -197,8 +197,8 @@ def bayes_error(channel: np.ndarray, prior: np.ndarray | None = None) -> float:
 def bayes_error_estimate(log_joint: Float[Array, "M K"]) -> tuple[float, float]:
     """The least error of guessing the class, from spikes drawn at random: the mean of `1 − max_k P(k | spikes)`.
 
-    For codes whose outputs are too many to sum over. It varies less than counting mistakes does, as the classes need
-    not be drawn to know what a guess is worth.
+    For codes whose outputs are too many to sum over. It varies less than a count of mistakes, as the probability of
+    each guess is known.
 
     Args:
         log_joint: scores of `LogLikelihood`, `ln P(k) P(spikes | k)` up to a constant, of M samples: classes drawn from
@@ -246,7 +246,7 @@ def mutual_information_estimate(log_joint: Float[Array, "M K"]) -> tuple[float, 
 def pattern_information(spikes: Shaped[np.ndarray | Array, "M *pattern"]) -> float:
     """Bits that a deterministic code carries about M equally likely values: the entropy of the spike patterns.
 
-    A code without noise loses only what two values with the same spikes cannot tell apart.
+    A code without noise only loses the difference between values with the same spikes.
 
     Args:
         spikes: the M values' spikes.
@@ -264,7 +264,7 @@ def pattern_information(spikes: Shaped[np.ndarray | Array, "M *pattern"]) -> flo
 
 
 def _at(owner: str, tuning: TuningCurves, s: Float[Array, "*D"]) -> Float[Array, "*D"]:
-    """The value, where it and the curves can be used."""
+    """The value, after checking it and the curves."""
     check_function(owner, "tuning curves, such as GaussianTuning(centres, sigma)", tuning=tuning)
     return an_array(owner, s, "s", shape="one value, a number or [D]", axes=(0, 1))
 
@@ -310,7 +310,7 @@ def reconstruction_costs(
     *,
     key: PRNGKeyArray,
 ) -> list[CodeCost]:
-    """Reconstruction error against spikes spent, one row per code.
+    """Reconstruction error and number of spikes, one row per code.
 
     Args:
         codes: an encoder and its inverse, under a name.

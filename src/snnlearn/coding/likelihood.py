@@ -1,4 +1,4 @@
-r"""Decoders that know how the spikes came about: maximum likelihood, Bayes, and the linear log-likelihood readout.
+r"""Decoders that use the statistics of the spikes: maximum likelihood, Bayes, and the linear log-likelihood.
 
 For independent Poisson neurons with tuning curves $f_i(s)$ that fired $n_i$ spikes in a window $T$,
 
@@ -41,7 +41,7 @@ TINY = 1e-30  # a rate of 0 has no logarithm; a spike of such a neuron costs 69 
 def poisson_log_likelihood(
     tuning: TuningCurves, counts: Float[Array, " n"], s: Float[Array, "*D"], duration: float
 ) -> Float[Array, ""]:
-    """`Σ_i n_i ln f_i(s) − T Σ_i f_i(s)`: the log-likelihood of s, up to what does not depend on it.
+    """`Σ_i n_i ln f_i(s) − T Σ_i f_i(s)`: the log-likelihood of s, up to a constant.
 
     Args:
         tuning: rates f_i(s), Hz.
@@ -67,10 +67,10 @@ def poisson_log_likelihood(
 def _terms(
     tuning: TuningCurves, counts: Float[Array, " n"], s: Float[Array, "*D"], duration: float
 ) -> Float[Array, " n"]:
-    """What each neuron adds to the log-likelihood.
+    """Each neuron's contribution to the log-likelihood.
 
-    Its second derivative is `f''/f − (f'/f)²`, but that of `ln f` as JAX finds it divides by f², which is 0 in single
-    precision from f = 10⁻¹⁹ Hz on. So the rate is taken relative to its own value here, of which ln has the slope 1
+    Its second derivative is `f''/f − (f'/f)²`, but JAX's derivative of `ln f` divides by f², which is 0 in single
+    precision from f = 10⁻¹⁹ Hz on. So the rate is taken relative to its own value here, where ln has slope 1
     (by multiplication: XLA would bring two fractions to a common denominator, which is 0 again).
     """
     rates = tuning(s)
@@ -86,15 +86,15 @@ def _terms(
 
 @final
 class MaximumLikelihood(AbstractReconstruction):
-    """The value under which these spikes of a Poisson population are most likely, `ŝ = argmax_s ln P(n | s)`.
+    """The value that makes these spikes of a Poisson population most likely, `ŝ = argmax_s ln P(n | s)`.
 
     The best of the candidates is refined by Newton steps, each shortened until it goes uphill. No unbiased estimate has
-    a smaller variance than 1 / `fisher_information`; this one attains it as spikes become many.
+    a smaller variance than 1 / `fisher_information`; this one approaches it with many spikes.
 
     Args:
         tuning: the tuning curves, Hz.
         candidates: values to start from, `[G]`, or `[G, D]` for D dimensions; the estimate stays within their range.
-            Close enough that each peak of the likelihood has one: half the width of the tuning curves.
+            Each peak of the likelihood needs one nearby: space them by half the width of the tuning curves.
         num_newton: Newton steps, ≥ 0.
         dt: time step, s, > 0.
 
@@ -178,7 +178,7 @@ class LeastSquares(AbstractReconstruction):
 
 @final
 class PosteriorMean(AbstractReconstruction):
-    """The Bayesian estimate `E[s | n]` of a Poisson population under a prior, and how sure it is.
+    """The Bayesian estimate `E[s | n]` of a Poisson population under a prior, and its uncertainty.
 
     `p(s | n) ∝ p(s) Π_i f_i(s)^{n_i} e^{−T f_i(s)}`, on a grid. Of all estimates it has the least mean squared error.
 
@@ -239,7 +239,7 @@ class PosteriorMean(AbstractReconstruction):
     def interval(
         self, spikes: Float[Array, "T *shape n"], level: float = 0.95
     ) -> tuple[Float[Array, "*shape"], Float[Array, "*shape"]]:
-        """The central interval that holds s with this probability: as much is left out below as above.
+        """The central interval that holds s with this probability: with equal probability below and above it.
 
         Args:
             spikes: of the population.
@@ -265,13 +265,13 @@ class PosteriorMean(AbstractReconstruction):
 class LogLikelihood(AbstractDecoder):
     """Log-likelihood of each class from independent spikes: one linear readout, and the Bayes classifier.
 
-    `s_k = ln π_k + Σ_{t,i} (w_{k,t,i} S_{t,i} + b_{k,t,i})`. Where the classes differ only in the rates of independent
-    units, no other function of the spikes errs less. Make it with `poisson` or `bernoulli`. With a rate (or a chance)
-    of 0, one spike all but excludes the class: it costs 69 nats.
+    `s_k = ln π_k + Σ_{t,i} (w_{k,t,i} S_{t,i} + b_{k,t,i})`. If the classes differ only in the rates of independent
+    units, no function of the spikes has a smaller error. Make it with `poisson` or `bernoulli`. With a rate (or a
+    probability) of 0, a spike practically excludes the class: it costs 69 nats.
 
     Args:
-        weight: what a spike says for class k, `[K, T, n]`, or `[K, 1, n]` if it does not depend on the step.
-        bias: what a step says by itself, of all units together, `[K, T]` or `[K, 1]`.
+        weight: the evidence of a spike for class k, `[K, T, n]`, or `[K, 1, n]` if it does not depend on the step.
+        bias: the evidence of a step itself, for all units together, `[K, T]` or `[K, 1]`.
         log_prior: logarithm of the prior probability of each class.
 
     >>> readout = LogLikelihood.poisson(jnp.array([[5.0], [10.0]]))  # one unit; 5 or 10 Hz
@@ -361,7 +361,7 @@ def _log_prior(prior: Float[Array, " K"] | None, per_class: Float[Array, "K ..."
 def climb(
     terms: Callable[[Float[Array, "*D"]], Float[Array, " n"]], candidates: Float[Array, "G *D"], num_newton: int
 ) -> Float[Array, "*D"]:
-    """The value with the largest sum of terms: the best candidate, then Newton steps, each shortened until uphill.
+    """The value with the largest sum of terms: the best candidate, then Newton steps, shortened until they go uphill.
 
     Args:
         terms: what each neuron contributes.
@@ -403,7 +403,7 @@ def over_populations(
 def check_candidates(
     owner: object, candidates: object, name: str = "candidates", axes: tuple[int, ...] = (1, 2)
 ) -> None:
-    """Refuse what is no array of finite values, and fewer than two of them.
+    """Refuse anything but an array of at least two finite values.
 
     Raises:
         SnnlearnError: naming the owner and their number.

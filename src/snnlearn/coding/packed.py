@@ -1,4 +1,4 @@
-"""Spikes as bits: a 32nd of the memory, and what the event-driven kernels take."""
+"""Spikes as bits: 1/32 of the memory, and the input of the event-driven kernels."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import numpy as np
 from jaxtyping import Array, Float, UInt32
 
 from snnlearn._errors import SnnlearnError
+from snnlearn.coding.bernoulli import unpack_spikes
 from snnlearn.coding.checks import an_array
-from snnlearn.coding.coins import unpack_spikes
 
 
 @final
 class PackedSpikes(eqx.Module):
     """The spikes of one sample, 32 steps to a word: step t is bit t mod 32 of word ⌊t / 32⌋.
 
-    A network takes it in place of an array `[T, *shape]`. A batch is one with a leading axis.
+    A network accepts it in place of an array `[T, *shape]`. A batch has a leading axis.
 
     Args:
         words: the words.

@@ -24,7 +24,7 @@ from snnlearn.coding.checks import over_time, scalar
 
 @final
 class Phase(AbstractSpikeEncoder):
-    """Phase code: the binary digits of x, the half first, one per step, cycle after cycle.
+    """Phase code: the binary digits of x, most significant first, one per step, cycle after cycle.
 
     A spike in step t has the weight `2^{−(1 + t mod K)}`, and `Σ_t weight_t S_t` over one cycle of K steps is
     `⌊2^K x⌋ / 2^K`: exact for the multiples of 2^{−K}, and at most 2^{−K} too small for others (1 becomes

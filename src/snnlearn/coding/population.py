@@ -1,4 +1,4 @@
-"""Population coding: a value is spread over neurons that each prefer another one."""
+"""Population coding: a value is spread over neurons with different preferred values."""
 
 from __future__ import annotations
 
@@ -150,9 +150,9 @@ class Population(AbstractOuterEncoder):
 class TunedPopulation(AbstractOuterEncoder):
     """Neurons with any tuning curves f_i, whose activations `f_i(s) / max_rate` another encoder turns into spikes.
 
-    With `Rate(max_rate=tuning.max_rate)` on top, neuron i fires at f_i(s) Hz; with a latency code, the best tuned fire
-    first. Each number of the sample is a stimulus of its own; for curves over D-dimensional stimuli, each vector along
-    the last axis is. A stimulus has no range: it is not clipped.
+    With `Rate(max_rate=tuning.max_rate)` on top, neuron i fires at f_i(s) Hz; with a latency code, the neurons that
+    respond most fire first. Each number of the sample is a stimulus, or, for D-dimensional tuning curves, each vector
+    along the last axis. Stimuli have no range and are not clipped.
 
     Args:
         encoder: the code of the activations, in [0, 1].

@@ -1,4 +1,4 @@
-"""Decoders of a population that need only what each neuron prefers: population vector and centre of mass."""
+"""Decoders of a population that only need preferred values: population vector and centre of mass."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class PopulationVector(AbstractReconstruction):
 
     Args:
         preferred: the direction s_i that each neuron prefers, rad.
-        base_rate: the rate r₀ that carries no direction, Hz, ≥ 0; without effect if the directions are even.
+        base_rate: the rate r₀ that carries no direction, Hz, ≥ 0; without effect if the directions are evenly spread.
         dt: time step, s, > 0.
 
     Raises:
@@ -57,7 +57,7 @@ class PopulationVector(AbstractReconstruction):
 
 @final
 class CentreOfMass(AbstractReconstruction):
-    """The mean of what the neurons prefer, weighted by their spikes, `ŝ = Σ_i n_i s_i / Σ_i n_i`.
+    """The mean of the preferred values, weighted by spikes, `ŝ = Σ_i n_i s_i / Σ_i n_i`.
 
     For a dense and even array of Gaussian tuning curves without base rate it is the maximum-likelihood estimate. A
     silent population gives the mean of the centres.

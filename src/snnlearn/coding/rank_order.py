@@ -1,4 +1,4 @@
-"""Rank order coding: only who fires before whom matters."""
+"""Rank order coding: only the order of firing matters."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from snnlearn.coding.temporal import first_step, spike_at
 
 
 def ranks(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """How many values come before each, the largest first; of equal ones the earlier in the array.
+    """The rank of each value, the largest first; among equal values the earlier in the array first.
 
     Raises:
         SnnlearnError: if x is no array.
@@ -35,8 +35,8 @@ def ranks(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
 class RankOrder(AbstractSpikeEncoder):
     """Rank order code: the unit with the k-th largest value, k = 0, 1, …, spikes once, in step k.
 
-    Any increasing map of the values (contrast, brightness) leaves the code as it is. A reader weights a spike in step k
-    by `m^k`, 0 < m < 1. The ranks are those among all values of the sample.
+    Any increasing map of the values (contrast, brightness) leaves the code unchanged. A decoder weights a spike in step
+    k by `m^k`, 0 < m < 1. The ranks are those among all values of the sample.
 
     Args:
         num_steps: number of steps T, ≥ 1; values of rank T and later do not spike.
@@ -76,7 +76,7 @@ class RankOrder(AbstractSpikeEncoder):
         return InverseRankOrder()
 
     def bits(self, in_shape: tuple[int, ...]) -> float:
-        """The spikes tell which values fire and in what order: `H(k) + Σ_k P(k) log₂ n!/(n − k)!` for k spikes of n."""
+        """The spikes show which values fire and in what order: `H(k) + Σ_k P(k) log₂ n!/(n − k)!` for k spikes of n."""
         n = math.prod(in_shape)
         above = stats.binom.pmf(np.arange(n + 1), n, 1.0 - self.threshold)
         most = min(n, self.num_steps)

@@ -19,15 +19,15 @@ from snnlearn.coding.base import (
     unit_interval,
     up_to_rounding,
 )
+from snnlearn.coding.bernoulli import bernoulli_spikes
 from snnlearn.coding.checks import check_above_zero, check_number, over_time, scalar
-from snnlearn.coding.coins import bernoulli_spikes
 
 
 @final
 class Rate(AbstractSpikeEncoder):
-    """Rate code: every step is an independent coin, `S_t ~ Bernoulli(x · max_rate · dt)`.
+    """Rate code: every step is an independent draw, `S_t ~ Bernoulli(x · max_rate · dt)`.
 
-    A count over T steps has mean T·p and variance T·p·(1 − p), with p the probability of the coin. The derivative is
+    A count over T steps has mean T·p and variance T·p·(1 − p), with p the probability of a spike. The derivative is
     straight-through, `∂S_t/∂x = max_rate · dt`, that of the expected spike.
 
     Args:
@@ -73,10 +73,10 @@ class Rate(AbstractSpikeEncoder):
 
 @final
 class PoissonRate(AbstractSpikeEncoder):
-    """Poisson process of the rate `r = x · max_rate`, seen through steps: `S_t ~ Bernoulli(1 − exp(−r · dt))`.
+    """Poisson process of rate `r = x · max_rate` in time steps: `S_t ~ Bernoulli(1 − exp(−r · dt))`.
 
     A step spikes if the process has at least one event in it. `Rate` has the probability r·dt instead: equal to first
-    order, exact in the mean count, and bounded by one spike per step, which here is only approached.
+    order, exact in the mean count, and limited to one spike per step, which is only approached here.
 
     Args:
         num_steps: number of steps T, ≥ 1.
@@ -125,8 +125,8 @@ class RegularRate(AbstractSpikeEncoder):
     """Evenly spaced spikes: one whenever the accumulated rate `φ + Σ_s r · dt` passes a whole number.
 
     `S_t = ⌊φ + (t + 1) p⌋ − ⌊φ + t p⌋`, with `p = x · max_rate · dt`, so the count is exactly `⌊φ + T p⌋`: rounded to
-    the nearest at φ = ½. It is what a perfect integrator that starts at φ sends. The derivative is straight-through,
-    `∂S_t/∂x = max_rate · dt`, as for `Rate`.
+    the nearest integer for φ = ½. A perfect integrator that starts at φ spikes like this. The derivative is
+    straight-through, `∂S_t/∂x = max_rate · dt`, as for `Rate`.
 
     Args:
         num_steps: number of steps T, ≥ 1.
@@ -185,7 +185,7 @@ def _check_one_spike_per_step(code: Rate | RegularRate, max_rate: float) -> None
 class InverseRate(AbstractReconstruction):
     """Inverse of the rate code, `x̂ = Σ_t S_t / (T · dt · max_rate)`.
 
-    Unbiased. With independent coins of probability `p = x · max_rate · dt` its variance is
+    Unbiased. With independent spikes of probability `p = x · max_rate · dt` its variance is
     `p (1 − p) / (T (dt · max_rate)²)`; it is not clipped to 1, because that would be a bias.
 
     Args:
@@ -215,7 +215,7 @@ class InverseRate(AbstractReconstruction):
 class InversePoissonRate(AbstractReconstruction):
     """Inverse of the Poisson rate code: the most likely value, `x̂ = −ln(1 − n/T) / (dt · max_rate)`, at most 1.
 
-    A step shows one spike even if the process had more, and the logarithm makes up for it.
+    A step has one spike even if the process had more events; the logarithm corrects for this.
 
     Args:
         max_rate: rate of the process for x = 1, Hz, > 0.

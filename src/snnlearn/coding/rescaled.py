@@ -23,10 +23,10 @@ from snnlearn.coding.checks import Owner, an_array, check_part, known_array, ove
 
 @final
 class Rescaled(AbstractOuterEncoder):
-    """Another encoder on values mapped linearly from [low, high] to [0, 1], `x ← (x − low) / (high − low)`.
+    """An encoder of values mapped linearly from [low, high] to [0, 1], `x ← (x − low) / (high − low)`.
 
     A range per feature is two arrays, whose axes are the sample's last ones; `learn_range` learns it on the training
-    data. A feature with `low = high` was constant there: it carries nothing, and becomes 0 whatever its value.
+    data. A feature with `low = high` was constant there: it carries no information, and always becomes 0.
 
     Args:
         encoder: the encoder that sees the mapped values, and clips them if it clips.
@@ -117,7 +117,7 @@ class Rescaled(AbstractOuterEncoder):
 
 @final
 class InverseRescaled(AbstractReconstruction):
-    """Another inverse, whose values in [0, 1] are mapped back to `[low, high]`, `x̂ = low + (high − low) x̂₀₁`.
+    """An inverse whose values in [0, 1] are mapped back to `[low, high]`, `x̂ = low + (high − low) x̂₀₁`.
 
     Args:
         inverse: the inverse of the code of the mapped values.

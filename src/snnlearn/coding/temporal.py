@@ -27,7 +27,7 @@ def latency(x: Float[Array, "*shape"], tau: float, threshold: float) -> Float[Ar
         threshold: firing threshold θ, > 0.
 
     Returns:
-        The time, s; `inf` for x ≤ θ, where the membrane never gets there.
+        The time, s; `inf` for x ≤ θ, where the membrane never reaches the threshold.
 
     Raises:
         SnnlearnError: if x is no array, or tau or threshold is out of range.
@@ -67,12 +67,12 @@ def spike_at(times: Float[Array, "*shape"], num_steps: int, dt: float) -> Float[
     """One spike at the step nearest to each time, `round(t / dt)` (halves go to the even step).
 
     The derivative is straight-through: that of a spike shared linearly by the two steps around its time,
-    `max(0, 1 − |s − t/dt|)` in step s. A later time takes from the step before it and gives to the step after it, so
-    that the mean time moves as it should; what moves out of the window is lost. A unit that never spikes has none.
+    `max(0, 1 − |s − t/dt|)` in step s. A later time moves weight from the step before to the step after, so the
+    mean time changes correctly; spikes that leave the window are lost. A unit that never spikes has none.
 
     Args:
-        times: when to spike, s; `inf`, and what is before the window, is never, and NaN gives NaN.
-        num_steps: number of steps T; a later spike falls out of the window.
+        times: when to spike, s; `inf` and times before the window mean never, and NaN gives NaN.
+        num_steps: number of steps T; later spikes are lost.
         dt: time step, s.
 
     Raises:
@@ -94,7 +94,7 @@ def spike_at(times: Float[Array, "*shape"], num_steps: int, dt: float) -> Float[
 class Latency(AbstractSpikeEncoder):
     """Logarithmic latency code: at most one spike, at `t = τ ln(x / (x − θ))`; see `latency`.
 
-    A value x ≤ θ never spikes, nor does one whose spike would fall out of the window.
+    A value x ≤ θ never spikes, nor does one whose spike would come after the window.
 
     Args:
         num_steps: number of steps T; the window must reach the spike of x = 1.
@@ -232,7 +232,7 @@ class InverseLatency(AbstractInverse):
         check_number(self, "a number in (0, 1)", lambda x: 0 < x < 1, threshold=self.threshold)
 
     def _value(self, step: Float[Array, "*n"]) -> Float[Array, "*n"]:
-        """The current that charges to the threshold within so many steps, at most 1."""
+        """The current that reaches the threshold within this many steps, at most 1."""
         charged = -jnp.expm1(-step * (self.dt / self.tau))
         return self.threshold / jnp.maximum(charged, self.threshold)
 

@@ -31,12 +31,12 @@ from snnlearn.coding.rescaled import Rescaled, learn_range
 class SpikeEncoder(TransformerMixin, BaseEstimator):
     """Encode samples, after mapping each feature from its range in the training data to [0, 1].
 
-    Values that leave the range later are clipped by the encoder; a feature that was constant in training becomes 0.
+    The encoder clips later values outside the range; a feature that was constant in training becomes 0.
     The spikes of a sample depend on `random_state` and on its place in the array.
 
     Args:
         encoder: the code of one sample.
-        rescale: whether `fit` learns a range per feature; False hands the values on as they are.
+        rescale: whether `fit` learns a range per feature; False passes the values on unchanged.
         counts: whether to return the spikes of each unit summed over time, `[m, N]`, and not `[m, T, *out]`.
         random_state: seed of the code, a whole number ≥ 0.
 

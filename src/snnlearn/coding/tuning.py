@@ -1,7 +1,6 @@
-"""Tuning curves: the firing rates, in Hz, with which a population answers a stimulus.
+"""Tuning curves: the firing rates, in Hz, with which a population responds to a stimulus.
 
-`f(s)` is differentiable, so that a decoder finds its maximum likelihood and a population its Fisher information by
-automatic differentiation, whatever the curves.
+`f(s)` is differentiable, so automatic differentiation gives maximum likelihood and Fisher information for any curves.
 """
 
 # No `from __future__ import annotations` here: Equinox does not recognise an `AbstractVar` written as a string.
@@ -43,7 +42,7 @@ class AbstractTuning(Component):
 
     @property
     def candidates(self) -> Float[Array, "G *D"]:
-        """Stimuli from which a search for the most likely one starts: each of its peaks is near one."""
+        """Starting points of a search for the most likely stimulus, one near each peak of the likelihood."""
         return self.preferred
 
     @property
@@ -172,7 +171,7 @@ class VonMisesTuning(AbstractTuning):
         angles: the preferred directions s_i, rad, `[n]`.
         concentration: sharpness κ, > 0; a narrow bell has the width `1/√κ` rad.
         max_rate: rate r_max in the preferred direction, Hz, > base_rate.
-        base_rate: rate r₀ that all directions share, Hz, ≥ 0.
+        base_rate: rate r₀ common to all directions, Hz, ≥ 0.
 
     Raises:
         SnnlearnError: if a field is out of range.
@@ -249,7 +248,7 @@ def _check_rates(tuning: AbstractTuning) -> None:
 
 
 def _stimulus(tuning: AbstractTuning, s: Array) -> Array:
-    """One stimulus, where it has the shape of those that neurons prefer."""
+    """One stimulus, after checking that it has the shape of the preferred ones."""
     s = an_array(tuning, s, "s")
     if s.shape != tuning.stimulus_shape:
         raise SnnlearnError(

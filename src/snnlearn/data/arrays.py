@@ -1,4 +1,4 @@
-"""Arrays of the user's own: data sets in `.npz` files, and values to predict from."""
+"""Your own arrays: data sets in `.npz` files, and values to predict from."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _IMAGES = (".png", ".jpg", ".jpeg")
 
 
 def npz(path: str | os.PathLike[str], *, validation: float = 0.1, test: float = 0.2, seed: int = 0) -> Dataset:
-    """A data set of the user's own, in a NumPy `.npz` file.
+    """Your own data set, in a NumPy `.npz` file.
 
     Its arrays: `x` `[m, ...]`, real numbers; `y` `[m]`, class labels, integers or words; optionally a test
     part `x_test`, `y_test`, which then is the test part; and for spikes `dt`, the time step in s, with x `[m, T, N]`,
@@ -30,7 +30,7 @@ def npz(path: str | os.PathLike[str], *, validation: float = 0.1, test: float = 
     Args:
         path: The file.
         validation: Fraction for validation, in (0, 1).
-        test: Fraction for test, in (0, 1); unused where the file has its own test part.
+        test: Fraction for test, in (0, 1); unused if the file has a test part.
         seed: Seed of the cut.
 
     Returns:
@@ -153,7 +153,7 @@ def _read_table(path: Path) -> np.ndarray:
 
 
 def _is_header(rows: list[list[str]]) -> bool:
-    """Whether no cell of the first line is a number: with some, it is a line of data with a bad cell."""
+    """Whether no cell of the first line is a number; otherwise it is a line of data with a bad cell."""
     return bool(rows) and not any(map(is_number, rows[0]))
 
 

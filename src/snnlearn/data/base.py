@@ -1,4 +1,4 @@
-"""A sample s = (z¹, …, zᵐ) with z = (x, y), its parts, and what makes it usable."""
+"""A sample s = (z¹, …, zᵐ) with z = (x, y), its parts, and checks of it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Sample(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class LearningData:
-    """What an algorithm gets of a task: the sample that it learns from and the one that it chooses by, and no other.
+    """The part of a task that an algorithm gets: a sample to learn from and a sample to select by.
 
     Args:
         name: What the set is called in error messages.
@@ -66,7 +66,7 @@ class LearningData:
         return self.train.x.shape[1:]
 
     def check_part(self, part: str, sample: Sample) -> None:
-        """Raise unless the sample is one of this task.
+        """Refuse a sample that does not belong to this task.
 
         Args:
             part: What the sample is called.
@@ -96,15 +96,15 @@ class Dataset:
         test: What the risk is estimated on.
         num_classes: Number of classes, 2 or more.
         kind: `"values"`, to be encoded as spikes, or `"spikes"`, where x is `[m, T, N]`.
-        low: The value that a code takes for 0, the least in the training sample; or an array of one for each entry of
-            the sample's last axes, such as the columns of a table.
-        high: The value that a code takes for 1, the greatest, above `low`; or an array, where equal ones are constant.
+        low: The value that codes map to 0, the least in the training sample; or an array with one for each entry of the
+            sample's last axes, such as the columns of a table.
+        high: The value that codes map to 1, the greatest, above `low`; or an array, where constant features have low.
         dt: Time step of spikes, in s.
         class_names: One name for each class, or none.
         left_out: How many samples `unseen` took out of the test part.
         notes: What was lost or assumed in reading it, in sentences.
-        all_seen: Whether `unseen` found that the test part has nothing else, so that errors in it estimate no risk.
-        form: How it was read from a file, so that another is read alike.
+        all_seen: Whether all test samples were seen in training, so that their errors do not estimate the risk.
+        form: How it was read from a file, so that other files can be read the same way.
 
     Raises:
         SnnlearnError: A part is empty, has labels that do not match, or values that are not finite.
@@ -148,7 +148,7 @@ class Dataset:
 
     @cached_property
     def learning(self) -> LearningData:
-        """What an algorithm gets: all but the test part."""
+        """The data for an algorithm: all but the test part."""
         return LearningData(self.name, self.train, self.validation, self.num_classes)
 
     @property
@@ -157,7 +157,7 @@ class Dataset:
         return self.train.x.shape[1:]
 
     def seen(self, x: Shaped[np.ndarray, "m *shape"]) -> Bool[np.ndarray, " m"]:
-        """Which of these x equal one that trained or selected a hypothesis.
+        """Which of these x equal an x that trained or selected a hypothesis.
 
         >>> s, t = (Sample(np.array(x, np.float32)[:, None], np.array([0, 1], np.int32)) for x in ([1, 2], [2, 3]))
         >>> Dataset("numbers", s, s, t, num_classes=2, kind="values").seen(t.x).tolist()
@@ -166,9 +166,9 @@ class Dataset:
         return np.isin(digests(x), np.concatenate([digests(self.train.x), digests(self.validation.x)]))
 
     def unseen(self) -> Dataset:
-        """The same task, its test part without the samples that equal one of training or validation.
+        """The same task, without test samples that equal one of training or validation.
 
-        Where none would be left, none is taken out, and `all_seen` says so.
+        If none would be left, all are kept, and `all_seen` says so.
         """
         seen = self.seen(self.test.x)
         if seen.all():
@@ -179,15 +179,15 @@ class Dataset:
 def split(
     sample: Sample, *, validation: float = 0.1, test: float = 0.2, seed: int = 0
 ) -> tuple[Sample, Sample, Sample]:
-    """Cut a sample at random into training, validation and test parts.
+    """Split a sample at random into training, validation and test parts.
 
-    The cut is stratified: of the m_c samples of class c, round(fraction · m_c), and at least one, go to each part
-    that is held out, and the rest to training. Each part is in random order. Samples of equal x stay in one part, as
-    near to these numbers as they allow, so that nothing that is held out was seen; but where a class has fewer
-    different x than there are parts, its samples are cut one by one.
+    The cut is stratified: of the m_c samples of class c, round(fraction · m_c), and at least one, go to each held-out
+    part, and the rest to training. Each part is in random order. Samples with equal x stay in the same part, as close
+    to these numbers as possible, so no held-out x was seen; but if a class has fewer different x than there are parts,
+    its samples are split individually.
 
     Args:
-        sample: What to cut.
+        sample: What to split.
         validation: Fraction for validation, in (0, 1).
         test: Fraction for test, in (0, 1).
         seed: Seed of the cut, 0 or more.
@@ -215,7 +215,7 @@ def hold_out(sample: Sample, *, validation: float, seed: int) -> tuple[Sample, S
 
 
 def check(sample: Sample, where: str) -> None:
-    """Raise unless x and y match, are not empty, x is finite in float32, and y holds whole numbers from 0."""
+    """Refuse a sample unless x and y match, are not empty, x is finite in float32, and y holds whole numbers from 0."""
     x, y = sample
     for name, part in {"x": x, "y": y}.items():
         if not _is_array(part):
@@ -246,7 +246,7 @@ def _is_array(part: Any) -> bool:
 
 
 def count_classes(y: Integer[np.ndarray, " m"], where: str) -> int:
-    """Number of classes in y, having checked that none of 0 … max is missing."""
+    """Number of classes in y, after checking that none of 0 … max is missing."""
     present = np.unique(y)
     missing = np.flatnonzero(present != np.arange(present.size))
     if missing.size:
@@ -300,7 +300,7 @@ def _stratify(sample: Sample, fractions: dict[str, float], seed: int) -> list[In
 
 
 def check_fractions(fractions: dict[str, float], seed: int) -> None:
-    """Raise unless these shares leave a rest, and the seed is one."""
+    """Refuse shares that do not leave a rest, and seeds below 0."""
     for name, fraction in fractions.items():
         if not 0 < fraction < 1:
             raise SnnlearnError(f"{name} is {fraction}; give the fraction of the samples to hold out, between 0 and 1")
@@ -317,7 +317,7 @@ def _sizes(m: int, fractions: dict[str, float]) -> list[int]:
 def _cut(
     members: Integer[np.ndarray, " k"], group: Integer[np.ndarray, " k"], at: Integer[np.ndarray, " n"]
 ) -> list[np.ndarray]:
-    """Cut in order at these places, each moved to the nearest edge of a group; as they are if groups are too few."""
+    """Split in order at these places, each moved to the nearest edge of a group, unless there are too few groups."""
     _, place, number = np.unique(group, return_index=True, return_inverse=True)
     side_by_side = np.argsort(place[number], kind="stable")
     edges = 1 + np.flatnonzero(np.diff(group[side_by_side]))
@@ -338,10 +338,10 @@ def take(sample: Sample, indices: Integer[np.ndarray, " k"]) -> Sample:
 
 
 def digests(x: Shaped[np.ndarray, "m *shape"]) -> UInt64[np.ndarray, " m"]:
-    """A number for each x, by which equal ones are found again, whatever their order and type.
+    """A number for each x, to recognise equal x in any order and of any type.
 
-    It is a 64-bit BLAKE2b digest of where x, as float32, is not 0, and of what it is there: of a million different x,
-    the chance that any two have the same is 3e-8.
+    It is a 64-bit BLAKE2b digest of the positions and values of the nonzero entries of x as float32: among a million
+    different x, the probability that any two have the same digest is 3e-8.
 
     >>> a, b, c = digests(np.array([[0.0, 1.0], [1.0, 0.0], [-0.0, 1.0]])).tolist()
     >>> a == c, a == b, a == digests(np.array([[0, 1]], np.uint8)).item()
@@ -367,7 +367,7 @@ def first_equal(x: Shaped[np.ndarray, "m *shape"]) -> Integer[np.ndarray, " m"]:
 
 
 def overlap(sample: Sample, seen: Sample) -> int:
-    """How many x of a sample equal one of another, as float32.
+    """How many x of a sample equal an x of another sample, as float32.
 
     >>> first, second = (Sample(np.array(x, np.float32)[:, None], np.zeros(2, int)) for x in ([1, 2], [2, 3]))
     >>> overlap(first, second)

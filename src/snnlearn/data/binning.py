@@ -49,7 +49,7 @@ def unit_of(latest: Shaped[np.ndarray, ""], stated: float | None, where: str) ->
 
 
 def likely_unit(latest: float) -> str:
-    """What a time most likely is that is too great for a recording in s."""
+    """The likely unit of a time that is too long for a recording in s."""
     if latest <= LONGEST:
         return " s"
     name, factor = ("ms", 1e3) if latest <= 1e3 * LONGEST else ("µs", 1e6)
@@ -59,7 +59,7 @@ def likely_unit(latest: float) -> str:
 
 
 def step_of(t: Num[np.ndarray, " n"], ticks: float) -> Num[np.ndarray, " n"]:
-    """The step of each time, of so many ticks; k · ticks is in step k, though rounding put it before that.
+    """The step of each time, given the ticks per step; k · ticks is in step k, even if rounding makes it smaller.
 
     >>> step_of(np.array([0, 999, 1000, 1001]), 1000.0).tolist()
     [0.0, 0.0, 1.0, 1.0]
@@ -74,7 +74,7 @@ def step_of(t: Num[np.ndarray, " n"], ticks: float) -> Num[np.ndarray, " n"]:
 def window(
     latest: Shaped[np.ndarray, ""], unit: float, num_steps: int | None, duration: float | None, dt: float | None
 ) -> tuple[int, float]:
-    """Steps and time step; what is not given follows from the recordings.
+    """Number of steps and time step; what is not given follows from the recordings.
 
     Args:
         latest: The greatest time, in ticks.
@@ -99,7 +99,7 @@ def window(
 
 
 def check_window(num_steps: int | None, duration: float | None, dt: float | None, num_units: int | None = None) -> None:
-    """Refuse what is out of range, or too much."""
+    """Refuse values out of range, or all three at once."""
     for name, number in (("num_steps", num_steps), ("num_units", num_units)):
         if number is not None and number < 1:
             raise SnnlearnError(f"{name} is {number}; give a whole number from 1")
@@ -111,7 +111,7 @@ def check_window(num_steps: int | None, duration: float | None, dt: float | None
 
 
 def check_some(where: str, num_events: int, late: int, num_steps: int, dt: float, latest: float) -> None:
-    """Refuse recordings of which the steps hold nothing.
+    """Refuse recordings without events within the steps.
 
     Args:
         where: The file.
@@ -129,7 +129,7 @@ def check_some(where: str, num_events: int, late: int, num_steps: int, dt: float
 
 
 def losses(counts: Iterable[tuple[int, int, int]]) -> tuple[str, ...]:
-    """What binning has lost, in sentences.
+    """The losses of binning, in sentences.
 
     Args:
         counts: Of each file: events, those after the last step, and those in a bin that another has filled.

@@ -1,4 +1,4 @@
-"""From labels as a file has them, numbers or words, to classes 0 … C − 1 and their names."""
+"""From the labels in a file, numbers or words, to classes 0 … C − 1 and their names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _MOST_SHOWN = 10
 
 
 def whole_numbers(labels: Shaped[np.ndarray, "*shape"]) -> Shaped[np.ndarray, "*shape"]:
-    """Labels as integers where they are whole numbers of any type, else as they are.
+    """Labels as integers if they are whole numbers of any type, else unchanged.
 
     >>> whole_numbers(np.array([1.0, 2.0])).dtype, whole_numbers(np.array(["a"])).dtype.kind
     (dtype('int64'), 'U')
@@ -26,7 +26,7 @@ def whole_numbers(labels: Shaped[np.ndarray, "*shape"]) -> Shaped[np.ndarray, "*
 def names_of(
     labels: Shaped[np.ndarray, " m"], declared: tuple[str, ...], where: str
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The names of the classes that these labels are of, and what is to be said about them.
+    """The names of the classes of these labels, and notes about them.
 
     Numbers from 0 without gaps need no names. Other numbers, and words, are names: in the order that the file declares,
     or else sorted, as numbers if all are.

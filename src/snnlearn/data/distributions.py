@@ -28,7 +28,7 @@ class AbstractDistribution(ABC):
 
     @property
     def name(self) -> str:
-        """What it is called."""
+        """Its name."""
         return type(self).__name__
 
     @property
@@ -62,7 +62,7 @@ class AbstractDistribution(ABC):
         return Sample(x.astype(np.uint8 if self.kind == "spikes" else np.float32), y.astype(np.int32))
 
     def bayes_optimal(self, x: Shaped[np.ndarray, "m *shape"]) -> Integer[np.ndarray, " m"]:
-        r"""$f^*(x) = \arg\max_k P(Y = k\,|\,x)$, the least class among equals."""
+        r"""$f^*(x) = \arg\max_k P(Y = k\,|\,x)$, the first class among equals."""
         return self.posterior(x).argmax(axis=1)
 
     def dataset(self, num_train: int, num_validation: int = 200, num_test: int = 1000, *, seed: int = 0) -> Dataset:
@@ -170,7 +170,7 @@ class GaussianXor(AbstractDistribution):
 
 @dataclass(frozen=True)
 class GaussianScales(AbstractDistribution):
-    r"""$\mathcal N(0, s_0^2)$ against $\mathcal N(0, s_1^2)$: the further from 0, the likelier the wider.
+    r"""$\mathcal N(0, s_0^2)$ against $\mathcal N(0, s_1^2)$: far from 0 the wider is more likely.
 
     The threshold is $|x| = s_0 s_1\sqrt{2\ln(s_1/s_0)/(s_1^2 - s_0^2)}$.
 

@@ -1,4 +1,4 @@
-"""Reading whole files: no pipe, no folder, no other encoding, and nothing that does not fit into memory."""
+"""Reading whole files; pipes, folders, other encodings and files too large for memory are refused."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from snnlearn._memory import check_memory, memory
 
 
 def read_bytes(path: Path, what: str) -> bytes:
-    """What a file holds; what was gzipped is unzipped, whatever its name.
+    """The content of a file; gzipped content is unzipped, whatever the name.
 
     Args:
         path: The file.

@@ -1,4 +1,4 @@
-"""What a reader finds in a file, before anything is cut, numbered or scaled; and what another file is read by."""
+"""The content of a file, before it is split, numbered or scaled; and how to read other files."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Column(NamedTuple):
 
 
 class Form(NamedTuple):
-    """How a data set was read, so that another file is read alike and fits the same network.
+    """How a data set was read, so that other files are read the same way and fit the same network.
 
     Args:
         shape: Shape of one x; empty if it is not known yet.

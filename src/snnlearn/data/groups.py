@@ -1,4 +1,4 @@
-"""A cut that leaves groups whole: all recordings of one person, all rows of one patient, are in one part."""
+"""A split that keeps groups together, such as all recordings of a person or all rows of a patient."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from snnlearn.data.base import Sample, check, check_fractions, first_equal, take
 def split_groups(
     sample: Sample, groups: Shaped[np.ndarray, " m"], fractions: dict[str, float], seed: int
 ) -> list[Sample]:
-    """Cut a sample at random, no group in two parts, classes as near to the same proportion in each as groups allow.
+    """Split a sample at random, no group in two parts, classes in similar proportion as far as groups allow.
 
-    From the largest group to the smallest, in random order where they are equal, each goes where it brings the numbers
-    of each class nearest to what the part is to have. Samples of equal x are one group.
+    From the largest group to the smallest, with ties in random order, each goes to the part where it brings the numbers
+    of the classes closest to their targets. Samples with equal x are one group.
 
     Args:
-        sample: What to cut.
+        sample: What to split.
         groups: The group of each sample.
         fractions: The share of each part that is held out, by its name.
         seed: Seed of the cut.
@@ -70,7 +70,7 @@ def split_groups(
 
 
 def _joined(sample: Sample, groups: Shaped[np.ndarray, " m"]) -> Integer[np.ndarray, " m"]:
-    """The group of each sample, those joined that share an x."""
+    """The group of each sample; groups that share an x are joined."""
     _, number = np.unique(groups, return_inverse=True)
     first = number[first_equal(sample.x)]
     size = int(number.max()) + 1

@@ -40,16 +40,16 @@ def events(
     """Spike events in HDF5 files, binned in time: x[t, n] = 1 if unit n spikes in [t·dt, (t + 1)·dt).
 
     The layout is that of the Spiking Heidelberg Digits: `spikes/times` (s, or ticks as whole numbers) and
-    `spikes/units`, one array each for every sample, and `labels`. A time that was written as k·dt is in step k,
-    whichever way the file's type rounded it.
+    `spikes/units`, one array each for every sample, and `labels`. A time written as k·dt is in step k, however the
+    file's type rounds it.
 
-    All events are kept, by default: the steps reach just beyond the last of them. What a shorter duration drops, and
-    what falls in one bin with another event of its unit, which is 0 or 1, is counted in the data set's `notes`.
+    By default all events are kept: the steps reach just beyond the last event. Events that a shorter duration drops,
+    and events that share a bin with another event of the same unit, are counted in the data set's `notes`.
 
     Args:
         path_train: The training file, or a folder that holds `shd_train.h5` and `shd_test.h5`.
         path_test: The test file; without it, a fraction `test` of the training file is cut off.
-        num_steps: Number of time steps T, 1 or more; by default as many as `dt` makes of the duration, or 100.
+        num_steps: Number of time steps T, 1 or more; by default duration / dt, or 100.
         duration: Length of a sample in s, above 0; by default that of the recordings.
         dt: Time step in s, above 0; by default duration / num_steps, of the recordings' own duration rounded up to
             two digits. Not together with both others.
@@ -115,7 +115,7 @@ class Recorded(NamedTuple):
         y: Class labels, `[m]`; None if the file has none.
         num_events: Events in the file.
         late: Of these, events after the last step.
-        together: Of these, events in a bin that another has filled.
+        together: Of these, events in a bin with an earlier event.
     """
 
     x: UInt8[np.ndarray, "m T N"]
@@ -136,19 +136,19 @@ class Recorded(NamedTuple):
 
     @property
     def counts(self) -> tuple[int, int, int]:
-        """Events, those that are late, and those together with another."""
+        """The number of events, of late ones, and of those in a bin with another."""
         return self.num_events, self.late, self.together
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What binning has lost, in sentences."""
+        """The losses of binning, in sentences."""
         return losses([self.counts])
 
 
 def read_events(
     path: str | os.PathLike[str], *, num_steps: int, dt: float, num_units: int, time_unit: float = 1.0
 ) -> Recorded:
-    """Read recordings that are not to be split, in the bins of a trained network.
+    """Read recordings without splitting them, in the bins of a trained network.
 
     Args:
         path: An HDF5 file in the layout of [`events`][snnlearn.data.events]; it may lack labels.
@@ -238,7 +238,7 @@ def greatest_unit(path: Path) -> int:
 
 @contextmanager
 def _open(path: Path) -> Iterator[tuple[h5py.Dataset, h5py.Dataset, np.ndarray | None]]:
-    """Times, units and, if it has any, labels in the file; whatever is damaged while they are read is refused."""
+    """Times, units and, if it has any, labels in the file; damage found while reading is refused."""
     import h5py  # a slow import that only these files need
 
     if not path.is_file():
@@ -273,7 +273,7 @@ def _dataset(file: h5py.File, key: str, numbers: str, *, ragged: bool) -> h5py.D
 
 
 def _is_inside(file: h5py.File, key: str) -> bool:
-    """Whether it is in this file: a link to another would open whatever that is, such as a pipe."""
+    """Whether it is in this file: a link could open anything, such as a pipe."""
     import h5py
 
     parts = [key[: end.start()] for end in re.finditer("/|$", key)]

@@ -1,4 +1,4 @@
-"""From a file of any format to a data set: read, cut, numbered and ranged, each once and alike for all."""
+"""From a file of any format to a data set: reading, splitting, numbering classes, measuring ranges."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def load(
     test: float = 0.2,
     seed: int = 0,
 ) -> Dataset:
-    r"""A data set from a file of any format that is read, or from arrays, tables or tensors in Python.
+    r"""A data set from a file in any known format, or from arrays, tables or tensors in Python.
 
     Files: tables (.csv, .tsv, .txt, .parquet, .arff), time series (.ts), arrays (.npz), images in a folder for each
     class, IDX, and events (.h5, .bin, .aedat, .aedat4, .npy in a folder for each class). In Python: a DataFrame, an
@@ -42,14 +42,14 @@ def load(
 
     Args:
         source: The path, or the object.
-        label: Of a table, the name or the number (from 1) of the label's column; by default a column called label,
-            class, target or y, or else the last if it is of classes.
-        group: Of a table, the same of a column whose rows of one value stay in one part.
-        time_unit: Of events, the length of one tick, s; by default from the times' type and range.
-        num_steps: Of events, the number of time steps, by default 100, or as many as dt makes of the recordings.
-        dt: Of events, the time step, s.
+        label: Tables: the name or number (from 1) of the label's column; by default one called label, class, target or
+            y, or else the last if it holds classes.
+        group: Tables: the same for a column whose rows with equal values stay in the same part.
+        time_unit: Events: the length of a tick, s; by default from the times' type and range.
+        num_steps: Events: the number of time steps, by default 100, or the recordings' duration / dt.
+        dt: Events: the time step, s.
         validation: Fraction for validation, in (0, 1).
-        test: Fraction for test, in (0, 1); unused where the source has its own test part.
+        test: Fraction for test, in (0, 1); unused if the source has a test part.
         seed: Seed of the cut.
 
     Returns:
@@ -74,7 +74,7 @@ def load(
 
 
 class Read(NamedTuple):
-    """What a file holds for a network that exists.
+    """The content of a file, for an existing network.
 
     Args:
         x: `[m, *shape]`.
@@ -98,11 +98,11 @@ class Read(NamedTuple):
 
 
 def read_like(path: str | os.PathLike[str], form: Form) -> Read:
-    """Read a file of any format as a network's own data were read, labels if there are any; all of it is one sample.
+    """Read a file of any format like the training data of a network, as one sample, with labels if any.
 
     Args:
         path: The file or folder.
-        form: Of the network's own data, `Dataset.form`.
+        form: `Dataset.form` of the network's training data.
 
     Raises:
         SnnlearnError: The file is damaged, of no known format, or does not fit.
@@ -145,7 +145,7 @@ def _with_partner(path: Path, asked: Asked) -> Found:
 
 
 def _equally_long(first: Found, second: Found) -> tuple[Found, Found]:
-    """Series of one length: the shorter hold their last value, as within a file."""
+    """Series of equal length: shorter ones hold their last value, as within a file."""
     if first.x.ndim != 3 or second.x.ndim != 3 or first.form.dt is not None:
         return first, second
     longest = max(first.x.shape[1], second.x.shape[1])
@@ -157,7 +157,7 @@ def _equally_long(first: Found, second: Found) -> tuple[Found, Found]:
 
 
 def _assembled(found: Found, name: str, source: str, *, validation: float, test: float, seed: int) -> Dataset:
-    """Cut, number the classes, and measure the range that a code takes."""
+    """Split, number the classes, and measure the range for codes."""
     if found.labels is None:
         raise SnnlearnError(
             f"{source} has no labels, and a training needs one for each sample; give a table with a label's column, an "

@@ -17,7 +17,7 @@ def structured_events(spikes: Shaped[np.ndarray, "T *shape"], dt: float, *, pola
     """Spikes as a list of events in the order of time, in the form of the tonic library.
 
     Args:
-        spikes: 0 or 1, `[T, N]` of units in a row or `[T, H, W]` of pixels; with a last axis more for `p`.
+        spikes: 0 or 1, `[T, N]` of units in a row or `[T, H, W]` of pixels; with one more axis at the end for `p`.
         dt: time step, s.
         polarity: whether the last axis is `p`: off and on, or the neuron of a population. Without it p is 1.
 

@@ -1,6 +1,6 @@
 """Synthetic tasks whose label is a function of what generated x, so that the Bayes risk is 0.
 
-(In `spike_xor`, jitter and noise can make one pattern look like another: its Bayes risk is then above 0, if little.)
+(In `spike_xor`, jitter and noise can make one pattern look like another: its Bayes risk is then slightly above 0.)
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ def yin_yang(
 ) -> Dataset:
     """Points in a yin-yang symbol, x = (a, b, 1 − a, 1 − b), in the classes yin, yang and dot.
 
-    Each point's class is drawn first, all alike, and then points in the square until one has that class. The default
-    parts begin with the published ones, point by point.
+    Each point's class is drawn first, uniformly, and then points in the square until one has that class. The default
+    parts begin with the published points, in order.
 
     Args:
         num_train: Number of training points.
@@ -78,7 +78,7 @@ def randman(
     Unit n spikes at $f_n(u)$, scaled to the sample's length, for a random point u in [0, 1]^dim:
     $$f_n(u) = \prod_d \sum_{i=1}^{F-1} \frac{θ^0_i}{(i + 1)^α} \sin 2π(i\,θ^1_i u_d + θ^2_i),
     \quad θ \sim U(0, 1), \quad F = \lceil 10^{\min(3/α, 3)} \rceil$$
-    Spike counts carry nothing: only times tell the classes apart.
+    Spike counts carry no information: only times distinguish the classes.
 
     Args:
         num_classes: Number of classes, 2 or more.
@@ -203,7 +203,7 @@ def spike_xor(
 
 
 def _draw_yin_yang(m: int, r_small: float, r_big: float, seed: int) -> Sample:
-    """Rejection sampling with the published use of the random numbers, so that the points are the published ones."""
+    """Rejection sampling with random numbers used as in the publication, so the points are the same."""
     rng = np.random.RandomState(seed)
     x, y = np.empty((m, 4)), np.empty(m, np.int32)
     for i in range(m):
@@ -243,7 +243,7 @@ def _manifold(
 
 
 def _shift(x: Bool[np.ndarray, "m T N"], std: float, rng: np.random.Generator) -> Bool[np.ndarray, "m T N"]:
-    """Move each spike by a normal number of steps, rounded, and drop those that leave."""
+    """Move each spike by a rounded normal number of steps, and drop those that leave the window."""
     sample, step, unit = np.nonzero(x)
     step = np.rint(step + rng.normal(0, std, step.size))
     kept = (step >= 0) & (step < x.shape[1])

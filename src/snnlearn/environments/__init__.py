@@ -1,4 +1,4 @@
-"""Environments: what a network acts upon, and that rewards it."""
+"""Environments: tasks in which a network acts and is rewarded."""
 
 from snnlearn.environments.base import AbstractEnvironment as AbstractEnvironment
 from snnlearn.environments.base import Episode as Episode

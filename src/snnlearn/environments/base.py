@@ -1,4 +1,4 @@
-"""What an environment is, and how a network acts in it."""
+"""The base of environments, and how a network acts in one."""
 
 # No "from __future__ import annotations": Equinox reads AbstractVar from the annotations themselves.
 from abc import abstractmethod
@@ -15,30 +15,30 @@ from snnlearn.network import Network
 
 
 class AbstractEnvironment(Component):
-    """What a network acts upon: in each time step it shows something, takes an action and gives a reward."""
+    """An environment: in each time step it gives an observation, takes an action and gives a reward."""
 
     in_shape: eqx.AbstractVar[tuple[int, ...]]
     num_actions: eqx.AbstractVar[int]
 
     @abstractmethod
     def start(self, *, key: PRNGKeyArray) -> tuple[Any, Float[Array, "*in"]]:
-        """Begin an episode: the environment's state, and what it shows first, `[*in_shape]`."""
+        """Begin an episode: the environment's state, and the first observation, `[*in_shape]`."""
 
     @abstractmethod
     def step(
         self, state: Any, action: Int[Array, ""], *, key: PRNGKeyArray
     ) -> tuple[Any, Float[Array, "*in"], Float[Array, ""]]:
-        """Take an action: the state after it, what is shown next, `[*in_shape]`, and the reward."""
+        """Take an action: the next state, the next observation, `[*in_shape]`, and the reward."""
 
 
 class Episode(NamedTuple):
-    r"""What happened in T time steps.
+    r"""An episode of T time steps.
 
     Args:
-        inputs: what the network was shown, `[T, *in_shape]`.
-        actions: what it did, `[T]`.
-        rewards: what it got for that, $r^t$, `[T]`.
-        values: what it expected, $V^t$, `[T]`.
+        inputs: the observations, `[T, *in_shape]`.
+        actions: the network's actions, `[T]`.
+        rewards: the rewards $r^t$, `[T]`.
+        values: the network's values $V^t$, `[T]`.
     """
 
     inputs: Float[Array, "T ..."]
@@ -47,9 +47,9 @@ class Episode(NamedTuple):
     values: Float[Array, " T"]
 
     def judged(self, discount: float = 0.99) -> Float[Array, "T 3"]:
-        r"""The target of `ActorCritic`: of each step the action, the return and the advantage, `[T, 3]`.
+        r"""The target of `ActorCritic`: the action, the return and the advantage of each step, `[T, 3]`.
 
-        The return is $R^t=\sum_{k\ge t}\gamma^{k-t}r^k$, nothing comes after the last step, and the advantage
+        The return is $R^t=\sum_{k\ge t}\gamma^{k-t}r^k$, with nothing after the last step, and the advantage is
         $R^t-V^t$.
 
         Args:
@@ -73,10 +73,10 @@ class Episode(NamedTuple):
 
 
 def play(network: Network, environment: AbstractEnvironment, num_steps: int, *, key: PRNGKeyArray) -> Episode:
-    r"""Let a network act for an episode.
+    r"""Run a network in an environment for an episode.
 
-    Its outputs are, in each step, a logit of each action and last the value $V^t$; actions are drawn by the softmax of
-    the logits. For a batch, `jax.vmap` over keys.
+    In each step its outputs are a logit for each action, followed by the value $V^t$; actions are drawn from the
+    softmax of the logits. For a batch, `jax.vmap` over keys.
 
     Args:
         network: the network, with `num_actions` + 1 outputs.

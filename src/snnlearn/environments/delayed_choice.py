@@ -13,7 +13,7 @@ from snnlearn.environments.base import AbstractEnvironment
 
 
 class World(NamedTuple):
-    """Which side was cued, and which step it is."""
+    """The cued side, and the number of the step."""
 
     side: Int[Array, ""]
     step: Int[Array, ""]
@@ -21,17 +21,17 @@ class World(NamedTuple):
 
 @final
 class DelayedChoice(AbstractEnvironment):
-    """One of several groups of inputs fires, later a group that asks: an action then is rewarded if it names the first.
+    """A group of inputs fires, later a go signal: an action then is rewarded if it names the group.
 
-    Each step of asking gives 1 / `choice` for the right action and takes as much for any other, so that an episode
-    yields from −1 to 1; before, actions have no consequence. Inputs fire as Poisson processes.
+    Each step of the go signal rewards the right action with 1 / `choice` and any other with −1 / `choice`, so an
+    episode yields −1 to 1; before, actions have no consequence. Inputs fire as Poisson processes.
 
     Args:
-        num_actions: how many sides there are.
+        num_actions: the number of sides.
         group: inputs of each group.
         cue: steps of the cue.
         delay: steps without any input after it.
-        choice: steps of asking, the last ones.
+        choice: steps of the go signal, at the end.
         p: probability with which an input of an active group fires in a step.
 
     Raises:
@@ -54,7 +54,7 @@ class DelayedChoice(AbstractEnvironment):
 
     @property
     def in_shape(self) -> tuple[int, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """The groups of the sides, and the one that asks."""
+        """The groups of the sides, and the go signal."""
         return ((self.num_actions + 1) * self.group,)
 
     @property

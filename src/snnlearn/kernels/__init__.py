@@ -1,4 +1,4 @@
-"""Second implementations of hot paths, each equal to the plain one by test."""
+"""Second implementations of hot paths, each tested against the plain one."""
 
 from snnlearn.kernels.library import plain as plain
 from snnlearn.kernels.library import why_plain as why_plain

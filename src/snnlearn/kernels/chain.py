@@ -1,9 +1,9 @@
 """A chain of dense layers over a whole sequence, driven by packed spikes, as one call forward and one backward.
 
 Three primitives: `forward`, its derivative `tangent`, which is linear, and `backward`, the transpose of that. Each
-works on a batch, and `vmap` makes the batch larger, so that a network that is written for one sample reaches the kernel
-with all of them and gets the sum of their weight gradients. Only spikes are kept between forward and backward, a bit
-for each neuron and step: membranes are computed again.
+works on a batch, and `vmap` makes the batch larger, so a network that is written for one sample calls the
+kernel once for the whole batch, and gets the sum of the weight gradients. Between forward and backward only spikes are
+kept, a bit for each neuron and step: membranes are recomputed.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Form(NamedTuple):
 
     @property
     def keeps_active(self) -> bool:
-        """Whether the bits of where the pseudo-derivative is not zero, which say all of it, follow the spikes'."""
+        """Whether bits of where the pseudo-derivative is not zero, which determine it, follow the spikes."""
         neuron = self.neuron
         return neuron.spiking and neuron.surrogate.shape == Shape.BOXCAR and not neuron.reset_flows
 
@@ -63,7 +63,7 @@ def run(
     weights: Sequence[Weights],
     states: Sequence[LoweredState],
 ) -> tuple[list[Float[Array, "T units"]], list[LoweredState]]:
-    """Run a chain of layers, all but the last of which spike.
+    """Run a chain of layers, of which only the last may not spike.
 
     Args:
         forms: the layers.
@@ -74,7 +74,7 @@ def run(
         states: of each layer before the first step.
 
     Returns:
-        of each layer the output, and its state after the last step.
+        the output of each layer, and its state after the last step.
     """
     before = [_rows(form, state)[None] for form, state in zip(forms, states, strict=True)]
     rows = [_padded_units(form, _rows(form, c)) for form, c in zip(forms, constants, strict=True)]
@@ -92,7 +92,7 @@ def _rows(form: Form, values: Constants | LoweredState) -> Float[Array, "rows un
 
 
 def _padded_units(form: Form, rows: Float[Array, "*n units"]) -> Float[Array, "*n padded"]:
-    """Padding does nothing, as all of its constants are 0."""
+    """Padding has no effect, as all of its constants are 0."""
     return jnp.pad(rows, [(0, 0)] * (rows.ndim - 1) + [(0, _padded(form.units) - form.units)])
 
 
@@ -297,7 +297,7 @@ ad.primitive_transposes[tangent_p] = _transpose
 
 
 def _batched(primitive: Primitive, shared):
-    """The rule of `vmap`: more samples where only samples differ, one after the other where weights do, too.
+    """The rule of `vmap`: a larger batch if only samples differ, a loop if weights do, too.
 
     Args:
         primitive: the primitive.

@@ -1,6 +1,6 @@
 """Compile the kernels: `python -m snnlearn.kernels.compile`. The package's own build does the same.
 
-Uses the standard library alone, since the build imports it before anything is installed.
+It only uses the standard library, since the build imports it before anything is installed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class CannotCompile(Exception):
 
 
 def compile_library(out: Path = LIBRARY, *, extra: tuple[str, ...] = ()) -> Path:
-    """Compile the shared library, what computes once for each instruction set.
+    """Compile the shared library, the computing parts once for each instruction set.
 
     Args:
         out: where the library goes.
@@ -82,7 +82,7 @@ def compile_library(out: Path = LIBRARY, *, extra: tuple[str, ...] = ()) -> Path
 
 
 def main() -> None:
-    """Compile, or say why not."""
+    """Compile, or print why not."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=LIBRARY)
     parser.add_argument("--sanitize", choices=("address", "undefined", "thread"), help="compile with this sanitizer")

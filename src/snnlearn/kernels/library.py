@@ -37,9 +37,9 @@ _switched_off = ContextVar("switched_off", default=_off_at_first)
 
 
 def why_plain() -> str | None:
-    """Why networks run as plain JAX, as a clause; None if the compiled kernels may be used.
+    """Why networks run as plain JAX; None if the compiled kernels may be used.
 
-    These are for CPU. `SNNLEARN_KERNELS=plain` in the environment and `plain()` switch them off.
+    The kernels are for CPU. `SNNLEARN_KERNELS=plain` in the environment and `plain()` switch them off.
     """
     if _switched_off.get():
         return "the compiled kernels are switched off"
@@ -50,9 +50,9 @@ def why_plain() -> str | None:
 
 @contextlib.contextmanager
 def plain() -> Iterator[None]:
-    """Within it, whatever is traced runs as plain JAX. What was compiled before stays as it is.
+    """Within it, everything traced runs as plain JAX. Programs compiled before are not affected.
 
-    It holds for the thread that enters it, and for no other.
+    It only affects the thread that enters it.
 
     >>> with plain():
     ...     why_plain()

@@ -1,9 +1,9 @@
-"""Products of spikes with matrices, for rules that go through time step by step: what did not spike costs nothing.
+"""Products of spikes with matrices, for rules that go through time step by step: silent units cost nothing.
 
 Arrays over time are `[K, B, …]`, steps first and then samples; packed spikes have words `[W, B, …]`. The units of a
-step may have any shape, such as that of an image: here they become the one axis that a matrix takes. Each product is
-defined by a line of JAX, which stands in wherever the compiled kernels do not serve: in double precision, on other
-devices, or where they are switched off. What the kernels compute has no derivative.
+step may have any shape, such as that of an image: here they become the single axis of a matrix. Each product is
+defined by a line of JAX, which is used wherever the compiled kernels cannot be: in double precision, on other devices,
+or if they are switched off. The kernels' results have no derivative.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ Activity = Float[Array, "K B ..."] | PackedSpikes
 
 
 def known_spikes(xs: Float[Array, "K B ..."]) -> Float[Array, "K B ..."] | PackedSpikes:
-    """Numbers that are known to be 0 or 1: packed, if the kernels serve."""
+    """Numbers that are known to be 0 or 1: packed, if the kernels can be used."""
     return pack_spikes(xs) if _serves(xs) else xs
 
 
 def currents(weight: Float[Array, "units in"]) -> Callable[[Activity], Float[Array, "K B units"]]:
-    r"""The map of spikes to currents, $i^k_b=Wx^k_b$, to be given spikes alone, as numbers or packed.
+    r"""The map of spikes to currents, $i^k_b=Wx^k_b$, for spikes only, as numbers or packed.
 
-    Given the weights first, so that they are laid out once for many steps.
+    The weights come first, so they are laid out once for many steps.
 
     Raises:
         SnnlearnError: from the map, if a step of its spikes has another size than the weights take.
@@ -57,16 +57,16 @@ def currents(weight: Float[Array, "units in"]) -> Callable[[Activity], Float[Arr
 
 
 def unless_finite(weight: Float[Array, "units in"]) -> Float[Array, " units"]:
-    """0 for a unit whose weights are finite, NaN for any other: what a product makes of these and of silent inputs.
+    """0 for a unit whose weights are finite, NaN for any other: their product with silent inputs.
 
-    Kernels pass over what is silent. To their currents this is added, so that a training that has diverged shows there
-    as it does without them; an infinite weight counts as NaN even where its input spikes.
+    Kernels skip silent inputs. This is added to their currents, so a diverged training shows in them as it does without
+    kernels; an infinite weight counts as NaN even where its input spikes.
     """
     return jnp.sum(0 * weight, axis=1)
 
 
 def outer(xs: Activity, errors: Float[Array, "K B units"]) -> Float[Array, "in units"]:
-    r"""The transpose: what errors make of the weights, $\sum_{k,b}x^k_b(\delta^k_b)^\top$."""
+    r"""The transpose, which gives the gradient of the weights from errors, $\sum_{k,b}x^k_b(\delta^k_b)^\top$."""
     xs = _flat(xs)
     if not (isinstance(xs, PackedSpikes) and _serves(errors)):
         x = numbers(xs)

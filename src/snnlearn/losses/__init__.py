@@ -1,4 +1,4 @@
-"""Losses: how bad one sample went."""
+"""Losses of a sample."""
 
 from snnlearn.losses.activity import RateBand as RateBand
 from snnlearn.losses.actor_critic import ActorCritic as ActorCritic

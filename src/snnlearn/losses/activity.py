@@ -1,4 +1,4 @@
-"""Losses of how much a network fires."""
+"""Losses of a network's activity."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class RateBand(AbstractRateLoss):
 
     Args:
         low: lowest firing rate without cost, Hz, ≥ 0.
-        high: highest firing rate without cost, Hz, ≥ low; equal to it, every other rate costs.
+        high: highest firing rate without cost, Hz, ≥ low; if equal to low, every other rate costs.
         dt: time step, s, > 0.
 
     Raises:

@@ -15,20 +15,20 @@ from snnlearn.losses.base import AbstractStepwiseLoss
 
 @final
 class ActorCritic(AbstractStepwiseLoss):
-    r"""$\sum_t-A^t\log\pi(a^t)+\frac{C_V}2(R^t-V^t)^2-C_H\,H(\pi^t)$, of actions taken and what came of them.
+    r"""$\sum_t-A^t\log\pi(a^t)+\frac{C_V}2(R^t-V^t)^2-C_H\,H(\pi^t)$, of actions and their returns.
 
-    The readout's first outputs are the logits of the policy $\pi$, its last is the value V. The target, `[T, 3]`, is
-    what `Episode.judged` makes of an episode: action $a^t$, return $R^t$, advantage $A^t=R^t-V^t$, which counts as
-    given. Any rule for losses of time steps learns from it.
+    The readout's first outputs are the logits of the policy $\pi$, its last is the value V. The target, `[T, 3]`, comes
+    from `Episode.judged`: action $a^t$, return $R^t$, and advantage $A^t=R^t-V^t$, which is treated as a constant. Any
+    rule for stepwise losses can learn from it.
 
     With `EProp` that is reward-based e-prop (Bellec et al. 2020, doi:10.1038/s41467-020-17236-y),
     $\sum_t\delta^t\mathcal F_\gamma(L_j^t\bar e_{ji}^t)$ with the temporal difference
     $\delta^t=r^t+\gamma V^{t+1}-V^t$ and $L_j^t=-C_VB_j^V+\sum_kB_{jk}^\pi(\pi_k^t-1_{a^t=k})$: the sum is rearranged,
-    since $\sum_{k\ge t}\gamma^{k-t}\delta^k=R^t-V^t$. Hence gradients come after an episode and not within it.
+    since $\sum_{k\ge t}\gamma^{k-t}\delta^k=R^t-V^t$. Gradients are therefore computed after an episode, not during it.
 
     Args:
         value_weight: $C_V$, ≥ 0.
-        entropy_weight: $C_H$, ≥ 0: how much is paid for a policy that keeps trying.
+        entropy_weight: $C_H$, ≥ 0: the reward for a policy that keeps exploring.
 
     Raises:
         SnnlearnError: for a weight below 0.

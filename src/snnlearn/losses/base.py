@@ -1,4 +1,4 @@
-"""What every loss is: a number for one sample, from what the layers did and what was wanted."""
+"""The bases of losses: a number for one sample, from the layers' outputs and a target."""
 
 # No "from __future__ import annotations": Equinox reads AbstractVar from the annotations themselves.
 from abc import abstractmethod
@@ -21,13 +21,13 @@ Outputs = tuple[Float[Array, "T ..."], ...]
 class AbstractLoss(Component):
     r"""The loss $\mathcal L(f, z)$ of one sample. Losses can be added, and multiplied by numbers.
 
-    `decoder` turns the network's output into scores, of which the largest decides; None if the loss is not about a
-    decision.
+    `decoder` turns the network's output into scores, whose largest decides; None if the loss is not
+    about a decision.
     """
 
     decoder: eqx.AbstractVar[AbstractDecoder | None]
     decides_by: ClassVar[type[AbstractDecoder] | None] = None
-    """The only decoder whose decisions it is about, where it is about one's alone; None if any will do."""
+    """The only decoder that it fits; None for any."""
 
     @abstractmethod
     def __call__(self, outputs: Outputs, target: Shaped[Array, "..."]) -> Float[Array, ""]:
@@ -35,11 +35,11 @@ class AbstractLoss(Component):
 
         Args:
             outputs: of each layer, `[T, *shape]`; the network's is the last.
-            target: a class label `[]`, or what the loss says.
+            target: a class label `[]`, or as the loss requires.
         """
 
     def weighted(self) -> list[tuple[float, "AbstractLoss"]]:
-        """The terms of which it is the sum, and their weights; itself, if it is no sum."""
+        """The terms of the sum and their weights; itself if it is not a sum."""
         return [(1.0, self)]
 
     def __add__(self, other: "AbstractLoss") -> "Sum | StepwiseSum":
@@ -59,7 +59,7 @@ class AbstractScoreLoss(AbstractLoss):
         """The loss of scores `[C]` and a class label."""
 
     def __call__(self, outputs: Outputs, target: Int[Array, ""]) -> Float[Array, ""]:
-        """The loss of what the decoder makes of the network's output."""
+        """The loss of the decoder's scores of the network's output."""
         assert self.decoder is not None
         return self.of_scores(self.decoder(outputs[-1]), target)
 
@@ -67,8 +67,8 @@ class AbstractScoreLoss(AbstractLoss):
 class AbstractStepwiseLoss(AbstractLoss):
     r"""A loss that is a sum over time steps, $\mathcal L=\sum_t\ell(y^t, m^t)$, as online rules need it.
 
-    A moment $m^t$ is all that one step's part depends on besides the network's output: the target of that step, and how
-    much the step counts.
+    Apart from the network's output, a step's contribution depends only on its moment $m^t$: the target of that step,
+    and the weight of the step.
     """
 
     @abstractmethod
@@ -81,7 +81,7 @@ class AbstractStepwiseLoss(AbstractLoss):
 
     @abstractmethod
     def at_step(self, output: Float[Array, "*n"], moment: Any) -> Float[Array, ""]:
-        """The part of one step, from the network's output `[*n]` and that step's moment."""
+        """The contribution of one step, from the network's output `[*n]` and that step's moment."""
 
     def __call__(self, outputs: Outputs, target: Shaped[Array, "..."]) -> Float[Array, ""]:
         """The sum of all steps' parts."""
@@ -106,7 +106,7 @@ class AbstractFilteredLoss(AbstractLoss):
 
     @abstractmethod
     def at_step(self, output: Float[Array, "*n"], moment: Any) -> Float[Array, ""]:
-        """The part of one step, from the filtered output `[*n]` and that step's moment."""
+        """The contribution of one step, from the filtered output `[*n]` and that step's moment."""
 
     def __call__(self, outputs: Outputs, target: Shaped[Array, "..."]) -> Float[Array, ""]:
         """The sum of all steps' parts."""
@@ -129,7 +129,7 @@ class AbstractRateLoss(AbstractLoss):
 
 @final
 class Sum(AbstractLoss):
-    """A weighted sum of losses; it decides as the first of them that does.
+    """A weighted sum of losses; its decoder is that of the first term with one.
 
     Args:
         terms: the losses.
@@ -163,7 +163,7 @@ class Sum(AbstractLoss):
 
 @final
 class StepwiseSum(AbstractStepwiseLoss):
-    """A weighted sum of stepwise losses, which is stepwise itself; it decides as the first of them that does.
+    """A weighted sum of stepwise losses, itself stepwise; its decoder is that of the first term with one.
 
     Args:
         terms: the losses.

@@ -34,7 +34,7 @@ class CrossEntropy(AbstractScoreLoss):
 
 @final
 class StepwiseCrossEntropy(AbstractStepwiseLoss):
-    r"""The mean over steps of $-\log\operatorname{softmax}(y^t)_y$; it decides by the mean membrane.
+    r"""The mean over steps of $-\log\operatorname{softmax}(y^t)_y$; its decoder is the mean membrane.
 
     >>> float(StepwiseCrossEntropy()((jnp.zeros((5, 4)),), jnp.array(2)))
     1.386...
@@ -59,8 +59,8 @@ class ClassMeanSquaredError(AbstractScoreLoss):
 
     Args:
         decoder: from the network's output `[T, C]` to scores `[C]`.
-        on: the score wanted of the right class (spikes, for `SpikeCount`).
-        off: the score wanted of the others.
+        on: the target score of the right class (spikes, for `SpikeCount`).
+        off: the target score of the others.
 
     >>> float(ClassMeanSquaredError(on=1.0, off=0.0)((jnp.zeros((5, 4)),), jnp.array(2)))
     0.25

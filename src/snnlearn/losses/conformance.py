@@ -1,4 +1,4 @@
-"""The laws that all losses obey; run them on your own.
+"""The laws that all losses obey; use them to check your own.
 
 >>> from snnlearn.losses import CrossEntropy
 >>> outputs = (20 * jax.random.normal(jax.random.key(0), (12, 3)),)
@@ -17,17 +17,17 @@ from snnlearn.losses.base import AbstractFilteredLoss, AbstractLoss, AbstractSte
 
 
 def check_loss(loss: AbstractLoss, outputs: Outputs, target: Shaped[Array, "..."]) -> None:
-    """Check a loss's laws on what one sample's layers did.
+    """Check a loss's laws on the layers' outputs for one sample.
 
-    It is one finite number, the same under `jit` and `vmap`; its derivative by the outputs is finite and, forward and
-    backward, the same; sums and multiples of it are sums and multiples of its value. One of time steps is the sum of
-    its steps' parts, in pieces too, as rules that go through time once take it. Scores, if it decides by any, are as
-    many as the output has units.
+    It is one finite number, the same under `jit` and `vmap`; its derivative with respect to the outputs is finite, and
+    the same in forward and reverse mode; sums and multiples of it are sums and multiples of its value. A stepwise loss
+    is the sum of its steps' contributions, also in pieces, as online rules need it. If it has a decoder, there is a
+    score for each output unit.
 
     Args:
         loss: the loss.
         outputs: of each layer, `[T, *shape]`, T ≥ 2, the network's last.
-        target: what the loss takes.
+        target: a target for the loss.
 
     Raises:
         AssertionError: with a sentence that names the law.

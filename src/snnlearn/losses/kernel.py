@@ -1,4 +1,4 @@
-"""Causal filters that are sums of exponentials: what a rule or a loss can apply step by step."""
+"""Causal filters that are sums of exponentials, which rules and losses can apply step by step."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from jaxtyping import Array, Float
 class Kernel(NamedTuple):
     r"""A causal filter, $h_k = d\,\delta_k + \sum_f g_f p_f^k$ at a lag of k steps.
 
-    One number for each exponential is all the memory that it needs, whatever the length of the signal.
+    It needs one number of memory for each exponential, for signals of any length.
 
     Args:
-        direct: $d$, what passes unfiltered.
+        direct: $d$, the weight of the unfiltered input.
         gains: $g_f$, `[F]`.
         poles: $p_f$, `[F]`, the decay of each exponential in one step.
 
@@ -48,5 +48,5 @@ class Kernel(NamedTuple):
 
 
 def unfiltered() -> Kernel:
-    """The kernel that passes everything as it is."""
+    """The kernel that leaves signals unchanged."""
     return Kernel(1.0, jnp.zeros(0), jnp.zeros(0))

@@ -38,7 +38,7 @@ class MeanSquaredError(AbstractStepwiseLoss):
 
 
 class _AbstractSpikeTrainDistance(AbstractFilteredLoss):
-    """What the two van Rossum distances share: a target `[T, n]` of spikes, filtered as the output is."""
+    """The common part of the van Rossum distances: a target `[T, n]` of spikes, filtered like the output."""
 
     def moments(self, target: Float[Array, "T *n"], num_steps: int) -> Array:
         """See the base: the filtered target."""
@@ -50,8 +50,8 @@ class _AbstractSpikeTrainDistance(AbstractFilteredLoss):
 class VanRossum(_AbstractSpikeTrainDistance):
     r"""$D^2=\sum_k\frac1\tau\int(\epsilon*S_k-\epsilon*\hat S_k)^2dt$ with $\epsilon=e^{-t/\tau}$ (van Rossum 2001).
 
-    The integral over each time step is exact, so that one missing spike far from the end costs ½, and one displaced by
-    Δ costs 1 − exp(−Δ/τ) (doi:10.1162/089976601300014321). The target is a spike train `[T, n]`.
+    The integral over each time step is exact, so a missing spike far from the end costs ½, and a spike displaced by Δ
+    costs 1 − exp(−Δ/τ) (doi:10.1162/089976601300014321). The target is a spike train `[T, n]`.
 
     Args:
         tau: time constant of the kernel, s, ≥ dt.
@@ -127,7 +127,7 @@ class AlphaVanRossum(_AbstractSpikeTrainDistance):
 
 @final
 class ClassSpikeTrains(AbstractFilteredLoss):
-    """A distance to the spike trains that say a class: its unit fires regularly, the others not at all.
+    """A distance to the spike trains of a class: its unit fires regularly, the others are silent.
 
     Args:
         num_classes: units of the readout, ≥ 1.

@@ -14,12 +14,12 @@ from snnlearn.losses.base import AbstractStepwiseLoss
 
 @final
 class Window(AbstractStepwiseLoss):
-    r"""Another loss, of which only the steps `start ≤ t < stop` count, as after a cue; a mean stays a mean.
+    r"""A loss restricted to the steps `start ≤ t < stop`, such as those after a cue; a mean stays a mean.
 
     Args:
         loss: the loss of all steps.
         start: the first step that counts; as in a slice, a negative one counts from the end.
-        stop: the first step that counts no more, or None for the end.
+        stop: the first step that no longer counts, or None for the end.
 
     >>> from snnlearn.losses import MeanSquaredError
     >>> outputs, target = (jnp.zeros((5, 2)),), jnp.arange(10.0).reshape(5, 2)
@@ -37,7 +37,7 @@ class Window(AbstractStepwiseLoss):
         return self.loss.decoder
 
     def moments(self, target: Shaped[Array, "..."], num_steps: int) -> tuple[Any, Array]:
-        """See the base: the other loss's, and how much more a step counts than it did."""
+        """See the base: those of the inner loss, and the factor by which a step's weight changes."""
         start, stop, _ = slice(self.start, self.stop).indices(num_steps)
         if start >= stop:
             raise SnnlearnError(

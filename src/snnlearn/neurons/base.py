@@ -91,11 +91,11 @@ class AbstractNeuron(Component):
         return None
 
     def in_continuous_time(self) -> Continuous | str:
-        """Its differential equation, if its spikes have exact times; otherwise the reason, such as `is reset late`."""
+        """Its differential equation, if its spikes have exact times; or why not, such as `has a refractory period`."""
         return f"is {type(self).__name__}, not LIF or CubaLIF"
 
     def lowered(self) -> Lowered | str:
-        """Its equation as the kernels compute it (`lowering`), or the reason why they cannot: `is reset late`."""
+        """Its equation as the kernels compute it (`lowering`), or why not, such as `has a refractory period`."""
         return f"is {type(self).__name__}"
 
     def lowered_state(self, state: Any) -> LoweredState:

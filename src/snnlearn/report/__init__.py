@@ -1,4 +1,4 @@
-"""What a person sees of a result: a report, on a page and in a terminal, and pictures of codes."""
+"""Presentation of results: reports, on a page and in a terminal, and pictures of codes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a plain method makes of the same data: logistic regression, chosen on the validation sample."""
+"""A simple method on the same data: logistic regression, selected on the validation sample."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
 
 @dataclass(frozen=True)
 class Baseline:
-    """A method beside which a network is put.
+    """A method to compare a network with.
 
     Args:
         name: What it is, and how it was chosen.
@@ -32,10 +32,10 @@ class Baseline:
 
 
 def logistic_regression(data: Dataset, wrong: np.ndarray) -> Baseline:
-    """Fit scikit-learn's logistic regression to the training sample, and put a network beside it.
+    """Fit scikit-learn's logistic regression to the training sample, and compare a network with it.
 
-    Features are standardised; of spikes they are each unit's count. The strength of the regularisation is the one with
-    the fewest validation errors, and of those the strongest; the test sample is used once.
+    Features are standardised; for spikes they are the units' spike counts. The regularisation is the strongest of those
+    with the fewest validation errors; the test sample is used once.
 
     Args:
         data: The data.

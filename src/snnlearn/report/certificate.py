@@ -14,14 +14,14 @@ from snnlearn.risk import Certificate, Risk
 
 @dataclass(frozen=True)
 class Certified:
-    """What `snnlearn certify` found.
+    """The result of `snnlearn certify`.
 
     Args:
         title: The data and the network.
-        certificate: The bound and what it is made of.
+        certificate: The bound and its parts.
         test: Risk of the stochastic network on the test sample.
         mean_network: Risk of the prior's mean there, a network without noise.
-        prior_size: Samples that chose the prior.
+        prior_size: Samples that trained the prior.
         others: Other bounds of the stochastic network's risk, by name.
     """
 
@@ -34,15 +34,15 @@ class Certified:
 
     @property
     def holds(self) -> bool:
-        """Whether the test sample leaves it possible that the risk is below the bound."""
+        """Whether the test sample is consistent with a risk below the bound."""
         return self.test.interval.low <= self.certificate.bound
 
 
 def certificate_report(found: Certified) -> Report:
-    """Say what is certified, whether the test contradicts it, and what it is made of.
+    """Report what is certified, whether the test contradicts it, and the parts of the bound.
 
     Args:
-        found: What was found.
+        found: The result.
     """
     bound, test, verdict = found.certificate, found.test, "does not contradict" if found.holds else "contradicts"
     sentence = (

@@ -1,4 +1,4 @@
-"""One input in several codes, side by side, and what can be read back: a picture for a lecture, and a report."""
+"""One input in several codes, side by side, and their reconstructions: a picture for a lecture, and a report."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _CHANNELS_AS_LINES = 3
 
 @dataclass(frozen=True, kw_only=True)
 class CodeSummary:
-    """What one code makes of an input, and what its decoder reads from that.
+    """An input in one code, and its reconstruction.
 
     Args:
         name: Of the code.
         spikes: ``[T, N]``, 0 or 1, or -1 for the other of two kinds of spike; other values are drawn as currents.
         dt: Time step in s.
-        reconstruction: What the decoder reads, in the shape of the input; None if there is no decoder.
+        reconstruction: The decoder's estimate, in the shape of the input; None if there is no decoder.
         bits: Information that the spikes carry, in bits per value; None if it is not known.
         bits_at_most: Whether `bits` is an upper bound.
         caption: A sentence on the code, for the page.
@@ -51,7 +51,7 @@ class CodeSummary:
 
     @property
     def is_spikes(self) -> bool:
-        """Whether the code sends spikes, and no currents."""
+        """Whether the code sends spikes, not currents."""
         return bool(np.isin(self.spikes, (-1, 0, 1)).all())
 
     @property
@@ -69,9 +69,9 @@ class CodeSummary:
 
 @matplotlib.rc_context(STYLE)
 def codes_figure(x: np.ndarray, codes: Sequence[CodeSummary], *, frame: float | None = None) -> Figure:
-    """Draw one input and, for each code, its spikes beside what is read back from them, for a slide.
+    """Draw one input and, for each code, its spikes beside the reconstruction, for a slide.
 
-    Unit 0 is at the top, so that the rows of an image lie beside the units that encode them.
+    Unit 0 is at the top, so the rows of an image are beside the units that encode them.
 
     Args:
         x: An image ``[H, W]`` or a vector ``[N]``, or a signal ``[F, N]`` of F frames.
@@ -122,7 +122,7 @@ def codes_report(
     title: str = "One input, several codes",
     note: str = "",
 ) -> value.Report:
-    """Show one input in each code, with a table of what each spends and carries.
+    """Show one input in each code, with a table of their costs and information.
 
     Args:
         x: An image ``[H, W]`` or a vector ``[N]``, or a signal ``[F, N]`` of F frames.

@@ -18,7 +18,7 @@ from snnlearn.report.words import percent, quantity
 
 @dataclass(frozen=True)
 class Contender:
-    """What became of one rule.
+    """The result of one rule.
 
     Args:
         rule: Its name.
@@ -34,7 +34,7 @@ class Contender:
         memory: Working memory of one batch's gradient, bytes.
         firing_rate: Mean of the hidden units, Hz.
         synops: Synaptic operations of one inference.
-        macs: Its multiply-accumulates, where what arrives at a synapse is no spike.
+        macs: Its multiply-accumulates, for inputs of synapses that are not spikes.
         silent: Share of hidden units that never spike.
     """
 
@@ -55,7 +55,7 @@ class Contender:
     silent: float
 
     def numbers(self) -> dict[str, Any]:
-        """All of it as JSON has it."""
+        """The report's numbers, for JSON."""
         return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in vars(self).items()}
 
 
@@ -80,14 +80,14 @@ def comparison_report(
     pairs: Sequence[Pair] = (),
     left_out: Mapping[str, str] | None = None,
 ) -> Report:
-    """Put rules side by side: risks with intervals, learning curves and what each costs.
+    """Compare rules: risks with intervals, learning curves and costs.
 
     Args:
         contenders: The rules.
         title: Of the report.
-        setting: What they were trained on, and how.
-        pairs: Comparisons of each with each; none if they were not asked for.
-        left_out: Rules that have no result, and why: refused, or diverged.
+        setting: How and on what they were trained.
+        pairs: Comparisons of all pairs; none if not requested.
+        left_out: Rules without a result, and why: refused, or diverged.
     """
     order = sorted(contenders, key=lambda one: one.risk)
     seeds, size = len(order[0].test_errors), order[0].test_size

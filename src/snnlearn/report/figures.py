@@ -1,9 +1,9 @@
 """Drawing functions that all reports share: each puts one thing on Matplotlib axes; `dt` is the time step in s.
 
 They use the object interface only (`matplotlib.figure.Figure`), so nothing is registered, shown or left open; call
-them within ``matplotlib.rc_context(STYLE)``, as a page does. Colours are middle tones, and all that is neutral is drawn
-in `INK`, so that a page can turn it to its own text colour and the same figure is readable on white and on black. Unit
-0 is at the top, as the first row of an image is.
+them within ``matplotlib.rc_context(STYLE)``, as a page does. Colours are middle tones, and everything neutral is
+drawn in `INK`, which a page replaces by its text colour, so the same figure is readable on white and on black. Unit
+0 is at the top, like the first row of an image.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ STYLE: dict[Any, Any] = {
 def scale_to(ax: Axes, values: Any) -> None:
     """Make the vertical axis logarithmic, with plain numbers, if values span more than a factor of 10 and none is 0.
 
-    Otherwise it is linear, and begins at 0 if none is below.
+    Otherwise it is linear, and starts at 0 if no value is below.
     """
     low, high = np.nanmin(values), np.nanmax(values)
     if not 0 < 10 * low < high:
@@ -146,7 +146,7 @@ def draw_curves(ax: Axes, curves: dict[str, np.ndarray], selected: int | None = 
 
 
 def draw_confusion(ax: Axes, counts: Num[np.ndarray, "C C"], class_names: Sequence[str]) -> None:
-    """Draw a confusion matrix, rows are the truth: right answers in blue, errors in red on a scale of their own."""
+    """Draw a confusion matrix, rows are the truth: right answers in blue, errors in red on a separate scale."""
     classes = len(counts)
     fraction = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     right = np.eye(classes, dtype=bool)
@@ -175,7 +175,7 @@ def draw_confusion(ax: Axes, counts: Num[np.ndarray, "C C"], class_names: Sequen
 
 
 def draw_rates(ax: Axes, layer: LayerSummary) -> None:
-    """Draw the histogram of a spiking layer's firing rates, with the silent units as a red bar of their own."""
+    """Draw the histogram of a spiking layer's firing rates, with the silent units as a separate red bar."""
     rate = np.asarray(layer.firing_rate, dtype=float)
     active, silent = rate[rate > 0], int((rate == 0).sum())
     top = float(active.max(initial=0.0)) or 1.0
@@ -239,13 +239,13 @@ def draw_intervals(ax: Axes, rows: Sequence[tuple[str, float, Sequence[float], s
 
 
 def draw_lines(ax: Axes, lines: Sequence[tuple[str, Any, Any]], *, marker: str = "", **legend: Any) -> None:
-    """Draw a line for each name; colours come round again, dashed.
+    """Draw a line for each name; when colours repeat, lines are dashed.
 
     Args:
         ax: Where to draw.
-        lines: Of each its name, where, and how much.
+        lines: Name, x and y of each.
         marker: Of each point.
-        legend: Options of the legend, which else is to the right of the axes.
+        legend: Options of the legend, by default to the right of the axes.
     """
     for row, (name, x, y) in enumerate(lines):
         style = marker + ("-", "--", ":")[row // len(CYCLE) % 3]
@@ -256,7 +256,7 @@ def draw_lines(ax: Axes, lines: Sequence[tuple[str, Any, Any]], *, marker: str =
 def draw_example(figure: Figure, example: Example, dt: float, class_names: Sequence[str] = ()) -> None:
     """Draw one sample on its way through the network: the image, then every layer and its membranes, top to bottom.
 
-    Where the classes of the output units are given, the lines of answer and truth stand out.
+    If the classes of the output units are given, the lines of answer and truth are highlighted.
     """
     names = [name for name, _, _ in example.layers]
     panels = [(name, values, is_spikes) for name, values, is_spikes in example.layers]
@@ -322,7 +322,7 @@ def _milliseconds(steps, dt: float):
 
 
 def shorten(name: str, length: int = 10) -> str:
-    """A name that leaves room for what it names, and can be drawn; pages have it whole in a table.
+    """A name short enough to draw; pages have the whole name in a table.
 
     >>> shorten("a rather long name", 12)
     'a rather lo…'

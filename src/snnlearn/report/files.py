@@ -22,7 +22,7 @@ def write_page(report: Report, path: str | os.PathLike[str]) -> Path:
 
     Args:
         report: The report.
-        path: Where it goes; an older file there is replaced whole.
+        path: The file; an older one is replaced completely.
 
     Returns:
         The path.
@@ -37,7 +37,7 @@ def write(report: Report, folder: str | os.PathLike[str], name: str = "report.ht
 
     Args:
         report: The report.
-        folder: Where they go; older files there are replaced whole.
+        folder: The folder; older files in it are replaced completely.
         name: Of the page.
 
     Returns:
@@ -49,7 +49,7 @@ def write(report: Report, folder: str | os.PathLike[str], name: str = "report.ht
 
 
 def present(report: Report, folder: Path, console: Console, name: str = "report.html") -> None:
-    """Print a report, write it, and say where it is.
+    """Print a report, write it, and print its path.
 
     Args:
         report: The report.
@@ -62,7 +62,7 @@ def present(report: Report, folder: Path, console: Console, name: str = "report.
 
 
 def plain(value: Any) -> Any:
-    """What JSON has: dataclasses are objects, arrays lists, and what is not finite is null.
+    """JSON-compatible values: dataclasses become objects, arrays lists, and non-finite numbers null.
 
     >>> plain({"risk": np.float64(0.5), "seeds": np.arange(2), "interval": (0.1, math.nan)})
     {'risk': 0.5, 'seeds': [0, 1], 'interval': [0.1, None]}

@@ -1,4 +1,4 @@
-"""The report of several rules' gradients beside what they stand for."""
+"""The report of several rules' gradients, compared with the gradients that they estimate."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Alignment:
         cosine: Of the angle between one draw and the reference, mean over draws.
         norm_ratio: Length of one draw over the reference's.
         bias: |mean − reference| / |reference|.
-        bias_error: What that is expected to be, from both sides' variances alone, if there is no bias.
+        bias_error: Its expected value, from the variances of both, if there is no bias.
         variance: E|draw − mean|² / |reference|².
     """
 
@@ -35,7 +35,7 @@ class Alignment:
     variance: float
 
     def cells(self) -> tuple[str, ...]:
-        """As a table has it."""
+        """The cells of a table."""
         if math.isnan(self.cosine):
             return (self.name, *["no gradient"] * 2, "–", "–")
         bias = f"{self.bias:.2g}" + (f" ± {self.bias_error:.2g}" if self.variance else "")
@@ -44,16 +44,16 @@ class Alignment:
 
 @dataclass(frozen=True)
 class Measured:
-    """What was measured of one rule.
+    """The measurements of one rule.
 
     Args:
         rule: Its name.
         reference: The rule whose gradient it is compared with.
         layers: All layers together, then each.
         seconds: Of one gradient, median.
-        num_steps: Time steps T of the sequence that it is of.
+        num_steps: Time steps T of the sequence.
         memory: Working memory, bytes, of sequences of several lengths, T first.
-        lengths: These, time steps.
+        lengths: Their lengths, time steps.
     """
 
     rule: str
@@ -90,7 +90,7 @@ _READ = (
 
 
 def gradients_report(measured: Sequence[Measured], *, title: str, setting: Sequence[Row]) -> Report:
-    """Say how far each rule's gradient is what it stands for, and what it costs.
+    """Report how close each rule's gradient is to the one it estimates, and its cost.
 
     Args:
         measured: The rules.

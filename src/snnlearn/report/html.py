@@ -75,7 +75,7 @@ def _figure(figure: Figure) -> Markup:
 
 
 def svg(figure: Figure) -> tuple[str, Markup]:
-    """Draw a figure: its view box, and what is in the SVG element; its `INK` is the colour of the page's text."""
+    """Draw a figure: its view box, and the content of the SVG element; its `INK` is the colour of the page's text."""
     buffer = io.StringIO()
     options: dict[Any, Any] = STYLE | {"svg.fonttype": "none", "svg.hashsalt": ascii(figure.label)}
     with matplotlib.rc_context(options), warnings.catch_warnings():

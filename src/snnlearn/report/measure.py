@@ -1,4 +1,4 @@
-"""Measure trained hypotheses: everything that a report says about them."""
+"""Measure trained hypotheses: everything that a report needs."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def summarise(
         config: the run's options.
         why_plain: why the training ran as plain JAX; None if it ran by kernels.
         reproduce: a command that repeats the run.
-        baseline: puts another method beside the chosen hypothesis, given whether that errs on each test sample.
+        baseline: compares another method with the selected hypothesis, given whether that errs on each test sample.
     """
     selected = select(history)
     chosen = hypotheses[selected]
@@ -85,7 +85,7 @@ def summarise(
     counted = operations(chosen.network, chosen.encoder, inputs)
     layers = tuple(_layers(chosen.network, diagnosed(chosen.network, inputs)))
     names = data.class_names or tuple(map(str, range(data.num_classes)))
-    # The first epoch also compiles, and so does the first after a run was gone on with.
+    # The first epoch also compiles, and so does the first after a run was resumed.
     typical = np.median(history.seconds[1:]) if len(history.seconds) > 1 else history.seconds[0]
     return RunSummary(
         title=title,
@@ -127,7 +127,7 @@ def summarise(
 
 
 def _tied(tied: int, n: int) -> list[str]:
-    """How many decisions chance made, in a sentence."""
+    """The number of random decisions, in a sentence."""
     if not tied:
         return []
     return [
@@ -149,11 +149,11 @@ def diagnosed(network: Network, inputs: Float[Array, "B T ..."]) -> tuple[Diagno
 
 
 class Operations(NamedTuple):
-    """What one inference costs at the synapses, the mean over a batch; neurons' own updates are not counted.
+    """The cost of an inference at the synapses, mean over a batch; updates of neurons are not counted.
 
     Args:
         synops: synaptic operations: additions of a weight, one for each spike and each synapse it reaches.
-        macs: multiply-accumulates, where what arrives at a synapse is no spike: a current, a mean of pooled spikes.
+        macs: multiply-accumulates, for inputs of synapses that are not spikes: a current, a mean of pooled spikes.
     """
 
     synops: Float[Array, ""]
@@ -164,12 +164,12 @@ class Operations(NamedTuple):
 def operations(network: Network, encoder: AbstractEncoder, inputs: Float[Array, "B T ..."]) -> Operations:
     """Count the operations of one inference.
 
-    A synapse that a spike does not reach costs nothing. Currents come in all steps, zeros among them, so their products
-    are counted densely, as those of an artificial network are; but a current that is held is multiplied once.
+    A synapse without a spike costs nothing. Currents arrive in all steps, including zeros, so their products are
+    counted densely, as in an artificial network; but a held current is multiplied only once.
 
     Args:
         network: the network.
-        encoder: what the inputs are from.
+        encoder: the encoder of the inputs.
         inputs: encoded data, `[B, T, *in_shape]`.
     """
 
@@ -196,7 +196,7 @@ def operations(network: Network, encoder: AbstractEncoder, inputs: Float[Array, 
 
 
 def dense_network(network: Network) -> str:
-    """What an artificial network of the same layers is called, by its numbers of units, such as ``"64-256-10"``."""
+    """The name of an artificial network of the same layers, by its numbers of units, such as ``"64-256-10"``."""
     return "-".join(str(math.prod(shape)) for shape in (network.in_shape, *(layer.shape for layer in network.layers)))
 
 
@@ -210,7 +210,7 @@ def multiply_accumulates(network: Network) -> int:
 
 
 def warnings(layers: Sequence[LayerSummary]) -> list[str]:
-    """What is unhealthy in which layer, and what to change."""
+    """Which layers are unhealthy, and what to change."""
     found = []
     for layer in layers:
         if not layer.spiking:
@@ -235,7 +235,7 @@ def warnings(layers: Sequence[LayerSummary]) -> list[str]:
 
 
 def growth(history: History) -> list[str]:
-    """Whether gradients have grown beyond what a step can follow, and what to change."""
+    """Whether gradients have grown too large for the step size, and what to change."""
     first, largest = np.min(history.gradient_norm[:, 0]), np.max(history.gradient_norm)
     if largest <= _EXPLODED * first:
         return []
@@ -247,7 +247,7 @@ def growth(history: History) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    """Versions of what computed the result."""
+    """Versions of the software that computed the result."""
     packages = ("snnlearn", "jax", "jaxlib", "equinox", "optax", "numpy")
     return {
         "python": platform.python_version(),
@@ -286,7 +286,7 @@ def _activity(network: Network, xs: Array, key: PRNGKeyArray):
 
 
 def _examples(hypothesis: Hypothesis, data: Dataset, names: tuple[str, ...], decided: np.ndarray) -> list[Example]:
-    """Three samples of the test set on their way through the network: one decided wrongly, if there is one."""
+    """Three test samples on their way through the network, a wrong decision among them if there is one."""
     right, wrong = np.flatnonzero(decided == data.test.y), np.flatnonzero(decided != data.test.y)
     examples = []
     for index in (*right[: 3 - min(len(wrong), 1)], *wrong[:1]):

@@ -25,7 +25,7 @@ class Averaged:
         off_training_set: Mean error on points that were not seen.
         difference: ``risk`` less ``seen`` and the closed form.
         worst: Expected risk on its worst task.
-        risk_smooth: Mean risk where smooth tasks are likelier.
+        risk_smooth: Mean risk if smooth tasks are more likely.
         off_training_set_smooth: Mean error off the training set there.
         of_task: Expected risk on each task, ``[2^k]``.
     """
@@ -50,7 +50,7 @@ _COLUMNS = (
 
 
 def no_free_lunch_report(found: Sequence[Averaged], *, points: int, samples: int, smoothness: float) -> Report:
-    """Say that the average is the same for all, and what a prior on tasks changes.
+    """Report that the average is the same for all, and what a prior on tasks changes.
 
     Args:
         found: The algorithms.

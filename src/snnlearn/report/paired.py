@@ -17,7 +17,7 @@ from snnlearn.risk import Comparison, Risk, holm
 
 
 class Pair(NamedTuple):
-    """Two that were compared.
+    """A comparison of two.
 
     Args:
         first: The first's name.
@@ -32,13 +32,13 @@ class Pair(NamedTuple):
     p_value: float
 
     def cells(self) -> tuple[str, ...]:
-        """As a table has it."""
+        """The cells of a table."""
         found = self.comparison
         p_values = f"{found.p_value:.2g}", f"{self.p_value:.2g}"
         return self.first, self.second, points(found.difference, found.interval), str(found.n), *p_values
 
     def numbers(self) -> dict[str, Any]:
-        """All of it as JSON has it."""
+        """The report's numbers, for JSON."""
         found = self.comparison
         return {
             "first": self.first,
@@ -55,10 +55,10 @@ _HEADER = ("first", "second", "difference of test errors, points (95 %)", "pairs
 
 
 def compare_all(errors: Mapping[str, np.ndarray], compare: Callable[[Any, Any], Comparison]) -> list[Pair]:
-    """Compare each with each, and correct for their number.
+    """Compare all pairs, and correct for their number.
 
     Args:
-        errors: What there is of each to compare, by name.
+        errors: The errors of each, by name.
         compare: `compare_hypotheses` or `compare_algorithms`.
     """
     return corrected(
@@ -75,7 +75,7 @@ def corrected(pairs: Iterable[Pair]) -> list[Pair]:
 
 
 def out_of_reach(comparisons: Sequence[Comparison], level: float = 0.05) -> str:
-    """That no difference could be significant, however large, and what would do; empty if one could.
+    """A note if no difference could be significant, however large, and what would help; else empty.
 
     >>> from snnlearn.risk import compare_algorithms
     >>> out_of_reach([compare_algorithms([0.2, 0.3, 0.4], [0.1, 0.1, 0.1])])
@@ -115,12 +115,12 @@ def _draw(figure: Any, pairs: Sequence[Pair]) -> None:
 def paired_report(
     risks: Mapping[str, Risk], models: Sequence[Pair], trainings: Sequence[Pair], *, title: str
 ) -> Report:
-    """Say which model errs less than which, and which training is better.
+    """Report which models err less than others, and which trainings are better.
 
     Args:
         risks: Of each model, by name.
         models: The models, compared on the same samples.
-        trainings: The trainings, compared over seeds; empty if they cannot be.
+        trainings: The trainings, compared over seeds; empty if that is impossible.
         title: Of the report.
     """
     best = min(risks, key=lambda name: risks[name].value)

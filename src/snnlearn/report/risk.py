@@ -1,4 +1,4 @@
-"""The report of all that is known about the risk of one trained network."""
+"""The report of what is known about the risk of one trained network."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from snnlearn.risk import Interval, Reliability
 
 @dataclass(frozen=True)
 class Estimate:
-    """An interval of the risk, and when it holds."""
+    """An interval for the risk, and its assumptions."""
 
     name: str
     interval: Interval
@@ -25,13 +25,13 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Bound:
-    """An upper bound of the risk, and what of.
+    """An upper bound on the risk, and of what.
 
     Args:
         name: Such as ``"finite class, 4 bits"``.
-        value: The bound; 1 or more says nothing.
-        empirical_risk: On the training sample, of the network that it speaks of, if it is not the one trained.
-        validity: What it is a bound of, and by what.
+        value: The bound; 1 or more is vacuous.
+        empirical_risk: On the training sample, of the network that it is about, if that is not the trained one.
+        validity: What it bounds, and its assumptions.
     """
 
     name: str
@@ -42,11 +42,11 @@ class Bound:
 
 @dataclass(frozen=True)
 class Calibration:
-    """How far stated probabilities hold.
+    """How well probabilities are calibrated.
 
     Args:
         name: Of the probabilities.
-        temperature: That the scores were divided by.
+        temperature: The divisor of the scores.
         reliability: The diagram.
         brier: Brier score.
         nll: Negative log-likelihood, nats.
@@ -61,12 +61,12 @@ class Calibration:
 
 @dataclass(frozen=True)
 class KnownRisk:
-    """What `snnlearn risk` says.
+    """The result of `snnlearn risk`.
 
     Args:
         title: The run.
         source: What data the errors were counted on.
-        seen: What of it the network was trained or selected by, in words; None if nothing, as a risk needs.
+        seen: Which of them the network was trained or selected on, in words; None if none, as a risk requires.
         errors: Wrong decisions on it.
         n: Decisions.
         confidence: Of all intervals and bounds.
@@ -93,7 +93,7 @@ class KnownRisk:
 
     @property
     def label(self) -> str:
-        """What the share of errors is: a risk only on data that the network does not depend on."""
+        """The name of the share of errors: a risk only on data that the network does not depend on."""
         if self.seen is None:
             return "risk"
         return f"empirical risk ({'validation' if self.seen.endswith('validation data') else 'training'} data)"
@@ -136,7 +136,7 @@ _CALIBRATION = (
 
 
 def risk_report(known: KnownRisk) -> Report:
-    """Say the risk, whether stated probabilities hold, and what bounds there are.
+    """Report the risk, the calibration of probabilities, and bounds.
 
     Args:
         known: What is known.

@@ -38,7 +38,7 @@ from snnlearn.risk.intervals import clopper_pearson
 
 
 def run_report(summary: RunSummary) -> Report:
-    """Say what a training run has come to: the risk first, then all that it is made of.
+    """Report the result of a training run: the risk first, then details.
 
     Args:
         summary: The run.
@@ -128,7 +128,7 @@ def _risk(summary: RunSummary) -> list[Row]:
 
 
 def _network(summary: RunSummary) -> list[Row]:
-    """What the network is and what it does: parameters, firing rates, operations."""
+    """The network: parameters, firing rates, operations."""
     dense, total = f"the dense network {summary.dense}", summary.synops + summary.macs
     ratio = f"{total / summary.dense_macs:.3g} ×" if summary.dense_macs > 0 else "–"
     held = "per inference: products with what is no spike; a current that is held is multiplied once"
@@ -156,7 +156,7 @@ def _network(summary: RunSummary) -> list[Row]:
 
 
 def _training(summary: RunSummary) -> list[Row]:
-    """What the training cost."""
+    """The cost of the training."""
     seeds = "one seed" if summary.num_seeds == 1 else f"all {summary.num_seeds} seeds"
     kernels = "event kernels", "work only where there are spikes, compiled from C++"
     return [
@@ -258,7 +258,7 @@ def flatten(config: dict[str, object], prefix: str = "") -> Iterator[tuple[str, 
 
 
 def _numbers(summary: RunSummary) -> dict[str, Any]:
-    """The summary's numbers, without what only a picture needs."""
+    """The summary's numbers, without those only for pictures."""
     s = state_risk(summary)
     same = (
         *("title", "test_errors", "test_size", "train_errors", "train_size", "chance", "baseline", "selected_seed"),

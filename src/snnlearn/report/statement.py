@@ -1,4 +1,4 @@
-"""The statement of risk: what is known of a trained network, and of the training that made it."""
+"""The statement of risk: what is known about a trained network, and its training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from snnlearn.risk.intervals import Interval, clopper_pearson, t_interval
 
 @dataclass(frozen=True)
 class RiskStatement:
-    """What is known about the risk R of the saved model, and of the training that made it.
+    """What is known about the risk R of the saved model, and of its training.
 
     Args:
         risk: Test error of the saved model.
@@ -42,7 +42,7 @@ class RiskStatement:
 
 
 def state_risk(summary: RunSummary, *, confidence: float = 0.95) -> RiskStatement:
-    """Work out the statement of risk from the error counts of a run.
+    """Compute the statement of risk from the error counts of a run.
 
     Args:
         summary: The run.

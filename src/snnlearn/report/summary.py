@@ -1,4 +1,4 @@
-"""What a report is made from: numbers of one training run as plain NumPy data, no network and no JAX."""
+"""The numbers of a training run for its report, as plain NumPy data without network or JAX."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ class LayerSummary:
     """How one layer behaves on the probe data.
 
     Args:
-        name: What a reader calls it, such as ``"1 · LIF 128"``.
+        name: Its name for readers, such as ``"1 · LIF 128"``.
         units: Number of units.
         spiking: Whether its units spike; a leaky integrator does not.
         firing_rate: Mean rate of each unit in Hz, ``[units]``; empty for a layer that does not spike.
         silent: Fraction of units that never spike, in [0, 1].
-        saturated: Fraction of units that spike in nearly every step they could, in [0, 1].
+        saturated: Fraction of units that spike in nearly every possible step, in [0, 1].
         surrogate_mass: Mean pseudo-derivative relative to its peak, over units and steps, in [0, 1].
     """
 
@@ -74,7 +74,7 @@ class RunSummary:
         dt: Time step in s.
         parameters: Number of trained parameters of one network.
         synops: Synaptic operations per inference: one addition for each spike and each synapse it reaches.
-        macs: Multiply-accumulates per inference, where what arrives at a synapse is no spike.
+        macs: Multiply-accumulates per inference, for inputs of synapses that are not spikes.
         dense: An artificial network of the same layers, such as ``"64-256-10"``.
         dense_macs: Multiply-accumulates of that network, run once.
         num_steps: Time steps of an inference.
@@ -82,12 +82,12 @@ class RunSummary:
         samples_per_second: Training samples processed per second, all seeds together.
         warnings: One sentence each.
         config: The run's configuration, flat or nested.
-        environment: Versions of what ran, by name.
-        why_plain: Why the training ran as plain JAX, as a clause; None if it ran by kernels.
+        environment: Versions of the software, by name.
+        why_plain: Why the training ran as plain JAX; None if the kernels ran it.
         reproduce: Command line that repeats the run; empty if there is none.
-        left_out: How many test samples equal some that it was trained or selected on, and are not counted.
-        all_seen: Whether all test samples do, so that none could be left out and their errors estimate no risk.
-        baseline: What a plain method makes of the same data, if that was asked for.
+        left_out: Number of test samples that are not counted, since they equal training or validation samples.
+        all_seen: Whether all test samples do, so that their errors do not estimate the risk.
+        baseline: The result of a simple method on the same data, if requested.
 
     Raises:
         SnnlearnError: If the numbers contradict each other, so that no report can be true.

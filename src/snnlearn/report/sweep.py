@@ -1,4 +1,4 @@
-"""The report of a sweep: which aspect matters, which configuration is best, what more data would do."""
+"""The report of a sweep: which aspects matter, which configuration is best, what more data would do."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from snnlearn.risk import Interval, PowerLaw, compare_algorithms, fit_power_law,
 
 @dataclass(frozen=True)
 class Configuration:
-    """What became of one.
+    """The result of one configuration.
 
     Args:
         settings: Its options, as words.
@@ -31,8 +31,8 @@ class Configuration:
         validation_size: Validation samples.
         parameters: Trained numbers.
         synops: Synaptic operations of one inference.
-        macs: Its multiply-accumulates, where what arrives at a synapse is no spike.
-        seconds: That it took.
+        macs: Its multiply-accumulates, for inputs of synapses that are not spikes.
+        seconds: Its duration.
         refused: Why it could not be trained; empty if it could.
     """
 
@@ -83,7 +83,7 @@ class Configuration:
 
     @property
     def validation_error(self) -> float:
-        """Mean over seeds, of the epochs kept: what a configuration may be chosen by."""
+        """Mean over seeds for the kept epochs: the criterion to select a configuration."""
         return float(self.validation_errors.mean() / self.validation_size)
 
     @property
@@ -93,7 +93,7 @@ class Configuration:
 
 
 class Effect(NamedTuple):
-    """What changing one option does, everything else equal: two of its values, compared in matched configurations."""
+    """The effect of one option, all else equal: two of its values, compared in matched configurations."""
 
     option: str
     values: Pair
@@ -101,7 +101,7 @@ class Effect(NamedTuple):
 
 @dataclass(frozen=True)
 class Swept:
-    """What `snnlearn sweep` found.
+    """The result of `snnlearn sweep`.
 
     Args:
         title: The data and how much was trained.
@@ -121,7 +121,7 @@ class Swept:
 
     @property
     def trained(self) -> list[Configuration]:
-        """Those that could be, the fewest validation errors first."""
+        """Those that could be trained, the fewest validation errors first."""
         done = [one for one in self.configurations if not one.refused]
         return sorted(done, key=lambda one: (one.validation_error, one.name))
 
@@ -136,7 +136,7 @@ class Swept:
         return {name: values for name, values in found.items() if len(values) > 1}
 
     def effects(self) -> list[Effect]:
-        """Of each pair of values of each option, where at least two configurations have both: second less first."""
+        """For each option and pair of values that at least two configurations have in common: second less first."""
         by_settings = {tuple(one.settings.items()): one.risk for one in self.trained}
         options, found = [], []
         for option, values in self.axes.items():
@@ -158,7 +158,7 @@ class Swept:
         return fit_power_law(np.array(self.sizes), (self.size_errors + 0.5) / (self.test_size + 1))
 
     def sentence(self) -> str:
-        """What was found, in words."""
+        """The result, in words."""
         if not self.trained:
             return "No configuration could be trained; the reasons stand below."
         best = self.trained[0]
@@ -191,10 +191,10 @@ _CHOSEN = (
 
 
 def sweep_report(swept: Swept) -> Report:
-    """Say which option matters, which configuration is best, and what more data would do.
+    """Report which options matter, which configuration is best, and what more data would do.
 
     Args:
-        swept: What was found.
+        swept: The result.
     """
     trained, effects, law, sections = swept.trained, swept.effects(), swept.power_law(), []
     if effects:

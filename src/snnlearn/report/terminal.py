@@ -22,7 +22,7 @@ _ENDLESS = 10_000  # wider than any table
 
 
 def print_report(report: Report, console: Console) -> None:
-    """Print a report: what it is about first, then every table and finding, then the warnings.
+    """Print a report: the headline first, then every table and finding, then the warnings.
 
     Args:
         report: The report.
@@ -46,7 +46,7 @@ def print_report(report: Report, console: Console) -> None:
 
 @functools.singledispatch
 def lines(block: Any, console: Console) -> Iterator[RenderableType]:
-    """What is printed of a block."""
+    """The printed form of a block."""
     raise TypeError(block)
 
 
@@ -73,7 +73,7 @@ def _(block: Numbers, console: Console) -> Iterator[RenderableType]:
 
 @lines.register
 def _(block: Table, console: Console) -> Iterator[RenderableType]:
-    """Where the terminal is too narrow for the table, each row is lines of its own, name by name."""
+    """If the terminal is too narrow for the table, each row becomes several lines, one per column."""
     rows, width = block.rows[: block.most], len(block.header)
     for count in (width, width - block.details):
         if _fits(table := _table(block, rows, count), console):
@@ -107,8 +107,8 @@ def _fits(table: rich_table.Table, console: Console) -> bool:
 def terminal_raster(spikes: np.ndarray, *, width: int = 72, height: int = 16) -> Text:
     """Draw a raster in braille characters, two steps and four units to a character; unit 0 is at the top.
 
-    A dot is set if any of the steps and units that fall on it has a spike, so no spike is ever lost; where there
-    are fewer steps or units than dots, each has a dot of its own and the drawing is smaller.
+    A dot is set if any of the steps and units that fall on it has a spike, so no spike is ever lost; if there are fewer
+    steps or units than dots, each has its own dot and the drawing is smaller.
 
     Args:
         spikes: ``[T, N]``; every value but 0 is a spike.

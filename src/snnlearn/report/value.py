@@ -1,4 +1,4 @@
-"""A report is a value: what a page and a terminal show of a result, and what programs read of it.
+"""A report is a value: the content of a page and a terminal, and numbers for programs.
 
 Every string in it is text, which a renderer escapes; a figure is a function that draws it, which only a page calls.
 """
@@ -22,14 +22,14 @@ class Paragraph:
 
 @dataclass(frozen=True)
 class Note:
-    """How to read what is below; for a page."""
+    """How to read the next blocks; for a page."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Code:
-    """What to type, or text as it is."""
+    """A command, or verbatim text."""
 
     text: str
 
@@ -42,7 +42,7 @@ class Table:
         header: Names of the columns.
         rows: Their cells.
         caption: What it is of.
-        details: How many of the last columns a terminal leaves out that is too narrow for them.
+        details: How many of the last columns a narrow terminal leaves out.
         most: How many of the first rows a terminal shows; None for all.
     """
 
@@ -58,7 +58,7 @@ class Table:
 
 
 class Row(NamedTuple):
-    """A number: what it is, its value, and what to know about it."""
+    """A number: its name, its value, and a remark."""
 
     label: str
     value: str
@@ -67,7 +67,7 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class Numbers:
-    """A table of numbers with what to know about each."""
+    """A table of numbers with a remark on each."""
 
     rows: Sequence[Row]
     caption: str = ""
@@ -109,7 +109,7 @@ class Panels:
 
 @dataclass(frozen=True)
 class Folded:
-    """What a page unfolds when asked to."""
+    """Content that a page shows on demand."""
 
     title: str
     content: Code | Table
@@ -135,7 +135,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Headline:
-    """The number that a report is about, large, what it is, and a sentence that says what it means."""
+    """The main number of a report, its name, and a sentence on its meaning."""
 
     number: str
     unit: str
@@ -144,16 +144,16 @@ class Headline:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What a command has found.
+    """The result of a command.
 
     Args:
         kind: Of report.
         title: Its title.
         sections: Top to bottom.
-        headline: What it is about; None if that is no single number.
+        headline: The main number; None if there is none.
         figure: Right below.
-        warnings: What casts doubt on it, one sentence each.
-        numbers: What programs read: the content of each JSON file, by its name without ending.
+        warnings: Reasons for doubt, one sentence each.
+        numbers: The content of each JSON file, by its name without suffix.
     """
 
     kind: str

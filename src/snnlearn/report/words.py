@@ -1,4 +1,4 @@
-"""Numbers as a person reads them."""
+"""Numbers for people."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def number(value: float, digits: int) -> str:
 
 
 def percent(fraction: float, digits: int = 1) -> str:
-    r"""Write a fraction as a percentage, with a dash for what is not known.
+    r"""Write a fraction as a percentage, with a dash for unknown values.
 
     >>> percent(0.0278), percent(-0.5, 0), percent(math.nan)
     ('2.8\xa0%', '−50\xa0%', '–')

@@ -22,12 +22,13 @@ class BPTT(AbstractRule):
     $\partial L/\partial W=\sum_t\delta_t x_t^\top$, $\delta_t=\psi_t g_t+J_t^\top\delta_{t+1}$ (Werbos 1990,
     doi:10.1109/5.58337; Neftci, Mostafa & Zenke 2019, doi:10.1109/MSP.2019.2931595).
 
-    Memory grows with T. In segments of K steps only the state at each one's start is kept, and the way back computes
-    the steps between again: memory grows with T/K + K, least at K ≈ √T, for one more forward pass, and the gradient is
-    the same (Chen et al. 2016, arXiv:1604.06174). What the loss looks at of the outputs is kept in full.
+    Memory grows with T. With segments of K steps only the state at the start of each is kept, and the backward pass
+    recomputes the steps between: memory grows with T/K + K, least at K ≈ √T, for one more forward pass, and the
+    gradient is the same (Chen et al. 2016, arXiv:1604.06174). Outputs that the loss uses are kept in full.
 
     Args:
-        segment: K, time steps of a segment, ≥ 1; of packed spikes, rounded up to a multiple of 32. None keeps all.
+        segment: K, time steps of a segment, ≥ 1; for packed spikes, rounded up to a multiple of 32. None keeps all
+            states.
 
     Raises:
         SnnlearnError: if segment < 1.

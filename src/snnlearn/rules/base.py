@@ -1,4 +1,4 @@
-"""What every learning rule is: network, loss and batch in; loss and gradient out."""
+"""The base of learning rules: network, loss and batch in; loss and gradient out."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from snnlearn.neurons import LIF, AbstractNeuron
 class AbstractRule(Component):
     """How credit is assigned: an estimate of the gradient of the mean loss over a batch.
 
-    An optimiser takes the gradient without knowing which rule made it.
+    Optimisers do not know which rule computed the gradient.
     """
 
     usual_loss: ClassVar[type[AbstractLoss]] = CrossEntropy
     """The loss of class labels that it is used with, where no other is named."""
     usual_decoder: ClassVar[type[AbstractDecoder]] = MeanMembrane
-    """What decides, where no other is named."""
+    """The default decoder."""
     usual_readout: ClassVar[type[AbstractNeuron]] = LIF
     """The neurons of a readout whose spikes decide."""
 
@@ -63,7 +63,7 @@ class AbstractRule(Component):
             key: random key of the rule's draws and of the network's noise, if there are any.
 
         Returns:
-            the mean loss, and a gradient of the network's own structure, with None where the network has no parameter.
+            the mean loss, and a gradient with the network's structure, with None where the network has no parameter.
 
         Raises:
             SnnlearnError: if an argument is of another kind, inputs do not fit the network in size, or labels are no
@@ -72,15 +72,15 @@ class AbstractRule(Component):
 
     @property
     def draws(self) -> bool:
-        """Whether it draws at random, besides what the network draws."""
+        """Whether it draws random numbers besides the network's."""
         return False
 
     def reference(self) -> "AbstractRule | None":
-        """The rule whose mean its gradient stands for; None for backpropagation through time, by the surrogates."""
+        """The rule whose mean gradient it estimates; None for backpropagation through time with surrogates."""
         return None
 
     def why_plain(self, network: Network) -> str | None:
-        """Why the kernels do not do its work on packed spikes, as a clause; None if they do.
+        """Why the kernels cannot do its work on packed spikes; None if they can.
 
         Args:
             network: the network.
@@ -88,7 +88,7 @@ class AbstractRule(Component):
         return f"the kernels know backpropagation through time and three-factor rules, not {type(self).__name__}"
 
     def trained(self, network: Network) -> Any:
-        """Which arrays of a network, or of its gradient, this rule trains: all but feedback, which is given and stays.
+        """Which arrays of a network, or of its gradient, this rule trains: all except feedback, which is fixed.
 
         Args:
             network: the network.
@@ -102,7 +102,7 @@ class AbstractRule(Component):
 
 
 def _refusing(call: Any) -> Any:
-    """A rule's `__call__` that refuses what does not fit together."""
+    """A rule's `__call__` that refuses arguments that do not fit together."""
 
     @checked
     @functools.wraps(call)
@@ -118,7 +118,7 @@ def _refusing(call: Any) -> Any:
 
 
 def _check_labels(rule: str, network: Network, loss: AbstractLoss, targets: Array) -> None:
-    """Refuse labels that are none of the classes that a loss decides between; of traced ones only the type is known."""
+    """Refuse labels that are not classes of the loss; for traced labels only the type is known."""
     if not jnp.issubdtype(targets.dtype, jnp.integer):
         raise SnnlearnError(f"{rule}: targets is an array of {targets.dtype}; give class labels, whole numbers from 0")
     if isinstance(targets, Tracer) or targets.size == 0:
@@ -149,8 +149,8 @@ def mean_loss(
         network: the network.
         loss: the loss of one sample.
         inputs: encoded data, `[B, T, *in_shape]`, or packed.
-        targets: what the loss takes, `[B, ...]`.
-        segment: steps between two states that backpropagation keeps; None to keep all.
+        targets: the loss's targets, `[B, ...]`.
+        segment: steps between stored states; None to store all.
         key: random key of the network's noise, if there is any.
     """
     check_one_dt("mean_loss", network.dt, loss=loss)
@@ -160,7 +160,7 @@ def mean_loss(
 
 
 def _outputs(network: Network, inputs: Any, state: Any) -> tuple[Outputs, Any]:
-    """Of a batch, each layer's outputs, time first, `[T, B, *shape]`, and the states."""
+    """Each layer's outputs for a batch, time first, `[T, B, *shape]`, and the states."""
     # Time first, as the scan over time wants it: otherwise every layer's sequence is copied to and fro.
     xs = by_step(inputs)
     (outputs, _), state = jax.vmap(partial(unroll, network), in_axes=(1, 0), out_axes=(1, 0))(xs, state)
@@ -168,7 +168,7 @@ def _outputs(network: Network, inputs: Any, state: Any) -> tuple[Outputs, Any]:
 
 
 def _outputs_in_segments(network: Network, size: int, inputs: Any, state: Any) -> tuple[Outputs, Any]:
-    """The same in segments of time: of each only the state at its start is kept, and the way back runs it again."""
+    """The same in segments: only the state at the start of each is stored, and the backward pass runs it again."""
     packed = isinstance(inputs, PackedSpikes)
     num_steps = inputs.num_steps if packed else inputs.shape[1]
     if packed:
@@ -200,7 +200,7 @@ def by_step(inputs: Float[Array, "B T ..."] | PackedSpikes) -> Float[Array, "T B
 
 
 def start_state(network: Network, batch_size: int, *, key: PRNGKeyArray) -> tuple[LayerState, ...]:
-    """The network's state at rest, for a batch side by side, where neurons draw their spikes with noise for each."""
+    """The network's state at rest, for a batch, with separate noise for each sample."""
     # A branch of the key that no rule takes for its own draws.
     keys = jax.random.split(jax.random.fold_in(key, 2**32 - 1), batch_size)
     return jax.vmap(lambda key: network.initial_state(key=key))(keys)

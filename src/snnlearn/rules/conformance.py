@@ -1,4 +1,4 @@
-"""The laws that every learning rule obeys; run them on your own.
+"""The laws that every learning rule obeys; use them to check your own.
 
 >>> from snnlearn.losses import CrossEntropy
 >>> from snnlearn.network import feedforward
@@ -39,20 +39,19 @@ def check_rule(
 ) -> None:
     """Check a rule's laws on a network, a loss and a batch.
 
-    The loss is the mean of the samples' losses, with the key's noise where neurons draw their spikes; the gradient has
-    the structure, the shapes and the types of the network's parameters and is finite; all under `jit`, and the same key
-    gives the same. A deterministic rule ignores its key, and its gradient of a batch is the mean of its gradients of
-    the samples.
+    The loss is the mean of the samples' losses, with noise from the key if neurons draw their spikes; the gradient has
+    the structure, shapes and types of the network's parameters and is finite; all under `jit`, and the same key gives
+    the same result. A deterministic rule ignores its key, and its gradient of a batch is the mean of the samples'.
 
     Args:
         rule: the rule.
-        network: a network that spikes on the inputs: on a silent one most laws hold of themselves.
+        network: a network that spikes on the inputs; a silent one satisfies most laws trivially.
         loss: a loss that the rule accepts.
         inputs: encoded data, `[B, T, *in_shape]`, B ≥ 2; or packed, for a rule that takes it.
         targets: what the loss takes, `[B, ...]`.
-        deterministic: whether rule and network draw nothing at random.
-        stepped: whether the rule's loss is that of the stepped network; in continuous time it is another, and is
-            only checked to be the mean of the rule's own losses of the samples.
+        deterministic: whether neither rule nor network draws random numbers.
+        stepped: whether the rule's loss is that of the stepped network; a rule in continuous time has another loss,
+            which is only checked to be the mean of the samples'.
         key: randomness of the rule.
 
     Raises:

@@ -1,9 +1,9 @@
-r"""A block of time steps at once: what its learning signals make of the traces of weights.
+r"""The gradient of a block of time steps at once, from learning signals and the traces of weights.
 
 The trace of a weight and its filters are a few numbers that follow a linear system, driven by the presynaptic activity
-$x_i$. Its coefficients are the postsynaptic unit's alone. So are the adjoints of that system, which go back through the
-block and say what each step's input is worth: synapses are visited once a block, by matrix products, and not in each
-step.
+$x_i$. Its coefficients depend only on the postsynaptic unit, and so do the adjoints of that system, which run backwards
+through the block and give the derivative with respect to each step's input. Synapses are therefore visited once per
+block, by matrix products, and not in each step.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def contract(
     pres: Sequence[tuple[Activity, Any]],
     traces: Sequence[Float[Array, "B Q _ out"]],
 ) -> list[tuple[Float[Array, "B Q in out"], Float[Array, "in out"]]]:
-    r"""A block's part of $\sum_tL^t_j\,(h*e_{ji})^t$, and the traces after it, for several weights onto the same units.
+    r"""A block's part of $\sum_tL^t_j\,(h*e_{ji})^t$, and the traces after it, for several weights of the same units.
 
     Args:
         kernel: the filter $h$, of F exponentials.
@@ -38,7 +38,7 @@ def contract(
         signal: the learning signal $L$.
         neuron: whose linear membrane filters the presynaptic activity before the units' derivatives apply, or None.
         pres: for each weight matrix the presynaptic activity, and the trace of that membrane before the block.
-        traces: theirs before the block, of each synapse Q = S + F numbers: $\epsilon$, then the filtered $e$.
+        traces: the traces before the block, for each synapse Q = S + F numbers: $\epsilon$, then the filtered $e$.
 
     Returns:
         for each weight matrix, its traces after the block and its gradient.
@@ -78,7 +78,7 @@ def contract(
 def _adjoint(
     kernel: Kernel, local: Local, neuron: AbstractNeuron | None, signal: Float[Array, "K B out"], end: Array
 ) -> tuple[Float[Array, "K B out"], Any, Float[Array, "Q B out"]]:
-    """Derivatives of the loss by each step's input, and by the membrane and the traces with which the block began."""
+    """Derivatives of the loss with respect to each step's input, and the membrane and traces before the block."""
     of_inputs, of_trace = adjoint(kernel, local, signal, end)
     if neuron is None:
         return of_inputs, None, of_trace

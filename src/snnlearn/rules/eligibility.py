@@ -1,8 +1,8 @@
 r"""Eligibility traces: $e^t=\partial z^t/\partial\theta$ along a unit's own dynamics, not through other units.
 
-It exists in two forms that say the same. The general one follows each parameter, whatever the neuron. Where a neuron's
-membrane is linear and the same in all units, the trace of a weight is a product of what its presynaptic side did and
-what its postsynaptic side does now, and only the former need be kept.
+There are two equivalent forms. The general one follows each parameter, for any neuron. If a neuron's membrane is linear
+and the same in all units, the trace of a weight is a product of a factor from past presynaptic activity and one from
+the present postsynaptic state, and only the former has to be kept.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ def step_trace(
     Args:
         local: the neuron's derivatives, with as many axes after the units' as the trace has.
         trace: $\epsilon^{t-1}$.
-        state: how the parameter acts on the state in this step, directly.
-        output: how it acts on the output, directly.
+        state: the direct effect of the parameter on the state in this step.
+        output: its direct effect on the output.
 
     Returns:
         $e^t$ and $\epsilon^t$.
@@ -49,7 +49,7 @@ def membrane_response(
         trace: the membrane's state without its constant part, as `rest_response` or an earlier step gave it.
 
     Returns:
-        the membrane, how much of it this step's input is for an input of 1, and the trace.
+        the membrane, its response to an input of 1 in this step, and the trace.
     """
     free = neuron.free()
     reals, others = eqx.partition(free.initial_state(x.shape), eqx.is_inexact_array)
@@ -76,10 +76,10 @@ def membrane_sequence(neuron: AbstractNeuron, xs: Float[Array, "K *n"], trace: A
 
 
 def membrane_adjoint(neuron: AbstractNeuron, worth: Float[Array, "K *n"]) -> tuple[Float[Array, "K *n"], Any]:
-    """What each step's input, and the trace before, are worth if the membrane is worth this much in each step.
+    """The adjoint: derivatives by each step's input and the trace before, given those by the membrane.
 
-    The membrane of a synapse is linear and the same for all, so that it may be taken on either side of the synapse: on
-    the postsynaptic side, backwards, it leaves the presynaptic activity as it is, which is spikes.
+    The membrane of a synapse is linear and the same for all, so it can be moved to the other side of the synapse: on
+    the postsynaptic side, backwards in time, it leaves the presynaptic activity unchanged, which is spikes.
     """
     rest = rest_response(neuron, worth.shape[1:])
     _, pull = jax.vjp(lambda xs, trace: membrane_sequence(neuron, xs, trace)[0], jnp.zeros_like(worth), rest)
@@ -87,13 +87,13 @@ def membrane_adjoint(neuron: AbstractNeuron, worth: Float[Array, "K *n"]) -> tup
 
 
 def rest_response(neuron: AbstractNeuron, shape: tuple[int, ...]) -> Any:
-    """The trace of a membrane that nothing has driven yet."""
+    """The trace of a membrane without input so far."""
     state = neuron.free().initial_state(shape)
     return jax.tree.map(jnp.zeros_like, eqx.filter(state, eqx.is_inexact_array))
 
 
 def eligibility_traces(layer: Layer, xs: Float[Array, "T ..."]) -> tuple[Array, Array, Array | None]:
-    """Every eligibility trace of a layer's weights, for study; rules need not keep them all.
+    """Every eligibility trace of a layer's weights, for study; rules do not keep them all.
 
     Args:
         layer: a layer with dense synapses.

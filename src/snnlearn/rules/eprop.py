@@ -22,10 +22,10 @@ from snnlearn.rules.traces import LayerPlan
 class EProp(AbstractThreeFactorRule):
     r"""e-prop, $\frac{dE}{dW_{ji}}\approx\sum_t L_j^t\,\bar e_{ji}^t$ (Bellec et al. 2020).
 
-    doi:10.1038/s41467-020-17236-y. $e^t_{ji}=\partial z_j^t/\partial W_{ji}$ along unit j's own dynamics, for whatever
-    neuron, is filtered as the readout filters spikes, $\bar e^t=\kappa\bar e^{t-1}+e^t$. $L_j^t$ is the error at the
-    readout in step t, brought back by the feedback weights, times the readout's gain. What is dropped are the effects
-    of a spike on other units' later spikes. Bands of firing rates may be added to the loss.
+    doi:10.1038/s41467-020-17236-y. $e^t_{ji}=\partial z_j^t/\partial W_{ji}$ along unit j's own dynamics, for any
+    neuron, is filtered like spikes in the readout, $\bar e^t=\kappa\bar e^{t-1}+e^t$. $L_j^t$ is the error at the
+    readout in step t, sent back through the feedback weights, times the readout's gain. Effects of a spike on other
+    units' later spikes are neglected. Firing-rate bands may be added to the loss.
 
     The readout is a leaky integrator `LI`. Not the paper's: with several hidden layers, `Symmetric` feedback takes the
     derivative along one step's path, without the filters of the layers in between.

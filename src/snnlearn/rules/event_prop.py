@@ -31,18 +31,18 @@ class EventProp(AbstractRule):
     and the chain rule, from the last spike to the first, is the gradient. The paper writes the same chain rule as
     equations of adjoint variables, $\tau_{mem}\lambda_V'=-\lambda_V$ and $\tau_{syn}\lambda_I'=-\lambda_I+\lambda_V$
     backward in time, with jumps at the spikes and $\partial\mathcal L/\partial w_{ji}=-\tau_{syn}\sum_k
-    \lambda_{I,j}(t_i^k)$. As implicit functions it needs no second set of equations, and reaches time constants,
-    thresholds and resets too. No surrogate derivative is involved.
+    \lambda_{I,j}(t_i^k)$. With implicit functions no second set of equations is needed, and time
+    constants, thresholds and resets get gradients, too. No surrogate derivative is involved.
 
-    The loss is of the output's first spikes: `CrossEntropy(FirstSpike())`, `ClassMeanSquaredError(FirstSpike())`, or a
-    sum of such. Its value is that of the network in continuous time (`spike_times`, which also says what the network
-    must be), and nears that of the stepped network as the time step shrinks. A unit that does not spike has no spike
-    time to differentiate, and what appears or vanishes is not seen: a silent output counts as one that spikes at the
-    end of the window, with gradient 0. It is for the training to keep units firing, as by raising the weights of
-    silent ones (Göltz et al. 2021, doi:10.1038/s42256-021-00388-x).
+    The loss is one of the output's first spikes: `CrossEntropy(FirstSpike())`, `ClassMeanSquaredError(FirstSpike())`,
+    or a sum of such. Its value is that of the network in continuous time (`spike_times`, which also states the
+    requirements on the network), and approaches that of the stepped network as the time step shrinks. A unit that does
+    not spike has no spike time to differentiate, and spikes that appear or vanish do not contribute: a silent output
+    counts as one that spikes at the end of the window, with gradient 0. The training has to keep units firing, for
+    example by raising the weights of silent ones (Göltz et al. 2021, doi:10.1038/s42256-021-00388-x).
 
     Args:
-        max_spikes: how often each unit spikes at most, ≥ 1; 1 is a network of first spikes. See `spike_times`.
+        max_spikes: the maximum number of spikes of each unit, ≥ 1; 1 for only first spikes. See `spike_times`.
 
     >>> from snnlearn.losses import CrossEntropy
     >>> from snnlearn.network import feedforward
@@ -59,7 +59,7 @@ class EventProp(AbstractRule):
     max_spikes: int = 4
 
     def reference(self) -> AbstractRule:
-        """Itself: the loss that it differentiates is another, of a network in continuous time."""
+        """Itself: it differentiates another loss, that of a network in continuous time."""
         return self
 
     def __call__(

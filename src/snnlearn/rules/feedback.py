@@ -16,7 +16,7 @@ from snnlearn.network.graph import FROM_INPUT, routes
 
 
 class AbstractFeedback(Component):
-    """The way of an error from the readout to the hidden layers."""
+    """How errors get from the readout to the hidden layers."""
 
     @abstractmethod
     def __call__(
@@ -26,11 +26,11 @@ class AbstractFeedback(Component):
 
         Args:
             network: the network.
-            error: by how much the loss changes with the readout's output, `[*out_shape]`.
-            responses: of each layer, by how much its output changes with its current.
+            error: the derivative of the loss with respect to the readout's output, `[*out_shape]`.
+            responses: for each layer, the derivative of its output with respect to its current.
 
         Raises:
-            SnnlearnError: if no error reaches a hidden layer in this way.
+            SnnlearnError: if no error reaches a hidden layer.
         """
 
     @property
@@ -60,8 +60,9 @@ class Symmetric(AbstractFeedback):
         ):
             if number not in errors:
                 raise SnnlearnError(
-                    f"Symmetric: nothing that layer {number + 1} gives reaches the output in the same step, so that no "
-                    "error comes back to it; use RandomFeedback, or BPTT"
+                    f"Symmetric: the output of layer {number + 1} does not reach the network's output in the same "
+                    "step, so "
+                    "no error comes back to it; use RandomFeedback, or BPTT"
                 )
             for connection, (source, lag) in zip(layer.connections, ways, strict=True):
                 if lag or source == FROM_INPUT:
@@ -77,7 +78,7 @@ class Symmetric(AbstractFeedback):
 class RandomFeedback(AbstractFeedback):
     r"""Fixed random weights from the readout to each hidden layer, $L^l=B_l(r\odot\delta)$ (Lillicrap et al. 2016).
 
-    doi:10.1038/ncomms13276. $B_l$ is `[units, outputs]`, of whatever sizes, with elements $N(0, scale^2)$.
+    doi:10.1038/ncomms13276. $B_l$ is `[units, outputs]`, of any sizes, with elements $N(0, scale^2)$.
 
     Args:
         key: random key of the weights.
@@ -100,7 +101,7 @@ class RandomFeedback(AbstractFeedback):
 
 @final
 class UniformFeedback(AbstractFeedback):
-    """The same for all units: the sum of the errors."""
+    """The same signal for all units: the sum of the errors."""
 
     def __call__(
         self, network: Network, error: Float[Array, "*out"], responses: tuple[Float[Array, "..."], ...]
@@ -112,13 +113,13 @@ class UniformFeedback(AbstractFeedback):
 
 @final
 class StoredFeedback(AbstractFeedback):
-    """Weights that the network itself carries, `Layer.feedback`; see `with_feedback`.
+    """Weights stored in the network, `Layer.feedback`; see `with_feedback`.
 
-    They are given, and stay; or they learn with the readout.
+    They are fixed, or they learn with the readout.
 
     Args:
-        learns: whether the last hidden layer's get the gradient of the readout's weights, transposed, so that, with the
-            same decay of both, they align with them (Kolen & Pollack 1994; adaptive e-prop, Bellec et al. 2020).
+        learns: whether those of the last hidden layer get the transposed gradient of the readout's weights, so that,
+            with the same decay of both, they align (Kolen & Pollack 1994; adaptive e-prop, Bellec et al. 2020).
     """
 
     learns: bool = False  # pyright: ignore[reportIncompatibleMethodOverride, reportAssignmentType]

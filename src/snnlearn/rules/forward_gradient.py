@@ -22,10 +22,10 @@ from snnlearn.rules.base import AbstractRule, mean_loss
 class ForwardGradient(AbstractRule):
     r"""The forward gradient $\hat g=\frac1K\sum_k(\nabla\mathcal L\cdot v_k)\,v_k$ (Baydin et al. 2022).
 
-    doi:10.48550/arXiv.2202.08587. Each directional derivative is one pass forward through time, of the surrogate
-    dynamics, so that no activity is stored. It is unbiased for BPTT's gradient; for one normal tangent its variance is
-    $E\|\hat g\|^2=(d+2)\|\nabla\mathcal L\|^2$ with d parameters, for one Rademacher tangent
-    $d\,\|\nabla\mathcal L\|^2$.
+    doi:10.48550/arXiv.2202.08587. Each directional derivative is one forward pass through time, with surrogate
+    derivatives, so no activity is stored. It is unbiased for BPTT's gradient; for one normal tangent its variance is
+    $E\|\hat g\|^2=(d+2)\|\nabla\mathcal L\|^2$ with d parameters, for one Rademacher tangent $d\,\|\nabla\mathcal
+    L\|^2$.
 
     Args:
         num_tangents: K, ≥ 1.
@@ -80,7 +80,7 @@ class ForwardGradient(AbstractRule):
 
 
 def drawn_like(parameters: Any, draw: Callable[..., Array], *, key: PRNGKeyArray) -> Any:
-    """Random numbers in the place of parameters."""
+    """Random numbers in the shape of the parameters."""
     leaves, structure = jax.tree.flatten(parameters)
     keys = jax.random.split(key, max(1, len(leaves)))
     return jax.tree.unflatten(

@@ -1,4 +1,4 @@
-"""What one step of a neuron's own dynamics looks like to first order, derived from its equation."""
+"""One step of a neuron's dynamics to first order, derived from its equation."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from snnlearn.neurons import AbstractNeuron
 
 
 class Local(NamedTuple):
-    r"""The derivatives of one step, unit by unit: the dynamics is elementwise, so a number each is all there is.
+    r"""The derivatives of one step, unit by unit, as the dynamics is elementwise.
 
-    S counts the real numbers of a unit's state, P the neuron's trained arrays.
+    S is the number of real numbers in a unit's state, P the number of the neuron's trained arrays.
 
     Args:
         state_state: $\partial s^t_r/\partial s^{t-1}_q$, `[S, S, *units]`, indexed r, q.
@@ -69,7 +69,7 @@ def linearise(
     still = jnp.zeros_like(current), [jnp.zeros_like(leaf) for leaf in s], [jnp.zeros_like(leaf) for leaf in theta]
 
     def along(kind: int, index: int | None) -> tuple[Array, Array]:
-        """How output and state change if one number of each unit grows."""
+        """How output and state change with one number of each unit."""
         direction = list(still)
         if index is None:
             direction[kind] = jnp.ones_like(current)
@@ -113,7 +113,7 @@ def linearise_rest(neuron: AbstractNeuron, shape: tuple[int, ...]) -> Float[Arra
 
 
 def sum_of_products(a: Float[Array, "n ..."], b: Float[Array, "n ..."]) -> Float[Array, "..."]:
-    """Along the first axis, a short one, over which XLA's own sum was measured to be ten times slower on CPU."""
+    """Along the first, short axis, over which XLA's own sum is ten times slower on CPU."""
     return sum((x * y for x, y in zip(a, b, strict=True)), start=jnp.zeros(()))
 
 

@@ -1,4 +1,4 @@
-"""Rules that go through time once, forward."""
+"""Rules that go through time once, forwards."""
 
 # No "from __future__ import annotations": Equinox reads AbstractVar from the annotations themselves.
 from abc import abstractmethod
@@ -27,10 +27,10 @@ from snnlearn.rules.base import AbstractRule, by_step
 
 
 class AbstractOnlineRule(AbstractRule):
-    """A rule that needs of the past only a memory of fixed size, so that memory does not grow with T.
+    """A rule that summarises the past in a memory of fixed size, which does not grow with T.
 
-    Time may be cut in blocks at will; the gradient is the sum of theirs. Weights may change between two blocks, that
-    is, during the sequence (see `GradientDescent`).
+    Time may be cut into any blocks; the gradient is the sum over blocks. Weights may change between blocks, that is,
+    during the sequence (see `GradientDescent`).
     """
 
     usual_loss: ClassVar[type[AbstractLoss]] = StepwiseCrossEntropy
@@ -38,7 +38,7 @@ class AbstractOnlineRule(AbstractRule):
     @property
     @abstractmethod
     def block_size(self) -> int:
-        """How many steps to take at once, when nobody else decides: memory grows with it."""
+        """The default number of steps in a block: memory grows with it."""
 
     @abstractmethod
     def start(self, network: Network, loss: AbstractLoss, batch_size: int, *, key: PRNGKeyArray) -> Any:
@@ -48,7 +48,7 @@ class AbstractOnlineRule(AbstractRule):
             network: the network.
             loss: the loss of one sample.
             batch_size: B, samples side by side.
-            key: random key of all that is drawn on the way.
+            key: random key of everything random.
 
         Raises:
             SnnlearnError: if the rule is not defined for this network or this loss, with the rule that is.
@@ -68,9 +68,9 @@ class AbstractOnlineRule(AbstractRule):
         Args:
             network: the network.
             loss: the loss of one sample.
-            memory: as `start` or an earlier block left it.
+            memory: from `start` or an earlier block.
             xs: the block's inputs, time first, or packed spikes with words `[W, B, ...]`.
-            moments: what the loss compares each step with, `[K, B, ...]`.
+            moments: the loss's moments of each step, `[K, B, ...]`.
 
         Returns:
             the memory, and the block's part of the mean loss and of its gradient.
@@ -80,7 +80,7 @@ class AbstractOnlineRule(AbstractRule):
     def finish(
         self, network: Network, loss: AbstractLoss, memory: Any, num_steps: int
     ) -> tuple[Float[Array, ""], Network]:
-        """What is known only after all T steps, such as mean firing rates: its loss and gradient."""
+        """Loss and gradient of terms that are known only after all T steps, such as mean firing rates."""
 
     def __call__(
         self,
@@ -112,7 +112,7 @@ class AbstractOnlineRule(AbstractRule):
 
 
 class Parts(NamedTuple):
-    """What an online rule makes of a loss: a part for each step, and parts of the firing rates over all steps."""
+    """A loss as online rules need it: a term for each step, and terms of the firing rates over all steps."""
 
     steps: AbstractStepwiseLoss | AbstractFilteredLoss
     rates: tuple[tuple[float, AbstractRateLoss], ...]
@@ -141,7 +141,7 @@ def parts(rule: AbstractRule, loss: AbstractLoss) -> Parts:
 
 
 def stepwise(rule: AbstractRule, loss: AbstractLoss) -> AbstractStepwiseLoss:
-    """The loss, for a rule that takes only those that are sums over time steps of the output as it is.
+    """The loss, for a rule that only accepts sums over time steps of the unfiltered output.
 
     Raises:
         SnnlearnError: if it is another.
@@ -177,13 +177,13 @@ def time_first(
     inputs: Float[Array, "B T ..."] | PackedSpikes,
     targets: Shaped[Array, "B ..."],
 ) -> tuple[Float[Array, "T B ..."] | PackedSpikes, Any]:
-    """Inputs, and what the loss compares each step with, with the axes `[T, B, ...]` that `advance` takes."""
+    """Inputs, and the loss's moments, with the axes `[T, B, ...]` that `advance` expects."""
     moments = partial(parts(rule, loss).steps.moments, num_steps=steps_of(inputs))
     return by_step(inputs), jax.vmap(lambda target: moments(target), out_axes=1)(targets)
 
 
 def in_blocks(steps: tuple[Float[Array, "T B ..."] | PackedSpikes, Any], size: int, num_steps: int) -> tuple[Any, Any]:
-    """What `time_first` gave as N blocks of some steps side by side, `[N, size, B, ...]`, and the steps that are left.
+    """The result of `time_first` in N blocks of `size` steps, `[N, size, B, ...]`, and the remaining steps.
 
     Either is None where there are none. Packed spikes remain so.
     """

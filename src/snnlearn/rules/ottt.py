@@ -21,13 +21,13 @@ from snnlearn.rules.traces import LayerPlan
 class OTTT(AbstractThreeFactorRule):
     r"""Online training through time, $\nabla W^l=\sum_t g^l[t]\,\hat a^{l-1}[t]^\top$ (Xiao et al. 2022).
 
-    doi:10.48550/arXiv.2210.04195. $\hat a$ is the presynaptic activity as the membrane filters it, $g$ the derivative
-    of the step's loss by the membrane along that step's path. Memory is one number for each input of a layer, so that
-    it serves convolutions too; there is no filter between layers. Summed over time this is the paper's OTTT_A; with
-    updates within the sequence (`GradientDescent(steps_per_update=1)`) it is OTTT_O.
+    doi:10.48550/arXiv.2210.04195. $\hat a$ is the presynaptic activity filtered by the membrane, $g$ the derivative of
+    the step's loss with respect to the membrane along that step's path. The memory is one number for each input of a
+    layer, so it also works for convolutions; there is no filter between layers. Summed over time this is the paper's
+    OTTT_A; with updates within the sequence (`GradientDescent(steps_per_update=1)`) it is OTTT_O.
 
-    Neurons need a linear membrane, alike in all units: LI, IF, LIF and CubaLIF with constant time constants, reset by
-    subtraction and no refractory period that holds the membrane.
+    Neurons need a linear membrane, the same in all units: LI, IF, LIF and CubaLIF with constant time constants, reset
+    by subtraction and no refractory period that holds the membrane.
 
     Args:
         feedback: how the error reaches hidden units; the paper's is `Symmetric()`.

@@ -1,4 +1,4 @@
-"""Rules that need no derivative at all: they disturb, and see whether the loss falls."""
+"""Rules without derivatives: they perturb the network and observe the loss."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class WeightPerturbation(AbstractRule):
 
     The mean of K such estimates, $\psi\sim N(0,\sigma^2)$ on every parameter (Werfel, Xie & Seung 2005,
     doi:10.1162/089976605774320539). It is unbiased for the gradient of the loss smoothed by that noise, with real
-    spikes: no surrogate is involved. The noise is the same for all samples of a batch.
+    spikes: no surrogate is involved. All samples of a batch have the same noise.
 
     Args:
         sigma: σ, standard deviation of the noise, in the unit of the parameters, > 0.
-        num_samples: K pairs of opposite disturbances, ≥ 1.
+        num_samples: K pairs of opposite perturbations, ≥ 1.
 
     Raises:
         SnnlearnError: for a value out of range.
@@ -77,9 +77,9 @@ class WeightPerturbation(AbstractRule):
 class EvolutionStrategy(AbstractRule):
     r"""An evolution strategy of opposite pairs with rank-shaped fitness (Salimans et al. 2017).
 
-    doi:10.48550/arXiv.1703.03864. $\hat g=\frac1{2K\sigma}\sum_k(u_k^+-u_k^-)\,\epsilon_k$: of 2K disturbed networks,
-    each loss is replaced by its rank, centred to [−½, ½]. That is robust against outliers, and biased: the gradient's
-    length says nothing of the loss's slope.
+    doi:10.48550/arXiv.1703.03864. $\hat g=\frac1{2K\sigma}\sum_k(u_k^+-u_k^-)\,\epsilon_k$: of 2K perturbed networks,
+    each loss is replaced by its rank, centred to [−½, ½]. This is robust against outliers, but biased: the length of
+    the gradient says nothing about the slope of the loss.
 
     Args:
         sigma: σ, standard deviation of the noise, > 0.
@@ -136,12 +136,12 @@ class EvolutionStrategy(AbstractRule):
 class NodePerturbation(AbstractRule):
     r"""Node perturbation, $\hat g_W=\frac{\mathcal L(\xi)-\mathcal L(0)}{\sigma^2}\sum_t\xi^t x^{t\top}$.
 
-    The mean of K such estimates. Noise $\xi\sim N(0,\sigma^2)$ is added to every unit's current in every step, a sample
-    of its own for each sample of the batch; x is what the synapses carry in the disturbed run (Fiete & Seung 2006,
-    doi:10.1103/PhysRevLett.97.048104). It is unbiased for the gradient of the loss expected under that noise, with real
-    spikes: no surrogate is involved. The noise is drawn twice rather than kept, so that memory does not grow with it.
+    The mean of K such estimates. Noise $\xi\sim N(0,\sigma^2)$ is added to every unit's current in every step,
+    independently for each sample of the batch; x is the input of the synapses in the perturbed run (Fiete & Seung 2006,
+    doi:10.1103/PhysRevLett.97.048104). It is unbiased for the gradient of the expected loss under that noise,
+    with real spikes: no surrogate is involved. The noise is drawn twice instead of stored, to save memory.
 
-    A neuron's own arrays get no credit from currents, so there may be none.
+    Trained arrays of neurons get no credit from currents, and are refused.
 
     Args:
         sigma: σ, standard deviation of the noise, in the unit of the current, > 0.
@@ -205,7 +205,7 @@ class NodePerturbation(AbstractRule):
 def _step_disturbed(
     network: Network, states: Any, x: Float[Array, "B ..."], sigma: float, key: PRNGKeyArray
 ) -> tuple[Any, list[Array], list[Any], list[Sequence[Array]]]:
-    """One step of a batch with noise on the currents: states, and of each layer outputs, noise and what arrived."""
+    """One step of a batch with noise on the currents: states, and each layer's outputs, noise and inputs."""
     noises, inputs = [], []
     keys = jax.random.split(key, len(network.layers))
 
@@ -225,7 +225,7 @@ def _step_disturbed(
 def _disturbed(
     network: Network, rest: Any, xs: Float[Array, "T B ..."], sigma: float, key: PRNGKeyArray
 ) -> tuple[Float[Array, "B T ..."], ...]:
-    """What each layer gives."""
+    """Each layer's output."""
 
     def step(states, now):
         x, k = now
@@ -276,7 +276,7 @@ def _noise(network: Network, sigma: float, key: PRNGKeyArray) -> Network:
 def _opposite_pair(
     network: Network, loss: AbstractLoss, inputs: Array | PackedSpikes, targets: Array, sigma: float, key: PRNGKeyArray
 ) -> tuple[Network, Array, Array]:
-    """A disturbance of the parameters, and the mean loss with it and with its opposite."""
+    """A perturbation of the parameters, and the mean loss with it and with its opposite."""
     noise = _noise(network, sigma, key)
     plus = mean_loss(eqx.apply_updates(network, noise), loss, inputs, targets, key=key)
     minus = mean_loss(eqx.apply_updates(network, jax.tree.map(jnp.negative, noise)), loss, inputs, targets, key=key)

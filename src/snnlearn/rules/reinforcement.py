@@ -1,8 +1,8 @@
 r"""Learning from reward alone: the fluctuations of irregular spikes, correlated with the reward.
 
-$\nabla E[\mathcal L]=E[(\mathcal L-b)\,e]$ with $e=\sum_t\nabla\log P(z^t\mid\text{past})$, for whatever baseline b
-does not depend on the sample's spikes (Williams 1992, doi:10.1007/BF00992696). Given the spikes, units do not act on
-each other, so that e is an eligibility trace: each synapse keeps its own, and all that it is told is the reward.
+$\nabla E[\mathcal L]=E[(\mathcal L-b)\,e]$ with $e=\sum_t\nabla\log P(z^t\mid\text{past})$, for any baseline b that
+does not depend on the sample's spikes (Williams 1992, doi:10.1007/BF00992696). Given the spikes, units do not affect
+each other, so e is an eligibility trace: each synapse keeps its own, and only needs the reward.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Baseline = Callable[[Float[Array, " B"]], Float[Array, " B"]]
 
 
 def no_baseline(losses: Float[Array, " B"]) -> Float[Array, " B"]:
-    """Nothing."""
+    """Zero."""
     return jnp.zeros_like(losses)
 
 
@@ -55,7 +55,7 @@ class XieSeung(AbstractRule):
     r"""Reinforcement of irregular spiking, $\Delta W=\eta\,(R-b)\,e$ (Xie & Seung 2004), for any loss.
 
     doi:10.1103/PhysRevE.69.041909. The reward is $R=-\mathcal L$ of the sample's whole sequence, and the gradient is
-    unbiased for that of the expected loss: no surrogate stands in for anything. The eligibility is that of the discrete
+    unbiased for that of the expected loss: no surrogate is involved. The eligibility is that of the discrete
     time step, $e=\sum_t\frac{z^t-p^t}{p^t(1-p^t)}\frac{\partial p^t}{\partial W}$ along the unit's own membrane; for
     short steps it is the paper's $\int\phi\,(s-f)\,h\,dt$. Every layer draws its spikes, by `EscapeNoise`. Not the
     paper's: recurrent synapses, biases and trained neurons.
@@ -79,7 +79,7 @@ class XieSeung(AbstractRule):
     baseline: Baseline = eqx.field(static=True, default=leave_one_out)
 
     def reference(self) -> AbstractRule:
-        """Itself: of the loss expected under the network's noise, without surrogates."""
+        """Itself: it estimates the gradient of the expected loss under the network's noise, without surrogates."""
         return self
 
     def __call__(
@@ -114,7 +114,7 @@ class OnlineXieSeung(AbstractOnlineRule):
 
     The online form of Xie & Seung 2004 (doi:10.1103/PhysRevE.69.041909): the eligibility of `XieSeung` is forgotten
     with time constant $\tau_e$, $\bar e^t=e^{-dt/\tau_e}\bar e^{t-1}+\nabla\log P(z^t\mid\text{past})$, and the reward
-    $r^t=-\ell^t$ is that of the step. It forgets what a spike does to late rewards, less and less as
+    $r^t=-\ell^t$ is that of the step. It neglects the effect of a spike on late rewards, less so as
     $\tau_e\to\infty$. Not the paper's: its $\bar e$ is smaller, by $1/\tau_e$; and see `XieSeung`.
 
     Args:
@@ -133,7 +133,7 @@ class OnlineXieSeung(AbstractOnlineRule):
 
     @property
     def block_size(self) -> int:
-        """See the base: enough for the products of a block to be worth their while."""
+        """See the base: enough to make the products of a block efficient."""
         return 25
 
     def start(self, network: Network, loss: AbstractLoss, batch_size: int, *, key: PRNGKeyArray) -> Memory:
@@ -170,7 +170,7 @@ class OnlineXieSeung(AbstractOnlineRule):
 
 
 class Memory(NamedTuple):
-    """All that the past leaves behind, for a batch side by side: the network's state, and the layers' traces."""
+    """The memory of the past, for a batch: the network's state, and the layers' traces."""
 
     state: Any
     traces: tuple[tr.LayerTraces, ...]
@@ -206,10 +206,10 @@ def _advance(
     moments: Any,
     reward: Callable,
 ) -> tuple[Memory, tuple[Float[Array, "K B ..."], ...], Float[Array, "K B"], Network]:
-    """The next K steps: memory, what each layer gave, losses and gradient.
+    """The next K steps: memory, each layer's output, losses and gradient.
 
-    `reward` makes of the network's output and the moment each sample's loss in this step, and how much worse than
-    expected it is, as a share of the batch.
+    `reward` maps the network's output and the moment to each sample's loss in this step, and to its difference from the
+    expected loss, divided by the batch size.
     """
     plans = [_plan(kernel, layer.neuron) for layer in network.layers]
     scored = eqx.tree_at(_neurons, network, [layer.neuron.scored() for layer in network.layers])

@@ -25,8 +25,8 @@ class RTRL(AbstractOnlineRule):
 
     $d\mathcal L/d\theta=\sum_t(\partial\ell^t/\partial s^{t-1})M^{t-1}+\partial\ell^t/\partial\theta$
     with the influence $M=ds/d\theta$ of every parameter on every number of the state (Williams & Zipser 1989,
-    doi:10.1162/neco.1989.1.2.270). It equals BPTT; memory is states × parameters for each sample, and the time of a
-    step that many times the state: for small networks.
+    doi:10.1162/neco.1989.1.2.270). It equals BPTT; it needs states × parameters of memory for each sample, and
+    states times as much computation in each step: for small networks only.
 
     >>> from snnlearn.losses import StepwiseCrossEntropy
     >>> from snnlearn.network import feedforward
@@ -39,7 +39,7 @@ class RTRL(AbstractOnlineRule):
 
     @property
     def block_size(self) -> int:
-        """See the base: any serves."""
+        """See the base: any number works."""
         return 1
 
     def start(

@@ -23,9 +23,10 @@ class SuperSpike(AbstractThreeFactorRule):
     r"""SuperSpike, $\dot w_{ij}\propto e_i\;\alpha*[\sigma'(U_i)\,(\epsilon*S_j)]$ (Zenke & Ganguli 2018).
 
     doi:10.1162/neco_a_01086. $e_i=\alpha*(\hat S_i-S_i)$ is the error between the target and the actual spike train,
-    both filtered by the kernel $\alpha$ of the loss; $\epsilon*S_j$ is the membrane that a presynaptic unit causes, its
-    resets and refractory periods neglected; $\sigma'$ is the neuron's surrogate derivative, in the paper `FastSigmoid`.
-    Hidden units receive $\sum_k w_{ki}e_k$ without a factor $\sigma'$, or random or uniform sums of the errors.
+    both filtered by the kernel $\alpha$ of the loss; $\epsilon*S_j$ is the membrane's response to a presynaptic unit,
+    neglecting resets and refractory periods; $\sigma'$ is the neuron's surrogate derivative, in the paper
+    `FastSigmoid`. Hidden units receive $\sum_k w_{ki}e_k$ without a factor $\sigma'$, or random or uniform sums of the
+    errors.
 
     The gradient is of a sum over time; the paper's optimiser is `rmaxprop`. Every layer spikes: LIF, CubaLIF or IF with
     constant parameters. The loss compares spike trains: `AlphaVanRossum` is the paper's.
@@ -67,5 +68,5 @@ class SuperSpike(AbstractThreeFactorRule):
         return (LayerPlan(steps.kernel, factored=True),) * len(network.layers)
 
     def responses(self, local: tuple[Local, ...]) -> tuple[Float[Array, "B ..."], ...]:
-        """See the base: 1, so that hidden units feel the errors alone."""
+        """See the base: 1, so hidden units receive only the errors."""
         return tuple(jnp.ones_like(each.output_current) for each in local)

@@ -1,4 +1,4 @@
-"""What all three-factor rules share: eligibility, filter and learning signal, in one pass over time."""
+"""The common part of three-factor rules: eligibility, filter and learning signal, in one pass over time."""
 
 # No "from __future__ import annotations": Equinox reads AbstractVar from the annotations themselves.
 from abc import abstractmethod
@@ -30,12 +30,12 @@ BATCH = Local(2, 1, 2, 1, 0, 1)  # pyright: ignore[reportArgumentType]
 
 
 class Memory(NamedTuple):
-    """All that the past leaves behind, for a batch side by side.
+    """The memory of the past, for a batch.
 
     Args:
         state: the network's.
         traces: the layers'.
-        output: the loss's own filter, `[F, B, *out]`.
+        output: the state of the loss's filter, `[F, B, *out]`.
         counts: spikes of each hidden layer so far, `[B, *shape]`, if their rate matters.
     """
 
@@ -50,9 +50,9 @@ Current = Callable[[Any], Float[Array, "K B ..."]]
 
 
 def current_of(synapses: AbstractSynapses, *, spikes: bool) -> Current | None:
-    """The currents that synapses make, by the event-driven kernels where nothing but spikes arrives.
+    """The currents of synapses, by the event-driven kernels if the input consists of spikes.
 
-    None where they depend on a state, so that they are not known before their step.
+    None if they depend on a state, and so are not known in advance.
     """
     if synapses.initial_state() is not None:
         return None
@@ -67,7 +67,7 @@ Bring = tuple[tuple[Current | None, ...], ...]
 
 
 def currents_of(network: Network, xs: Arrived) -> Bring:
-    """What makes currents at each layer's connections, made before the first step of a block with input `xs`."""
+    """The functions that compute currents at each layer's connections, prepared for a block with input `xs`."""
     gives = _give_spikes(network, xs)
     return tuple(
         tuple(
@@ -79,17 +79,17 @@ def currents_of(network: Network, xs: Arrived) -> Bring:
 
 
 def _give_spikes(network: Network, xs: Arrived) -> dict[int, bool]:
-    """Which layers, and whether the input, are known to give spikes alone."""
+    """Which layers give only spikes, and whether the input does."""
     given = {number: layer.neuron.spikes for number, layer in enumerate(network.layers)}
     return {FROM_INPUT: isinstance(xs, PackedSpikes)} | given
 
 
 class Ready(NamedTuple):
-    """What the input alone decides of a block's steps, or of one of them.
+    """The part of a block's steps, or of one step, that depends only on the input.
 
     Args:
-        currents: of each connection that carries the input without delay or state, `[K, B, *out]`, of all others None.
-        xs: the input itself, if another connection carries it.
+        currents: for each connection of the input without delay or state, `[K, B, *out]`; None for all others.
+        xs: the input itself, if another connection needs it.
     """
 
     currents: tuple[tuple[Float[Array, "..."] | None, ...], ...]
@@ -142,7 +142,7 @@ def linearised_step(
 def arrived(
     network: Network, before: Any, xs: Arrived, outputs: Sequence[Float[Array, "K B ..."]]
 ) -> list[tuple[Arrived, ...]]:
-    """What reached each layer's connections in a block that began in the states `before`."""
+    """The input of each layer's connections in a block that began in the states `before`."""
     gives = _give_spikes(network, xs)
     sent: dict[int, Arrived] = dict(enumerate(outputs)) | {FROM_INPUT: xs}
 
@@ -163,9 +163,9 @@ def arrived(
 class AbstractThreeFactorRule(AbstractOnlineRule):
     r"""$\partial\mathcal L/\partial\theta\approx\sum_t L^t\,(h*e)^t$: learning signal, filter, eligibility trace.
 
-    The trace of each parameter follows its own unit; the signal says by how much the loss would fall if the unit
-    fired more; the filter bridges the delay between the unit's spikes and the error they cause. What differs from rule
-    to rule is the filter, and how the signal reaches hidden units.
+    The trace of each parameter follows its unit; the signal is the change of the loss with the unit's firing; the
+    filter bridges the delay between the unit's spikes and the error that they cause. Rules differ in the filter, and in
+    how the signal reaches hidden units.
     """
 
     feedback: eqx.AbstractVar[AbstractFeedback]
@@ -180,10 +180,10 @@ class AbstractThreeFactorRule(AbstractOnlineRule):
 
     @abstractmethod
     def responses(self, local: tuple[Local, ...]) -> tuple[Float[Array, "B ..."], ...]:
-        """By how much each layer's output is taken to change with its current, on an error's way back."""
+        """The derivative of each layer's output with respect to its current, for errors on their way back."""
 
     def why_plain(self, network: Network) -> str | None:
-        """See the base: the products of input spikes with weights are event-driven where these are a matrix."""
+        """See the base: products of input spikes and weights are event-driven if the weights are a matrix."""
         weights = network.layers[0].synapses.lowered()
         return f"layer 1 {weights}" if isinstance(weights, str) else why_plain()
 
@@ -195,7 +195,7 @@ class AbstractThreeFactorRule(AbstractOnlineRule):
 
     @property
     def block_size(self) -> int:
-        """See the base: enough for the products of a block to be worth their while."""
+        """See the base: enough to make the products of a block efficient."""
         return 128
 
     def start(self, network: Network, loss: AbstractLoss, batch_size: int, *, key: PRNGKeyArray) -> Memory:
@@ -245,7 +245,7 @@ class AbstractThreeFactorRule(AbstractOnlineRule):
     def finish(
         self, network: Network, loss: AbstractLoss, memory: Memory, num_steps: int
     ) -> tuple[Float[Array, ""], Network]:
-        """See the base: bands of firing rates."""
+        """See the base: firing-rate bands."""
         none, zero = no_gradient(network)
         rates = parts(self, loss).rates
         if not rates:
@@ -261,7 +261,7 @@ class AbstractThreeFactorRule(AbstractOnlineRule):
 
 
 def _plans(rule: AbstractThreeFactorRule, network: Network, loss: AbstractLoss) -> tuple[tr.LayerPlan, ...]:
-    """The rule's plans; where a rate matters, hidden layers also sum their eligibility, by a filter without decay."""
+    """The rule's plans; if a rate matters, hidden layers also sum their eligibility, by a filter without decay."""
     plans = rule.plan(network, loss)
     if not parts(rule, loss).rates:
         return plans

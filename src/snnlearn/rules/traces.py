@@ -1,7 +1,7 @@
-"""The traces of a layer's parameters, for a batch side by side, and the gradient they make with a learning signal.
+"""The traces of a layer's parameters, for a batch, and the gradient from them and a learning signal.
 
-Biases and a neuron's arrays have their traces for each unit. Weights have them for each synapse and sample; where
-eligibility is a product of a pre- and a postsynaptic factor, for each input, and only their filter for each synapse.
+Biases and neurons' arrays have a trace for each unit. Weights have one for each synapse and sample; if eligibility is a
+product of a pre- and a postsynaptic factor, one for each input, and only the filter for each synapse.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class LayerPlan(NamedTuple):
 
 
 class UnitTraces(NamedTuple):
-    r"""The traces of P parameters of which each unit has its own: biases, then the neuron's arrays.
+    r"""The traces of P parameters of each unit: biases, then the neuron's arrays.
 
     Args:
         trace: $\epsilon$ of each, `[P, S, B, *units]`.
@@ -65,9 +65,9 @@ class WeightTraces(NamedTuple):
     r"""The traces of weights.
 
     Args:
-        membrane: of a neuron that receives the presynaptic activity alone, each array `[B, *in]`; None unless the plan
-            is factored.
-        synaptic: of each synapse, $\epsilon$ unless the plan is factored, then the filtered $e$; None if empty.
+        membrane: the state of a neuron that receives only the presynaptic activity, each array `[B, *in]`; None unless
+            the plan is factored.
+        synaptic: for each synapse, $\epsilon$ unless the plan is factored, then the filtered $e$; None if empty.
     """
 
     membrane: Any
@@ -75,17 +75,17 @@ class WeightTraces(NamedTuple):
 
 
 class LayerTraces(NamedTuple):
-    """A layer's traces: of each connection's weights, and of its units' own parameters."""
+    """A layer's traces: those of each connection's weights, and of its units' parameters."""
 
     weights: tuple[WeightTraces, ...]
     units: UnitTraces
 
 
 class Block(NamedTuple):
-    """What each step leaves for its weights' traces until the block is closed, then with an axis K before all others.
+    """What the weights' traces need from each step when the block is closed, then with a leading axis K.
 
     Args:
-        local: how the traces follow the presynaptic activity or, in a factored plan, the membrane that it causes.
+        local: the derivatives by the presynaptic activity or, in a factored plan, by its membrane.
         signal: the learning signal, `[B, *units]`.
     """
 
@@ -178,8 +178,8 @@ def close(
         plan: how the layer is treated.
         layer: the layer.
         traces: the weights' traces before the block, the units' after it.
-        block: what its steps left.
-        pres: what reached each connection.
+        block: the records of its steps.
+        pres: the input of each connection.
     """
     weights = traces.weights
     filtering = layer.neuron if plan.factored else None
@@ -211,19 +211,19 @@ def close(
 
 
 def _in_shape(xs: Any, shape: tuple[int, ...]) -> Any:
-    """What arrives in the shape that synapses take, packed or not."""
+    """The input in the shape that synapses take, packed or not."""
     return jax.tree.map(lambda a: a.reshape(*a.shape[:2], *shape), xs)
 
 
 def _before_weights(synapses: AbstractSynapses, xs: Arrived) -> Activity:
-    """What reaches the synapses that hold the weights; spikes stay packed where nothing stands before these."""
+    """The input of the synapses with the weights; spikes stay packed if nothing precedes these."""
     if synapses.pairs and isinstance(xs, PackedSpikes):
         return _in_shape(xs, synapses.in_shape)
     return jax.vmap(jax.vmap(lambda x: synapses.before(x)))(numbers(xs))
 
 
 def accumulated(layer: Layer, traces: LayerTraces, signal: Float[Array, "B *units"]) -> Layer:
-    """The gradient for a signal that is the same at all times, from the last filter, if that forgets nothing."""
+    """The gradient for a constant signal, from the last filter, if that does not decay."""
     sums = [each.synaptic[:, -1] for each in traces.weights if each.synaptic is not None]
     gradients = [jnp.einsum("bo,bio->oi", signal, each) for each in sums]
     parts = [with_weight(*each) for each in zip(_synapses(layer), gradients, strict=True)]
@@ -242,7 +242,7 @@ def _step_units(
     kernel: Kernel, traces: UnitTraces, local: Local, num_biases: int, signal: Float[Array, "B *units"]
 ) -> UnitTraces:
     def with_biases(of_current: Array, of_parameters: Array) -> Array:
-        """A bias acts as the current does."""
+        """A bias acts like the current."""
         return jnp.concatenate([jnp.repeat(of_current[None], num_biases, axis=0), of_parameters])
 
     state = with_biases(local.state_current, local.state_parameters)
@@ -253,7 +253,7 @@ def _step_units(
 
 
 def _of_membrane(local: Local, gain: Float[Array, ""]) -> Local:
-    """The derivatives by the presynaptic membrane, which holds all memory, and of which an input of 1 is `gain`."""
+    """The derivatives by the presynaptic membrane, which holds all memory; an input of 1 adds `gain` to it."""
     return local._replace(
         state_state=local.state_state[:0, :0],
         state_current=local.state_current[:0],
@@ -273,7 +273,7 @@ def _product(synapses: AbstractSynapses, worth: Float[Array, "K B *units"], pre:
 
 
 def with_weight(synapses: AbstractSynapses, gradient: Float[Array, "..."]) -> AbstractSynapses:
-    """A gradient of the synapses' structure with this one of their weights, 0 for all else."""
+    """A gradient with the synapses' structure: this one for the weights, 0 for all else."""
     zero = jax.tree.map(jnp.zeros_like, trained_part(synapses))
     if not hasattr(synapses.carrier, "weight"):
         return zero
@@ -281,7 +281,7 @@ def with_weight(synapses: AbstractSynapses, gradient: Float[Array, "..."]) -> Ab
 
 
 def _layer(layer: Layer, parts: list[AbstractSynapses], of_units: Float[Array, "P *units"]) -> Layer:
-    """A gradient of the layer's structure from its synapses' and its units'."""
+    """A gradient with the layer's structure, from those of its synapses and its units."""
     zero = jax.tree.map(jnp.zeros_like, trained_part(layer))
     rest = list(of_units)
     for index, part in enumerate(parts):
@@ -293,6 +293,6 @@ def _layer(layer: Layer, parts: list[AbstractSynapses], of_units: Float[Array, "
 
 
 def _summed_to(gradient: Float[Array, "..."], shape: tuple[int, ...]) -> Float[Array, "..."]:
-    """Over the units that share a parameter of this shape."""
+    """The sum over the units that share a parameter of this shape."""
     gradient = jnp.sum(gradient, axis=tuple(range(gradient.ndim - len(shape))))
     return jnp.sum(gradient, axis=tuple(a for a, n in enumerate(shape) if n == 1), keepdims=True)

@@ -27,9 +27,9 @@ class Memory(NamedTuple):
 
 @final
 class TruncatedBPTT(AbstractOnlineRule):
-    """Backpropagation within blocks of time steps: the state goes on from block to block, the gradient does not.
+    """Backpropagation within blocks of time steps: the state passes from block to block, the gradient does not.
 
-    With `steps` ≥ T it is BPTT; below, what a step does to later blocks is dropped (Williams & Peng 1990,
+    With `steps` ≥ T it is BPTT; otherwise effects on later blocks are neglected (Williams & Peng 1990,
     doi:10.1162/neco.1990.2.4.490). Memory grows with `steps`, not with T.
 
     Args:

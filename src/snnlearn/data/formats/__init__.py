@@ -1,4 +1,4 @@
-"""The formats of data that are read, one in each file: from a path to arrays and names, and nothing else."""
+"""The known data formats, one per file: each maps a path to arrays and names."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from snnlearn.data.found import Asked, Found
 
 
 class Format(NamedTuple):
-    """One way to write data to a file or a folder.
+    """A format of a file or folder.
 
     Args:
-        name: What it is, for people.
-        takes: Whether a path is of this format, by its name or, of a folder, by what is in it.
-        read: What the path holds; raises SnnlearnError if it cannot be used.
+        name: Its name, for people.
+        takes: Whether a path has this format, by its name or, for a folder, its contents.
+        read: Reads the path; raises SnnlearnError if it cannot be used.
         of_events: Whether it holds events, which are spikes.
     """
 
@@ -82,18 +82,18 @@ FORMATS = (
 
 
 def format_of(path: Path) -> Format | None:
-    """The format of a path; None if it is of none."""
+    """The format of a path; None if unknown."""
     return next((one for one in FORMATS if one.takes(path)), None)
 
 
 def holds_events(path: Path) -> bool:
-    """Whether a path is of events, by its name."""
+    """Whether a path holds events, by its format."""
     one = format_of(path)
     return one is not None and one.of_events
 
 
 def read_found(path: Path, asked: Asked) -> Found:
-    """What a path holds, whatever its format.
+    """The content of a path in any format.
 
     Raises:
         SnnlearnError: It is of no known format, is damaged, or cannot be used.

@@ -94,7 +94,7 @@ def read_aedat4(path: Path) -> Recording:
 
 @contextlib.contextmanager
 def _silent() -> Iterator[None]:
-    """Without what the decoder prints about an error that is caught."""
+    """Suppress what the decoder prints about errors that are caught."""
     try:
         kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     except OSError:  # there is no standard error

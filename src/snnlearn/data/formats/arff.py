@@ -20,7 +20,7 @@ _NUMBERS = ("numeric", "real", "integer")
 
 
 def read_arff(path: Path, asked: Asked) -> Found:
-    """Read a table; the label's column is, if no other is named, the last of declared words.
+    """Read a table; by default the label's column is the last with declared words.
 
     Source: Witten, Frank, Hall and Pal 2016, Data Mining, 4th edition, for the format (sparse rows, dates and relations
     are refused).

@@ -33,11 +33,11 @@ class Recording(NamedTuple):
 
 @dataclass(frozen=True)
 class Recordings:
-    """Recordings that are read when they are asked for: a large set need not be in memory.
+    """Recordings that are read on demand: a large set need not fit into memory.
 
     Args:
-        sources: Where each is, or it itself.
-        read: From that to the recording.
+        sources: The path of each, or the recording itself.
+        read: From a source to the recording.
     """
 
     sources: Sequence[Any]
@@ -58,7 +58,8 @@ class Camera:
         suffix: How the file's name ends.
         read: What the file holds.
         unit: The length of a tick, s; None if files differ.
-        sizes: Known sensors, as (height, width); the first that holds all events is taken, or else what these need.
+        sizes: Known sensors, as (height, width); the first that holds all events is used, or else the size that they
+            need.
     """
 
     suffix: str
@@ -171,7 +172,7 @@ def _grid(greatest: tuple[int, ...], sizes: tuple[tuple[int, int], ...]) -> tupl
 
 
 def pixels(t: np.ndarray, x: np.ndarray, y: np.ndarray, p: np.ndarray, where: str) -> Recording:
-    """Events of pixels, with what is not on any sensor refused."""
+    """Events of pixels; those outside any sensor are refused."""
     p = np.asarray(p).astype(np.int64)
     if p.size and not (p.min() >= 0 and p.max() <= 1):
         if p.min() == -1 and np.isin(p, (-1, 1)).all():

@@ -1,4 +1,4 @@
-"""Folders with a folder for each class, and perhaps above these one for training, validation and test."""
+"""Folders with a folder for each class, perhaps within folders for training, validation and test."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Listing(NamedTuple):
 
     Args:
         paths: The files.
-        labels: The folder of each; None if they lie in no folder of a class.
+        labels: The folder of each; None if they are in no folder of a class.
     """
 
     paths: list[Path]
@@ -27,12 +27,12 @@ class Listing(NamedTuple):
 
 
 def listing(root: Path, suffixes: tuple[str, ...], *, alone: bool = False) -> dict[str, Listing]:
-    """The files of each part, "train" alone if the folder has no parts.
+    """The files of each part, only "train" if the folder has no parts.
 
     Args:
         root: The folder, or a file.
         suffixes: How the names of the files end, in lower case.
-        alone: Whether files that are in no folder of a class are taken as well.
+        alone: Whether files outside the folders of classes are accepted as well.
 
     Raises:
         SnnlearnError: There are no such files, or some are in no folder of a class.

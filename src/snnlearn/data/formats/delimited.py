@@ -54,8 +54,8 @@ def read_delimited(path: Path, asked: Asked) -> Found:
 def is_header(rows: list[list[str]]) -> bool:
     """Whether the first row names the columns.
 
-    It does if none of its cells is a number, and a column below is of numbers, or no cell comes again in its column; or
-    if its words stand over columns of numbers, and its numbers count the columns or are fewer than the words.
+    It does if none of its cells is a number, and a column below holds numbers, or no cell is repeated in its column; or
+    if its words are above columns of numbers, and its numbers count the columns or are fewer than the words.
 
     >>> is_header([["a", "b"], ["1", "x"]]), is_header([["1", "x"], ["2", "y"]])
     (True, False)
@@ -130,7 +130,7 @@ def _rows(text: str, delimiter: str, path: Path, most: int | None = None) -> lis
 
 
 def _delimiter(text: str) -> str:
-    """What cuts the first lines into as many cells each; commas come last, since they may be of decimals."""
+    """The delimiter that splits the first lines into equally many cells; commas last, as they may be decimal."""
     lines = [line for line in text.splitlines()[:_MOST_SNIFFED] if line.strip()]
     widths = {delimiter: [len(row) for row in _split(lines, delimiter) if row] for delimiter in _DELIMITERS}
     for delimiter, found in widths.items():

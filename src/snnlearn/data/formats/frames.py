@@ -33,7 +33,7 @@ def read_parquet(path: Path, asked: Asked) -> Found:
 
 
 def is_table(source: Any) -> bool:
-    """Whether an object is a data frame or an Arrow table, by what it can do."""
+    """Whether an object is a data frame or an Arrow table, by its methods."""
     return is_frame(source) or (hasattr(source, "column_names") and hasattr(source, "column"))
 
 

@@ -24,7 +24,7 @@ def takes(path: Path) -> bool:
 def read_pair(path: Path, asked: Asked) -> Found:
     """Read a file of samples with the file of labels beside it; bytes 0 … 255 become 0 … 1, others stay.
 
-    A folder has such a pair, or two, of which the names of one have `t10k` or `test` in them.
+    A folder has one such pair, or two, one of them with `t10k` or `test` in the names.
     """
     if path.is_dir():
         return _folder(path, asked)
@@ -52,7 +52,7 @@ def _folder(folder: Path, asked: Asked) -> Found:
 
 
 def _labels_of(path: Path) -> Path | None:
-    """The file of labels that goes with one of samples, whether it is there or not; None if it is not of samples."""
+    """The label file of a file of samples, which may be missing; None if the file does not hold samples."""
     for word in _SAMPLES:
         if word in path.name:
             axes = path.name.find("idx")

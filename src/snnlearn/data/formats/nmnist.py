@@ -16,8 +16,8 @@ _OVERFLOW_ROW, _OVERFLOW = 240, 1 << 13
 def read_bin(path: Path) -> Recording:
     """Read one recording: of each 40 bits, big-endian, 8 of column, 8 of row, 1 of polarity, 23 of the time in µs.
 
-    An event of row 240 is none: it says that the camera's clock has passed 2¹³ µs once more, which is added to all that
-    follow.
+    An event of row 240 is not an event: it marks another 2¹³ µs of the camera's clock, which are added to all later
+    times.
 
     Source: Orchard, Jayawant, Cohen and Thakor 2015, doi:10.3389/fnins.2015.00437, and its `Read_Ndataset.m`.
     """

@@ -1,4 +1,4 @@
-"""Data that are in Python already: tables, arrays and tensors, PyTorch's data sets, and recordings of events."""
+"""Data that already are in Python: tables, arrays and tensors, PyTorch's data sets, and recordings of events."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from snnlearn.data.found import Asked, Found
 
 
 def from_object(source: Any, asked: Asked) -> Found:
-    """What an object holds; by what it can do, so that no library has to be there for it.
+    """The content of an object, recognised by its methods, so that no library has to be installed.
 
     Raises:
         SnnlearnError: It is none of these, or has no labels.

@@ -26,8 +26,8 @@ def takes(path: Path) -> bool:
 def read_images(path: Path, asked: Asked) -> Found:
     """Read images as values in [0, 1]: grey ones `[m, height, width]`, coloured ones `[m, 3, height, width]`.
 
-    Pixels are divided by 255, or of 16 bits by 65,535; opacity is dropped. If one is coloured all are; for a network
-    whose own data are grey, colours are averaged.
+    Pixels are divided by 255, or by 65,535 for 16 bits; opacity is dropped. If one is coloured, all are treated as
+    coloured; for a network trained on grey images, colours are averaged.
     """
     parts = {}
     colours = None if asked.form is None else len(asked.form.shape) == 3

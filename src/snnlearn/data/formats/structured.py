@@ -59,7 +59,7 @@ def takes(path: Path) -> bool:
 
 
 def _has_fields(path: Path) -> bool:
-    """By the headers alone; whoever reads the file says what is damaged."""
+    """By the headers only; damage is reported when the file is read."""
     try:
         if path.suffix.lower() == ".npy":
             with path.open("rb") as file:

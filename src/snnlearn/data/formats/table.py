@@ -1,4 +1,4 @@
-"""A table of columns, from whichever file or object, as samples: numbers as they are, words as one feature for each."""
+"""A table from any file or object as samples: numbers unchanged, words as one feature for each."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Table(NamedTuple):
 
 
 def is_missing(cell: str) -> bool:
-    """Whether a cell says that its value is not known.
+    """Whether a cell stands for an unknown value.
 
     >>> is_missing(" NaN "), is_missing("0")
     (True, False)
@@ -121,7 +121,7 @@ def samples(table: Table, asked: Asked, where: str) -> Found:
 
 
 def _like(table: Table, form: Form, where: str) -> Found:
-    """A table for a network that learned from another, with or without labels."""
+    """A table for a network trained on another table, with or without labels."""
     names = table.names
     if not table.named:
         names = list(form.names)
@@ -152,7 +152,7 @@ def _like(table: Table, form: Form, where: str) -> Found:
 
 
 def _of_numbers(table: Table, form: Form) -> Form:
-    """The form of a table for a network that learned from arrays: numbers, and perhaps a column named as labels are."""
+    """The form of a table for a network trained on arrays: numbers, and perhaps a column of labels."""
     label = next((name for name in table.names if table.named and name.strip().lower() in LABELS), None)
     columns = tuple(Column(name) for name in table.names if name != label)
     return form._replace(columns=columns, names=tuple(table.names), label=label)
@@ -198,7 +198,7 @@ def _place(table: Table, key: str | int, role: str, where: str) -> int:
 
 
 def _left_out(table: Table, kept: set[int | None]) -> dict[int, str]:
-    """Columns that number or name the rows, and why each is no feature."""
+    """Columns that number or name the rows, and why they are not features."""
     found = {}
     for place, (name, column) in enumerate(zip(table.names, table.columns, strict=True)):
         if place in kept or name in table.categories:

@@ -18,9 +18,9 @@ _FLAGS = {"true": True, "false": False}
 def read_ts(path: Path, asked: Asked) -> Found:
     """Read time series, `[m, T, channels]`.
 
-    The file is: lines of `@` and a word about what follows, of which `@classLabel true a b` names the classes, and
-    after `@data` a series in each line, channels with colons between them, values with commas, the class last. Series
-    that are shorter than the longest hold their last value to its end.
+    The file is: header lines that start with `@`, such as `@classLabel true a b` with the names of the classes, and
+    after `@data` a series in each line: channels separated by colons, values by commas, the class last. Shorter series
+    are padded with their last value to the length of the longest.
 
     Source: Löning et al. 2019, sktime, doi:10.48550/arXiv.1909.07872; Middlehurst et al. 2024, aeon,
     doi:10.48550/arXiv.2406.14231, for the format.

@@ -10,7 +10,7 @@ from scipy import stats
 
 from snnlearn._errors import SnnlearnError
 from snnlearn.coding import bernoulli_spikes, packed_spikes, unpack_spikes
-from snnlearn.coding.coins import _counters, _stream
+from snnlearn.coding.bernoulli import _counters, _stream
 
 KEYS = jax.random.split(jax.random.key(3), 64)
 PACK = jax.jit(packed_spikes, static_argnums=1)

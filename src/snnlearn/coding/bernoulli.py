@@ -1,9 +1,8 @@
-"""Coins: independent random spikes, at the speed at which memory can be written.
+"""Independent random spikes, drawn as fast as memory can be written.
 
-JAX's own counter-based generator (Threefry, 20 rounds) costs more than the network that the spikes drive. A spike needs
-no cryptographic strength, so each random word is one counter through one integer hash; the key sets where the counter
-starts and by how much it steps (the construction of SplitMix). The laws of JAX hold: equal keys give equal spikes, and
-`vmap` over keys gives what a loop gives.
+JAX's own counter-based generator (Threefry, 20 rounds) costs more than the network that the spikes drive. Spikes need
+no cryptographic strength, so each random word is an integer hash of a counter, whose start and step depend on the key
+(the construction of SplitMix). As usual in JAX, equal keys give equal spikes, and `vmap` over keys agrees with a loop.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from snnlearn.coding.checks import an_array
 def bernoulli_spikes(p: Float[Array, "*shape"], num_steps: int, *, key: PRNGKeyArray) -> Float[Array, "T *shape"]:
     """Independent spikes, each with probability p.
 
-    A coin takes 24 random bits: p is rounded to a multiple of 2⁻²⁴, and 0 and 1 are exact. The derivative is
+    Each spike uses 24 random bits: p is rounded to a multiple of 2⁻²⁴, and 0 and 1 are exact. The derivative is
     straight-through, `∂S_t/∂p = 1`, that of the expected spike.
 
     Args:
@@ -47,10 +46,10 @@ def bernoulli_spikes(p: Float[Array, "*shape"], num_steps: int, *, key: PRNGKeyA
 def packed_spikes(p: Float[Array, "*shape"], num_steps: int, *, key: PRNGKeyArray) -> UInt32[Array, "W *shape"]:
     """The spikes of `bernoulli_spikes`, 32 steps to a word: step t is bit t mod 32 of word ⌊t / 32⌋.
 
-    A 32nd of the memory, and writing memory is what limits `bernoulli_spikes`. No derivative.
+    It needs 1/32 of the memory, and writing memory limits the speed of `bernoulli_spikes`. No derivative.
 
     Args:
-        p: probability of a spike in one step; clipped to [0, 1], and NaN never spikes, as a bit has no third value.
+        p: probability of a spike in one step; clipped to [0, 1], and NaN never spikes, as a bit cannot be NaN.
         num_steps: number of steps T; W = ⌈T / 32⌉, and the bits after the last step are 0.
         key: the randomness.
 
@@ -91,7 +90,7 @@ def unpack_spikes(packed: UInt32[Array, "W *shape"], num_steps: int) -> Float[Ar
 
 
 def _level(p: Float[Array, "*shape"]) -> UInt32[Array, "*shape"]:
-    """How many of the 2²⁴ values of a coin are a spike."""
+    """How many of the 2²⁴ random values mean a spike."""
     return jnp.round(jnp.clip(p, 0.0, 1.0) * 2**24).astype(jnp.uint32)
 
 
@@ -104,7 +103,7 @@ def _counters(shape: tuple[int, ...]) -> UInt32[Array, "..."]:
 
 
 def _chances(owner: str, p: Float[Array, "*shape"], num_steps: int, key: PRNGKeyArray) -> Float[Array, "*shape"]:
-    """The probabilities, where all arguments can be used."""
+    """The probabilities, after checking all arguments."""
     check_whole(owner, at_least=1, num_steps=num_steps)
     if not isinstance(key, jax.Array):
         raise SnnlearnError(f"{owner}: key is {shown(key)}; give a random key, such as jax.random.key(0)")
