@@ -1,4 +1,4 @@
-"""Settings of all tests: what JAX would quietly mend is an error."""
+"""Settings of all tests: what JAX would silently correct is an error."""
 
 from __future__ import annotations
 

@@ -198,8 +198,8 @@ def test_only_this_librarys_classes(description, whole, tmp_path):
     [
         (lambda s: s | {"version": 3}, "version 3; this snnlearn reads 'snnlearn-model' versions 1 and 2"),
         (lambda s: s | {"format": "other"}, "is of format 'other'"),
-        (lambda s: {"format": s["format"]}, "is no snnlearn model"),
-        (lambda s: [s], "is no snnlearn model"),
+        (lambda s: {"format": s["format"]}, "is not a snnlearn model"),
+        (lambda s: [s], "is not a snnlearn model"),
         (lambda s: s | {"hypothesis": s["hypothesis"]["fields"]["network"]}, "describes a Network, not a hypothesis"),
         (lambda s: s | {"class_names": 3}, "does not describe"),
     ],
@@ -261,7 +261,7 @@ def test_never_unpickles(whole, tmp_path):
         with zipfile.ZipFile(path, "w") as archive:
             for entry, content in (entries | {name: pickle.getvalue()}).items():
                 archive.writestr(entry, content)
-        with pytest.raises(SnnlearnError, match="damaged, or no file of arrays"):
+        with pytest.raises(SnnlearnError, match="damaged, or not a file of arrays"):
             load(path)
 
 

@@ -37,7 +37,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     new = path.with_name(f".{path.name[:200]}.{secrets.token_hex(8)}.tmp")
     try:
         if path.exists() and not path.is_file():
-            raise SnnlearnError(f"{path} is no file, and cannot be replaced by one; give another path")
+            raise SnnlearnError(f"{path} is not a file, and cannot be replaced by one; give another path")
         path.parent.mkdir(parents=True, exist_ok=True)
         yield new
         with new.open("rb") as file:
@@ -46,7 +46,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     except OSError as error:
         reason = error.strerror or str(error)
         raise SnnlearnError(
-            f"{path} cannot be written ({reason[:1].lower()}{reason[1:]}); make room, or give another place"
+            f"{path} cannot be written ({reason[:1].lower()}{reason[1:]}); free some space, or give another path"
         ) from error
     finally:
         with contextlib.suppress(OSError):

@@ -54,8 +54,8 @@ class Hypothesis(eqx.Module):
         """
         if not _fits(self, x.shape):
             raise SnnlearnError(
-                f"Hypothesis: x has shape {x.shape}, which is encoded as another number of inputs than the "
-                f"{math.prod(self.network.in_shape)} that the network takes; give one sample, and many to predict"
+                f"Hypothesis: x has shape {x.shape}, whose encoding does not have the "
+                f"{math.prod(self.network.in_shape)} inputs of the network; give one sample here, and many to predict"
             )
         state = fresh_state(self.network, key=key)
         output, _ = self.network(network_input(self.encoder, self.network, x, key=key), state)

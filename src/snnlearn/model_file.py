@@ -95,7 +95,7 @@ def load(path: str | os.PathLike, *, allow: Sequence[type] = ()) -> tuple[Hypoth
         structure = json.loads(arrays.pop("structure").tobytes(), object_hook=note)
         found = structure["format"], structure["version"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise SnnlearnError(f"{path} is no snnlearn model; give a model.npz that a training wrote") from error
+        raise SnnlearnError(f"{path} is not a snnlearn model; give the model.npz of a training") from error
     if found not in ((FORMAT, 1), (FORMAT, VERSION)):
         raise SnnlearnError(
             f"{path} is of format {found[0]!r} version {found[1]!r}; this snnlearn reads {FORMAT!r} versions 1 and "
@@ -147,14 +147,10 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     except SnnlearnError:
         raise
     except Exception as error:  # NumPy raises whatever its parts do: of a header alone eight kinds are known
-        raise SnnlearnError(
-            f"{path} is damaged, or no file of arrays; copy it again from where it was whole"
-        ) from error
+        raise SnnlearnError(f"{path} is damaged, or not a file of arrays; restore it from a good copy") from error
     for name, array in arrays.items():
         if not isinstance(array, np.ndarray) or array.dtype.kind not in "buifV":
-            raise SnnlearnError(
-                f"{path} holds {name}, which is no array of numbers; copy it again from where it was whole"
-            )
+            raise SnnlearnError(f"{path} holds {name}, which is not an array of numbers; restore it from a good copy")
     return arrays
 
 

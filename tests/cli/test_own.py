@@ -209,7 +209,7 @@ def test_a_run_is_made_of_them_and_reads_them_again(run, blobs, say):
 def test_what_is_allowed_is_asked_for(arguments, hint, run, tmp_path, capsys):
     assert main(arguments.format(run=run, new=tmp_path / "new").split()) == 2
     name = arguments.split()[arguments.split().index("--allow") + 1]
-    assert capsys.readouterr().err == f"error: --allow names {name}, and nothing that is read does; {hint}\n"
+    assert capsys.readouterr().err == f"error: --allow names {name}, but nothing uses it; {hint}\n"
     assert not (tmp_path / "new").exists()
 
 
@@ -286,15 +286,15 @@ def test_a_run_without_its_module_says_where_it_is_looked_for(run, blobs, tmp_pa
             "--rule nowhere:Rule",
             "nowhere cannot be imported .ModuleNotFoundError: .*; run from the folder that it is in",
         ),
-        ("--rule broken:Rule", "broken cannot be imported .ZeroDivisionError: division by zero.; mend it"),
-        ("--rule script:Rule", "script cannot be imported .SystemExit: .; mend it"),
+        ("--rule broken:Rule", "broken cannot be imported .ZeroDivisionError: division by zero.; correct it"),
+        ("--rule script:Rule", "script cannot be imported .SystemExit: .; correct it"),
         ("--rule mine:Cautios", "mine has no class Cautios; did you mean Cautious?"),
         ("--rule mine:jax", "mine has no class jax; give one that it has"),
         ("--rule mine:Leaky", "it is no AbstractRule; derive it from snnlearn.rules.AbstractRule"),
-        ("--rule snnlearn.rules:AbstractRule", "it is abstract; write its __call__"),
+        ("--rule snnlearn.rules:AbstractRule", "it is abstract; define its __call__"),
         (
             "--rule mine:Needy",
-            "mine:Needy needs part, which no option fills; give it a default, or one of these names: segment",
+            "mine:Needy needs part, which no option fills; give it a default, or rename it to one of these: segment",
         ),
     ],
 )

@@ -68,7 +68,7 @@ def test_ctrl_c_and_a_kill(start, tiny, finished, tmp_path):
     wait_for_lines(first, run, 3)
     first.send_signal(signal.SIGINT)
     out, err = first.communicate(timeout=60)
-    assert (first.returncode, err) == (130, f"interrupted; go on with snnlearn train --resume {run}\n")
+    assert (first.returncode, err) == (130, f"interrupted; resume with snnlearn train --resume {run}\n")
     assert out.splitlines()[-1] == "misses: 0"
     stopped = lines(run)
     assert 3 <= len(stopped) < 12
@@ -177,10 +177,10 @@ def write_what_is_no_epoch(run: Path) -> None:
     [
         (forget_epochs, "has 0 of the 5 epochs"),
         (cut_checkpoint, "checkpoint.npz is damaged"),
-        (change_options, "config.toml is not what the run began with"),
+        (change_options, "config.toml was changed after the run began"),
         (take_anothers_checkpoint, "checkpoint.npz is not this run's"),
-        (choose_an_epoch_to_come, "counts epochs that cannot be"),
-        (put_seeds_apart, "counts epochs that cannot be"),
+        (choose_an_epoch_to_come, "has an impossible number of epochs"),
+        (put_seeds_apart, "has an impossible number of epochs"),
         (write_what_is_no_epoch, "has 1 of the 5 epochs"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),

@@ -119,7 +119,7 @@ def test_a_killed_comparison_goes_on(tiny, say, tmp_path, monkeypatch, capsys):
     assert "ottt.json is damaged; remove it" in capsys.readouterr().err
     (folder / "config.toml").write_text((folder / "config.toml").read_text().replace("epochs = 2", "epochs = 3"))
     assert main(["compare", "--resume", str(folder)]) == 2
-    assert "config.toml is not what the comparison began with" in capsys.readouterr().err
+    assert "config.toml was changed after the comparison began" in capsys.readouterr().err
 
 
 def test_memory_of_a_gradient_is_that_of_what_training_gives_the_rule():

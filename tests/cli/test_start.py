@@ -45,5 +45,5 @@ def test_what_the_machine_refuses_is_one_sentence(monkeypatch, capsys):
 
     monkeypatch.setattr(commands, "train", train)
     assert main(["train"]) == 2
-    said = "runs/digits/metrics.jsonl cannot be used (no space left on device); make room, or give another place"
+    said = "runs/digits/metrics.jsonl cannot be used (no space left on device); free some space, or give another path"
     assert capsys.readouterr().err == f"error: {said}\n"

@@ -106,5 +106,5 @@ def test_the_estimate_is_that_of_one_coin(p, q):
 
 
 def test_a_code_of_changes_has_no_such_number():
-    with pytest.raises(SnnlearnError, match="Delta: the bits of a value are not known"):
+    with pytest.raises(SnnlearnError, match="Delta: its bits per value are unknown"):
         bits_per_value(Delta(5))

@@ -235,11 +235,11 @@ def test_spike_distance_grows_with_jitter_where_the_rates_are_equal():
             "tau_rise is 0.005 s, not below tau_decay = 0.003 s",
         ),
         (lambda: NearestTemplate(jnp.zeros((2, 5, 1)), dt=0), "dt is 0.0"),
-        (lambda: NearestTemplate(jnp.zeros((2, 5, 1)))(jnp.zeros((6, 1))), "cut them alike"),
+        (lambda: NearestTemplate(jnp.zeros((2, 5, 1)))(jnp.zeros((6, 1))), "give both the same"),
         (lambda: victor_purpura_distance(np.array([1.0]), np.array([2.0]), cost=-1.0), "cost is -1.0"),
         (lambda: victor_purpura_distance(np.array([2.0, 1.0]), np.array([2.0]), cost=1.0), "sort them"),
         (lambda: isi_distance(np.array([0.5]), np.array([np.nan]), UNIT), "not finite and ascending"),
-        (lambda: spike_distance(np.array([1.5]), np.array([0.5]), UNIT), "out of the window"),
+        (lambda: spike_distance(np.array([1.5]), np.array([0.5]), UNIT), "outside the window"),
         (lambda: spike_distance(np.array([0.5]), np.array([0.5]), (1.0, 1.0)), "give a finite start < end"),
     ],
 )

@@ -279,7 +279,7 @@ def test_a_spike_of_a_silent_unit_excludes_a_class():
         (lambda: LeastSquares(InverseRate(), DENSE, jnp.arange(1.0)), "got 1 candidate values"),
         (lambda: PosteriorMean(DENSE, jnp.arange(1.0)), "got 1 candidate values"),
         (lambda: PosteriorMean(DENSE, jnp.arange(3.0)).interval(jnp.zeros((2, 33)), level=1.0), "level is 1.0"),
-        (lambda: LogLikelihood.poisson(jnp.ones((2, 5, 1)))(jnp.zeros((6, 1))), "cut them alike"),
+        (lambda: LogLikelihood.poisson(jnp.ones((2, 5, 1)))(jnp.zeros((6, 1))), "give both the same"),
         (lambda: PopulationVector(jnp.arange(3.0), base_rate=-1), "base_rate is -1.0"),
     ],
 )

@@ -154,7 +154,7 @@ def test_read_values_refuses_what_it_cannot_use(tmp_path):
         "none.npy": "empty",
         "cut.png": "cannot be read as an image",
         "text.jpg": "cannot be read as an image",
-        "a.csv": "unknown kind",
+        "a.csv": "unknown suffix",
         "gone.npy": "is not a file",
         "": "is not a file",
     }.items():
@@ -168,7 +168,7 @@ def test_a_cell_that_is_no_number_makes_no_header(tmp_path):
         (tmp_path / f"{name}.csv").write_text(text, encoding="utf-8")
         assert read_series(tmp_path / f"{name}.csv").tolist() == [[[1, 2], [3, 4]]]
     (tmp_path / "bad.csv").write_text("1,x\n3,4\n")
-    with pytest.raises(SnnlearnError, match="is no table of numbers"):
+    with pytest.raises(SnnlearnError, match="is not a table of numbers"):
         read_series(tmp_path / "bad.csv")
 
 

@@ -167,15 +167,15 @@ def test_aedat4_without_its_reader(tmp_path, monkeypatch):
 
 
 REFUSED = {
-    "cut": (".bin", nmnist(draw(9, 5, 5, 99))[:-1], "44 bytes, which is not 5 for each event"),
+    "cut": (".bin", nmnist(draw(9, 5, 5, 99))[:-1], "44 bytes, not 5 for each event"),
     "empty": (".bin", b"", "has no events"),
     "words": (".aedat", b"words", "not with #!AER-DAT"),
     "no events": (".aedat", b"#!AER-DAT2.0\r\n", "has no events"),
     "no end": (".aedat", b"#!AER-DAT2.0", "has no events"),
-    "half an event": (".aedat", aedat2(draw(9, 5, 5, 99))[:-3], "not 8 for each; it is cut off"),
+    "half an event": (".aedat", aedat2(draw(9, 5, 5, 99))[:-3], "not 8 for each; it is truncated"),
     "version 3": (".aedat", b"#!AER-DAT3.1\r\n" + bytes(80), "says '#!AER-DAT3.1'; AEDAT 2.0 and 4 are read"),
-    "another camera": (".aedat", b"#!AER-DAT2.0\r\n" + struct.pack(">Ii", 1 << 20, 5), "addresses of no DVS128"),
-    "back in time": (".aedat", aedat2(draw(9, 5, 5, 99)[::-1]), "times that go back"),
+    "another camera": (".aedat", b"#!AER-DAT2.0\r\n" + struct.pack(">Ii", 1 << 20, 5), "addresses outside a DVS128"),
+    "back in time": (".aedat", aedat2(draw(9, 5, 5, 99)[::-1]), "times that decrease"),
     "pickle": (".npy", None, "Python objects"),
     "no fields": (".npy", np.zeros(5), r"is an array of float64 and shape \(5,\); expected events"),
     "no times": (".npy", np.zeros(5, [("x", int), ("y", int)]), "is an array of x, y"),
@@ -184,7 +184,7 @@ REFUSED = {
     "negative place": (".npy", np.array([(-1, 1, 5, 1)], EVENTS), "negative place"),
     "polarity": (".npy", np.array([(1, 1, 5, 7)], EVENTS), "polarities from 7 to 7"),
     "NaN": (".npy", np.array([(1, np.nan)], [("x", int), ("t", float)]), "not finite"),
-    "no sensor": (".npy", np.array([(10**9, 5)], [("x", int), ("t", int)]), "on no sensor"),
+    "no sensor": (".npy", np.array([(10**9, 5)], [("x", int), ("t", int)]), "outside all known sensors"),
 }
 
 

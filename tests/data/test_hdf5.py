@@ -108,7 +108,7 @@ def test_other_layouts_are_refused(tmp_path):
         ),
         "negative times": ((negative, units, labels), {}, "negative"),
         "undefined times": ((undefined, units, labels), {}, "not finite"),
-        "lengths": ((times, [*units[:-1], []], labels), {}, "more times than units or fewer"),
+        "lengths": ((times, [*units[:-1], []], labels), {}, "different numbers of times and units"),
         "labels": ((times, units, labels[:-1]), {}, "12 samples of times, 12 of units and 11 labels"),
         "empty": (([], [], labels[:0]), {}, "at least one"),
         "silent": (([[]] * 12, [[]] * 12, labels), {}, "no events"),

@@ -93,7 +93,7 @@ def test_what_is_in_python_already(source):
         ((X.astype(str), Y), "expected real numbers"),
         (([*X[:39], X[0, :2]], Y), "different shapes"),
         ([], "is empty"),
-        ([1, 2, 3], "holds what is no pair"),
+        ([1, 2, 3], "contains something other than pairs"),
         ((X, Y * 0), "only class 0"),
         ((X[:0], Y[:0]), "is empty|no sample|zero-size"),
         (X, "load got ndarray"),
@@ -127,7 +127,7 @@ def test_names_of_classes_and_their_numbers():
     assert numbered(np.array([5, 3]), ("3", "5"), (), "it").tolist() == [1, 0]
     assert numbered(np.array([1, 0]), ("cat", "dog"), (), "it").tolist() == [1, 0]
     for labels, names in ((np.array([0]), ("3", "5")), (np.array([2]), ("cat", "dog")), (np.array(["x"]), ("a", "b"))):
-        with pytest.raises(SnnlearnError, match="none of those in training"):
+        with pytest.raises(SnnlearnError, match="not in training"):
             numbered(labels, names, (), "it")
     with pytest.raises(SnnlearnError, match="names 2 classes"):
         names_of(np.array([0, 2]), ("a", "b"), "it")

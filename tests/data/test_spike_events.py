@@ -83,7 +83,7 @@ def test_samples_may_have_steps_of_their_own(tmp_path):
     ("trains", "labels", "dt"), [([], [], 1e-3), ([np.eye(2)], [0, 1], 1e-3), ([np.eye(2)], [0], [1e-3, 2e-3])]
 )
 def test_as_many_of_each(trains, labels, dt, tmp_path):
-    with pytest.raises(SnnlearnError, match="give as many of each"):
+    with pytest.raises(SnnlearnError, match="give the same number of each"):
         write_events(tmp_path / "no.h5", trains, labels, dt=dt)
     assert not any(tmp_path.iterdir())
 
@@ -105,12 +105,12 @@ def test_signals(tmp_path):
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("ragged.csv", "1,2\n3\n", "is no table of numbers"),
-        ("words.csv", "a,b\nc,d\n", "is no table of numbers"),
+        ("ragged.csv", "1,2\n3\n", "is not a table of numbers"),
+        ("words.csv", "a,b\nc,d\n", "is not a table of numbers"),
         ("empty.csv", "", "give a signal|is empty"),
         ("header.csv", "a,b\n", "give a signal|is empty"),
         ("gap.csv", "1\nnan\n", "NaN"),
-        ("signal.txt", "1\n", "unknown kind of name for a signal"),
+        ("signal.txt", "1\n", "unknown suffix for a signal"),
         ("nowhere.csv", None, "is not a file"),
     ],
 )

@@ -146,22 +146,22 @@ CSV = {
         "18 numbers and 1 words, such as '3..5' in row",
     ),
     "infinite": ("a,label\n1,x\ninf,y\n2,x\n", "infinite"),
-    "no classes": ("a,b\n" + "".join(f"{i},{i * 1.5}\n" for i in range(60)), "say by --label which is, of a, b"),
+    "no classes": ("a,b\n" + "".join(f"{i},{i * 1.5}\n" for i in range(60)), "name one by --label, of a, b"),
     "one class": ("a,label\n1,x\n2,x\n", "only class x"),
-    "as many classes as rows": ("a,label\n" + "".join(f"{i},c{i}\n" for i in range(60)), "hardly classes"),
+    "as many classes as rows": ("a,label\n" + "".join(f"{i},c{i}\n" for i in range(60)), "unlikely to be classes"),
     "double": ("a,a,label\n1,2,x\n", "two columns named 'a'"),
     "label alone": (
         "label,name\nx,1a\ny,1b\n" + "".join(f"{'xy'[i % 2]},n{i}\n" for i in range(50)),
-        "no column besides",
+        "no feature besides",
     ),
     "huge": ("a,label\n1e300,x\n2,y\n" * 1, "too large for float32"),
     "times of day": (
         "a,label\n" + "".join(f"{1.7e9 + i},{'xy'[i % 2]}\n" for i in range(20)),
         "float32 cannot tell apart",
     ),
-    "another encoding": ("a,label\n1,Süd\n".encode("latin-1"), "no text in UTF-8"),
+    "another encoding": ("a,label\n1,Süd\n".encode("latin-1"), "not UTF-8 text"),
     "binary": (b"PAR1" + bytes(40), "zero bytes"),
-    "fractions as classes": ("a,y\n" + "".join(f"{i},{i / 8}\n" for i in range(20)), "so of no class"),
+    "fractions as classes": ("a,y\n" + "".join(f"{i},{i / 8}\n" for i in range(20)), "so it is not a class"),
 }
 
 
@@ -199,7 +199,7 @@ def test_another_table_is_read_as_the_first_was(tmp_path):
     assert read_like(tmp_path / "new.csv", form).y.tolist() == [2, 0]
     for content, message in {
         "height,label\n1,x\n": "lacks the column colour",
-        "height,colour\n1,green\n": "colour has green, which is none of those in training: blue, red",
+        "height,colour\n1,green\n": "colour has green, which was not in training: blue, red",
         "height,colour\n,red\n": r"missing values, of 1 rows: height \(1\)",
         "height,colour\ntall,red\n": "height has 'tall'; expected numbers",
         "height,colour,label\n1,red,q\n": "has the class q",
@@ -366,11 +366,11 @@ def test_frames_that_cannot_be_used(tmp_path):
     refused(table.assign(a=pandas.Timestamp("2020-01-01")), "holds Timestamp|holds int")
     refused(table.assign(a=[[1]] * 40), "holds list")
     refused(table[:0], "no rows")
-    refused(table[["a", "b"]], "say by --label")
+    refused(table[["a", "b"]], "name one by --label")
     refused(pyarrow.table({"a": [[1.0]] * 4, "y": [0, 1, 0, 1]}), "holds list")
     for content in (b"", b"PAR1", b"words and nothing else"):
         (tmp_path / "a.parquet").write_bytes(content)
-        refused(tmp_path / "a.parquet", "is damaged or no such table")
+        refused(tmp_path / "a.parquet", "is damaged or not such a table")
     refused(tmp_path / "a", "not a file")
     refused(tmp_path / "none.parquet", "not a file")
     table.to_parquet(tmp_path / "a.parquet")

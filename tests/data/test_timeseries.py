@@ -93,8 +93,8 @@ REFUSED = {
     "NaN": (GOOD + "1,2,3:1,NaN,3:walk\n", "series 1 has 1 missing values of 3"),
     "word": (GOOD + "1,2,3:1,2,3:walk\n1,two,3:1,2,3:run\n", "series 2 has 'two'; expected numbers"),
     "infinite": (GOOD + "1,2:1,inf:walk\n1,2:3,4:run\n", "NaN, infinite"),
-    "another class": (GOOD + "1,2,3:1,2,3:jump\n", "'jump', which is no class that @classLabel names"),
-    "no class": (GOOD + "1,2,3:1,2,3\n", "no class that @classLabel names"),
+    "another class": (GOOD + "1,2,3:1,2,3:jump\n", "'jump', which is not a class in @classLabel"),
+    "no class": (GOOD + "1,2,3:1,2,3\n", "not a class in @classLabel"),
     "channels": (GOOD + "1,2:1,2:walk\n1,2:run\n", "series 2 has 1 channels and the first 2"),
     "stamps": (GOOD.replace("@timeStamps false", "@timeStamps true"), "time stamps"),
     "stamps unsaid": (GOOD + "(0,1),(1,2):(0,1),(1,2):walk\n", "time stamps"),
@@ -102,7 +102,7 @@ REFUSED = {
     "unlabelled": (GOOD.replace("true walk run", "false") + "1,2:3,4\n", "has no labels"),
     "words before": ("words\n" + GOOD + "1,2:3,4:walk\n", "lines that start with @"),
     "flag": (GOOD.replace("@timeStamps false", "@timeStamps maybe"), "@timestamps maybe"),
-    "binary": (b"\x89PNG" + bytes(30), "no text|zero bytes"),
+    "binary": (b"\x89PNG" + bytes(30), "not UTF-8 text|zero bytes"),
     "one class": (GOOD + "1,2:3,4:walk\n", "only class walk"),
 }
 

@@ -206,7 +206,7 @@ def test_more_input_spikes_than_allowed_are_refused():
 )
 def test_layers_without_exact_spike_times_are_refused(layer, sentence):
     network = Network((Layer(Dense(4, 4, key=KEY), LIF()), layer))
-    with pytest.raises(SnnlearnError, match=f"Layer 2 {sentence}.*use the stepped network, by BPTT"):
+    with pytest.raises(SnnlearnError, match=f"Layer 2 {sentence}.*use the stepped network with BPTT"):
         spike_times(network, jnp.zeros((5, 4)))
 
 

@@ -179,8 +179,8 @@ def test_it_stands_within_other_wrappers():
 @pytest.mark.parametrize(
     ("neuron", "sentence"),
     [
-        (lambda: EscapeNoise(LIF(surrogate=Atan())), "Atan is the derivative of no probability.*Sigmoid"),
-        (lambda: EscapeNoise(IF(surrogate=Scaled(Sigmoid(), 1.1))), "Scaled is the derivative of no probability"),
+        (lambda: EscapeNoise(LIF(surrogate=Atan())), "Atan is not the derivative of a probability.*Sigmoid"),
+        (lambda: EscapeNoise(IF(surrogate=Scaled(Sigmoid(), 1.1))), "Scaled is not the derivative of a probability"),
         (lambda: EscapeNoise(CubaLIF(surrogate=ExponentialEscape(dt=1e-4))), "0.0001 s and the neuron 0.001 s"),
     ],
 )

@@ -314,7 +314,7 @@ def test_rules_of_spiking_outputs_take_graphs():
     noisy = spiking(EscapeNoise(LIF(v_th=0.3, surrogate=Sigmoid(5.0))))
     for rule in (XieSeung(), OnlineXieSeung()):
         check_rule(rule, noisy, StepwiseCrossEntropy(), INPUT_SPIKES, LABELS, deterministic=False, key=KEYS[3])
-    with pytest.raises(SnnlearnError, match="use the stepped network, by BPTT"):
+    with pytest.raises(SnnlearnError, match="use the stepped network with BPTT"):
         EventProp()(spiking(NEURONS[1]), CrossEntropy(FirstSpike()), INPUT_SPIKES, LABELS, key=KEYS[3])
 
 

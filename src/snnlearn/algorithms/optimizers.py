@@ -113,7 +113,7 @@ class Optimizer(eqx.Module):
         arguments: further numbers for `method`, by name, such as `weight_decay`.
 
     Raises:
-        SnnlearnError: for a step size or a norm that is no number above 0.
+        SnnlearnError: for a step size or a norm that is not a number above 0.
 
     >>> optimizer = Optimizer(adamw, 0.02, arguments={"weight_decay": 1e-3})
     >>> state = optimizer.init(jnp.array([0.5, -0.5]))

@@ -87,7 +87,7 @@ class Axis(Generic[C]):
         """The class, or the function, that a name stands for.
 
         Raises:
-            SnnlearnError: if there is none, or it is no class of this axis.
+            SnnlearnError: if there is none, or it is not a class of this axis.
         """
         if name in self.choices:
             return pkgutil.resolve_name(self.choices[name].path)
@@ -129,11 +129,12 @@ class Axis(Generic[C]):
             if value is None and needed:
                 if source in self.values:
                     option = self.values[str(source)].replace("_", "-")
-                    raise SnnlearnError(f"{name} needs --{option}; train --help says what that is")
+                    raise SnnlearnError(f"{name} needs --{option}; see train --help")
                 if argument != self.part:
                     known = ", ".join([*self.values, self.part])
                     raise SnnlearnError(
-                        f"{name} needs {argument}, which no option fills; give it a default, or one of these names: "
+                        f"{name} needs {argument}, which no option fills; give it a default, or rename it to one of "
+                        "these: "
                         f"{known}"
                     )
                 value = self.build(self.default, values)
@@ -216,7 +217,7 @@ def _own(path: str, axis: Axis) -> Any:
         classes = [name for name, thing in vars(found).items() if isinstance(thing, type) and issubclass(thing, base)]
         raise SnnlearnError(f"{module} has no class {name}; {like(name, classes) or 'give one that it has'}")
     if not issubclass(cls, base):
-        raise SnnlearnError(f"it is no {base.__name__}; derive it from {axis.base.replace(':', '.')}")
+        raise SnnlearnError(f"it is not a subclass of {base.__name__}; derive it from {axis.base.replace(':', '.')}")
     if inspect.isabstract(cls):
-        raise SnnlearnError(f"it is abstract; write its {', '.join(sorted(cls.__abstractmethods__))}")
+        raise SnnlearnError(f"it is abstract; define its {', '.join(sorted(cls.__abstractmethods__))}")
     return cls

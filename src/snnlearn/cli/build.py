@@ -94,7 +94,7 @@ def encoder(options: Train, task: Dataset) -> coding.AbstractEncoder:
     if task.kind == "spikes":
         if options.encode is not None or options.series:
             option = f"--encode {options.encode}" if options.encode is not None else "--series"
-            raise SnnlearnError(f"{option}: {task.name} is spikes already; drop it")
+            raise SnnlearnError(f"{option}: {task.name} already is spikes; drop it")
         return coding.Spikes(num_steps=task.train.x.shape[1], dt=task.dt)
     code = coder(options.encode or "current", options, task.shape[0] if options.series else None)
     unscaled = np.all(task.low == 0.0) and np.all(task.high == 1.0)
@@ -180,7 +180,7 @@ def _synapses(spec: str, shape: tuple[int, ...], bias: bool, key: jax.Array) -> 
     if len(shape) == 2:
         shape = (1, *shape)
     if len(shape) != 3:
-        raise SnnlearnError(f"--layers has {spec!r}, but its input of shape {shape} is no image; use dense layers")
+        raise SnnlearnError(f"--layers has {spec!r}, but its input of shape {shape} is not an image; use dense layers")
     if "pool" in number:
         return network.AveragePool2d(shape, number["pool"])
     padding = number.get("padding", 0)
@@ -282,7 +282,7 @@ def _loss(options: Train, task: Dataset, dt: float) -> losses.AbstractLoss:
     readout, name = _settled(options, "readout"), _settled(options, "loss")
     if (needed := LOSSES.load(name).decides_by) is not None and READOUTS.load(readout) is not needed:
         raise SnnlearnError(
-            f"--loss {name} is about what {needed.__name__} decides; use --readout {READOUTS.name_of(needed)}"
+            f"--loss {name} is only for decisions by {needed.__name__}; use --readout {READOUTS.name_of(needed)}"
         )
     values = {"decoder": READOUTS.build(readout, {"dt": dt}), "num_classes": task.num_classes, "dt": dt}
     if LOSSES.takes(name, "distance"):

@@ -37,8 +37,8 @@ def _certify(options: Certify, path: Path) -> int:
     task = dataclasses.replace(data, train=first)
     if options.rate_band is not None or (options.loss or build.default_loss(options)) not in _CROSS_ENTROPIES:
         raise SnnlearnError(
-            "certify minimises a bound of the 0–1 loss by a cross entropy, which is at least ln 2 where a decision is "
-            "wrong; use --loss cross-entropy or stepwise-cross-entropy, without --rate-band"
+            "certify bounds the 0–1 loss by a cross-entropy, which is at least ln 2 for a wrong decision; use --loss "
+            "cross-entropy or stepwise-cross-entropy, without --rate-band"
         )
     prior_key, bound_key, certificate_key, test_key = jax.random.split(jax.random.key(options.seed), 4)
     experiment = dataclasses.replace(build.experiment(options, task), keys=prior_key[None])
@@ -96,10 +96,10 @@ def _cut(train: Sample, options: Certify) -> tuple[Sample, Sample]:
     try:
         certifying, first = hold_out(train, validation=options.prior_share, seed=options.split_seed)
     except SnnlearnError as error:
-        raise SnnlearnError(f"{share}, which leaves one of the two parts without some class ({error})") from error
+        raise SnnlearnError(f"{share}, which leaves a part without one of the classes ({error})") from error
     if min(len(certifying.y), len(first.y)) < max(options.batch_size, 8):
         raise SnnlearnError(
-            f"{share}: it cuts {len(train.y)} samples in {len(first.y)} and {len(certifying.y)}, of which both must "
+            f"{share}: it splits {len(train.y)} samples into {len(first.y)} and {len(certifying.y)}, and each must "
             f"hold a batch of {options.batch_size}; lower --batch-size or choose another share"
         )
     return certifying, first

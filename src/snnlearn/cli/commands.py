@@ -138,7 +138,7 @@ def _finish(
         with console.status("Measuring the risk"):
             summary = _conclude(folder, options, experiment, training)
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"go on with {folder.resume_command()}") from None
+        raise KeyboardInterrupt(f"resume with {folder.resume_command()}") from None
     report.print_report(report.run_report(summary), console)
     console.print(f"Report: {folder.path / 'report.html'}", soft_wrap=True)
     return 0
@@ -174,7 +174,7 @@ def _run_epochs(
                 folder.checkpoint(training, now=True)
             if isinstance(error, KeyboardInterrupt) or jax.process_count() == 1:
                 raise
-            how = f"go on with {folder.resume_command()}" if folder is not None else "process 0 says how to go on"
+            how = f"resume with {folder.resume_command()}" if folder is not None else "process 0 says how to go on"
             raise SnnlearnError(f"another process was lost in epoch {int(training.epoch[0]) + 1}; {how}") from error
     return training
 
@@ -241,7 +241,7 @@ def predict(options: Predict) -> int:
     """Classify the samples in files."""
     keep_compiled_programs()
     if not options.files:
-        raise SnnlearnError("predict: there is no file; give at least one after the run")
+        raise SnnlearnError("predict: no file was given; give at least one after the run")
     if options.out is not None:
         check_kind(options.out)
     folder = RunFolder.open(options.run, allow=options.allow)

@@ -98,7 +98,7 @@ def _compare(options: Compare, task: Dataset, path: Path) -> int:
             result = {"wrong": wrong[rule].astype(int).tolist(), "left_out": diverged}
             write_json(file, {"contender": contenders[-1].numbers()} | result)
     if not contenders:
-        raise SnnlearnError("no rule of --rules has a result; the sentences above say why, and what to do")
+        raise SnnlearnError("no rule of --rules has a result; see the messages above for the reasons")
     pairs = _in_pairs(wrong) if options.paired is not None else []
     title = f"{options.data} · {len(contenders)} learning rules"
     on_what = setting(options, task)
@@ -119,7 +119,7 @@ def _read(file: Path) -> tuple[Contender, np.ndarray, dict[str, str]]:
             raise ValueError
         return contender, wrong, {str(name): str(reason) for name, reason in found["left_out"].items()}
     except (SnnlearnError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise SnnlearnError(f"{file} is damaged; remove it, and its rule is trained again") from error
+        raise SnnlearnError(f"{file} is damaged; remove it to train the rule again") from error
 
 
 @dataclasses.dataclass(frozen=True)

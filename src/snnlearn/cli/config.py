@@ -68,8 +68,8 @@ def read_json(path: Path) -> Any:
         if path.is_file():  # and no pipe, whose end would be waited for
             return json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise SnnlearnError(f"{path} is damaged; put it back as it was") from error
-    raise SnnlearnError(f"{path} is not a file; put it back as it was")
+        raise SnnlearnError(f"{path} is damaged; restore it") from error
+    raise SnnlearnError(f"{path} is not a file; restore it")
 
 
 def read_config(path: Path, kind: type[T] = Train, *, allow: Sequence[str] = ()) -> T:
@@ -82,15 +82,15 @@ def read_config(path: Path, kind: type[T] = Train, *, allow: Sequence[str] = ())
             alone never does.
 
     Raises:
-        SnnlearnError: if the file is missing, is not TOML, has a key or a value that is no option's, or names a class
-            that is not allowed.
+        SnnlearnError: if the file is missing, is not TOML, has a key or a value that is not an option's, or names a
+            class that is not allowed.
     """
     if not path.is_file():
         raise SnnlearnError(f"{path} is not a file; give the path of a TOML file of options")
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SnnlearnError(f"{path} is not valid TOML ({error}); mend that place") from error
+        raise SnnlearnError(f"{path} is not valid TOML ({error}); correct it there") from error
     except RecursionError as error:
         raise SnnlearnError(
             f"{path} is nested too deeply; give options and their values, such as epochs = 3"
@@ -108,7 +108,8 @@ def read_config(path: Path, kind: type[T] = Train, *, allow: Sequence[str] = ())
     own = [name for key, value in values.items() if key not in ("data", "label", "group") for name in own_names(value)]
     if refused := [name for name in dict.fromkeys(own) if name not in allow]:
         raise SnnlearnError(
-            f"{path} names {', '.join(refused)}, of which snnlearn has none; to use it runs its module: add --allow "
+            f"{path} names {', '.join(refused)}, which snnlearn does not have; using it executes its module: add "
+            "--allow "
             f"{' '.join(refused)}, if you trust it"
         )
     return kind(**values)
@@ -135,7 +136,7 @@ def check_allowed(options: Any, config: str | None) -> None:
     for name in getattr(options, "allow", ()):
         if name not in asked:
             hint = like(name, asked) or "drop it"
-            raise SnnlearnError(f"--allow names {name}, and nothing that is read does; {hint}")
+            raise SnnlearnError(f"--allow names {name}, but nothing uses it; {hint}")
 
 
 def own_names(value: Any) -> list[str]:

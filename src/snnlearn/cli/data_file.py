@@ -25,7 +25,7 @@ def data(options: Data) -> int:
     """Print the contents of a file and how to train on it; draw them if a folder is given."""
     options.check()
     if options.out is not None and options.out.exists() and not options.out.is_dir():
-        raise SnnlearnError(f"--out: {options.out} is no folder; give the path of one")
+        raise SnnlearnError(f"--out: {options.out} is not a folder; give the path of one")
     task = build.everything(_as_training(options))
     console = console_of()
     for table in (_parts(task), _classes(task), _features(task)):

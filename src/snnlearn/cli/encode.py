@@ -42,7 +42,7 @@ def encode(options: Encode, console: Console) -> int:
     if out.suffix not in _PICTURES + _EVENTS:
         raise SnnlearnError(f"--out is {out}; give a path that ends in .html, .png, .svg, .h5 or .npz")
     if not out.parent.is_dir():
-        raise SnnlearnError(f"--out: there is no folder {out.parent}; make it, or give another path")
+        raise SnnlearnError(f"--out: there is no folder {out.parent}; create it, or give another path")
     sample = _read(options)
     if options.num_steps is None:
         options = replace(options, num_steps=50 if sample.frames is None else 10)
@@ -78,7 +78,7 @@ def _read(options: Encode) -> _Sample:
     series = options.series or (options.file is not None and options.file.suffix == ".csv")
     if options.file is None:
         if series:
-            raise SnnlearnError("--series: there is no file; give one with a signal, .npy, .npz or .csv")
+            raise SnnlearnError("--series: no file was given; give one with a signal, .npy, .npz or .csv")
         values = digits().test.x
     else:
         values = read_series(options.file) if series else read_values(options.file)

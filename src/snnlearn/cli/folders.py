@@ -68,11 +68,9 @@ class Kind:
             )
         for name in self.fixed:
             if not (folder / name).is_file():
-                raise SnnlearnError(f"{folder / name} is not a file; put it back as it was")
+                raise SnnlearnError(f"{folder / name} is not a file; restore it")
             if digests.get(name) != _digest(folder / name):
-                raise SnnlearnError(
-                    f"{folder / name} is not what the {self.name} began with; put it back as it was, or {again}"
-                )
+                raise SnnlearnError(f"{folder / name} was changed after the {self.name} began; restore it, or {again}")
 
     def identity(self, folder: Path) -> str:
         """A value that identifies a folder."""

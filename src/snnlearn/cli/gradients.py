@@ -58,7 +58,7 @@ def _gradients(options: Gradients, task: Dataset, network: Network | None, path:
             except SnnlearnError as refusal:
                 console.print(f"{name}: {refusal}", soft_wrap=True)
     if not measured:
-        raise SnnlearnError("no rule of --rules is defined for this network; the sentences above say which would be")
+        raise SnnlearnError("no rule of --rules is defined for this network; see the messages above")
     title = f"{options.data} · gradients of {len(measured)} rules"
     report.present(gradients_report(measured, title=title, setting=setting(options, task)[:3]), path, console)
     return 0

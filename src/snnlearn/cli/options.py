@@ -547,7 +547,7 @@ class Certify(Train):
         """See the base."""
         super().check()
         if self.seeds > 1:
-            raise SnnlearnError(f"seeds is {self.seeds}; a certificate is of one network, drop it")
+            raise SnnlearnError(f"seeds is {self.seeds}; a certificate is for one network, drop it")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -72,4 +72,4 @@ def _seed_risks(folder: RunFolder) -> np.ndarray:
         summary = json.loads((folder.path / "summary.json").read_text(encoding="utf-8"))
         return np.array(summary["test_errors"]) / summary["test_size"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SnnlearnError(f"{folder.path}: its summary.json is missing or damaged; go on with the run") from error
+        raise SnnlearnError(f"{folder.path}: its summary.json is missing or damaged; resume the run") from error

@@ -55,7 +55,7 @@ def _check_address(address: str, process: int) -> None:
     host, _, port = address.rpartition(":")
     where = f"--distributed: JAX_COORDINATOR_ADDRESS is {address}"
     if not host or not (port.isdecimal() and 0 < int(port) < 2**16):
-        raise SnnlearnError(f"{where}; give the first process's machine and a free port of it, such as machine:9911")
+        raise SnnlearnError(f"{where}; give the first process's machine and a free port on it, such as machine:9911")
     deadline = time.monotonic() + _SECONDS_TO_START
     while True:
         try:
@@ -71,7 +71,7 @@ def _check_address(address: str, process: int) -> None:
             if process == 0 or isinstance(error, socket.gaierror) or time.monotonic() > deadline:
                 raise SnnlearnError(
                     f"{where}, which cannot be used ({(error.strerror or str(error)).lower()}); give the first "
-                    "process's machine and a free port of it, and start that process"
+                    "process's machine and a free port on it, and start that process"
                 ) from error
             time.sleep(0.2)
 
@@ -83,7 +83,7 @@ def _initialize(**arguments: Any) -> None:
         )
     except (RuntimeError, ValueError) as error:
         raise SnnlearnError(
-            f"--distributed: not all processes met within {_SECONDS_TO_START} s; start them all, with the same "
+            f"--distributed: not all processes connected within {_SECONDS_TO_START} s; start them all, with the same "
             "JAX_COORDINATOR_ADDRESS and JAX_NUM_PROCESSES"
         ) from error
 

@@ -122,8 +122,7 @@ class RunFolder:
         text = longer.read_text(encoding="utf-8", errors="replace").strip() if longer.is_file() else ""
         if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) > options.epochs):
             raise SnnlearnError(
-                f"{longer} is no number above the {options.epochs} epochs of config.toml; put it back as it was, or "
-                "remove it"
+                f"{longer} is not a number above the {options.epochs} epochs of config.toml; restore it, or remove it"
             )
         return dataclasses.replace(options, epochs=int(text))
 
@@ -156,7 +155,7 @@ class RunFolder:
         lines = []
         file = self.path / "metrics.jsonl"
         if file.exists() and not file.is_file():  # such as a pipe, whose end would be waited for
-            raise SnnlearnError(f"{file} is not a file; put it back as it was")
+            raise SnnlearnError(f"{file} is not a file; restore it")
         for text in file.read_text(encoding="utf-8", errors="replace").splitlines() if file.exists() else ():
             try:
                 line = json.loads(text)
@@ -207,18 +206,20 @@ class RunFolder:
         if path.exists():
             found, expected = read_arrays(path), _arrays(fresh) | {"run": self._identity()}
             if _types(found) != _types(expected) or not np.array_equal(found["run"], expected["run"]):
-                raise SnnlearnError(f"{path} is not this run's; put back its own, or remove it to begin anew")
+                raise SnnlearnError(
+                    f"{path} does not belong to this run; restore the run's own, or remove it to start again"
+                )
             check_finite(path, {name: array for name, array in found.items() if name != "best_loss"})
             training = _with_arrays(fresh, found)
         epoch = int(training.epoch[0])
         best = np.asarray(training.best_epoch)
         if np.any(training.epoch != epoch) or epoch < 0 or np.any((best < 0) | (best > epoch)):
-            raise SnnlearnError(f"{path} counts epochs that cannot be; put back the run's own, or train again")
+            raise SnnlearnError(f"{path} has an impossible number of epochs; restore the run's own, or train again")
         kept = self.metrics(seeds=training.epoch.shape)[:epoch]
         if len(kept) != epoch:
             raise SnnlearnError(
-                f"{self.path / 'metrics.jsonl'} has {len(kept)} of the {epoch} epochs of the checkpoint; put the file "
-                f"back, or train again with --config {self.path / 'config.toml'}"
+                f"{self.path / 'metrics.jsonl'} has {len(kept)} of the {epoch} epochs of the checkpoint; restore the "
+                f"file, or train again with --config {self.path / 'config.toml'}"
             )
         return training
 

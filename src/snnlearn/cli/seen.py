@@ -66,7 +66,7 @@ def recall(folder: RunFolder) -> Seen:
     path = folder.path / "seen.npz"
     again = f"train again with --config {folder.path / 'config.toml'}"
     if not path.is_file():
-        raise SnnlearnError(f"{folder.path} has no seen.npz, which says what samples the run has seen; {again}")
+        raise SnnlearnError(f"{folder.path} has no seen.npz, which lists the samples that the run has seen; {again}")
     arrays = read_arrays(path)
     try:
         (low, high), left_out = arrays["limits"], int(arrays["left_out"])
@@ -76,7 +76,7 @@ def recall(folder: RunFolder) -> Seen:
         if any(x[part].shape != y[part].shape or x[part].dtype != np.uint64 for part in _PARTS):
             raise ValueError
     except (KeyError, ValueError, TypeError) as error:
-        raise SnnlearnError(f"{path} is damaged; put it back, or {again}") from error
+        raise SnnlearnError(f"{path} is damaged; restore it, or {again}") from error
     return Seen(x, y, (low, high), left_out, form)
 
 
@@ -100,7 +100,7 @@ def data_of(folder: RunFolder) -> Dataset:
         if missing := len(keys) - len(indices):
             raise SnnlearnError(
                 f"{options.data} is not what {folder.path} was trained on: {missing} of its {len(keys)} {part} samples "
-                "are no longer in it; put the file back, or train again"
+                "are no longer in it; restore the file, or train again"
             )
         parts[part] = take(everything, np.array(indices))
     low, high = seen.limits

@@ -132,7 +132,7 @@ def _go_on(path: Path, options: Sweep, settings: list[dict[str, Any]], task: Dat
                 file = path / "sizes" / f"{len(task.train.y):06}.json"
                 sizes.append(_read_size(file, options) or _write(file, _of_size(options, task, len(task.train.y))))
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"go on with snnlearn sweep --resume {shlex.quote(str(path))}") from None
+        raise KeyboardInterrupt(f"resume with snnlearn sweep --resume {shlex.quote(str(path))}") from None
     swept = Swept(
         title=f"{task.name} · {len(settings)} configurations × {options.seeds} seeds",
         configurations=tuple(Configuration.of(one) for one in found),

@@ -74,7 +74,7 @@ def sentence(error: Exception) -> str:
             printable(_short(os.fsdecode(error.filename))) if isinstance(error.filename, (str, bytes)) else "the output"
         )
         reason = error.strerror[0].lower() + error.strerror[1:]
-        return f"{place} cannot be used ({reason}); make room, or give another place"
+        return f"{place} cannot be used ({reason}); free some space, or give another path"
     if isinstance(error, MemoryError):
         return "this needs more memory than the machine has; lower --batch-size, --num-steps, --seeds or --layers"
     return printable(re.sub(r"\S{300,}", lambda word: _short(word[0]), str(error)))

@@ -75,7 +75,7 @@ class AbstractEncoder(Component):
             Spikes or currents, float32, `[num_steps, *out_shape(x.shape)]`.
 
         Raises:
-            SnnlearnError: if x is no array of the kind that this encoder takes.
+            SnnlearnError: if x is not an array of the kind that this encoder takes.
         """
 
     @abstractmethod
@@ -110,7 +110,7 @@ class AbstractEncoder(Component):
         """The probability of a spike, if it is independent and the same in every step; None otherwise.
 
         Raises:
-            SnnlearnError: if x is no array of the kind that this encoder takes.
+            SnnlearnError: if x is not an array of the kind that this encoder takes.
         """
         return None
 
@@ -219,7 +219,7 @@ def unit_interval(x: Shaped[Array, "*shape"]) -> Float[Array, "*shape"]:
     """The sample as float32, clipped to [0, 1].
 
     Raises:
-        SnnlearnError: if x is no array of numbers, or holds integers: grey levels 0…255 would silently become 1.
+        SnnlearnError: if x is not an array of numbers, or holds integers: grey levels 0…255 would silently become 1.
 
     >>> unit_interval(jnp.array([-1.0, 0.3, 7.0])).tolist()
     [0.0, 0.30000001192092896, 1.0]

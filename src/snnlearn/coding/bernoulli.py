@@ -73,7 +73,7 @@ def unpack_spikes(packed: UInt32[Array, "W *shape"], num_steps: int) -> Float[Ar
     """The spikes, 0 or 1, of words of 32 steps each; the inverse of packing.
 
     Raises:
-        SnnlearnError: if these are no words.
+        SnnlearnError: if these are not words.
 
     >>> unpack_spikes(jnp.array([0b101], jnp.uint32), 4).tolist()
     [1.0, 0.0, 1.0, 0.0]

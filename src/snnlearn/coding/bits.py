@@ -52,14 +52,14 @@ def bits_per_value(encoder: AbstractEncoder, in_shape: tuple[int, ...] = ()) -> 
     known = encoder.bits(in_shape)
     bits = _by_trying(encoder) if known is None else known
     if isinstance(bits, str):
-        raise SnnlearnError(f"{type(encoder).__name__}: the bits of a value are not known for it: {bits}")
+        raise SnnlearnError(f"{type(encoder).__name__}: its bits per value are unknown: {bits}")
     return bits
 
 
 def _by_trying(encoder: AbstractEncoder) -> float | str:
     """The bits, from the output for each level; or the reason why that is not enough."""
     if encoder.range is None or not encoder.gives_spikes:
-        return "it has no range of values, over which to spread them, or gives no spikes; write its `bits`"
+        return "it has no range of values, or gives no spikes; define its `bits`"
     low, high = encoder.range
     levels = low + (high - low) * jnp.asarray(LEVELS)
     if not encoder.draws:

@@ -111,7 +111,7 @@ class Spikes(AbstractSpikeEncoder):
 
     def inverse(self) -> str:
         """See the base."""
-        return "Spikes hands on what is spikes already, of which there is nothing to read back"
+        return "Spikes passes on spikes, so there is nothing to decode"
 
     def bits(self, in_shape: tuple[int, ...]) -> str:
         """See the base."""

@@ -111,7 +111,7 @@ def van_rossum_distance(
         kernel: what turns spikes into traces.
 
     Raises:
-        SnnlearnError: if times are no arrays `[m]`, or the kernel is none.
+        SnnlearnError: if times are not arrays `[m]`, or the kernel is none.
 
     >>> one = jnp.array([0.10, 0.20])
     >>> round(float(van_rossum_distance(one, jnp.array([0.10, jnp.inf]))), 4)  # one spike is missing
@@ -173,7 +173,7 @@ class NearestTemplate(AbstractDecoder):
         if output.shape != self.templates.shape[1:]:
             raise SnnlearnError(
                 f"NearestTemplate: the spikes have shape {output.shape}, the templates {self.templates.shape[1:]}; "
-                "cut them alike"
+                "give both the same"
             )
         steps = jnp.arange(len(output), dtype=output.dtype)
         similarity = self.kernel.autocorrelation(self.dt * jnp.abs(steps[:, None] - steps[None, :]))
@@ -309,6 +309,6 @@ def _with_edges(times: np.ndarray, window: tuple[float, float]) -> np.ndarray:
     times = _spike_times(times)
     if len(times) and not (start <= times[0] and times[-1] <= end):
         raise SnnlearnError(
-            f"spike times reach from {times[0]} to {times[-1]} s, out of the window {window}; cut them, or widen it"
+            f"spike times reach from {times[0]} to {times[-1]} s, outside the window {window}; cut them, or widen it"
         )
     return np.unique(np.concatenate([[start], times, [end]]))

@@ -208,7 +208,7 @@ def bayes_error_estimate(log_joint: Float[Array, "M K"]) -> tuple[float, float]:
         The estimate, and its standard error.
 
     Raises:
-        SnnlearnError: if the scores are no finite array `[M, K]`.
+        SnnlearnError: if the scores are not a finite array `[M, K]`.
 
     >>> bayes_error_estimate(jnp.zeros((10, 4)))  # nothing is known: 3 of 4 guesses are wrong
     (0.75, 0.0)
@@ -231,7 +231,7 @@ def mutual_information_estimate(log_joint: Float[Array, "M K"]) -> tuple[float, 
         The estimate, and its standard error.
 
     Raises:
-        SnnlearnError: if the scores are no finite array `[M, K]`.
+        SnnlearnError: if the scores are not a finite array `[M, K]`.
 
     >>> certain = 1e3 * jnp.eye(4)  # the spikes of each class fit no other
     >>> mutual_information_estimate(certain)
@@ -252,7 +252,7 @@ def pattern_information(spikes: Shaped[np.ndarray | Array, "M *pattern"]) -> flo
         spikes: the M values' spikes.
 
     Raises:
-        SnnlearnError: if they are no array of numbers.
+        SnnlearnError: if they are not an array of numbers.
 
     >>> pattern_information(np.array([[0, 1], [0, 1], [1, 0], [1, 0]]))
     1.0

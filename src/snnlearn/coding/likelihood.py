@@ -77,7 +77,7 @@ def _terms(
     if rates.shape != counts.shape:
         raise SnnlearnError(
             f"there are counts of shape {counts.shape}, but tuning curves of shape {rates.shape}; "
-            "give the spikes of the neurons that the curves are of"
+            "give the spikes of the neurons of these curves"
         )
     seen = jnp.maximum(rates, TINY)
     per_rate = jax.lax.stop_gradient(1.0 / seen)
@@ -340,7 +340,8 @@ class LogLikelihood(AbstractDecoder):
         num_steps, changes = len(output), self.weight.shape[1] > 1
         if changes and self.weight.shape[1] != num_steps:
             raise SnnlearnError(
-                f"LogLikelihood: the spikes have {num_steps} steps, the rates {self.weight.shape[1]}; cut them alike"
+                f"LogLikelihood: the spikes have {num_steps} steps, the rates {self.weight.shape[1]}; give both the "
+                "same number"
             )
         spikes = output if changes else output.sum(axis=0, keepdims=True)
         steps = 1 if changes else num_steps
@@ -354,7 +355,7 @@ def _log_prior(prior: Float[Array, " K"] | None, per_class: Float[Array, "K ..."
     shape = f"one probability for each of {classes} classes"
     prior = known_array("LogLikelihood", prior, "prior", shape=shape, axes=(1,))
     if len(prior) != classes or (not isinstance(prior, Tracer) and not (prior > 0).all()):
-        raise SnnlearnError(f"LogLikelihood: the prior {shown(prior)} is not {shape}, above 0; give that")
+        raise SnnlearnError(f"LogLikelihood: the prior {shown(prior)} must be {shape}, above 0")
     return jnp.log(prior)
 
 

@@ -72,7 +72,7 @@ def pack_spikes(spikes: Float[Array, "T *shape"]) -> PackedSpikes:
     """The spikes of one sample, packed; whatever is not 0 is a spike. The inverse of `unpack`.
 
     Raises:
-        SnnlearnError: if it is no array of numbers, steps first.
+        SnnlearnError: if it is not an array of numbers, steps first.
 
     >>> pack_spikes(jnp.eye(3)).unpack().tolist()
     [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]

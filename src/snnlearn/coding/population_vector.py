@@ -66,7 +66,7 @@ class CentreOfMass(AbstractReconstruction):
         centres: the value that each neuron prefers, `[n]`, or `[n, D]` for values of D dimensions.
 
     Raises:
-        SnnlearnError: if the centres are no such array.
+        SnnlearnError: if the centres are not such an array.
 
     >>> CentreOfMass(jnp.array([0.0, 1.0, 4.0]))(jnp.array([[0.0, 1.0, 1.0], [0.0, 1.0, 0.0]])).tolist()
     2.0

@@ -21,7 +21,7 @@ def ranks(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """The rank of each value, the largest first; among equal values the earlier in the array first.
 
     Raises:
-        SnnlearnError: if x is no array.
+        SnnlearnError: if x is not an array.
 
     >>> ranks(jnp.array([0.2, 0.9, 0.2])).tolist()
     [1.0, 0.0, 2.0]

@@ -30,7 +30,7 @@ def latency(x: Float[Array, "*shape"], tau: float, threshold: float) -> Float[Ar
         The time, s; `inf` for x ≤ θ, where the membrane never reaches the threshold.
 
     Raises:
-        SnnlearnError: if x is no array, or tau or threshold is out of range.
+        SnnlearnError: if x is not an array, or tau or threshold is out of range.
 
     >>> (1e3 * latency(jnp.array([0.1, 0.25, 1.0]), tau=20e-3, threshold=0.2)).round(3).tolist()
     [inf, 32.18..., 4.46...]
@@ -53,7 +53,7 @@ def linear_latency(x: Float[Array, "*shape"], t_max: float, threshold: float = 0
         The time, s; `inf` for x ≤ threshold.
 
     Raises:
-        SnnlearnError: if x is no array, or t_max or threshold is out of range.
+        SnnlearnError: if x is not an array, or t_max or threshold is out of range.
 
     >>> linear_latency(jnp.array([0.0, 0.5, 1.0]), t_max=4.0).tolist()
     [inf, 2.0, 0.0]

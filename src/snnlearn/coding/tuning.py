@@ -32,7 +32,7 @@ class AbstractTuning(Component):
         """The rates of all neurons for one stimulus, Hz, ≥ 0; many stimuli are a `vmap`.
 
         Raises:
-            SnnlearnError: if s is no stimulus of `stimulus_shape`.
+            SnnlearnError: if s is not a stimulus of `stimulus_shape`.
         """
 
     @property
@@ -225,7 +225,7 @@ def grid(*axes: Float[Array, " _"] | np.ndarray) -> Float[Array, "n D"]:
     """All combinations of the centres along D axes, `[n_1 · … · n_D, D]`, the last axis fastest.
 
     Raises:
-        SnnlearnError: if an axis is no array of centres.
+        SnnlearnError: if an axis is not an array of centres.
 
     >>> grid(jnp.array([0.0, 1.0]), jnp.array([5.0, 6.0])).tolist()
     [[0.0, 5.0], [0.0, 6.0], [1.0, 5.0], [1.0, 6.0]]

@@ -98,7 +98,7 @@ def read_values(path: str | os.PathLike[str]) -> Float32[np.ndarray, " m *shape"
         x = read_idx(path)
         x = scale_pixels(x) if x.dtype == np.uint8 else x
     else:
-        raise SnnlearnError(f"{path} has an unknown kind of name; give a .png, .jpg, .npy, .npz or IDX file")
+        raise SnnlearnError(f"{path} has an unknown suffix; give a .png, .jpg, .npy, .npz or IDX file")
     check(Sample(x, np.zeros(x.shape[:1], np.int32)), str(path))
     check_narrowing(x, str(path))
     return x.astype(np.float32, copy=False)
@@ -132,7 +132,7 @@ def read_series(path: str | os.PathLike[str]) -> Float32[np.ndarray, " m T N"]:
         content = load_arrays(path)
         x = array_of(content, "x", path) if isinstance(content, dict) else content
     else:
-        raise SnnlearnError(f"{path} has an unknown kind of name for a signal; give a .npy, .npz or .csv file")
+        raise SnnlearnError(f"{path} has an unknown suffix for a signal; give a .npy, .npz or .csv file")
     if x.ndim not in (1, 2, 3):
         raise SnnlearnError(f"{path} has shape {x.shape}; give a signal [T] or [T, N], or several, [m, T, N]")
     x = x[None, :, None] if x.ndim == 1 else x[None] if x.ndim == 2 else x
@@ -148,7 +148,7 @@ def _read_table(path: Path) -> np.ndarray:
         return np.array([[float(cell) for cell in row] for row in (rows[1:] if _is_header(rows) else rows)])
     except ValueError as error:
         raise SnnlearnError(
-            f"{path} is no table of numbers ({error}); give as many numbers in each line, with commas between them"
+            f"{path} is not a table of numbers ({error}); give as many numbers in each line, separated by commas"
         ) from error
 
 

@@ -234,7 +234,9 @@ def check(sample: Sample, where: str) -> None:
         raise SnnlearnError(f"{where} is empty, with x of shape {x.shape}; expected at least one sample")
     # One comparison catches NaN, infinity, and what float32 cannot hold, without a second array of this size.
     if not (-_FLOAT32_MAX <= float(x.min()) and float(x.max()) <= _FLOAT32_MAX):
-        raise SnnlearnError(f"{where} has values that are NaN, infinite or too large for float32; remove or mend them")
+        raise SnnlearnError(
+            f"{where} has values that are NaN, infinite or too large for float32; remove or correct them"
+        )
     if not 0 <= int(y.min()) <= int(y.max()) <= _INT32_MAX:
         raise SnnlearnError(
             f"{where} has labels from {y.min()} to {y.max()}; expected class labels from 0 without gaps"

@@ -39,8 +39,8 @@ def unit_of(latest: Shaped[np.ndarray, ""], stated: float | None, where: str) ->
     if latest.dtype.kind == "f":
         if latest > LONGEST:
             raise SnnlearnError(
-                f"{where}: its last event is at {latest:.4g}{likely_unit(float(latest))}; if it is in s nevertheless, "
-                "say how many time steps of which length (num-steps, dt)"
+                f"{where}: its last event is at {latest:.4g}{likely_unit(float(latest))}; if it is in s after all, "
+                "give the number and length of time steps (num-steps, dt)"
             )
         return 1.0, ()
     last = int(latest)

@@ -61,8 +61,8 @@ def names_of(
         raise SnnlearnError(f"{where} has only class {present[0]}; expected at least two classes")
     if present.size > max(20, len(labels) // 2):
         raise SnnlearnError(
-            f"{where} has {present.size} different labels in {len(labels)} samples, which are hardly classes; "
-            "name the label's column, or make classes of these values"
+            f"{where} has {present.size} different labels in {len(labels)} samples, which are unlikely to be classes; "
+            "name the label's column, or convert these values to classes"
         )
     return names, notes
 
@@ -101,9 +101,7 @@ def numbered(
     place = {name: number for number, name in enumerate(names)}
     texts = list(map(str, different.tolist()))
     if unknown := [text for text in texts if text not in place]:
-        raise SnnlearnError(
-            f"{where} has the class {shown(unknown)}, which is none of those in training: {shown(names)}"
-        )
+        raise SnnlearnError(f"{where} has the class {shown(unknown)}, which was not in training: {shown(names)}")
     return np.array([place[text] for text in texts], np.int32)[inverse]
 
 

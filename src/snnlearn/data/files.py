@@ -22,7 +22,7 @@ def read_bytes(path: Path, what: str) -> bytes:
         SnnlearnError: It cannot be read, or is too large.
     """
     if path.exists() and not path.is_file():  # such as a pipe, whose end would be waited for
-        raise SnnlearnError(f"{path} cannot be read (it is no file); give {what}")
+        raise SnnlearnError(f"{path} cannot be read (it is not a file); give {what}")
     try:
         check_memory(path.stat().st_size, str(path), "give a smaller file")
         content = path.read_bytes()
@@ -36,7 +36,7 @@ def _unzipped(path: Path, content: bytes) -> bytes:
         with gzip.open(path) as file:
             found = file.read(memory() // 2)
             if file.read(1):
-                raise SnnlearnError(f"{path} is too large once it is unzipped; give a smaller file")
+                raise SnnlearnError(f"{path} is too large when unzipped; give a smaller file")
             return found
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise SnnlearnError(f"{path} is a damaged gzip file ({error}); fetch it again") from error
@@ -60,10 +60,10 @@ def read_text(path: Path, what: str) -> str:
         text = content.decode(encoding)
     except UnicodeDecodeError as error:
         raise SnnlearnError(
-            f"{path} is no text in UTF-8 (byte {error.start} is {content[error.start]:#04x}); save {what} in UTF-8"
+            f"{path} is not UTF-8 text (byte {error.start} is {content[error.start]:#04x}); save {what} in UTF-8"
         ) from error
     if "\0" in text:
-        raise SnnlearnError(f"{path} holds zero bytes, and so is no text; give {what}")
+        raise SnnlearnError(f"{path} contains zero bytes, so it is not text; give {what}")
     if not text.strip():
         raise SnnlearnError(f"{path} is empty; give {what}")
     return text

@@ -86,7 +86,7 @@ class Form(NamedTuple):
                 dt=_number(kept.dt),
             )
         except (ValueError, TypeError, KeyError, RecursionError) as error:
-            raise SnnlearnError("what is kept of the form of the data is damaged; put the file back") from error
+            raise SnnlearnError("the stored form of the data is damaged; restore the file") from error
 
 
 def _texts(given: Any) -> tuple[str, ...]:

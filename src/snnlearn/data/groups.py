@@ -46,7 +46,7 @@ def split_groups(
     shares = np.array([1 - sum(fractions.values()), *fractions.values()])
     if len(counts) < len(shares):
         raise SnnlearnError(
-            f"there are {len(counts)} groups and {len(shares)} parts to cut them into; give more groups, or no group"
+            f"there are {len(counts)} groups and {len(shares)} parts to split them into; give more groups, or no group"
         )
     wanted, part = shares[:, None] * total, np.empty(len(counts), int)
     still = wanted.copy()

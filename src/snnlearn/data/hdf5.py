@@ -177,7 +177,9 @@ def read_events(
             t, n = times[start : start + _CHUNK], units[start : start + _CHUNK]
             sizes = [len(of_one) for of_one in t]
             if sizes != [len(of_one) for of_one in n]:
-                raise SnnlearnError(f"{path} has samples with more times than units or fewer; expected as many")
+                raise SnnlearnError(
+                    f"{path} has samples with different numbers of times and units; expected equally many"
+                )
             sample = np.repeat(np.arange(start, start + len(t)), sizes)
             t, n = np.concatenate(t), np.concatenate(n)
             _check_times(t, path)

@@ -161,7 +161,7 @@ def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
     array([7, 2, 1], dtype=uint8)
     """
     if Path(path).exists() and not Path(path).is_file():  # such as a pipe, whose end would be waited for
-        raise SnnlearnError(f"{path} cannot be read (it is no file); give an IDX file")
+        raise SnnlearnError(f"{path} cannot be read (it is not a file); give an IDX file")
     try:
         data = Path(path).read_bytes()
         if data[:2] == b"\x1f\x8b":  # what gzip files start with: a name may lie, as browsers unzip downloads
@@ -195,7 +195,7 @@ def _read_pair(folder: Path, part: str) -> Sample:
     if y.dtype != np.uint8 or y.ndim != 1:
         raise SnnlearnError(f"{labels} holds {y.dtype} of shape {y.shape}; expected uint8 [samples]")
     if len(x) != len(y):
-        raise SnnlearnError(f"{images} holds {len(x)} images and {labels} {len(y)} labels; expected as many")
+        raise SnnlearnError(f"{images} holds {len(x)} images and {labels} {len(y)} labels; expected equally many")
     return Sample(x, y)
 
 

@@ -160,7 +160,7 @@ def _assembled(found: Found, name: str, source: str, *, validation: float, test:
     """Split, number the classes, and measure the range for codes."""
     if found.labels is None:
         raise SnnlearnError(
-            f"{source} has no labels, and a training needs one for each sample; give a table with a label's column, an "
+            f"{source} has no labels, but training needs one for each sample; give a table with a label's column, an "
             ".npz with y, or a folder for each class"
         )
     parts = {"": found, "validation": found.validation, "test": found.test}

@@ -75,7 +75,7 @@ def write_events(
         The path.
 
     Raises:
-        SnnlearnError: Labels or time steps are not as many as samples, there is none, or a value is no 0 or 1.
+        SnnlearnError: Labels or time steps are not as many as samples, there is none, or a value is not 0 or 1.
 
     >>> import tempfile
     >>> from snnlearn.data import events
@@ -88,8 +88,8 @@ def write_events(
     steps = np.broadcast_to(np.asarray(dt, float), len(trains)) if np.ndim(dt) == 0 else np.asarray(dt, float)
     if not 0 < len(trains) == len(labels) == len(steps):
         raise SnnlearnError(
-            f"write_events got {len(trains)} samples, {len(labels)} labels and {len(steps)} time steps; "
-            "give as many of each, and at least one"
+            f"write_events got {len(trains)} samples, {len(labels)} labels and {len(steps)} time steps; give the same "
+            "number of each, and at least one"
         )
     if not all(np.isin(spikes, (0, 1)).all() for spikes in trains):
         raise SnnlearnError("write_events got values that are not 0 or 1; give spikes")

@@ -191,8 +191,8 @@ def spike_xor(
     patterns = rng.random((2, 2, num_steps, num_units)) < rate * dt  # [group, a or b, T, n]
     if (patterns[:, 0] == patterns[:, 1]).all(axis=(1, 2)).any():
         raise SnnlearnError(
-            f"rate is {rate} Hz, at which two patterns of {num_units} units and {num_steps} steps came out equal; "
-            "give more units or steps, or another rate or seed"
+            f"rate is {rate} Hz, at which two patterns of {num_units} units and {num_steps} steps are equal; give "
+            "more units or steps, or another rate or seed"
         )
     a, b = np.divmod(np.arange(num_samples) % 4, 2)
     x = np.concatenate([patterns[0, a], patterns[1, b]], axis=-1)

@@ -71,9 +71,9 @@ def spike_times(network: Network, xs: Float[Array, "T ..."], *, max_spikes: int 
     Göltz et al. 2021, doi:10.1038/s42256-021-00388-x. Not theirs: LIF without a synaptic current.
     """
     if max_spikes < 1:
-        raise SnnlearnError(f"spike_times: max_spikes is {max_spikes}; let each unit spike at least once")
+        raise SnnlearnError(f"spike_times: max_spikes is {max_spikes}; give at least 1")
     if (fault := in_chain(network.layers)) is not None:
-        raise SnnlearnError(f"spike_times: {fault}; use the stepped network, by BPTT")
+        raise SnnlearnError(f"spike_times: {fault}; use the stepped network with BPTT")
     neurons = [_neuron(layer, number) for number, layer in enumerate(network.layers, start=1)]
     end = len(xs) * network.dt
     arrivals, trains = _of_raster(xs.reshape(len(xs), -1), network.dt, max_spikes), []
@@ -98,8 +98,8 @@ def _neuron(layer: Layer, number: int) -> Continuous:
         found = "is recurrent"
     if isinstance(found, str):
         raise SnnlearnError(
-            f"Layer {number} {found}, so that its spikes have no exact times in continuous time; use the stepped "
-            "network, by BPTT"
+            f"Layer {number} {found}, so its spikes have no exact times in continuous time; use the stepped network "
+            "with BPTT"
         )
     return found
 

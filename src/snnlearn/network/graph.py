@@ -33,7 +33,9 @@ def routes(layers: Sequence[Layer]) -> tuple[tuple[Route, ...], ...]:
     names: dict[str, int] = {}
     for number, layer in enumerate(layers):
         if layer.name in (BEFORE, ITSELF, INPUT, *names):
-            raise SnnlearnError(f"Network: layer {number + 1} is called {layer.name!r}, which means another; rename it")
+            raise SnnlearnError(
+                f"Network: layer {number + 1} is called {layer.name!r}, which has another meaning; rename it"
+            )
         if layer.name:
             names[layer.name] = number
 
@@ -43,7 +45,7 @@ def routes(layers: Sequence[Layer]) -> tuple[tuple[Route, ...], ...]:
             near = difflib.get_close_matches(source, known, n=1)
             hint = f"did you mean {near[0]}?" if near else f"give one of {', '.join(map(repr, known))}"
             raise SnnlearnError(
-                f"Network: layer {number + 1} has a connection from {source!r}, which no layer is called; {hint}"
+                f"Network: layer {number + 1} has a connection from {source!r}, but no layer has this name; {hint}"
             )
         return Route(known[source], delay + (known[source] >= number))
 

@@ -76,7 +76,7 @@ class Layer(eqx.Module):
     def __check_init__(self):
         check_fields(self, "neuron")
         if not self.connections:
-            raise SnnlearnError("Layer: nothing reaches it; give synapses, or a connection")
+            raise SnnlearnError("Layer: it has no connections; give synapses, or a connection")
         for connection in self.connections:
             what = "recurrent synapses" if connection.source in (ITSELF, self.name or ITSELF) else "a connection"
             check_fit(f"Layer: {what}", connection.synapses.out_shape, self.shape)

@@ -489,7 +489,9 @@ def check_fit(owner: str, out_shape: tuple[int, ...], in_shape: tuple[int, ...])
         SnnlearnError: naming both shapes.
     """
     if math.prod(out_shape) != math.prod(in_shape):
-        raise SnnlearnError(f"{owner}: a part gives {out_shape} and the next takes {in_shape}; make their sizes equal")
+        raise SnnlearnError(
+            f"{owner}: one part has output {out_shape} and the next input {in_shape}; make their sizes equal"
+        )
 
 
 def check_steps(owner: str, in_shape: tuple[int, ...], axes: tuple[str, ...], **inputs: Any) -> None:

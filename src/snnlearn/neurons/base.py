@@ -28,7 +28,7 @@ class AbstractNeuron(Component):
     all they need by differentiation.
 
     Raises:
-        SnnlearnError: if it holds another neuron and is no `AbstractWrapper`.
+        SnnlearnError: if it holds another neuron and is not an `AbstractWrapper`.
     """
 
     dt: eqx.AbstractVar[float]

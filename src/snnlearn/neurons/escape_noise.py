@@ -44,7 +44,7 @@ class EscapeNoise(AbstractWrapper):
         neuron: the neuron whose threshold becomes noisy.
 
     Raises:
-        SnnlearnError: if its surrogate is no escape function, or one for another time step.
+        SnnlearnError: if its surrogate is not an escape function, or one for another time step.
 
     >>> from snnlearn.neurons import LIF, Sigmoid
     >>> neuron = EscapeNoise(LIF(v_th=0.2, surrogate=Sigmoid(slope=10.0)))
@@ -66,7 +66,7 @@ class EscapeNoise(AbstractWrapper):
             surrogate = surrogate.surrogate
         if not isinstance(surrogate, AbstractEscape):
             raise SnnlearnError(
-                f"EscapeNoise: the surrogate {type(surrogate).__name__} is the derivative of no probability; give "
+                f"EscapeNoise: the surrogate {type(surrogate).__name__} is not the derivative of a probability; give "
                 f"{type(self.neuron).__name__} an escape function: Sigmoid, Gaussian or ExponentialEscape, Scaled by "
                 "at most 1"
             )

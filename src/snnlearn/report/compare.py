@@ -67,7 +67,8 @@ _HEADER = ("rule", "test error, %", "train", "step", "s/epoch", "MB", "Hz", "syn
 _COSTS = (
     "s/epoch: all seeds side by side. MB: working memory of one batch's gradient, as compiled. Hz: mean rate of "
     "hidden units. Synops: additions of one inference, one for each synapse that a spike reaches; MACs: its "
-    "products with what is no spike. Step: the step size chosen. All rules start from the same weights and see the "
+    "products with values that are not spikes. Step: the step size chosen. All rules start from the same weights and "
+    "see the "
     "same data in the same order, where their network is the same."
 )
 

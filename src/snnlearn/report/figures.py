@@ -327,5 +327,5 @@ def shorten(name: str, length: int = 10) -> str:
     >>> shorten("a rather long name", 12)
     'a rather lo…'
     """
-    name = name.encode("utf-8", "replace").decode()  # that of a file may hold what is no text
+    name = name.encode("utf-8", "replace").decode()  # file names may contain bytes that are not text
     return name if len(name) <= length else f"{name[: length - 1]}…"

@@ -27,7 +27,7 @@ def write_page(report: Report, path: str | os.PathLike[str]) -> Path:
     Returns:
         The path.
     """
-    # The name of a file may hold what is no text.
+    # File names may contain bytes that are not text.
     write_atomically(path, page(report).encode("utf-8", "replace"))
     return Path(path)
 

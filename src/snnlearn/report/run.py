@@ -131,7 +131,7 @@ def _network(summary: RunSummary) -> list[Row]:
     """The network: parameters, firing rates, operations."""
     dense, total = f"the dense network {summary.dense}", summary.synops + summary.macs
     ratio = f"{total / summary.dense_macs:.3g} ×" if summary.dense_macs > 0 else "–"
-    held = "per inference: products with what is no spike; a current that is held is multiplied once"
+    held = "per inference: products with values that are not spikes; a held current is multiplied once"
     return [
         Row("Parameters", f"{summary.parameters:,}", "trained numbers of one network"),
         *(

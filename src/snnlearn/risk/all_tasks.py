@@ -83,7 +83,7 @@ def no_free_lunch(learner: Learner, k: int, n: int, *, prior: Float[np.ndarray, 
         prior: probability of each labeling, `[2^k]`; None is uniform. Under any other, learners do differ.
 
     Raises:
-        SnnlearnError: if there is too much to enumerate, or the prior is no distribution.
+        SnnlearnError: if there is too much to enumerate, or the prior is not a distribution.
 
     >>> always_one = lambda points, labels: np.ones(4, int)
     >>> no_free_lunch(always_one, 4, 2).risk, no_free_lunch(always_one, 4, 2).off_training_set

@@ -161,7 +161,7 @@ def fit_temperature(scores: Float[np.ndarray, "m C"], labels: Integer[np.ndarray
         labels: the true classes, `[m]`.
 
     Raises:
-        SnnlearnError: for an empty sample, scores that are not finite, or labels that are no classes.
+        SnnlearnError: for an empty sample, scores that are not finite, or labels that are not classes.
 
     Source: C. Guo et al., ICML 2017, arXiv:1706.04599.
 

@@ -372,6 +372,6 @@ def check_unseen(prior: Prior, sample: Sample) -> None:
     for seen in prior.seen:
         if known := overlap(sample, seen):
             raise SnnlearnError(
-                f"{known} of the {len(sample.y)} samples that are to certify are among those that "
-                "chose the prior; cut the data in two disjoint parts, one for the prior and one for the certificate"
+                f"{known} of the {len(sample.y)} certifying samples also trained the prior; split the data into two "
+                "disjoint parts, one for the prior and one for the certificate"
             )

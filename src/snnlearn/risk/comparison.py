@@ -140,7 +140,7 @@ def compare_algorithms(
     first, second = _paired(np.asarray(first, float), np.asarray(second, float), "compare_algorithms")
     difference = first - second
     if difference.size < 2:
-        raise SnnlearnError("compare_algorithms: there is 1 pair, whose spread nobody knows; give at least 2 seeds")
+        raise SnnlearnError("compare_algorithms: one pair has no spread; give at least 2 seeds")
     k = difference.size
     if k <= _ENUMERATED_PAIRS:
         signs = 1 - 2 * (np.arange(2**k)[:, None] >> np.arange(k) & 1)

@@ -171,7 +171,7 @@ def empirical_bernstein(losses: Sequence[float] | np.ndarray, *, confidence: flo
     """
     losses = _bounded(losses, confidence)
     if losses.size < 2:
-        raise SnnlearnError("empirical_bernstein: losses has 1 number, of which no variance is known; give at least 2")
+        raise SnnlearnError("empirical_bernstein: losses has 1 number, which has no variance; give at least 2")
     log = math.log(4 / (1 - confidence))
     half = math.sqrt(2 * float(losses.var(ddof=1)) * log / losses.size) + 7 * log / (3 * (losses.size - 1))
     return Interval(float(losses.mean()) - half, float(losses.mean()) + half, confidence).clip(0.0, 1.0)

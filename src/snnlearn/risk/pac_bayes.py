@@ -131,7 +131,7 @@ def maurer_bound(empirical_risk: Real, kl: Real, m: Count, *, delta: float = 0.0
     """
     _check(empirical_risk, kl, m, delta)
     if m < 8:
-        raise SnnlearnError(f"maurer_bound: m is {m}; the bound is proved from 8 samples on")
+        raise SnnlearnError(f"maurer_bound: m is {m}; the bound is proved for at least 8 samples")
     return kl_inverse(empirical_risk, pac_bayes_complexity(kl, m, delta=delta))
 
 

@@ -33,22 +33,24 @@ def read_aedat(path: Path) -> Recording:
         return read_aedat4(path)
     if version not in (b"1", b"2"):
         said = content[:20].split(b"\r")[0].decode("ascii", "replace")
-        raise SnnlearnError(f"{path} says {said!r}; AEDAT 2.0 and 4 are read, so convert it to one of them")
+        raise SnnlearnError(f"{path} says {said!r}; AEDAT 2.0 and 4 are read, so convert it to one of these")
     header, body = _header(content)
     size = 6 if version == b"1" else 8
     if len(body) % size:
-        raise SnnlearnError(f"{path} holds {len(body)} bytes of events, which is not {size} for each; it is cut off")
+        raise SnnlearnError(f"{path} holds {len(body)} bytes of events, not {size} for each; it is truncated")
     words = np.frombuffer(body, [("address", ">u2" if size == 6 else ">u4"), ("t", ">i4")])
     address, t = words["address"].astype(np.int64), words["t"].astype(np.int64)
     t = t + (np.cumsum(np.diff(t, prepend=t[:1]) < -(1 << 31)) << 32)  # the clock of 32 bits has passed its end
     if (np.diff(t) < 0).any():
-        raise SnnlearnError(f"{path} has times that go back; it is damaged, or its clock was reset: cut it there")
+        raise SnnlearnError(f"{path} has times that decrease; it is damaged, or its clock was reset: cut it there")
     if b"davis" in header.lower():
         real = (address >> 31 == 0) & (address >> 10 & 1 == 0)  # neither a frame's nor an outer event
         x, y, p = address >> 12 & 1023, address >> 22 & 511, address >> 11 & 1
     else:
         if address.size and address.max() >= 1 << 16:
-            raise SnnlearnError(f"{path} has addresses of no DVS128, and names no other camera; convert it to AEDAT 4")
+            raise SnnlearnError(
+                f"{path} has addresses outside a DVS128, and names no other camera; convert it to AEDAT 4"
+            )
         real = address >> 15 == 0  # no outer event
         x, y, p = _WIDTH_OF_DVS128 - 1 - (address >> 1 & 127), address >> 8 & 127, 1 - (address & 1)
     t, x, y, p = (one[real] for one in (t, x, y, p))
@@ -83,7 +85,7 @@ def read_aedat4(path: Path) -> Recording:
         raise
     except BaseException as error:  # its decoder, in Rust, panics where a size in the file is absurd
         reason = str(error).split("\n")[0][:120]
-        raise SnnlearnError(f"{path} is damaged or no AEDAT 4 file ({reason}); fetch it again") from error
+        raise SnnlearnError(f"{path} is damaged or not an AEDAT 4 file ({reason}); fetch it again") from error
     if not found:
         raise SnnlearnError(f"{path} has no events; expected a recording with some")
     events = np.concatenate(found)

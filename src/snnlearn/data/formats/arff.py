@@ -29,7 +29,7 @@ def read_arff(path: Path, asked: Asked) -> Found:
     lines = [line for line in lines if line and not line.startswith("%")]
     start = next((i for i, line in enumerate(lines) if line.lower() == "@data"), None)
     if start is None:
-        raise SnnlearnError(f"{path} has no line @data, so it is no ARFF file; give one that Weka or OpenML wrote")
+        raise SnnlearnError(f"{path} has no line @data, so it is not an ARFF file; give one written by Weka or OpenML")
     names, categories = _attributes(lines[:start], path)
     rows = _rows(lines[start + 1 :], names, path)
     columns = []
@@ -73,7 +73,7 @@ def _attributes(lines: list[str], path: Path) -> tuple[list[str], dict[str, tupl
         names.append(name)
     if len(set(names)) < len(names) or not names:
         raise SnnlearnError(
-            f"{path} has {len(names)} attributes of {len(set(names))} names; give each a name of its own"
+            f"{path} has {len(names)} attributes of {len(set(names))} names; give each a different name"
         )
     return names, categories
 
@@ -85,7 +85,7 @@ def _rows(lines: list[str], names: list[str], path: Path) -> list[list[str]]:
             raise SnnlearnError(f"{path} has sparse rows, {{number value, …}}, which are not read; save it dense")
         row = _cells(line, path)
         if len(row) != len(names):
-            raise SnnlearnError(f"{path} has {len(row)} values in row {number} and {len(names)} attributes; mend it")
+            raise SnnlearnError(f"{path} has {len(row)} values in row {number} and {len(names)} attributes; correct it")
         rows.append(row)
     if not rows:
         raise SnnlearnError(f"{path} has no rows after @data; expected one for each sample")

@@ -155,12 +155,14 @@ def _extent(parts: list[Recordings], where: str) -> tuple[np.ndarray, tuple[int,
         newest, furthest = np.asarray(t.max()), place.max(axis=0)
         latest = newest if latest is None or newest > latest else latest
         if greatest is not None and len(greatest) != len(furthest):
-            raise SnnlearnError(f"{where} has recordings with rows and without; expected all alike")
+            raise SnnlearnError(f"{where} has recordings with and without rows; expected only one kind")
         greatest = furthest if greatest is None else np.maximum(greatest, furthest)
     if latest is None or greatest is None:
         raise SnnlearnError(f"{where} has no events; expected recordings with some")
     if greatest.max() >= _LARGEST**2 or (len(greatest) == 3 and greatest[1:].max() >= _LARGEST):
-        raise SnnlearnError(f"{where} has an event at {tuple(greatest.tolist())}, which is on no sensor; mend it")
+        raise SnnlearnError(
+            f"{where} has an event at {tuple(greatest.tolist())}, outside all known sensors; correct it"
+        )
     return latest, tuple(map(int, greatest))
 
 

@@ -36,7 +36,7 @@ def read_delimited(path: Path, asked: Asked) -> Found:
     names = [cell.strip() for cell in first[0]] if header else [f"column {i + 1}" for i in range(len(first[0]))]
     if len(set(names)) < len(names):
         double = next(name for name in names if names.count(name) > 1)
-        raise SnnlearnError(f"{path} has two columns named {double!r}; give each a name of its own")
+        raise SnnlearnError(f"{path} has two columns named {double!r}; give each a different name")
     if header and len(first) == 1:
         raise SnnlearnError(f"{path} has a line of names and no rows; expected a line for each sample")
     columns = _numbers(text, delimiter, int(header), len(names))
@@ -109,7 +109,7 @@ def _rows(text: str, delimiter: str, path: Path, most: int | None = None) -> lis
             lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
             rows = list(islice(lines, most))
     except csv.Error as error:
-        raise SnnlearnError(f"{path} is no table ({error}); close its quotes, or save it again as CSV") from error
+        raise SnnlearnError(f"{path} is not a table ({error}); close its quotes, or save it again as CSV") from error
     rows = [row for row in rows if any(cell.strip() for cell in row)]
     if not rows:
         raise SnnlearnError(f"{path} is empty; expected a line for each sample")
@@ -123,8 +123,9 @@ def _rows(text: str, delimiter: str, path: Path, most: int | None = None) -> lis
     if len({len(row) for row in rows}) > 1:
         first = next(i for i, row in enumerate(rows) if len(row) != len(rows[0]))
         raise SnnlearnError(
-            f"{path} has {len(rows[0])} cells in its first line and {len(rows[first])} in line {first + 1} of those "
-            f"that are not empty, told apart by {_spelt(delimiter)}; give as many in each, and quote cells that hold it"
+            f"{path} has {len(rows[0])} cells in its first line and {len(rows[first])} in line {first + 1}, not "
+            f"counting empty lines, separated by {_spelt(delimiter)}; give the same number in each, and quote cells "
+            "that contain it"
         )
     return rows
 

@@ -28,7 +28,7 @@ def read_parquet(path: Path, asked: Asked) -> Found:
             table = read(file)
     except (pyarrow.ArrowException, OSError, ValueError, MemoryError) as error:
         reason = str(error).split("\n")[0].rstrip(".")[:200]
-        raise SnnlearnError(f"{path} is damaged or no such table ({reason}); save it again") from error
+        raise SnnlearnError(f"{path} is damaged or not such a table ({reason}); save it again") from error
     return from_table(table, asked, str(path))
 
 
@@ -51,7 +51,7 @@ def from_table(source: Any, asked: Asked, where: str) -> Found:
     names = list(source.columns) if is_frame(source) else list(source.column_names)
     texts = [str(name) for name in names]
     if len(set(texts)) < len(texts):
-        raise SnnlearnError(f"{where} has two columns of one name; give each a name of its own")
+        raise SnnlearnError(f"{where} has two columns with the same name; give each a different name")
     columns, categories = [], {}
     for name, text in zip(names, texts, strict=True):
         column = source[name] if is_frame(source) else source.column(name)
@@ -96,4 +96,4 @@ def _column(column: Any, where: str) -> np.ndarray:
             :-1
         ]
     names = ", ".join(sorted(kind.__name__ for kind in kinds))
-    raise SnnlearnError(f"{where} holds {names}; expected numbers or words, so make numbers of it or drop it")
+    raise SnnlearnError(f"{where} holds {names}; expected numbers or words; convert or drop it")

@@ -77,5 +77,5 @@ def _samples(path: Path, labels: Path | None) -> Found:
     if y.ndim != 1 or y.dtype.kind not in "iu":
         raise SnnlearnError(f"{labels} holds {y.dtype} of shape {y.shape}; expected whole numbers, one for each sample")
     if len(x) != len(y):
-        raise SnnlearnError(f"{path} holds {len(x)} samples and {labels} {len(y)} labels; expected as many")
+        raise SnnlearnError(f"{path} holds {len(x)} samples and {labels} {len(y)} labels; expected equally many")
     return Found(scale_pixels(x) if of_bytes else x, y, limits=(0.0, 1.0) if of_bytes else None)

@@ -24,7 +24,7 @@ def read_bin(path: Path) -> Recording:
     content = read_bytes(path, "a .bin file of events")
     if len(content) % 5:
         raise SnnlearnError(
-            f"{path} holds {len(content)} bytes, which is not 5 for each event; it is cut off, or no N-MNIST file"
+            f"{path} holds {len(content)} bytes, not 5 for each event; it is truncated, or not an N-MNIST file"
         )
     b = np.frombuffer(content, np.uint8).reshape(-1, 5).astype(np.int64)
     x, y, p, t = b[:, 0], b[:, 1], b[:, 2] >> 7, (b[:, 2] & 127) << 16 | b[:, 3] << 8 | b[:, 4]

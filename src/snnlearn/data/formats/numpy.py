@@ -47,7 +47,7 @@ def load_arrays(path: str | os.PathLike[str]) -> np.ndarray | dict[str, np.ndarr
     """The array in a `.npy`, or the named arrays in a `.npz`; never unpickles, as a pickle can run any code."""
     try:
         if os.path.exists(path) and not os.path.isfile(path):  # such as a pipe, whose end would be waited for
-            raise SnnlearnError(f"{path} cannot be read (it is no file); give a NumPy file")
+            raise SnnlearnError(f"{path} cannot be read (it is not a file); give a NumPy file")
         with open(path, "rb") as file:
             if zipfile.is_zipfile(file):
                 with zipfile.ZipFile(file) as archive:
@@ -67,7 +67,7 @@ def load_arrays(path: str | os.PathLike[str]) -> np.ndarray | dict[str, np.ndarr
         ) from error
     for array in content.values() if isinstance(content, dict) else (content,):
         if not isinstance(array, np.ndarray):
-            raise SnnlearnError(f"{path} holds what is no array; save it anew with numpy.savez")
+            raise SnnlearnError(f"{path} contains something other than arrays; save it again with numpy.savez")
     return content
 
 

@@ -43,13 +43,13 @@ def _items(source: Any, asked: Asked, where: str) -> Found:
         raise SnnlearnError(f"the {where} is empty; expected pairs of x and y")
     items = [source[i] for i in range(len(source))]
     if not all(isinstance(item, (tuple, list)) and len(item) == 2 for item in items):
-        raise SnnlearnError(f"the {where} holds what is no pair; expected x and y of each sample")
+        raise SnnlearnError(f"the {where} contains something other than pairs; expected x and y for each sample")
     return _pair([x for x, _ in items], [_number(y) for _, y in items], asked)
 
 
 def _pair(x: Any, y: Any, asked: Asked) -> Found:
     if is_table(x):
-        raise SnnlearnError("load got a table and labels; give one table, and say by label which column they are")
+        raise SnnlearnError("load got a table and labels; give one table, and name their column by label")
     labels = _array(y, "y")
     if isinstance(x, (list, tuple)):
         items = [_array(one, "x") for one in x]
@@ -70,7 +70,7 @@ def _array(given: Any, name: str) -> np.ndarray:
         array = np.asarray(given)
     except (ValueError, TypeError) as error:
         raise SnnlearnError(
-            f"{name} is no array ({str(error).rstrip('.')}); give one number or word for each"
+            f"{name} is not an array ({str(error).rstrip('.')}); give one number or word for each"
         ) from error
     if array.dtype == object and array.ndim == 1 and all(isinstance(value, str) for value in array):
         return array.astype(str)

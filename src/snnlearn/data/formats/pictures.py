@@ -72,7 +72,7 @@ def _stacked(images: list[np.ndarray], paths: list[Path], *, colours: bool) -> n
         other = images[paths.index(different[0])].shape[:2]
         raise SnnlearnError(
             f"{different[0]} has {other[1]} × {other[0]} pixels and {paths[0]} {size[1]} × {size[0]}"
-            f" ({len(different)} of {len(paths)} differ); make all of one size"
+            f" ({len(different)} of {len(paths)} differ); make all the same size"
         )
     check_memory(4 * len(images) * images[0].size * (3 if colours else 1), f"{len(images)} images", "give fewer")
     if colours:

@@ -40,7 +40,8 @@ def recording_of(events: np.ndarray, where: str) -> Recording:
     for name in (time, *(name for name in ("x", "y", "p") if name in names)):
         if events[name].dtype.kind not in ("iuf" if name == time else "iub"):
             raise SnnlearnError(
-                f"{where} has {name} of type {events[name].dtype}; expected numbers, whole but for times"
+                f"{where} has {name} of type {events[name].dtype}; expected numbers, which must be whole except for "
+                "times"
             )
     t, x = events[time], events["x"]
     if "y" in names:
@@ -98,7 +99,7 @@ def read_npz(path: Path, asked: Asked) -> Found:
 def from_recordings(recordings: Sequence[Recording], labels: np.ndarray | None, asked: Asked, where: str) -> Found:
     """Recordings in memory, binned."""
     if labels is not None and len(labels) != len(recordings):
-        raise SnnlearnError(f"{where} has {len(recordings)} recordings and {len(labels)} labels; expected as many")
+        raise SnnlearnError(f"{where} has {len(recordings)} recordings and {len(labels)} labels; expected equally many")
     return binned({"train": Recordings(recordings, lambda recording: recording)}, {"train": labels}, asked, where)
 
 

@@ -77,7 +77,7 @@ def samples(table: Table, asked: Asked, where: str) -> Found:
         where: The file, for messages.
 
     Raises:
-        SnnlearnError: Values are missing, no column can be the label's, or a column is no feature.
+        SnnlearnError: Values are missing, no column can be the label's, or a column is not a feature.
     """
     if not table.columns or not len(table.columns[0]):
         raise SnnlearnError(f"{where} has no rows; expected a line for each sample")
@@ -93,9 +93,7 @@ def samples(table: Table, asked: Asked, where: str) -> Found:
     notes += left_out.values()
     features = [i for i in range(len(table.names)) if i not in {label, group, *left_out}]
     if not features:
-        raise SnnlearnError(
-            f"{where} has no column besides the label's that is a feature; its columns are {shown(table.names)}"
-        )
+        raise SnnlearnError(f"{where} has no feature besides the label's column; its columns are {shown(table.names)}")
     used = [i for i in (*features, label, group) if i is not None]
     _check_missing(table, used, where)
     columns = tuple(_column(table, i, where) for i in features)
@@ -129,8 +127,8 @@ def _like(table: Table, form: Form, where: str) -> Found:
             names.remove(form.label)
         if len(table.columns) != len(names):
             raise SnnlearnError(
-                f"{where} has {len(table.columns)} columns without names; the network's own data have "
-                f"{len(form.names)}, with the label's"
+                f"{where} has {len(table.columns)} columns without names; the network's training data had "
+                f"{len(form.names)}, including the label's"
             )
     table = table._replace(names=names)
     if lacking := [column.name for column in form.columns if column.name not in names]:
@@ -171,7 +169,7 @@ def _label(table: Table, asked: Asked, where: str) -> tuple[int, list[str]]:
     ):
         return found[0], [f"The label is the last column, {table.names[last]}; --label names another."]
     raise SnnlearnError(
-        f"{where} has no column {', '.join(LABELS)}, and its last is not of classes; say by --label which is, of "
+        f"{where} has no column {', '.join(LABELS)}, and its last does not hold classes; name one by --label, of "
         f"{shown(table.names)}"
     )
 
@@ -241,7 +239,7 @@ def _column(table: Table, place: int, where: str) -> Column:
         first = next(i for i in range(len(column)) if i not in set(numbers[: i + 1]))
         raise SnnlearnError(
             f"{where}: column {name} has {len(numbers)} numbers and {len(column) - len(numbers)} words, such as "
-            f"{column[first]!r} in row {first + 1}; mend or drop those, or leave such cells empty and fill them in"
+            f"{column[first]!r} in row {first + 1}; correct or drop those, or leave such cells empty and fill them in"
         )
     return Column(name, tuple(sorted(set(column.tolist()))))
 
@@ -263,12 +261,12 @@ def _features(columns: list[np.ndarray], forms: tuple[Column, ...], where: str) 
                 raise SnnlearnError(f"{where}: column {form.name} has {word!r}; expected numbers, as in training")
             x[:, place] = column
             if not np.isfinite(x[:, place]).all():
-                raise SnnlearnError(f"{where}: column {form.name} has infinite values; remove or mend them")
+                raise SnnlearnError(f"{where}: column {form.name} has infinite values; remove or correct them")
         else:
             words = column if column.dtype == object else _as_words(column, form.categories)
             if unknown := sorted(set(words.tolist()) - set(form.categories)):
                 raise SnnlearnError(
-                    f"{where}: column {form.name} has {shown(unknown)}, which is none of those in training: "
+                    f"{where}: column {form.name} has {shown(unknown)}, which was not in training: "
                     f"{shown(form.categories)}"
                 )
             x[:, place : place + len(form.categories)] = words[:, None] == np.array(form.categories, object)
@@ -288,8 +286,8 @@ def _labels(column: np.ndarray, name: str, where: str) -> np.ndarray:
     labels = whole_numbers(column)
     if labels.dtype.kind not in "iu":
         raise SnnlearnError(
-            f"{where}: column {name} is {_most_like(column)} and so of no class; name the label's column by --label, "
-            "or make classes of its values"
+            f"{where}: column {name} is {_most_like(column)}, so it is not a class; name the label's column by "
+            "--label, or convert its values to classes"
         )
     return labels
 

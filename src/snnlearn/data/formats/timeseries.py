@@ -29,7 +29,7 @@ def read_ts(path: Path, asked: Asked) -> Found:
     lines = [line for line in lines if line and not line.startswith(("#", "%"))]
     start = next((i for i, line in enumerate(lines) if line.lower() == "@data"), None)
     if start is None:
-        raise SnnlearnError(f"{path} has no line @data, so it is no .ts file; give one that sktime or aeon wrote")
+        raise SnnlearnError(f"{path} has no line @data, so it is not a .ts file; give one written by sktime or aeon")
     class_names, labelled = _header(lines[:start], path)
     if not lines[start + 1 :]:
         raise SnnlearnError(f"{path} has no series after @data; expected one in each line")
@@ -40,7 +40,7 @@ def read_ts(path: Path, asked: Asked) -> Found:
             channels = [*channels, last]
         elif not channels or (class_names and last.strip() not in class_names):
             raise SnnlearnError(
-                f"{path}: series {number} ends with {last.strip()[:40]!r}, which is no class that @classLabel names; "
+                f"{path}: series {number} ends with {last.strip()[:40]!r}, which is not a class in @classLabel; "
                 "expected values, a colon and the class"
             )
         labels.append(last.strip())
@@ -57,13 +57,13 @@ def _header(lines: list[str], path: Path) -> tuple[tuple[str, ...], bool]:
         key, *values = line[1:].split()
         about[key.lower()] = values
     if "classlabel" not in about and "targetlabel" in about:
-        raise SnnlearnError(f"{path} has numbers to predict (@targetLabel) and no classes; give a set of classes")
+        raise SnnlearnError(f"{path} has numbers to predict (@targetLabel), not classes; give a set with classes")
     for key, advice in (("timestamps", "give series of equal time steps"), ("classlabel", "write true or false")):
         flag = about.get(key, ["false"])[:1]
         if not flag or flag[0].lower() not in _FLAGS:
             raise SnnlearnError(f"{path} says @{key} {' '.join(flag)}; {advice}")
         if key == "timestamps" and _FLAGS[flag[0].lower()]:
-            raise SnnlearnError(f"{path} has time stamps (@timeStamps true), which are not read; {advice}")
+            raise SnnlearnError(f"{path} has time stamps (@timeStamps true), which are not supported; {advice}")
     of_class = about.get("classlabel", ["false"])
     labelled = _FLAGS[of_class[0].lower()]
     return tuple(of_class[1:]) if labelled else (), labelled
@@ -79,12 +79,12 @@ def _channels(texts: list[str], where: str) -> np.ndarray:
                 f"{where} has {missing} missing values of {len(cells)} in a channel; fill them in, or drop the series"
             )
         if text.lstrip().startswith("("):
-            raise SnnlearnError(f"{where} has time stamps, (time,value), which are not read; give values alone")
+            raise SnnlearnError(f"{where} has time stamps, (time,value), which are not supported; give only values")
         try:
             channels.append(np.array(cells, np.float64))
         except ValueError as error:
             bad = next(cell for cell in cells if not is_number(cell))
-            raise SnnlearnError(f"{where} has {bad.strip()[:40]!r}; expected numbers with commas between") from error
+            raise SnnlearnError(f"{where} has {bad.strip()[:40]!r}; expected numbers separated by commas") from error
     lengths = {len(channel) for channel in channels}
     if len(lengths) > 1:
         # Within a series, too, channels may end at different times.
