@@ -161,3 +161,37 @@ def test_each_sample_meets_noise_of_its_own():
     sent = eqx.filter_jit(lambda: _run(layer, routes(network.layers)[0], 0, [0], {-1: inputs}))()
     assert 0 < float(sent.mean()) < 1
     assert float(jnp.var(sent[..., 0], axis=0).mean()) > 0.005
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("recurrent", [False, True])
+def test_each_unit_fires_in_the_band_on_the_given_inputs(bias, recurrent):
+    # Constant currents, as of a table: without a band about half of the units fire for none of the samples.
+    x = np.random.default_rng(0).normal(size=(64, 1, 4)).astype(np.float32)
+    inputs = jnp.broadcast_to(jnp.asarray(x), (64, 20, 4))
+    network = feedforward((4, 50, 50, 3), recurrent=recurrent, use_bias=bias, key=KEY)
+    rates = {}
+    for band in (None, (0.005, 0.05)):
+        drawn = initialise(FluctuationDriven(band=band), network, inputs)
+        rates[band] = [np.asarray(spikes).mean((0, 1)) for spikes in outputs(drawn, inputs)[:-1]]
+    plain, corrected = (np.concatenate(rates[band]) for band in rates)
+    assert np.mean(plain < 0.005) > 0.3
+    assert np.mean((corrected >= 0.005) & (corrected <= 0.05)) > 0.97
+
+
+def test_units_of_a_convolution_are_corrected_by_channel():
+    inputs = jnp.broadcast_to(jax.random.uniform(KEY, (32, 1, 1, 6, 6)) ** 4, (32, 10, 1, 6, 6))
+    conv = Conv2d((1, 6, 6), 8, 3, use_bias=True, key=KEY)
+    network = Network((Layer(conv, LIF()), Layer(Dense(8 * 16, 3, key=KEY), LI())))
+    rates = [
+        np.asarray(outputs(initialise(FluctuationDriven(band=band), network, inputs), inputs)[0]).mean((0, 1, 3, 4))
+        for band in (None, (0.005, 0.05))
+    ]
+    assert np.mean((rates[0] < 0.005) | (rates[0] > 0.05)) > np.mean((rates[1] < 0.004) | (rates[1] > 0.06))
+    assert np.all(rates[1] > 0)
+
+
+@pytest.mark.parametrize("band", [(0.0, 0.1), (0.1, 0.1), (0.1, 2.0)])
+def test_a_band_that_is_none_is_refused(band):
+    with pytest.raises(SnnlearnError, match="spikes per step"):
+        FluctuationDriven(band=band)

@@ -53,21 +53,33 @@ class FluctuationDriven(AbstractInitialisation):
     What is set is the root mean square over units and steps, which counts each unit's mean drive; the paper does not.
     A readout that does not spike gets $\sigma_U = 1/\xi$.
 
+    The variance is that of all units together; where inputs hardly change over time, many units are still silent on all
+    samples, and a unit that never spikes hardly learns. A band, which is not the paper's, mends that unit by unit: the
+    weights, and biases where there are any, of what arrives from earlier layers are corrected until each unit's rate on
+    the given inputs lies in it, or the corrections are used up.
+
     Args:
         xi: $\xi$, the threshold in standard deviations, > 0; 1 to 3 is usual.
         recurrent_share: the share of the variance that recurrent synapses contribute, in (0, 1).
+        band: the lowest and the highest rate of a spiking unit, in spikes per step, 0 < low < high ≤ 1; None leaves the
+            rates as the variance makes them.
 
     Raises:
-        SnnlearnError: for a parameter outside its range.
+        SnnlearnError: for a number out of its range.
     """
 
     xi: float = 2.0
     recurrent_share: float = 0.1
+    band: tuple[float, float] | None = None
 
     def __check_init__(self):
         check_positive(self, xi=self.xi, recurrent_share=self.recurrent_share)
         if self.recurrent_share >= 1:
             raise SnnlearnError(f"FluctuationDriven: recurrent_share is {self.recurrent_share}; give a share below 1")
+        if self.band is not None and not 0 < self.band[0] < self.band[1] <= 1:
+            raise SnnlearnError(
+                f"FluctuationDriven: band is {self.band}; give two numbers of spikes per step, 0 < low < high ≤ 1"
+            )
 
     def __call__(self, network: Network, inputs: Float[Array, "B T ..."], *, key: PRNGKeyArray) -> Network:
         """See the base."""
@@ -82,6 +94,8 @@ class FluctuationDriven(AbstractInitialisation):
                 # What comes back to the layer is measured on the spikes that all else causes.
                 sent[number] = _run(drawn, ways[number], number, ahead, sent)
                 drawn = self._scaled(drawn, ways[number], loops, sent, share / len(loops + later) * len(loops))
+            if self.band is not None and layer.neuron.spikes:
+                drawn = _corrected(drawn, ways[number], number, ahead, loops, sent, self.band)
             sent[number] = _run(drawn, ways[number], number, ahead + loops, sent)
             layers.append(drawn)
         for number, layer in enumerate(layers):
@@ -123,6 +137,42 @@ def _redrawn(layer: Layer, key: PRNGKeyArray) -> Layer:
     keys = jax.random.split(key, len(layer.connections))
     drawn = [c.synapses.redrawn(key=k) for c, k in zip(layer.connections, keys, strict=True)]
     return layer.with_parts(drawn, layer.neuron, layer.feedback)
+
+
+def _corrected(
+    layer: Layer,
+    ways: tuple[Route, ...],
+    number: int,
+    ahead: list[int],
+    loops: list[int],
+    sent: dict[int, Array],
+    band: tuple[float, float],
+) -> Layer:
+    """The layer with what arrives from earlier ones corrected, unit by unit, until rates are in the band."""
+    low, high = band
+    distance = _distance_to_threshold(layer)
+    arrays, rest = eqx.partition(layer, eqx.is_inexact_array)
+
+    def correct(_, arrays):
+        now = eqx.combine(arrays, rest)
+        rate = jnp.mean(_run(now, ways, number, ahead + loops, sent), axis=(0, 1))
+        gain = jnp.where(rate < low, _GAIN, jnp.where(rate > high, 1 / _GAIN, 1.0))
+        # Larger weights alone wake no unit whose membrane is below rest whatever the input.
+        shift = distance * jnp.where(rate == 0, _SHIFT, jnp.where(rate > high, -_SHIFT / 2, 0.0)) / max(1, len(ahead))
+        synapses = [
+            connection.synapses.adjusted(gain, shift) if n in ahead else connection.synapses
+            for n, connection in enumerate(now.connections)
+        ]
+        return eqx.filter(now.with_parts(synapses, now.neuron, now.feedback), eqx.is_inexact_array)
+
+    return eqx.combine(jax.lax.fori_loop(0, _CORRECTIONS, correct, arrays), rest)
+
+
+_CORRECTIONS = 12
+_GAIN = 1.25
+"""A unit's weights change by up to 1.25^12, 15 times."""
+_SHIFT = 0.1
+"""Of the distance from rest to threshold."""
 
 
 def _distance_to_threshold(layer: Layer) -> Array:

@@ -86,6 +86,15 @@ class AbstractSynapses(Component):
     def redrawn(self, *, key: PRNGKeyArray) -> "AbstractSynapses":
         """The same synapses with new random weights: normal, mean 0, variance 1 / fan-in; biases 0."""
 
+    def adjusted(self, gain: Float[Array, "..."], shift: Float[Array, "..."]) -> "AbstractSynapses":
+        """The same synapses with weights multiplied, and biases moved, for each unit by itself where they can be.
+
+        Args:
+            gain: of each unit, `[*out_shape]`, > 0.
+            shift: of each unit, `[*out_shape]`.
+        """
+        return self
+
     @abstractmethod
     def operations(self, x: Float[Array, "..."]) -> Float[Array, ""]:
         """How many non-zero inputs meet a non-zero weight (NeuroBench's definition)."""
@@ -109,6 +118,11 @@ def is_key(leaf: Any) -> bool:
 
 def _draw(shape: tuple[int, ...], fan_in: int, key: PRNGKeyArray) -> Array:
     return jax.random.normal(key, shape) / math.sqrt(fan_in)
+
+
+def _with_weights(synapses: Any, weight: Array, bias: Array | None) -> Any:
+    """Synapses with another weight and bias."""
+    return eqx.tree_at(lambda s: (s.weight, s.bias), synapses, (weight, bias), is_leaf=lambda leaf: leaf is None)
 
 
 def _check_sizes(owner: str, **sizes: int) -> None:
@@ -178,7 +192,11 @@ class Dense(AbstractSynapses):
         """See the base."""
         weight = _draw(self.weight.shape, self.in_shape[0], key)
         bias = None if self.bias is None else jnp.zeros_like(self.bias)
-        return eqx.tree_at(lambda s: (s.weight, s.bias), self, (weight, bias), is_leaf=lambda leaf: leaf is None)
+        return _with_weights(self, weight, bias)
+
+    def adjusted(self, gain: Float[Array, " out"], shift: Float[Array, " out"]) -> "Dense":
+        """See the base."""
+        return _with_weights(self, self.weight * gain[:, None], None if self.bias is None else self.bias + shift)
 
     def operations(self, x: Float[Array, "..."]) -> Float[Array, ""]:
         """See the base."""
@@ -265,7 +283,13 @@ class Conv2d(AbstractSynapses):
         """See the base."""
         weight = _draw(self.weight.shape, math.prod(self.weight.shape[1:]), key)
         bias = None if self.bias is None else jnp.zeros_like(self.bias)
-        return eqx.tree_at(lambda s: (s.weight, s.bias), self, (weight, bias), is_leaf=lambda leaf: leaf is None)
+        return _with_weights(self, weight, bias)
+
+    def adjusted(self, gain: Float[Array, "out height width"], shift: Float[Array, "out height width"]) -> "Conv2d":
+        """The units of a channel share its weights: they get their geometric mean, and the mean of the shifts."""
+        gains = jnp.exp(jnp.mean(jnp.log(gain), axis=(1, 2)))[:, None, None, None]
+        shifts = jnp.mean(shift, axis=(1, 2), keepdims=True)
+        return _with_weights(self, self.weight * gains, None if self.bias is None else self.bias + shifts)
 
     def operations(self, x: Float[Array, "..."]) -> Float[Array, ""]:
         """See the base."""
@@ -439,6 +463,10 @@ class Chain(AbstractSynapses):
         keys = jax.random.split(key, len(self.stages))
         stages = tuple(stage.redrawn(key=k) for stage, k in zip(self.stages, keys, strict=True))
         return eqx.tree_at(lambda chain: chain.stages, self, stages)
+
+    def adjusted(self, gain: Float[Array, "..."], shift: Float[Array, "..."]) -> "Chain":
+        """The last stage's are."""
+        return Chain(*self.stages[:-1], self.stages[-1].adjusted(gain, shift))
 
     def operations(self, x: Float[Array, "..."]) -> Float[Array, ""]:
         """See the base."""
