@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 import os
 import sys
@@ -58,7 +57,7 @@ def _status(arguments: list[str]) -> int:
 def _run(arguments: list[str]) -> int:
     from snnlearn import __version__
     from snnlearn.cli.config import check_allowed, read_config, value_of
-    from snnlearn.cli.options import AS_IT_IS, COMMANDS, check_names
+    from snnlearn.cli.options import COMMANDS, check_names
 
     if arguments == ["--version"]:
         print(f"snnlearn {__version__}")
@@ -77,8 +76,6 @@ def _run(arguments: list[str]) -> int:
 
     if getattr(options, "resume", None) is not None:
         _check_alone(arguments, "--resume", *(("--distributed", "--epochs") if name == "train" else ()), "--allow")
-        if name == "train" and value_of("--epochs", arguments) is None:
-            options = dataclasses.replace(options, epochs=AS_IT_IS)
     if name == "gradients" and options.run is not None:
         _check_alone(arguments, "--run", "--rules", "--repeats", "--out", "--allow")
     module = name.replace("-", "_")

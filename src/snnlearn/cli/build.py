@@ -72,17 +72,14 @@ def window(options: Train | Encode) -> dict[str, Any]:
     }
 
 
-def experiment(
-    options: Train, task: Dataset | None = None, *, devices: Devices = ONE_DEVICE
-) -> Experiment[GradientDescent]:
-    """The experiment of the options: data, encoder, network, algorithm and seeds.
+def experiment(options: Train, task: Dataset, *, devices: Devices = ONE_DEVICE) -> Experiment[GradientDescent]:
+    """All that the options name: data, encoder, network, algorithm and seeds.
 
     Args:
-        options: of a training.
-        task: the data; None reads what the options name.
+        options: of a training, with all that the data decide.
+        task: the data.
         devices: which share the training.
     """
-    task = dataset(options) if task is None else task
     code = encoder(options, task)
     learner = replace(algorithm(options, task, code.dt), devices=devices)
     keys = jax.vmap(jax.random.key)(np.arange(options.seed, options.seed + options.seeds))
@@ -96,9 +93,32 @@ def encoder(options: Train, task: Dataset) -> coding.AbstractEncoder:
             option = f"--encode {options.encode}" if options.encode is not None else "--series"
             raise SnnlearnError(f"{option}: {task.name} already is spikes; drop it")
         return coding.Spikes(num_steps=task.train.x.shape[1], dt=task.dt)
-    code = coder(options.encode or "current", options, task.shape[0] if options.series else None)
-    unscaled = np.all(task.low == 0.0) and np.all(task.high == 1.0)
-    return code if unscaled else coding.Rescaled(code, task.low, task.high)
+    return _scaled(code_of(options, task), options, task)
+
+
+def code_of(options: Train, task: Dataset) -> coding.AbstractEncoder:
+    """The code of the task's values, once they are scaled."""
+    return coder(options.encode or "current", options, task.shape[0] if options.series else None)
+
+
+def _scaled(code: coding.AbstractEncoder, options: Train, task: Dataset) -> coding.AbstractEncoder:
+    if options.scale == "none":
+        return code
+    if options.scale in (None, "all") or (options.scale == "range" and np.ndim(task.low)):
+        low, high = task.low, task.high
+        if options.scale == "all":  # whose range may be known without the data, as of an image's bytes
+            low, high = float(np.min(low)), float(np.max(high))
+        unscaled = np.all(low == 0.0) and np.all(high == 1.0)
+        return code if unscaled else coding.Rescaled(code, low, high)
+    # Frames come one after the other to the same units, so that all frames of a channel share its scale.
+    return _SCALINGS[options.scale].learned(code, task.train.x, axis=(0, 1) if options.series else 0)
+
+
+_SCALINGS = {
+    "range": coding.RangeScaling(),
+    "standard": coding.StandardScaling(),
+    "quantile": coding.QuantileScaling(),
+}
 
 
 def coder(name: str, options: Train | Encode, frames: int | None = None) -> coding.AbstractEncoder:
@@ -132,7 +152,7 @@ def structure(options: Train, task: Dataset, code: coding.AbstractEncoder) -> ne
     """The network; its weights are drawn when a training starts."""
     shapes = eqx.filter_eval_shape(lambda: _structure(options, task, code))
     # At the start 256 samples measure what drives the layers; Adam has two numbers for each parameter.
-    samples = max(options.batch_size, min(256, len(task.train.y)))
+    samples = max(options.counts()[1], min(256, len(task.train.y)))
     check_size(code, shapes, samples=samples * options.seeds, copies=4 * options.seeds)
     return _structure(options, task, code)
 
@@ -237,15 +257,20 @@ def _settled(options: Train, option: str) -> str:
 
 def algorithm(options: Train, task: Dataset, dt: float) -> GradientDescent:
     """How to train."""
+    epochs, batch_size = options.counts()
     return GradientDescent(
         loss=_loss(options, task, dt),
         rule=rule(options, dt),
         optimizer=_optimizer(options),
-        initialisation=network.FluctuationDriven(xi=options.xi),
-        epochs=options.epochs,
-        batch_size=options.batch_size,
+        initialisation=network.FluctuationDriven(xi=options.xi, band=_BAND),
+        epochs=epochs,
+        batch_size=batch_size,
         steps_per_update=options.steps_per_update,
     )
+
+
+_BAND = (0.005, 0.2)
+"""Spikes per step of each hidden unit at the start."""
 
 
 def rule(options: Train, dt: float) -> rules.AbstractRule:

@@ -13,6 +13,7 @@ from snnlearn._errors import SnnlearnError
 from snnlearn._files import write_atomically
 from snnlearn.cli import build, interrupts
 from snnlearn.cli.axis import shown
+from snnlearn.cli.by_data import chosen
 from snnlearn.cli.commands import console_of, keep_compiled_programs
 from snnlearn.cli.config import write_config
 from snnlearn.cli.folders import new_folder
@@ -33,6 +34,7 @@ def certify(options: Certify) -> int:
 def _certify(options: Certify, path: Path) -> int:
     console = console_of()
     data = build.dataset(options)
+    options, _ = chosen(options, data)
     certifying, first = _cut(data.train, options)
     task = dataclasses.replace(data, train=first)
     if options.rate_band is not None or (options.loss or build.default_loss(options)) not in _CROSS_ENTROPIES:
@@ -48,7 +50,7 @@ def _certify(options: Certify, path: Path) -> int:
         rule=experiment.algorithm.rule,
         optimizer=optax.adam(options.bound_learning_rate),
         epochs=options.bound_epochs,
-        batch_size=options.batch_size,
+        batch_size=options.counts()[1],
         delta=options.delta,
     )
     with console.status(f"Training the prior on {len(first.y)} samples"):
@@ -97,9 +99,9 @@ def _cut(train: Sample, options: Certify) -> tuple[Sample, Sample]:
         certifying, first = hold_out(train, validation=options.prior_share, seed=options.split_seed)
     except SnnlearnError as error:
         raise SnnlearnError(f"{share}, which leaves a part without one of the classes ({error})") from error
-    if min(len(certifying.y), len(first.y)) < max(options.batch_size, 8):
+    if min(len(certifying.y), len(first.y)) < max(options.counts()[1], 8):
         raise SnnlearnError(
             f"{share}: it splits {len(train.y)} samples into {len(first.y)} and {len(certifying.y)}, and each must "
-            f"hold a batch of {options.batch_size}; lower --batch-size or choose another share"
+            f"hold a batch of {options.counts()[1]}; lower --batch-size or choose another share"
         )
     return certifying, first

@@ -21,10 +21,11 @@ from snnlearn.algorithms import Devices, Experiment, GradientDescent, Training
 from snnlearn.algorithms.devices import ONE_DEVICE
 from snnlearn.cli import build, interrupts
 from snnlearn.cli.axis import shown
+from snnlearn.cli.by_data import chosen
 from snnlearn.cli.config import as_table
 from snnlearn.cli.encode import encode as encode_one_input
 from snnlearn.cli.folders import locked, new_folder
-from snnlearn.cli.options import AS_IT_IS, Encode, Evaluate, Predict, Train
+from snnlearn.cli.options import Encode, Evaluate, Predict, Train
 from snnlearn.cli.predictions import Predictions, check_kind
 from snnlearn.cli.processes import join, leads
 from snnlearn.cli.run_folder import RunFolder
@@ -34,7 +35,7 @@ from snnlearn.data import Dataset, Form, Read, read_like
 from snnlearn.data.formats import holds_events
 from snnlearn.hypothesis import Hypothesis, decisions, scores, ties
 from snnlearn.model_file import save
-from snnlearn.report.baseline import logistic_regression
+from snnlearn.report.baseline import baselines
 from snnlearn.report.measure import select, summarise
 
 
@@ -59,26 +60,31 @@ def train(options: Train) -> int:
     options.check()
     devices = join() if options.distributed else ONE_DEVICE
     with new_folder(options.out, options.data) if leads() else contextlib.nullcontext() as path:
-        experiment, training = prepare(options, devices=devices)
+        with console_of().status("Looking at the data"):
+            task = build.dataset(options)
+        keep_compiled_programs()
+        with console_of().status("Choosing what the options leave to the data"):
+            options, because = chosen(options, task)
+        experiment, training = prepare(options, task, devices=devices)
         # So that a rule refuses before anything is written.
         experiment.algorithm.trace(experiment.encoder, training, experiment.data.learning)
         folder = RunFolder.create(path, options) if path is not None else None
         if folder is not None:
             remember(folder, experiment.data)
             folder.begin()
-        return _finish(folder, options, experiment, training)
+        return _finish(folder, options, experiment, training, because)
 
 
-def _resume(path: Path, *, epochs: int, distributed: bool, allow: tuple[str, ...]) -> int:
-    """Resume a run, for more epochs if given."""
+def _resume(path: Path, *, epochs: int | None, distributed: bool, allow: tuple[str, ...]) -> int:
+    """Go on with a run, to more epochs than it has if any are given."""
     folder = RunFolder.open(path, allow=allow)
     devices = join() if distributed else ONE_DEVICE
     with locked(path) if leads() else contextlib.nullcontext():
         options = folder.options()
-        if epochs != AS_IT_IS:
+        if epochs is not None:
             options = dataclasses.replace(options, epochs=epochs)
         options.check()
-        if epochs != AS_IT_IS and leads():
+        if epochs is not None and leads():
             folder.lengthen(epochs)
         experiment, training = prepare(options, data_of(folder), devices=devices)
         if leads():
@@ -107,13 +113,13 @@ def console_of() -> Console:
 
 
 def prepare(
-    options: Train, task: Dataset | None = None, *, devices: Devices = ONE_DEVICE
+    options: Train, task: Dataset, *, devices: Devices = ONE_DEVICE
 ) -> tuple[Experiment[GradientDescent], Training]:
     """An experiment, and its training before the first epoch.
 
     Args:
-        options: of the training.
-        task: the data; None reads what the options name.
+        options: of the training, with all that the data decide.
+        task: the data.
         devices: which share the training.
     """
     keep_compiled_programs()
@@ -123,7 +129,11 @@ def prepare(
 
 
 def _finish(
-    folder: RunFolder | None, options: Train, experiment: Experiment[GradientDescent], training: Training
+    folder: RunFolder | None,
+    options: Train,
+    experiment: Experiment[GradientDescent],
+    training: Training,
+    because: tuple[str, ...] = (),
 ) -> int:
     """Train and conclude; without a folder, help another process to."""
     console = console_of()
@@ -133,6 +143,8 @@ def _finish(
     console.print(f"Run: {folder.path}", soft_wrap=True)
     for note in experiment.data.notes:
         console.print(note, soft_wrap=True)
+    if because:
+        console.print(f"Chosen for these data: {'; '.join(because)}.", soft_wrap=True)
     try:
         training = _run_epochs(console, folder, experiment, training)
         with console.status("Measuring the risk"):
@@ -191,7 +203,7 @@ def _conclude(
         title=_title(options, experiment.data),
         config=as_table(options),
         why_plain=experiment.algorithm.why_plain(experiment.encoder, hypotheses[0].network),
-        baseline=logistic_regression if options.baseline else None,
+        baselines=baselines if options.baseline else None,
         reproduce=folder.reproduce_command(),
     )
     save(hypotheses[select(history)], folder.path / "model.npz", class_names=summary.class_names)
@@ -278,7 +290,7 @@ def learned(folder: RunFolder) -> tuple[Hypothesis, tuple[str, ...], str]:
     training = folder.last(fresh)
     best = int(np.argmin(np.asarray(training.best_errors)))
     note = (
-        f"The training is not finished: this is the best network of {int(training.epoch[0])} of {options.epochs} "
+        f"The training is not finished: this is the best network of {int(training.epoch[0])} of {options.counts()[0]} "
         f"epochs. Go on with {folder.resume_command()}"
     )
     return experiment.hypotheses(training)[best], experiment.data.class_names, note

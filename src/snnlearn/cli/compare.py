@@ -20,6 +20,7 @@ from snnlearn._files import write_atomically, write_json
 from snnlearn.algorithms import Diverged, Experiment, GradientDescent, Metrics, Training
 from snnlearn.algorithms.gradient_descent import seed
 from snnlearn.cli import build, interrupts
+from snnlearn.cli.by_data import chosen
 from snnlearn.cli.commands import console_of, prepare
 from snnlearn.cli.config import read_config, read_json, write_config
 from snnlearn.cli.folders import COMPARISON, locked, new_folder
@@ -47,6 +48,7 @@ def compare(options: Compare) -> int:
 
         return compare_runs(options)
     task = build.dataset(options)  # what is wrong with the data is no rule's refusal
+    options, _ = chosen(options, task)
     with new_folder(options.out, f"compare-{Path(options.data).stem}") as path:
         return _compare(options, task, path)
 
@@ -58,7 +60,7 @@ def _compare(options: Compare, task: Dataset, path: Path) -> int:
     wrong: dict[str, np.ndarray] = {}
     left_out: dict[str, str] = {}
     with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
-        total = len(options.rules) * len(options.learning_rates) * options.epochs
+        total = len(options.rules) * len(options.learning_rates) * options.counts()[0]
         bar = progress.add_task("", total=total)
         for rule in options.rules:
             trained, file = [], path / "rules" / f"{rule}.json"
@@ -66,7 +68,7 @@ def _compare(options: Compare, task: Dataset, path: Path) -> int:
                 contender, wrong[rule], diverged = _read(file)
                 contenders.append(contender)
                 left_out |= diverged
-                progress.advance(bar, len(options.learning_rates) * options.epochs)
+                progress.advance(bar, len(options.learning_rates) * options.counts()[0])
                 continue
             try:
                 for rate in options.learning_rates:
@@ -79,7 +81,7 @@ def _compare(options: Compare, task: Dataset, path: Path) -> int:
             except SnnlearnError as refusal:
                 left_out[rule] = str(refusal)
                 console.print(f"{rule}: {refusal}", soft_wrap=True)
-                progress.update(bar, total=(total := total - len(options.learning_rates) * options.epochs))
+                progress.update(bar, total=(total := total - len(options.learning_rates) * options.counts()[0]))
                 continue
             except KeyboardInterrupt:
                 if not (path / COMPARISON.file).exists():
@@ -165,11 +167,12 @@ def setting(options: Train, task: Dataset) -> list[Row]:
     loop = ", each hidden layer recurrent" if options.recurrent else ""
     hidden = f"hidden {options.neuron}, tau_mem {1e3 * options.tau_mem:g} ms, surrogate {options.surrogate}{loop}"
     seeds = f"{options.seeds} seed{'s' if options.seeds > 1 else ''} from {options.seed}"
+    epochs, batch_size = options.counts()
     return [
         Row("Data", task.name, f"samples: {samples}; {task.num_classes} classes; split {options.split_seed}"),
         Row("Code", code, steps),
         Row("Network", units, hidden),
-        Row("Training", f"{options.epochs} epochs", f"batches of {options.batch_size}, {options.optimizer}, {seeds}"),
+        Row("Training", f"{epochs} epochs", f"batches of {batch_size}, {options.optimizer}, {seeds}"),
     ]
 
 

@@ -58,16 +58,7 @@ def training_command(options: Data, task: Dataset) -> str:
     for name in ("validation", "test", "split_seed"):
         if getattr(options, name) != getattr(Data(), name):
             words += [f"--{name.replace('_', '-')}", str(getattr(options, name))]
-    if is_series(task):
-        words += ["--series", "--num-steps", "1"]
-    if (m := len(task.train.y)) < Train().batch_size:
-        words += ["--batch-size", str(max(1, m // 4))]
     return shlex.join(words)
-
-
-def is_series(task: Dataset) -> bool:
-    """Whether a sample is a series of channels, each with its own range."""
-    return task.kind == "values" and len(task.shape) == 2 and np.ndim(task.low) == 1
 
 
 def _parts(task: Dataset) -> Table:
@@ -122,7 +113,7 @@ def _named(task: Dataset, x: np.ndarray) -> tuple[list[str], list[np.ndarray]]:
     columns = [feature for column in task.form.columns for feature in column.features]
     if len(columns) == x.shape[-1] and x.ndim == 2:
         return columns, list(x.T)
-    if is_series(task):
+    if task.structure == "series":
         return [f"channel {i}" for i in range(x.shape[-1])], list(np.moveaxis(x, -1, 0))
     if x.ndim == 2:
         return [f"feature {i}" for i in range(x.shape[-1])], list(x.T)
@@ -133,7 +124,7 @@ def _said(task: Dataset, file: str) -> list[str]:
     """What no table has."""
     kind = None if file in DATA.choices else format_of(Path(file))
     said = [] if kind is None else [f"{file} is of the format: {kind.name}."]
-    if is_series(task):
+    if task.structure == "series":
         said.append(
             f"A sample is a series of {task.shape[0]} values of {task.shape[1]} channels; --series encodes it frame by "
             "frame."
@@ -166,7 +157,7 @@ def _draw(task: Dataset, folder: Path) -> Path:
             step, unit = np.nonzero(x)
             ax.plot(1e3 * task.dt * step, unit, "|", markersize=2)
             ax.set(xlabel="ms", ylabel="unit")
-        elif x.ndim == 1 or is_series(task):
+        elif x.ndim == 1 or task.structure == "series":
             ax.plot(x)
         else:
             picture = np.moveaxis(x, 0, -1) if x.ndim == 3 and len(x) == 3 else x.reshape(-1, x.shape[-1])

@@ -16,6 +16,7 @@ from snnlearn import report, rules
 from snnlearn._errors import SnnlearnError
 from snnlearn.algorithms.gradient_descent import seed
 from snnlearn.cli import build, interrupts
+from snnlearn.cli.by_data import chosen
 from snnlearn.cli.commands import console_of, prepare
 from snnlearn.cli.compare import options_of, setting, working_memory
 from snnlearn.cli.folders import new_folder
@@ -37,6 +38,7 @@ def gradients(options: Gradients) -> int:
     network = None
     if options.run is None:
         task = build.dataset(options)  # what is wrong with the data is no rule's refusal
+        options, _ = chosen(options, task)
     else:
         folder = RunFolder.open(options.run, allow=options.allow)
         asked = {name: getattr(options, name) for name in ("rules", "repeats", "run", "out")}
@@ -68,10 +70,10 @@ def _measure(options: Train, repeats: int, task: Dataset, trained: Network | Non
     experiment, training = prepare(options, task)
     encoder, algorithm = experiment.encoder, experiment.algorithm
     network = seed(training.network, 0) if trained is None else trained
-    x = jnp.asarray(task.train.x[: options.batch_size])
+    x = jnp.asarray(task.train.x[: options.counts()[1]])
     keys = jax.random.split(jax.random.key(options.seed), len(x))
     inputs = algorithm.inputs(encoder, network, x, keys=keys)
-    targets = jnp.asarray(task.train.y[: options.batch_size])
+    targets = jnp.asarray(task.train.y[: options.counts()[1]])
     rule, loss = algorithm.rule, algorithm.loss
     program = eqx.filter_jit(lambda n, x, y, k: rule(n, loss, x, y, key=k))
     key, other = jax.random.split(jax.random.key(options.seed + 1))

@@ -144,10 +144,6 @@ class _Codes(Checked):
     """Delta codes: the change that makes a spike, as a share of the data's range."""
 
 
-AS_IT_IS = -1
-"""The number of epochs of a resumed run if none is given: as many as it was started with."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class _Reader(Checked):
     """Commands that read a folder or a configuration, which may come from someone else."""
@@ -203,9 +199,18 @@ class _Data(_File):
     """Folder with the IDX files of mnist or fashion-mnist, gzipped or not."""
 
     encode: Annotated[str | None, CODES, tyro.conf.arg(metavar=CODES.metavar)] = None
-    """How values become spikes; data that already are spikes need no code. By default current."""
+    """How values become spikes; data that are spikes already take none. The default is current."""
+    scale: Annotated[
+        Literal["none", "all", "range", "standard", "quantile"] | None,
+        tyro.conf.arg(metavar="{none,all,range,standard,quantile}"),
+    ] = None
+    """How values are scaled before they are encoded, as learned on the training sample: not at all, all by their common
+    range, or each feature by its range, its mean and standard deviation, or its 1 % and 99 % quantiles. By default
+    images by their common range, tables and series by mean and standard deviation, or by range for codes of [0, 1]."""
     series: bool = False
-    """The first axis of a sample is time: frames are encoded one after the other. Delta codes need this."""
+    """The first axis of a sample is time: each frame is encoded by itself, one after the other; delta codes need it.
+    Of a time series (.ts), if neither this nor --encode is given, validation says whether frames or the whole at once
+    serve better."""
     num_steps: OptionalCount = None
     """Time steps T of a sample, or of each frame of a series: by default 20; for recorded events, as many as cover the
     whole recording."""
@@ -307,16 +312,22 @@ class Train(_Codes, _Data):
     """Largest norm of a gradient; larger gradients are scaled down to it."""
     xi: Positive = 2.0
     """Fluctuation-driven initialisation: the threshold, in standard deviations of the membrane."""
-    epochs: Count = 40
-    """Passes over the training sample."""
-    batch_size: Count = 64
-    """Samples in a batch."""
+    epochs: OptionalCount = None
+    """Passes over the training sample: by default so many that there are about 800 gradients, from 10 to 100."""
+    batch_size: OptionalCount = None
+    """Samples of one gradient: by default 64, fewer of a training sample of fewer than 512."""
     seeds: Annotated[int, Role.TASK, Within(1, 10_000)] = 1
     """Trainings side by side, from different random seeds; their mean and interval are reported."""
     seed: Annotated[Seed, Role.TASK] = 0
     """The first random seed."""
-    baseline: Annotated[bool, Role.TASK] = False
-    """Also fit scikit-learn's logistic regression to the same samples, and compare both on the test sample."""
+    baseline: Annotated[bool, Role.TASK] = True
+    """Also fit logistic regression and nearest neighbours (scikit-learn) to the same samples, and compare them with the
+    network on the test sample."""
+
+    def counts(self) -> tuple[int, int]:
+        """Epochs and samples of a batch, once the data have settled them."""
+        assert self.epochs is not None and self.batch_size is not None
+        return self.epochs, self.batch_size
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -446,7 +457,7 @@ class Gradients(Train):
     schedule: tyro.conf.Suppress[Literal["cosine", "constant"]] = "cosine"
     weight_decay: tyro.conf.Suppress[FromZero] = 1e-4
     clip_gradient: tyro.conf.Suppress[OptionalPositive] = None
-    epochs: tyro.conf.Suppress[Count] = 40
+    epochs: tyro.conf.Suppress[OptionalCount] = None
     seeds: tyro.conf.Suppress[int] = 1
     out: Folder = None
     """The folder to create. By default runs/gradients-DATA, with a number added if that exists."""

@@ -117,12 +117,15 @@ class RunFolder:
             SnnlearnError: if a file that says them is missing or damaged.
         """
         options, longer = read_config(self.path / "config.toml", allow=self._allow), self.path / "epochs"
+        if options.scale is None:  # a run from before there was a choice
+            options = dataclasses.replace(options, scale="all")
         if not longer.exists():
             return options
+        epochs, _ = options.counts()
         text = longer.read_text(encoding="utf-8", errors="replace").strip() if longer.is_file() else ""
-        if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) > options.epochs):
+        if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) > epochs):
             raise SnnlearnError(
-                f"{longer} is not a number above the {options.epochs} epochs of config.toml; restore it, or remove it"
+                f"{longer} is not a number above the {epochs} epochs of config.toml; restore it, or remove it"
             )
         return dataclasses.replace(options, epochs=int(text))
 
@@ -135,7 +138,7 @@ class RunFolder:
         Raises:
             SnnlearnError: if these are no more than the run has.
         """
-        if epochs <= (now := self.options().epochs):
+        if epochs <= (now := self.options().counts()[0]):
             raise SnnlearnError(f"--epochs {epochs} is not more than the {now} of {self.path}; give more, or drop it")
         write_atomically(self.path / "epochs", f"{epochs}\n".encode())
 

@@ -22,6 +22,7 @@ from snnlearn._errors import SnnlearnError
 from snnlearn._files import write_atomically, write_json
 from snnlearn._parameters import trained_part
 from snnlearn.cli import build, interrupts
+from snnlearn.cli.by_data import chosen
 from snnlearn.cli.commands import console_of, keep_compiled_programs
 from snnlearn.cli.config import converted, read_config, read_json, write_config
 from snnlearn.cli.folders import SWEEP, locked, new_folder
@@ -103,6 +104,7 @@ def _check(options: Sweep, settings: list[dict[str, Any]], task: Dataset) -> Non
     for one in ({}, *settings):
         configuration = configured(options, one)
         configuration.check()
+        configuration, _ = chosen(configuration, task)
         encoder = build.encoder(configuration, task)
         build.algorithm(configuration, task, encoder.dt)
         eqx.filter_eval_shape(lambda c=configuration, e=encoder: build.structure(c, task, e))
@@ -207,6 +209,7 @@ def _write(file: Path, content: dict[str, Any]) -> dict[str, Any]:
 def _train(options: Train, task: Dataset) -> dict[str, Any]:
     """All seeds of one configuration, side by side."""
     start = time.perf_counter()
+    options, _ = chosen(options, task)
     experiment = build.experiment(options, task)
     training = experiment.run(lambda _: interrupts.check())
     hypotheses, encoder = experiment.hypotheses(training), experiment.encoder
@@ -224,10 +227,11 @@ def _train(options: Train, task: Dataset) -> dict[str, Any]:
 
 
 def _of_size(options: Sweep, task: Dataset, size: int) -> dict[str, Any]:
-    """The base configuration on a different part of the training sample for each seed, with as many updates."""
-    base = configured(options, {})
-    batch = min(base.batch_size, size)
-    updates = base.epochs * (len(task.train.y) // base.batch_size)
+    """The base configuration on a part of the training sample, another part for each seed, with as many updates."""
+    base, _ = chosen(configured(options, {}), task)
+    epochs, whole_batch = base.counts()
+    batch = min(whole_batch, size)
+    updates = epochs * (len(task.train.y) // whole_batch)
     base = dataclasses.replace(base, batch_size=batch, epochs=max(1, round(updates / (size // batch))))
     experiment = build.experiment(base, task)
     found: list[dict[str, Any]] = []

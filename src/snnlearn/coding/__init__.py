@@ -80,6 +80,10 @@ from snnlearn.coding.rate import RegularRate as RegularRate
 from snnlearn.coding.rescaled import InverseRescaled as InverseRescaled
 from snnlearn.coding.rescaled import Rescaled as Rescaled
 from snnlearn.coding.rescaled import learn_range as learn_range
+from snnlearn.coding.scaling import AbstractScaling as AbstractScaling
+from snnlearn.coding.scaling import QuantileScaling as QuantileScaling
+from snnlearn.coding.scaling import RangeScaling as RangeScaling
+from snnlearn.coding.scaling import StandardScaling as StandardScaling
 from snnlearn.coding.temporal import InverseLatency as InverseLatency
 from snnlearn.coding.temporal import InverseLinearLatency as InverseLinearLatency
 from snnlearn.coding.temporal import Latency as Latency

@@ -156,6 +156,20 @@ class Dataset:
         """Shape of one x."""
         return self.train.x.shape[1:]
 
+    @property
+    def structure(self) -> Literal["table", "series", "image", "events"]:
+        """What one x is: features `[N]`, a series of channels `[T, N]`, each with a range of its own, or an image.
+
+        >>> from snnlearn.data import digits, yin_yang
+        >>> yin_yang(num_train=9, num_validation=9, num_test=9).structure, digits().structure
+        ('table', 'image')
+        """
+        if self.kind == "spikes":
+            return "events"
+        if len(self.shape) < 2:
+            return "table"
+        return "series" if len(self.shape) == 2 and np.ndim(self.low) == 1 else "image"
+
     def seen(self, x: Shaped[np.ndarray, "m *shape"]) -> Bool[np.ndarray, " m"]:
         """Which of these x equal an x that trained or selected a hypothesis.
 

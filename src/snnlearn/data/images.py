@@ -44,7 +44,8 @@ def digits(*, validation: float = 0.1, test: float = 0.2, seed: int = 0) -> Data
     from sklearn.datasets import load_digits  # a slow import that only this set needs
 
     pixels, labels = load_digits(return_X_y=True)
-    sample = Sample((pixels / 16).astype(np.float32).reshape(-1, 8, 8), labels.astype(np.int32))
+    x, y = np.asarray(pixels, np.float32) / 16, np.asarray(labels, np.int32)
+    sample = Sample(x.reshape(-1, 8, 8), y)
     train, held_out, tested = split(sample, validation=validation, test=test, seed=seed)
     return Dataset("digits", train, held_out, tested, 10, "values", class_names=tuple("0123456789"))
 

@@ -21,7 +21,7 @@ from snnlearn.hypothesis import Hypothesis, decisions, encode, predict, scores, 
 from snnlearn.network import AbstractSynapses, Diagnosis, Layer, Network, diagnose, fresh_state, unroll
 from snnlearn.network.graph import FROM_INPUT, routes
 from snnlearn.neurons import core
-from snnlearn.report.baseline import Baseline
+from snnlearn.report.baseline import Baseline, advice
 from snnlearn.report.summary import Example, LayerSummary, RunSummary
 from snnlearn.risk import chance_level
 
@@ -60,7 +60,7 @@ def summarise(
     config: dict[str, object],
     why_plain: str | None,
     reproduce: str = "",
-    baseline: Callable[[Dataset, np.ndarray], Baseline] | None = None,
+    baselines: Callable[[Dataset, np.ndarray], tuple[Baseline, ...]] | None = None,
 ) -> RunSummary:
     """Measure the hypotheses of one training, one for each random seed; the test sample is used here, once.
 
@@ -72,7 +72,7 @@ def summarise(
         config: the run's options.
         why_plain: why the training ran as plain JAX; None if it ran by kernels.
         reproduce: a command that repeats the run.
-        baseline: compares another method with the selected hypothesis, given whether that errs on each test sample.
+        baselines: puts other methods beside the chosen hypothesis, given whether that errs on each test sample.
     """
     selected = select(history)
     chosen = hypotheses[selected]
@@ -84,6 +84,7 @@ def summarise(
     inputs = encode(chosen.encoder, jnp.asarray(data.test.x[:_PROBE]), key=jax.random.key(0))
     counted = operations(chosen.network, chosen.encoder, inputs)
     layers = tuple(_layers(chosen.network, diagnosed(chosen.network, inputs)))
+    others = () if baselines is None else baselines(data, wrong[selected])
     names = data.class_names or tuple(map(str, range(data.num_classes)))
     # The first epoch also compiles, and so does the first after a run was resumed.
     typical = np.median(history.seconds[1:]) if len(history.seconds) > 1 else history.seconds[0]
@@ -115,14 +116,14 @@ def summarise(
         num_steps=inputs.shape[1],
         wall_time=float(np.sum(history.seconds)),
         samples_per_second=float(len(hypotheses) * len(data.train.y) / max(typical, 1e-9)),
-        warnings=(*data.notes, *_tied(tied, len(decided)), *warnings(layers), *growth(history)),
+        warnings=(*advice(others), *data.notes, *_tied(tied, len(decided)), *warnings(layers), *growth(history)),
         config=config,
         why_plain=why_plain,
         environment=environment(),
         reproduce=reproduce,
         left_out=data.left_out,
         all_seen=data.all_seen,
-        baseline=None if baseline is None else baseline(data, wrong[selected]),
+        baselines=others,
     )
 
 

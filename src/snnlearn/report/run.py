@@ -109,22 +109,22 @@ def _risk(summary: RunSummary) -> list[Row]:
         ),
         Row("Chance", percent(summary.chance, 1), "error of always guessing the most frequent class"),
     ]
-    if (found := summary.baseline) is None:
-        return rows
-    interval = clopper_pearson(found.errors, summary.test_size)
-    against = (
-        f"wrong on {found.only_network:,} samples that the baseline has right, right on {found.only_baseline:,} that "
-        f"it has wrong: p = {found.comparison.p_value:.2g} (McNemar)"
-    )
-    return [
-        *rows,
-        Row(
-            "Baseline, test error",
-            estimate(found.errors / summary.test_size, interval, digits),
-            f"{found.name}: {found.errors:,} of {summary.test_size:,} wrong",
-        ),
-        Row("Saved model − baseline", gap(found.comparison.difference, found.comparison.interval, digits), against),
-    ]
+    for found in summary.baselines:
+        interval = clopper_pearson(found.errors, summary.test_size)
+        against = (
+            f"wrong on {found.only_network:,} samples that it has right, right on {found.only_baseline:,} that it has "
+            f"wrong: p = {found.comparison.p_value:.2g} (McNemar)"
+        )
+        name, _, how = found.name.partition(", ")
+        rows += [
+            Row(
+                f"{name[:1].upper()}{name[1:]}",
+                estimate(found.errors / summary.test_size, interval, digits),
+                f"baseline, {how}: {found.errors:,} of {summary.test_size:,} wrong",
+            ),
+            Row("Saved model less that", gap(found.comparison.difference, found.comparison.interval, digits), against),
+        ]
+    return rows
 
 
 def _network(summary: RunSummary) -> list[Row]:
@@ -261,7 +261,7 @@ def _numbers(summary: RunSummary) -> dict[str, Any]:
     """The summary's numbers, without those only for pictures."""
     s = state_risk(summary)
     same = (
-        *("title", "test_errors", "test_size", "train_errors", "train_size", "chance", "baseline", "selected_seed"),
+        *("title", "test_errors", "test_size", "train_errors", "train_size", "chance", "baselines", "selected_seed"),
         *("parameters", "synops", "macs", "dense", "dense_macs", "wall_time", "samples_per_second", "warnings"),
         "environment",
     )

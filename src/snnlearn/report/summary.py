@@ -85,9 +85,9 @@ class RunSummary:
         environment: Versions of the software, by name.
         why_plain: Why the training ran as plain JAX; None if the kernels ran it.
         reproduce: Command line that repeats the run; empty if there is none.
-        left_out: Number of test samples that are not counted, since they equal training or validation samples.
-        all_seen: Whether all test samples do, so that their errors do not estimate the risk.
-        baseline: The result of a simple method on the same data, if requested.
+        left_out: How many test samples equal some that it was trained or selected on, and are not counted.
+        all_seen: Whether all test samples do, so that none could be left out and their errors estimate no risk.
+        baselines: What plain methods make of the same data; none if that was not asked for.
 
     Raises:
         SnnlearnError: If the numbers contradict each other, so that no report can be true.
@@ -122,7 +122,7 @@ class RunSummary:
     reproduce: str = ""
     left_out: int = 0
     all_seen: bool = False
-    baseline: Baseline | None = None
+    baselines: tuple[Baseline, ...] = ()
 
     def __post_init__(self):
         seeds, classes = len(self.test_errors), len(self.class_names)
