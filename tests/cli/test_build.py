@@ -13,7 +13,9 @@ import pytest
 import snnlearn as sl
 from snnlearn import coding, losses, network, neurons, rules
 from snnlearn._errors import SnnlearnError
+from snnlearn.algorithms import GradientDescent
 from snnlearn.cli import build, commands, main
+from snnlearn.cli.by_data import chosen
 from snnlearn.cli.choices import CODES as NAMED
 from snnlearn.cli.choices import ON_TOP
 from snnlearn.cli.options import Train
@@ -41,8 +43,13 @@ def train(**choices: Any) -> Train:
 def built(options: Train, task: Dataset) -> tuple[Any, Any, Any]:
     """Encoder, network and algorithm, as a training has them."""
     options.check()
+    options, _ = chosen(options, task)
     encoder = build.encoder(options, task)
     return encoder, build.structure(options, task, encoder), build.algorithm(options, task, encoder.dt)
+
+
+def algorithm_of(options: Train) -> GradientDescent:
+    return build.algorithm(chosen(options, TASK)[0], TASK, 1e-3)
 
 
 CONV = ("3c3", "p2", "2c1p1", "p2", "5")
@@ -198,7 +205,9 @@ def test_any_code_on_top_of_a_population(name, images):
 @pytest.mark.parametrize("name", OF_CHANGES)
 def test_codes_of_changes_need_a_series(name, images):
     """6 × 6 as a signal of 6 frames: the data's steps, ON and OFF of each channel, changes from the middle."""
-    encoder, net, _ = built(train(encode=name, series=True, delta_threshold=0.25, layers=("5",), dt=DT), images)
+    encoder, net, _ = built(
+        train(encode=name, series=True, scale="all", delta_threshold=0.25, layers=("5",), dt=DT), images
+    )
     assert encoder == OF_CHANGES[name](6, threshold=0.25, initial=0.5, dt=DT)
     assert net.in_shape == (12,)
     spikes = encode(encoder, jnp.asarray(images.train.x[:1]), key=jax.random.key(0))[0]
@@ -208,7 +217,7 @@ def test_codes_of_changes_need_a_series(name, images):
 
 
 def test_a_trained_code_of_a_series_is_saved(images, tmp_path):
-    options = train(encode="send-on-delta", series=True, layers=("5",))
+    options = train(encode="send-on-delta", scale="all", series=True, layers=("5",))
     encoder, net, algorithm = built(options, images)
     save(Hypothesis(encoder, net, algorithm.loss.decoder), tmp_path / "model.npz")
     assert load(tmp_path / "model.npz")[0].encoder == encoder
@@ -236,7 +245,7 @@ def test_every_option_of_the_loss_arrives(images):
 
 def first_update(**choices) -> float:
     """What the optimiser adds to a weight 1 with the gradient 8."""
-    optimizer = build.algorithm(train(batch_size=4, **choices), TASK, 1e-3).optimizer
+    optimizer = algorithm_of(train(batch_size=4, **choices)).optimizer
     synapses = sl.network.Dense(1, 1, key=jax.random.key(0))
     synapses, gradient = (jax.tree.map(lambda w, n=number: jnp.full_like(w, n), synapses) for number in (1.0, 8.0))
     update: Any = optimizer.update(gradient, optimizer.init(synapses), synapses, progress=jnp.zeros(()))[0]
@@ -257,7 +266,7 @@ def test_every_option_of_the_optimiser_arrives():
 def test_the_schedule_arrives():
     """That it ends with the training is tested with the algorithm."""
     for schedule, expected in (("cosine", [1.0, 0.5, 0.0]), ("constant", [1.0, 1.0, 1.0])):
-        optimizer = build.algorithm(train(batch_size=4, schedule=schedule), TASK, 1e-3).optimizer
+        optimizer = algorithm_of(train(batch_size=4, schedule=schedule)).optimizer
         np.testing.assert_allclose([optimizer.schedule(jnp.array(p)) for p in (0.0, 0.5, 1.0)], expected, atol=1e-6)
 
 
@@ -266,13 +275,13 @@ def test_segments_arrive_from_the_command_line(monkeypatch):
     monkeypatch.setattr(commands, "train", lambda options: taken.append(options) or 0)
     for line, rule in (("--segment 8", rules.BPTT(segment=8)), ("", rules.BPTT())):
         assert main(["train", *line.split()]) == 0
-        assert build.algorithm(taken.pop(), TASK, 1e-3).rule == rule
+        assert algorithm_of(taken.pop()).rule == rule
 
 
 def test_algorithm_options_arrive():
-    algorithm = build.algorithm(train(batch_size=3, epochs=5, xi=1.5), TASK, 1e-3)
+    algorithm = algorithm_of(train(batch_size=3, epochs=5, xi=1.5))
     assert (algorithm.batch_size, algorithm.epochs) == (3, 5)
-    assert algorithm.initialisation == network.FluctuationDriven(xi=1.5)
+    assert algorithm.initialisation == network.FluctuationDriven(xi=1.5, band=(0.005, 0.2))
     assert isinstance(algorithm.optimizer, sl.algorithms.Optimizer)
 
 

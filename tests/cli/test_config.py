@@ -70,6 +70,7 @@ def test_a_run_writes_its_options(finished, blobs):
         seeds=2,
         xi=1.0,
         learning_rate=0.1,
+        scale="standard",
     )
 
 

@@ -16,6 +16,7 @@ import pytest
 
 from snnlearn import SnnlearnError, algorithms, data, load, losses, neurons, predict, report, risk, rules, save
 from snnlearn.cli import build, main
+from snnlearn.cli.by_data import chosen
 from snnlearn.cli.config import read_config
 from snnlearn.cli.options import Train
 from snnlearn.network import feedforward
@@ -216,7 +217,8 @@ def test_what_is_allowed_is_asked_for(arguments, hint, run, tmp_path, capsys):
 def test_an_optimiser_of_ones_own(mine):
     options = Train(optimizer="mine:descent", weight_decay=0.25)
     options.check()
-    optimizer = build.algorithm(options, data.digits(), 1e-3).optimizer
+    task = data.digits()
+    optimizer = build.algorithm(chosen(options, task)[0], task, 1e-3).optimizer
     assert optimizer.method is module().descent  # pyright: ignore[reportAttributeAccessIssue]
     assert {name: float(x) for name, x in optimizer.arguments.items()} == {"weight_decay": 0.25}  # pyright: ignore
 
@@ -253,13 +255,14 @@ def test_a_rule_says_which_loss_and_readout_it_goes_with(mine, capsys):
     """As the library's do: nothing but its name is given."""
     options = Train(rule="mine:Counting", layers=("4",), num_steps=3)
     task = build.dataset(options)
+    options, _ = chosen(options, task)
     encoder, own = build.encoder(options, task), module()
     network, algorithm = build.structure(options, task, encoder), build.algorithm(options, task, encoder.dt)
     assert isinstance(network.layers[-1].neuron, neurons.CubaLIF)
     assert type(algorithm.loss) is own.Counts and type(algorithm.rule) is own.Counting
     assert build.default_loss(options) == "mine:Counts"
-    chosen = dataclasses.replace(options, loss="mean-squared", readout="first-spike")
-    assert type(build.algorithm(chosen, task, encoder.dt).loss) is losses.ClassMeanSquaredError
+    given = dataclasses.replace(options, loss="mean-squared", readout="first-spike")
+    assert type(build.algorithm(given, task, encoder.dt).loss) is losses.ClassMeanSquaredError
     with pytest.raises(SnnlearnError, match="--loss mine:Counts is about what SpikeCount decides; use --readout count"):
         build.algorithm(dataclasses.replace(options, readout="max"), task, encoder.dt)
     with pytest.raises(SystemExit):

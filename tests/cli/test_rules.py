@@ -13,6 +13,7 @@ from snnlearn.algorithms import gradient_descent
 from snnlearn.algorithms.gradient_descent import seed
 from snnlearn.cli import build, compare, main
 from snnlearn.cli.build import default_loss
+from snnlearn.cli.by_data import chosen
 from snnlearn.cli.commands import prepare
 from snnlearn.cli.compare import gradient_memory, of_hidden_units, options_of, working_memory
 from snnlearn.cli.gradients import _of_length
@@ -127,7 +128,8 @@ def test_memory_of_a_gradient_is_that_of_what_training_gives_the_rule():
     growth = {}
     for rule in ("bptt", "eprop"):
         options = options_of(Compare(layers=("16",), num_steps=40, batch_size=8, encode="rate"), rule, 0.01)
-        experiment, training = prepare(options)
+        task = build.dataset(options)
+        experiment, training = prepare(chosen(options, task)[0], task)
         algorithm, train = experiment.algorithm, experiment.data.train
         network, x, y = seed(training.network, 0), jnp.asarray(train.x[:8]), jnp.asarray(train.y[:8])
         inputs = algorithm.inputs(experiment.encoder, network, x, keys=jax.random.split(jax.random.key(0), 8))
@@ -188,7 +190,7 @@ def test_what_does_not_fit_is_refused(arguments, sentence, capsys, tmp_path):
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["--rule", "xie-seung", "--escape-noise", "--surrogate", "sigmoid", "--loss", "mean-squared"],
+        "--rule xie-seung --escape-noise --surrogate sigmoid --loss mean-squared --learning-rate 0.03".split(),
         [
             "--rule",
             "eventprop",

@@ -17,7 +17,7 @@ from snnlearn.data import Dataset, Sample
 from snnlearn.hypothesis import Hypothesis
 from snnlearn.network import AveragePool2d, Chain, Conv2d, Dense, Layer, Network
 from snnlearn.neurons import LI, LIF
-from snnlearn.report.baseline import logistic_regression
+from snnlearn.report.baseline import advice, baselines
 from snnlearn.report.figures import draw_example, example_size
 from snnlearn.report.measure import (
     History,
@@ -263,25 +263,42 @@ def test_a_raster_of_many_units_has_each(task):
     assert axes.get_title() == "1 · LIF 1600 · 1,505 spikes" and axes.get_ylim() == (1599.5, -0.5)
 
 
-def test_a_baseline_is_fitted_to_the_same_split_and_compared_in_pairs(task):
+def test_baselines_are_fitted_to_the_same_split_and_compared_in_pairs(task):
     """The brighter pixel decides but for 2 labels in 12, of which the line that separates the others knows nothing."""
     wrong = np.arange(12) < 3
     for data in (task, events_of(task)):
-        found = logistic_regression(data, wrong)
-        assert found.name.startswith("logistic regression, C = ") and found.errors == 2, "samples 0 and 11"
-        assert (found.only_network, found.only_baseline) == (2, 1)
-        assert found.comparison.difference == pytest.approx(1 / 12) and found.comparison.p_value == 1
+        line, neighbours = baselines(data, wrong)
+        assert line.name.startswith("logistic regression, C = ") and line.errors == 2, "samples 0 and 11"
+        assert (line.only_network, line.only_baseline) == (2, 1)
+        assert line.comparison.difference == pytest.approx(1 / 12) and line.comparison.p_value == 1
+        assert neighbours.name.startswith("nearest neighbours, ") and neighbours.errors < 6
     one = history(**{name: values[:1] for name, values in history()._asdict().items() if name != "seconds"})
-    hypotheses = [argmax_of(np.eye(2))]
     summary = summarise(
-        hypotheses, task, one, title="", config={}, why_plain=None, baseline=lambda _, w: logistic_regression(task, w)
+        [argmax_of(np.eye(2))],
+        task,
+        one,
+        title="",
+        config={},
+        why_plain=None,
+        baselines=lambda _, w: baselines(task, w),
     )
     risks = run_report(summary).sections[0].blocks[0]
     assert isinstance(risks, Numbers)
     rows = {row.label: row for row in risks.rows}
-    assert "2 of 12 wrong" in rows["Baseline, test error"].note
-    assert rows["Saved model − baseline"].value.startswith("0.0 points (0.0 to 0.0)")
-    assert "right on 0 that it has wrong: p = 1" in rows["Saved model − baseline"].note
+    assert "2 of 12 wrong" in rows["Logistic regression"].note
+    against = rows["Saved model − logistic regression"]
+    assert against.value.startswith("0.0 points (0.0 to 0.0)") and "right on 0 that it has wrong: p = 1" in against.note
+    assert "Saved model − nearest neighbours" in rows
+
+
+def test_a_network_that_loses_is_told_so_and_what_to_try():
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 400).astype(np.int32)
+    sample = Sample((y[:, None] + 0.01 * rng.standard_normal((400, 1))).astype(np.float32), y)
+    data = Dataset("easy", sample, sample, sample, num_classes=2, kind="values", low=-1.0, high=2.0)
+    (said,) = advice(baselines(data, wrong=rng.random(400) < 0.2))
+    assert "worse than logistic regression and nearest neighbours" in said and "--encode population" in said
+    assert advice(baselines(data, wrong=np.zeros(400, bool))) == []
 
 
 def events_of(task: Dataset) -> Dataset:

@@ -122,7 +122,7 @@ def _risk(summary: RunSummary) -> list[Row]:
                 estimate(found.errors / summary.test_size, interval, digits),
                 f"baseline, {how}: {found.errors:,} of {summary.test_size:,} wrong",
             ),
-            Row("Saved model less that", gap(found.comparison.difference, found.comparison.interval, digits), against),
+            Row(f"Saved model − {name}", gap(found.comparison.difference, found.comparison.interval, digits), against),
         ]
     return rows
 
@@ -257,6 +257,12 @@ def flatten(config: dict[str, object], prefix: str = "") -> Iterator[tuple[str, 
             yield f"{prefix}{name}", value
 
 
+def _silent(summary: RunSummary) -> float:
+    """The share of hidden units that never spike."""
+    hidden = [layer for layer in summary.layers[:-1] if layer.spiking]
+    return float(sum(layer.silent * layer.units for layer in hidden) / max(1, sum(layer.units for layer in hidden)))
+
+
 def _numbers(summary: RunSummary) -> dict[str, Any]:
     """The summary's numbers, without those only for pictures."""
     s = state_risk(summary)
@@ -276,5 +282,6 @@ def _numbers(summary: RunSummary) -> dict[str, Any]:
         "seed_interval": s.seed_interval[:2] if summary.num_seeds > 1 else None,
         "test_left_out": summary.left_out,
         "test_all_seen": summary.all_seen,
+        "silent": _silent(summary),
         "firing_rates": {layer.name: float(np.mean(layer.firing_rate)) for layer in summary.layers if layer.spiking},
     }
