@@ -96,7 +96,7 @@ def test_damage_is_one_sentence(command, name, content, message, tmp_path, capsy
 def test_options_of_files_that_cannot_be(capsys, table, tmp_path):
     for line, message in {
         f"data {table} --label colours": "no column colours for the label",
-        f"data {table} --out {table}": "is no folder",
+        f"data {table} --out {table}": "is not a folder",
         f"data {tmp_path}/nothing.csv": "No such file",
         "data nothing": "give one of digits, mnist",
     }.items():

@@ -646,7 +646,9 @@ def _offered(options: type) -> list[str]:
     for name, hint in typing.get_type_hints(options, include_extras=True).items():
         notes = getattr(hint, "__metadata__", ())
         if tyro.conf.Suppress not in notes and tyro.conf.Positional not in notes:
-            names += [name.replace("_", "-")] + [f"no-{name.replace('_', '-')}"] * (bool in (hint, getattr(hint, "__origin__", None)))
+            names += [name.replace("_", "-")] + [f"no-{name.replace('_', '-')}"] * (
+                bool in (hint, getattr(hint, "__origin__", None))
+            )
     return names
 
 
