@@ -1,6 +1,6 @@
 # Everything a person runs. `make` alone lists it. Nothing is installed outside .venv.
 
-DEMO ?= --data digits --encode linear-latency --seeds 3 --baseline
+DEMO ?= --data digits --encode linear-latency --seeds 3
 PYTEST ?= -n 2 --dist loadfile --no-loadscope-reorder
 
 PIP = .venv/bin/python -m pip --disable-pip-version-check -qq
