@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import Any, final
+from typing import Any, TypeVar, final
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
+from jaxtyping import Array, Float, Int, Key, PRNGKeyArray, Real, Shaped
 
 from snnlearn._arguments import check_fields, checked
 from snnlearn._errors import SnnlearnError
@@ -21,9 +21,9 @@ from snnlearn.algorithms.devices import ONE_DEVICE, Devices
 from snnlearn.algorithms.iterative import AbstractIterativeAlgorithm, Metrics, Training
 from snnlearn.algorithms.optimizers import Optimizer, shared
 from snnlearn.coding import AbstractEncoder, PackedSpikes
-from snnlearn.data import LearningData, Sample
+from snnlearn.data import LearningData, Sample, WeightedSample
 from snnlearn.hypothesis import Hypothesis, decide, encode, network_input, why_plain
-from snnlearn.losses import AbstractLoss, CrossEntropy
+from snnlearn.losses import AbstractLoss, CrossEntropy, weighted
 from snnlearn.network import AbstractInitialisation, FluctuationDriven, Network, fresh_state, unroll
 from snnlearn.rules import BPTT, AbstractOnlineRule, AbstractRule
 from snnlearn.rules.online import in_blocks, parts, steps_of, time_first
@@ -32,6 +32,8 @@ from snnlearn.rules.online import in_blocks, parts, steps_of, time_first
 @final
 class GradientDescent(AbstractIterativeAlgorithm):
     """Minimise the empirical risk by stochastic gradients; keep the epoch with the fewest validation errors.
+
+    Weights of a sample multiply the losses, and the errors of validation, of its z, whatever the rule.
 
     An epoch, with all its batches, their encoding and the validation, is one compiled program. Each epoch visits the
     training sample once in a new random order; what does not fill a batch waits for another epoch.
@@ -108,7 +110,9 @@ class GradientDescent(AbstractIterativeAlgorithm):
         _check_fit(self, encoder, network, data)
         self.devices.check_equal((data.train, data.validation), f"the data, {data.name},")
         probe = jnp.asarray(data.train.x[: min(256, len(data.train.x))])
-        return self.devices.agreed(_start(self._compiled(), encoder, network, probe, keys))
+        most = jnp.inf if data.validation.weights is not None else jnp.iinfo(jnp.int32).max
+        worst = jnp.asarray(np.asarray(most, np.float32 if data.validation.weights is not None else np.int32))
+        return self.devices.agreed(_start(self._compiled(), encoder, network, probe, worst, keys))
 
     @checked
     def epoch(self, encoder: AbstractEncoder, training: Training, data: LearningData) -> tuple[Training, Metrics]:
@@ -207,9 +211,12 @@ def seed(tree: Network, k: int) -> Network:
     return jax.tree.map(lambda leaf: leaf[k] if eqx.is_array(leaf) else leaf, tree)
 
 
-def on_device(sample: Sample) -> Sample:
+S = TypeVar("S", Sample, WeightedSample)
+
+
+def on_device(sample: S) -> S:
     """The sample as device arrays; those that are already are left where they are."""
-    return Sample(jnp.asarray(sample.x), jnp.asarray(sample.y))  # pyright: ignore[reportArgumentType]
+    return sample._make(map(jnp.asarray, sample))
 
 
 def _check_fit(algorithm: GradientDescent, encoder: AbstractEncoder, network: Network, data: LearningData) -> None:
@@ -231,7 +238,12 @@ def _check_fit(algorithm: GradientDescent, encoder: AbstractEncoder, network: Ne
 
 @eqx.filter_jit
 def _start(
-    algorithm: GradientDescent, encoder: AbstractEncoder, network: Network, probe: Array, keys: Key[Array, " K"]
+    algorithm: GradientDescent,
+    encoder: AbstractEncoder,
+    network: Network,
+    probe: Array,
+    worst: Real[Array, ""],
+    keys: Key[Array, " K"],
 ) -> Training:
     def one(key):
         key, weight_key, probe_key = jax.random.split(key, 3)
@@ -244,7 +256,7 @@ def _start(
             key=key,
             epoch=zero,
             best_network=drawn,
-            best_errors=jnp.full((), jnp.iinfo(jnp.int32).max, dtype=jnp.int32),
+            best_errors=worst,
             best_loss=jnp.full((), jnp.inf, dtype=jnp.result_type(float)),
             best_epoch=zero,
         )
@@ -257,8 +269,8 @@ def _epoch(
     algorithm: GradientDescent,
     encoder: AbstractEncoder,
     training: Training,
-    train: Sample,
-    validation: Sample,
+    train: Sample | WeightedSample,
+    validation: Sample | WeightedSample,
     epochs: Int[Array, ""],
 ) -> tuple[Training, Metrics]:
     def each(algorithm, encoder, training, train, validation, epochs):
@@ -281,10 +293,11 @@ def _one_epoch(
     algorithm: GradientDescent,
     encoder: AbstractEncoder,
     training: Training,
-    train: Sample,
-    validation: Sample,
+    train: Sample | WeightedSample,
+    validation: Sample | WeightedSample,
     epochs: Int[Array, ""],
 ) -> tuple[Training, Metrics]:
+    of_validation, (algorithm, targets) = algorithm.loss, _weighing(algorithm, train)
     order_key, batches_key, validation_key = jax.random.split(jax.random.fold_in(training.key, training.epoch), 3)
     num_batches = len(train.y) // algorithm.batch_size
     order = jax.random.permutation(order_key, len(train.y))[: num_batches * algorithm.batch_size]
@@ -306,7 +319,7 @@ def _one_epoch(
         encoder_key, rule_key = jax.random.split(key)
         network = eqx.combine(carry[0], constants)
         (index, keys), _ = devices.share((index, jax.random.split(encoder_key, algorithm.batch_size)))
-        x, y = jnp.asarray(train.x)[index], train.y[index]
+        x, y = jnp.asarray(train.x)[index], targets[index]
         inputs = algorithm.inputs(encoder, network, x, keys=keys)
         key = devices.own(rule_key)
         if algorithm.steps_per_update is not None:
@@ -321,7 +334,7 @@ def _one_epoch(
     parameters, optimizer_state = carry
     network = eqx.combine(parameters, constants)
 
-    loss, errors = evaluate(algorithm.loss, encoder, network, validation, devices=devices, key=validation_key)
+    loss, errors = evaluate(of_validation, encoder, network, validation, devices=devices, key=validation_key)
     epoch = training.epoch + 1
     better = (errors < training.best_errors) | ((errors == training.best_errors) & (loss < training.best_loss))
     best = jax.tree.map(
@@ -339,6 +352,23 @@ def _one_epoch(
     )
     training_loss = devices.mean(jnp.mean(losses))
     return after, Metrics(training_loss, jnp.mean(norms), loss, errors / len(validation.y))
+
+
+def _weighing(
+    algorithm: GradientDescent, sample: Sample | WeightedSample
+) -> tuple[GradientDescent, Shaped[Array, "m ..."]]:
+    """The algorithm with the loss that a sample's weights make of its own, and the targets of that loss."""
+    targets = jnp.asarray(sample.y)
+    if sample.weights is None:
+        return algorithm, targets
+    loss, targets = weighted(algorithm.loss, targets, _relative(sample.weights))
+    return dataclasses.replace(algorithm, loss=loss), targets
+
+
+def _relative(weights: Any) -> Float[Array, " m"]:
+    """Weights of mean 1."""
+    weights = jnp.asarray(weights)
+    return weights / jnp.mean(weights)
 
 
 def _with_progress(optimizer: Any) -> Any:
@@ -391,13 +421,13 @@ def evaluate(
     loss: AbstractLoss,
     encoder: AbstractEncoder,
     network: Network,
-    sample: Sample,
+    sample: Sample | WeightedSample,
     *,
     batch_size: int = 256,
     devices: Devices = ONE_DEVICE,
     key: PRNGKeyArray,
-) -> tuple[Float[Array, ""], Int[Array, ""]]:
-    """The mean loss on a sample and the number of wrong decisions.
+) -> tuple[Float[Array, ""], Real[Array, ""]]:
+    """The mean loss on a sample and the number of wrong decisions, each times its weight if there are weights.
 
     Args:
         loss: the loss of one sample; its decoder decides.
@@ -420,4 +450,8 @@ def evaluate(
     size = len(sample.y)
     share, counts = devices.share((sample.x, sample.y, jax.random.split(key, size)))
     losses, wrong = jax.lax.map(one, share, batch_size=min(batch_size, len(counts)))
+    if sample.weights is not None:
+        weights, _ = devices.share(_relative(sample.weights))
+        losses, wrong = weights * losses, jnp.where(wrong & counts, weights, 0.0)
+        return devices.total((jnp.sum(jnp.where(counts, losses, 0.0)) / size, jnp.sum(wrong)))
     return devices.total((jnp.sum(jnp.where(counts, losses, 0.0)) / size, jnp.sum(wrong & counts, dtype=jnp.int32)))

@@ -10,7 +10,7 @@ from typing import NamedTuple, final
 import equinox as eqx
 import jax
 import optax
-from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
+from jaxtyping import Array, Float, Int, Key, PRNGKeyArray, Real
 
 from snnlearn.algorithms.base import AbstractAlgorithm
 from snnlearn.coding import AbstractEncoder
@@ -29,7 +29,7 @@ class Training(eqx.Module):
         key: random key of each seed.
         epoch: epochs done.
         best_network: the network with the fewest validation errors so far.
-        best_errors: its validation errors.
+        best_errors: its validation errors, whole numbers unless the sample has weights.
         best_loss: its validation loss, which decides between equal errors.
         best_epoch: the epoch after which it was found, from 1.
     """
@@ -39,7 +39,7 @@ class Training(eqx.Module):
     key: Key[Array, "*K"]
     epoch: Int[Array, "*K"]
     best_network: Network
-    best_errors: Int[Array, "*K"]
+    best_errors: Real[Array, "*K"]
     best_loss: Float[Array, "*K"]
     best_epoch: Int[Array, "*K"]
 

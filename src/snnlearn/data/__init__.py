@@ -7,7 +7,7 @@ checked. Nothing here needs JAX.
 from __future__ import annotations
 
 from snnlearn.data.arrays import npz, read_labelled, read_series, read_values
-from snnlearn.data.base import Dataset, LearningData, Sample, overlap, split
+from snnlearn.data.base import Dataset, LearningData, Sample, WeightedSample, overlap, split
 from snnlearn.data.distributions import (
     AbstractDistribution,
     BinomialCounts,
@@ -46,6 +46,7 @@ __all__ = [
     "Recorded",
     "Sample",
     "SpikeTrains",
+    "WeightedSample",
     "YinYang",
     "digits",
     "events",

@@ -28,6 +28,25 @@ class Sample(NamedTuple):
     x: np.ndarray
     y: np.ndarray
 
+    @property
+    def weights(self) -> None:
+        """None: every z counts alike."""
+        return None
+
+
+class WeightedSample(NamedTuple):
+    r"""A sample in which zⁱ counts $w_i$ times: its mean loss is $\sum_i w_i\,\mathcal L(f, z^i)/\sum_i w_i$.
+
+    Args:
+        x: as of `Sample`.
+        y: as of `Sample`.
+        weights: `[m]`, finite and ≥ 0, not all 0; only their ratios matter.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    weights: np.ndarray
+
 
 @dataclass(frozen=True, eq=False)
 class LearningData:
@@ -50,8 +69,8 @@ class LearningData:
     _example: ClassVar = "data.yin_yang().learning"
 
     name: str
-    train: Sample
-    validation: Sample
+    train: Sample | WeightedSample
+    validation: Sample | WeightedSample
     num_classes: int
 
     def __post_init__(self) -> None:
@@ -65,7 +84,7 @@ class LearningData:
         """Shape of one x."""
         return self.train.x.shape[1:]
 
-    def check_part(self, part: str, sample: Sample) -> None:
+    def check_part(self, part: str, sample: Sample | WeightedSample) -> None:
         """Refuse a sample that does not belong to this task.
 
         Args:
@@ -76,7 +95,9 @@ class LearningData:
             SnnlearnError: if the sample is damaged, or has another shape or more classes than the task.
         """
         where = f"the {part} part of {self.name}"
-        check(sample, where)
+        check(Sample(sample.x, sample.y), where)
+        if sample.weights is not None:
+            check_weights(sample.weights, len(sample.y), where)
         if sample.x.shape[1:] != self.shape:
             raise SnnlearnError(f"{where} has x of shape {sample.x.shape[1:]}; in training it is {self.shape}")
         if sample.y.max() >= self.num_classes:
@@ -217,14 +238,14 @@ def split(
     [14, 2, 4]
     """
     check(sample, "the sample")
-    train, held_out, tested = _stratify(sample, {"validation": validation, "test": test}, seed)
+    train, held_out, tested = stratify(sample, {"validation": validation, "test": test}, seed)
     return take(sample, train), take(sample, held_out), take(sample, tested)
 
 
 def hold_out(sample: Sample, *, validation: float, seed: int) -> tuple[Sample, Sample]:
     """As [`split`][snnlearn.data.split], for a set that has its own test part: training and validation."""
     check(sample, "the sample")
-    train, held_out = _stratify(sample, {"validation": validation}, seed)
+    train, held_out = stratify(sample, {"validation": validation}, seed)
     return take(sample, train), take(sample, held_out)
 
 
@@ -255,6 +276,14 @@ def check(sample: Sample, where: str) -> None:
         raise SnnlearnError(
             f"{where} has labels from {y.min()} to {y.max()}; expected class labels from 0 without gaps"
         )
+
+
+def check_weights(weights: np.ndarray, m: int, where: str) -> None:
+    """Raise unless there is a weight for each of m samples, none below 0 and one above."""
+    if weights.shape != (m,):
+        raise SnnlearnError(f"{where} has weights of shape {weights.shape} for {m} samples; give one weight for each")
+    if not (np.isfinite(weights).all() and np.all(weights >= 0) and np.any(weights > 0)):
+        raise SnnlearnError(f"{where} has weights that are all zero, negative or not finite; give some above 0")
 
 
 def _is_array(part: Any) -> bool:
@@ -295,7 +324,7 @@ def check_narrowing(x: Shaped[np.ndarray, "m *shape"], where: str) -> None:
         )
 
 
-def _stratify(sample: Sample, fractions: dict[str, float], seed: int) -> list[Integer[np.ndarray, " _"]]:
+def stratify(sample: Sample, fractions: dict[str, float], seed: int) -> list[Integer[np.ndarray, " _"]]:
     """Random indices of the rest and then of each fraction, classes in the same proportion in each."""
     check_fractions(fractions, seed)
     rng = np.random.default_rng(seed)

@@ -1,0 +1,7 @@
+"""Spiking networks as scikit-learn estimators, in its conventions: pipelines, searches, cross-validation, calibration.
+
+It is imported for itself, `from snnlearn.sklearn import SpikingClassifier`, so that nothing else waits for
+scikit-learn.
+"""
+
+from snnlearn.sklearn.classifier import SpikingClassifier as SpikingClassifier
