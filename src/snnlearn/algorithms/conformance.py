@@ -59,8 +59,8 @@ def check_algorithm(
     _demand(_same(_arrays(given), before), f"{name} changed what it was given: encoder, network or data")
     scored = scores(found, data.validation.x)
     _demand(
-        scored.shape == (len(data.validation.y), data.num_classes),
-        f"{name} gave a hypothesis with {scored.shape[-1]} scores for {data.num_classes} classes",
+        scored.shape == (len(data.validation.y), data.num_outputs),
+        f"{name} gave a hypothesis with {scored.shape[-1]} scores for {data.num_outputs} outputs",
     )
     _demand(bool(np.isfinite(scored).all()), f"{name} gave a hypothesis whose scores are not finite")
     learn(jax.random.fold_in(key, 1))

@@ -33,7 +33,8 @@ from snnlearn.rules.online import in_blocks, parts, steps_of, time_first
 class GradientDescent(AbstractIterativeAlgorithm):
     """Minimise the empirical risk by stochastic gradients; keep the epoch with the fewest validation errors.
 
-    Weights of a sample multiply the losses, and the errors of validation, of its z, whatever the rule.
+    Weights of a sample multiply the losses, and the errors of validation, of its z, whatever the rule. Where what is
+    learned is real values and no classes, there are no errors, and the least validation loss decides.
 
     An epoch, with all its batches, their encoding and the validation, is one compiled program. Each epoch visits the
     training sample once in a new random order; what does not fill a batch waits for another epoch.
@@ -223,10 +224,11 @@ def _check_fit(algorithm: GradientDescent, encoder: AbstractEncoder, network: Ne
     size, takes = math.prod(encoder.out_shape(data.shape)), math.prod(network.in_shape)
     if size != takes:
         raise SnnlearnError(f"GradientDescent: {data.name} is encoded as {size} inputs, but the network takes {takes}")
-    if network.out_shape != (data.num_classes,):
+    if network.out_shape != (data.num_outputs,):
+        what = "class" if data.num_classes else "value"
         raise SnnlearnError(
-            f"GradientDescent: {data.name} has {data.num_classes} classes, but the network's output is "
-            f"{network.out_shape}; give it one output for each class"
+            f"GradientDescent: {data.name} has {data.num_outputs} {what}{'es' if data.num_classes else 's'}, but the "
+            f"network's output is {network.out_shape}; give it one output for each {what}"
         )
     if algorithm.batch_size > len(data.train.x):
         raise SnnlearnError(
@@ -439,13 +441,14 @@ def evaluate(
         key: random key of the encoder, and of the noise of neurons that draw their spikes.
     """
     assert loss.decoder is not None
-    decoder = loss.decoder
+    decoder, classes = loss.decoder, jnp.issubdtype(sample.y.dtype, jnp.integer)
 
     def one(sample):
         x, y, key = sample
         xs = network_input(encoder, network, x, key=key)
         outputs = unroll(network, xs, fresh_state(network, key=key))[0].outputs
-        return loss(outputs, y), decide(decoder(outputs[-1]), key=jax.random.fold_in(key, 1)) != y
+        decided = decide(decoder(outputs[-1]), key=jax.random.fold_in(key, 1)) if classes else None
+        return loss(outputs, y), jnp.zeros((), bool) if decided is None else decided != y
 
     size = len(sample.y)
     share, counts = devices.share((sample.x, sample.y, jax.random.split(key, size)))

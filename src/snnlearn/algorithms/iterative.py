@@ -51,7 +51,7 @@ class Metrics(NamedTuple):
         training_loss: mean over the epoch's batches, each before its update.
         gradient_norm: Euclidean norm of the gradient of all parameters, mean over the epoch's updates.
         validation_loss: mean loss after the epoch.
-        validation_error: share of wrong decisions after the epoch, in [0, 1].
+        validation_error: share of wrong decisions after the epoch, in [0, 1]; 0 where nothing is decided.
     """
 
     training_loss: Float[Array, "*K"]

@@ -22,7 +22,7 @@ class Sample(NamedTuple):
 
     Args:
         x: `[m, *shape]`, float32 values, or `[m, T, N]`, uint8 spikes (0 or 1).
-        y: `[m]`, int32 class labels, 0 … classes − 1.
+        y: `[m]`, int32 class labels, 0 … classes − 1; or `[m, D]`, float32, what is to be predicted.
     """
 
     x: np.ndarray
@@ -56,7 +56,7 @@ class LearningData:
         name: What the set is called in error messages.
         train: What the algorithm learns from; every class is in it.
         validation: What choices (stopping, hyperparameters) are made on.
-        num_classes: Number of classes, 2 or more.
+        num_classes: Number of classes, 2 or more; None where y is no class but D real values.
 
     Raises:
         SnnlearnError: A part is empty, has labels that do not match, or values that are not finite.
@@ -71,11 +71,13 @@ class LearningData:
     name: str
     train: Sample | WeightedSample
     validation: Sample | WeightedSample
-    num_classes: int
+    num_classes: int | None
 
     def __post_init__(self) -> None:
         self.check_part("train", self.train)
         self.check_part("validation", self.validation)
+        if self.num_classes is None:
+            return
         if (found := count_classes(self.train.y, f"the train part of {self.name}")) != self.num_classes:
             raise SnnlearnError(f"the train part of {self.name} has {found} classes; expected {self.num_classes}")
 
@@ -83,6 +85,11 @@ class LearningData:
     def shape(self) -> tuple[int, ...]:
         """Shape of one x."""
         return self.train.x.shape[1:]
+
+    @property
+    def num_outputs(self) -> int:
+        """How many numbers a hypothesis gives for one x: one for each class, or D."""
+        return self.train.y.shape[1] if self.num_classes is None else self.num_classes
 
     def check_part(self, part: str, sample: Sample | WeightedSample) -> None:
         """Refuse a sample that does not belong to this task.
@@ -95,12 +102,14 @@ class LearningData:
             SnnlearnError: if the sample is damaged, or has another shape or more classes than the task.
         """
         where = f"the {part} part of {self.name}"
-        check(Sample(sample.x, sample.y), where)
+        if self.num_classes is None:
+            check_real(sample.y, where)
+        check(Sample(sample.x, sample.y if self.num_classes else np.zeros(len(sample.y), np.int32)), where)
         if sample.weights is not None:
             check_weights(sample.weights, len(sample.y), where)
         if sample.x.shape[1:] != self.shape:
             raise SnnlearnError(f"{where} has x of shape {sample.x.shape[1:]}; in training it is {self.shape}")
-        if sample.y.max() >= self.num_classes:
+        if self.num_classes is not None and sample.y.max() >= self.num_classes:
             raise SnnlearnError(f"{where} has the label {sample.y.max()}; expected 0 to {self.num_classes - 1}")
 
 
@@ -275,6 +284,15 @@ def check(sample: Sample, where: str) -> None:
     if not 0 <= int(y.min()) <= int(y.max()) <= _INT32_MAX:
         raise SnnlearnError(
             f"{where} has labels from {y.min()} to {y.max()}; expected class labels from 0 without gaps"
+        )
+
+
+def check_real(y: np.ndarray, where: str) -> None:
+    """Raise unless y holds real targets `[m, D]`."""
+    if y.dtype.kind != "f" or y.ndim != 2 or not np.isfinite(y).all():
+        raise SnnlearnError(
+            f"{where} has y of type {y.dtype} and shape {y.shape}; expected finite real values [samples, D], or the "
+            "number of classes that they are labels of"
         )
 
 

@@ -14,6 +14,7 @@ from snnlearn.losses.classification import CrossEntropy as CrossEntropy
 from snnlearn.losses.classification import StepwiseCrossEntropy as StepwiseCrossEntropy
 from snnlearn.losses.conformance import check_loss as check_loss
 from snnlearn.losses.kernel import Kernel as Kernel
+from snnlearn.losses.regression import ValueMeanSquaredError as ValueMeanSquaredError
 from snnlearn.losses.signals import AlphaVanRossum as AlphaVanRossum
 from snnlearn.losses.signals import ClassSpikeTrains as ClassSpikeTrains
 from snnlearn.losses.signals import MeanSquaredError as MeanSquaredError

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, final
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Shaped
+from jaxtyping import Array, Float, Shaped
 
 from snnlearn._component import Component
 from snnlearn._errors import SnnlearnError
@@ -55,10 +55,10 @@ class AbstractScoreLoss(AbstractLoss):
     r"""A loss of the decoder's scores alone, $\ell(s, y)$, wherever they come from."""
 
     @abstractmethod
-    def of_scores(self, scores: Float[Array, " C"], target: Int[Array, ""]) -> Float[Array, ""]:
-        """The loss of scores `[C]` and a class label."""
+    def of_scores(self, scores: Float[Array, " C"], target: Shaped[Array, "..."]) -> Float[Array, ""]:
+        """The loss of scores `[C]` and a class label, or what the loss says."""
 
-    def __call__(self, outputs: Outputs, target: Int[Array, ""]) -> Float[Array, ""]:
+    def __call__(self, outputs: Outputs, target: Shaped[Array, "..."]) -> Float[Array, ""]:
         """The loss of the decoder's scores of the network's output."""
         assert self.decoder is not None
         return self.of_scores(self.decoder(outputs[-1]), target)

@@ -5,3 +5,4 @@ scikit-learn.
 """
 
 from snnlearn.sklearn.classifier import SpikingClassifier as SpikingClassifier
+from snnlearn.sklearn.regressor import SpikingRegressor as SpikingRegressor

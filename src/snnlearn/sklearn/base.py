@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from abc import ABC, abstractmethod
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from snnlearn._errors import SnnlearnError
-from snnlearn.algorithms import GradientDescent, Optimizer, Training, constant
+from snnlearn.algorithms import GradientDescent, Optimizer, constant
 from snnlearn.algorithms.devices import is_key
 from snnlearn.algorithms.gradient_descent import seed as one_of
 from snnlearn.coding import AbstractEncoder, Current, Rescaled, learn_range
@@ -24,10 +25,10 @@ from snnlearn.data import LearningData, WeightedSample
 from snnlearn.data.base import Sample, check_narrowing, digests
 from snnlearn.hypothesis import Hypothesis
 from snnlearn.losses import AbstractLoss
-from snnlearn.network import AsGiven, FluctuationDriven, Network, feedforward
+from snnlearn.network import AsGiven, Network, feedforward
 from snnlearn.neurons import LI, LIF
 from snnlearn.rules import BPTT, AbstractRule
-from snnlearn.sklearn.samples import LEAST_BATCHES, distinct, held_out, repeated, standard
+from snnlearn.sklearn.samples import LEAST_BATCHES, distinct, held_out, mean_and_deviation, repeated
 
 _BLOCK = 256
 """Samples whose scores are computed at once; fewer are filled up, so that one program serves any number."""
@@ -71,25 +72,36 @@ class AbstractSpikingEstimator(BaseEstimator, ABC):
     # --------------------------------------------------------------------------------------------------- what differs
 
     @abstractmethod
+    def _usual_loss(self, rule: AbstractRule, outputs: int, dt: float) -> AbstractLoss:
+        """The loss where none is given."""
+
+    @abstractmethod
     def _strata(self, y: np.ndarray) -> np.ndarray:
         """A label for each target, by which validation is cut out."""
 
     @abstractmethod
-    def _usual_loss(self, rule: AbstractRule, outputs: int, dt: float) -> AbstractLoss:
-        """The loss where none is given."""
+    def _learned(self, sample: WeightedSample, *, first: bool) -> WeightedSample:
+        """The targets as the network learns them; at first their scale is learned."""
+
+    @abstractmethod
+    def _data(self, train: Sample | WeightedSample, validation: Sample | WeightedSample) -> LearningData:
+        """What the algorithm gets."""
 
     # ------------------------------------------------------------------------------------------------------- training
 
     def _fit(self, X: np.ndarray, y: np.ndarray, weights: np.ndarray, outputs: int) -> None:
         """Learn from samples that are checked, `[m, *shape]`, their targets and weights, for a network's outputs."""
-        sample = self._sample(X, y, weights)
-        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-        encoder, network = self._structure(sample, outputs)
+        if self.patience is not None and not (isinstance(self.patience, int | np.integer) and self.patience >= 1):
+            raise SnnlearnError(
+                f"{type(self).__name__}: patience is {self.patience!r}; give a number of epochs from 1, or None"
+            )
+        algorithm, seed = self._algorithm(outputs), self._seed()
+        sample = self._learned(_sample(X, y, weights), first=True)
         train = validation = sample
         if self.validation_fraction is not None:
             train, validation = held_out(sample, self._strata(sample.y), self.validation_fraction, seed)
-        data = self._data(repeated(train, LEAST_BATCHES * self.batch_size), repeated(validation, 64), outputs)
-        algorithm = self._algorithm(outputs, encoder.dt)
+        data = self._data(repeated(train, LEAST_BATCHES * algorithm.batch_size), repeated(validation, 64))
+        encoder, network = self._structure(sample, algorithm, outputs)
         training = algorithm.start(encoder, network, data, keys=jax.random.key(seed)[None])
         self.loss_curve_ = []
         for epoch in algorithm.go_on(encoder, training, data):
@@ -102,45 +114,35 @@ class AbstractSpikingEstimator(BaseEstimator, ABC):
         self._training = None
 
     def _go_on(self, X: np.ndarray, y: np.ndarray, weights: np.ndarray, outputs: int) -> None:
-        """Pass once over further samples."""
-        sample = self._sample(X, y, weights)
-        algorithm = self._algorithm(outputs, self._encoder().dt)
+        """Pass once over further samples; after `_fit`, from the network that it found."""
+        first = not hasattr(self, "hypothesis_")
+        algorithm = self._algorithm(outputs)
         if isinstance(algorithm.optimizer, Optimizer):  # nobody knows how long this will go on
-            algorithm = dataclasses.replace(
-                algorithm, optimizer=dataclasses.replace(algorithm.optimizer, schedule=constant)
-            )
+            steady = dataclasses.replace(algorithm.optimizer, schedule=constant)
+            algorithm = dataclasses.replace(algorithm, optimizer=steady)
+        sample = self._learned(_sample(X, y, weights), first=first)
         size = algorithm.batch_size
-        sample = repeated(sample, size * -(-len(sample.y) // size))
-        data, training = self._data(sample, sample, outputs), getattr(self, "_training", None)
+        rows = repeated(sample, size * -(-len(sample.y) // size))
+        data, training = self._data(rows, rows), getattr(self, "_training", None)
+        encoder = self.hypothesis_.encoder if not first else None
         if training is None:
-            if hasattr(self, "hypothesis_"):
-                encoder, network = self.hypothesis_.encoder, self.hypothesis_.network
-                algorithm = dataclasses.replace(algorithm, initialisation=AsGiven())
+            key = jax.random.key(self._seed())[None]
+            if encoder is None:
+                encoder, network = self._structure(sample, algorithm, outputs)
+                training = algorithm.start(encoder, network, data, keys=key)
             else:
-                encoder, network = self._structure(sample, outputs)
-            key = jax.random.key(int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max)))
-            training = algorithm.start(encoder, network, data, keys=key[None])
-        else:
-            encoder = self.hypothesis_.encoder
+                as_found = dataclasses.replace(algorithm, initialisation=AsGiven())
+                training = as_found.start(encoder, self.hypothesis_.network, data, keys=key)
+        assert encoder is not None and algorithm.loss.decoder is not None
         self._training, metrics = algorithm.epoch(encoder, training, data)
         self.loss_curve_ = [*getattr(self, "loss_curve_", ()), float(metrics.training_loss[0])]
         self.n_iter_ = len(self.loss_curve_)
-        decoder = algorithm.loss.decoder
-        assert decoder is not None
-        self.hypothesis_ = Hypothesis(encoder, one_of(self._training.network, 0), decoder)
+        self.hypothesis_ = Hypothesis(encoder, one_of(self._training.network, 0), algorithm.loss.decoder)
 
-    def _algorithm(self, outputs: int, dt: float) -> GradientDescent:
-        rule = BPTT() if self.rule is None else self.rule
-        return GradientDescent(
-            loss=self._usual_loss(rule, outputs, dt) if self.loss is None else self.loss,
-            rule=rule,
-            optimizer=Optimizer() if self.optimizer is None else self.optimizer,
-            initialisation=FluctuationDriven(),
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-        )
+    def _seed(self) -> int:
+        return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
 
-    def _encoder(self) -> AbstractEncoder:
+    def _code(self) -> AbstractEncoder:
         encoder = Current(num_steps=20) if self.encoder is None else self.encoder
         if not isinstance(encoder, AbstractEncoder):
             raise SnnlearnError(
@@ -148,36 +150,38 @@ class AbstractSpikingEstimator(BaseEstimator, ABC):
             )
         return encoder
 
-    def _structure(self, sample: WeightedSample, outputs: int) -> tuple[AbstractEncoder, Network]:
-        """The encoder, which knows the features' ranges, and a network whose weights are not yet drawn."""
-        encoder = self._encoder()
+    def _algorithm(self, outputs: int) -> GradientDescent:
+        rule = BPTT() if self.rule is None else self.rule
+        if not isinstance(rule, AbstractRule):
+            raise SnnlearnError(f"{type(self).__name__}: rule is {rule!r}; give a rule, such as BPTT(), or None")
+        return GradientDescent(
+            loss=self._usual_loss(rule, outputs, self._code().dt) if self.loss is None else self.loss,
+            rule=rule,
+            optimizer=Optimizer() if self.optimizer is None else self.optimizer,
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+        )
+
+    def _structure(
+        self, sample: WeightedSample, algorithm: GradientDescent, outputs: int
+    ) -> tuple[AbstractEncoder, Network]:
+        """The encoder with the features' scale, and a network whose weights the training draws."""
+        encoder, rule, decoder = self._code(), algorithm.rule, algorithm.loss.decoder
         if self.rescale and not encoder.takes_spikes:
             if encoder.range is None:
-                encoder = Rescaled(encoder, *standard(sample))
+                mean, deviation = mean_and_deviation(sample.x, sample.weights)
+                encoder = Rescaled(encoder, mean.astype(np.float32), (mean + deviation).astype(np.float32))
             elif encoder.range == (0.0, 1.0):
                 encoder = Rescaled(encoder, *learn_range(sample.x))
         if self.network is not None:
             return encoder, self.network
-        dt = encoder.dt
-        decoder, rule = self._algorithm(outputs, dt).loss.decoder, BPTT() if self.rule is None else self.rule
         assert decoder is not None
+        dt, hidden = encoder.dt, (self.layers,) if isinstance(self.layers, int) else tuple(self.layers)
         neuron = LIF(dt=dt) if self.neuron is None else self.neuron
         readout = rule.usual_readout(dt=dt) if decoder.reads_spikes else LI(dt=dt)  # pyright: ignore[reportCallIssue]
-        sizes = (int(np.prod(encoder.out_shape(sample.x.shape[1:]))), *self.layers, outputs)
-        shapes = eqx.filter_eval_shape(
-            lambda: feedforward(sizes, neuron=neuron, readout=readout, use_bias=True, key=jax.random.key(0))
-        )
-        is_shape = lambda leaf: isinstance(leaf, jax.ShapeDtypeStruct)  # noqa: E731
-        return encoder, jax.tree.map(
-            lambda leaf: jnp.asarray(np.zeros(leaf.shape, leaf.dtype)) if is_shape(leaf) else leaf, shapes
-        )
-
-    def _data(self, train: Sample | WeightedSample, validation: Sample | WeightedSample, outputs: int) -> LearningData:
-        return LearningData("X", train, validation, outputs)
-
-    def _sample(self, X: np.ndarray, y: np.ndarray, weights: np.ndarray) -> WeightedSample:
-        check_narrowing(X, "X")
-        return distinct(X.astype(np.float32), y, weights)
+        sizes = (math.prod(encoder.out_shape(sample.x.shape[1:])), *hidden, outputs)
+        network = feedforward(sizes, neuron=neuron, readout=readout, use_bias=True, key=jax.random.key(0))
+        return encoder, network
 
     def _weights(self, sample_weight: Any, X: np.ndarray) -> np.ndarray:
         """One weight for each sample, none below 0 and one above.
@@ -232,6 +236,11 @@ class AbstractSpikingEstimator(BaseEstimator, ABC):
                 for name, value in state.items()
             }
         )
+
+
+def _sample(X: np.ndarray, y: np.ndarray, weights: np.ndarray) -> WeightedSample:
+    check_narrowing(X, "X")
+    return distinct(X.astype(np.float32), y, weights)
 
 
 class _Kept(NamedTuple):

@@ -11,13 +11,57 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import _check_partial_fit_first_call, check_classification_targets
 
 from snnlearn._errors import SnnlearnError
-from snnlearn.data import Sample, WeightedSample
+from snnlearn.data import LearningData, Sample, WeightedSample
 from snnlearn.losses import AbstractLoss
 from snnlearn.rules import AbstractRule
 from snnlearn.sklearn.base import AbstractSpikingEstimator
 
 
 class SpikingClassifier(ClassifierMixin, AbstractSpikingEstimator):
+    r"""A spiking network that learns classes by gradient descent.
+
+    It minimises $\sum_i w_i\,\mathcal L(f, z^i)/\sum_i w_i$ over the distinct $z^i$, whose weights are the sums of
+    their rows': an integer weight is as many rows, weight 0 is none, and the order of rows is nothing, bit for bit. A
+    small sample is repeated within an epoch until it fills 16 batches. A part of the sample, stratified by class, is
+    held out to choose the epoch; with fewer than two samples of a class, or without `validation_fraction`, the training
+    sample chooses. Each parameter is a value of this library, and None is what is usual.
+
+    Args:
+        layers: units of each hidden layer; a number is one layer.
+        neuron: the hidden layers' neurons; None is `LIF()`.
+        network: a network in place of `layers` and `neuron`, with an output for each class; its weights are drawn.
+        encoder: the code of one sample; None is `Current(num_steps=20)`.
+        rescale: whether each feature is mapped to what the code takes, as learned in `fit`: to mean 0 and standard
+            deviation 1 where it takes any value, from its range to [0, 1] where it takes that. Spikes, and codes of
+            another range, get the values as they are.
+        rule: the learning rule; None is `BPTT()`.
+        loss: the loss of one sample, whose decoder decides; None is the rule's usual one.
+        optimizer: an `Optimizer`, or one of Optax; None is `Optimizer()`.
+        epochs: passes over the training sample, ≥ 1.
+        batch_size: samples of one gradient, ≥ 1.
+        validation_fraction: share of the sample that chooses the epoch, in (0, 1), or None.
+        patience: epochs without a better one after which the training stops, ≥ 1; None goes through all.
+        random_state: seed of weights, order, noise and held out samples; a number, a `RandomState` or None.
+
+    Attributes:
+        classes_: the classes, in order.
+        hypothesis_: encoder, network and decoder, for `snnlearn.save`, `snnlearn.risk` and the rest of the library.
+        n_iter_: epochs done.
+        loss_curve_: mean training loss of each.
+        n_features_in_: size of a sample's first axis.
+        feature_names_in_: names of the features, where all are strings.
+
+    Raises:
+        SnnlearnError: in `fit`, for a parameter of another kind or out of range, or only one class.
+        ValueError: from scikit-learn, on NaN, infinite or empty data, or another number of features than in `fit`.
+
+    >>> from sklearn.datasets import load_iris
+    >>> x, y = load_iris(return_X_y=True)
+    >>> model = SpikingClassifier((16,), epochs=10, random_state=0).fit(x[::2], y[::2])
+    >>> model.score(x[1::2], y[1::2]) > 0.85
+    True
+    """
+
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> SpikingClassifier:
         """Learn from a sample.
 
@@ -55,7 +99,11 @@ class SpikingClassifier(ClassifierMixin, AbstractSpikingEstimator):
         weights = self._weights(sample_weight, X)
         counts = weights > 0
         labels = np.searchsorted(self.classes_, y[counts]).astype(np.int32)
-        self._go_on(X[counts], labels, weights[counts], len(self.classes_))
+        # A class that is missing here is there with a sample of no weight, as the algorithm wants all.
+        missing = np.setdiff1d(np.arange(len(self.classes_)), labels).astype(np.int32)
+        X, weights = X[counts], np.concatenate([weights[counts], np.zeros(len(missing))])
+        X = np.concatenate([X, np.repeat(X[:1], len(missing), axis=0)])
+        self._go_on(X, np.concatenate([labels, missing]), weights, len(self.classes_))
         return self
 
     def predict(self, X: Any) -> np.ndarray:
@@ -94,6 +142,12 @@ class SpikingClassifier(ClassifierMixin, AbstractSpikingEstimator):
 
     def _strata(self, y: np.ndarray) -> np.ndarray:
         return y
+
+    def _learned(self, sample: WeightedSample, *, first: bool) -> WeightedSample:
+        return sample
+
+    def _data(self, train: Sample | WeightedSample, validation: Sample | WeightedSample) -> LearningData:
+        return LearningData("X", train, validation, len(self.classes_))
 
     def _usual_loss(self, rule: AbstractRule, outputs: int, dt: float) -> AbstractLoss:
         usual = {"num_classes": outputs, "dt": dt, "decoder": rule.usual_decoder()}

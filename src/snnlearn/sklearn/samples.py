@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from snnlearn.data import WeightedSample
-from snnlearn.data.base import Sample, digests, stratify
+from snnlearn.data.base import Sample, check_fractions, digests, stratify
 
 LEAST_BATCHES = 16
 """Batches of an epoch at least; a smaller sample is repeated."""
@@ -19,9 +19,10 @@ def distinct(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> WeightedSampl
     Args:
         x: `[m, *shape]`.
         y: labels `[m]`, or real targets `[m, D]`.
-        weights: `[m]`, > 0.
+        weights: `[m]`, ≥ 0.
     """
-    keys = np.stack([digests(x), digests(y.reshape(len(y), -1))], axis=1)
+    halfwords = np.ascontiguousarray(y).reshape(len(y), -1).view(np.uint16)  # which a digest tells apart exactly
+    keys = np.stack([digests(x), digests(halfwords)], axis=1)
     _, first, number = np.unique(keys, axis=0, return_index=True, return_inverse=True)
     return WeightedSample(x[first], y[first], np.bincount(number.ravel(), weights).astype(np.float64))
 
@@ -37,6 +38,7 @@ def held_out(
         fraction: for validation, in (0, 1).
         seed: of the cut.
     """
+    check_fractions({"validation_fraction": fraction}, seed)
     sizes = np.bincount(labels)
     if np.any(np.maximum(1, np.round(fraction * sizes)) >= sizes):
         return sample, sample
@@ -46,7 +48,7 @@ def held_out(
     return _take(sample, train), _take(sample, validation)
 
 
-def repeated(sample: WeightedSample, size: int) -> WeightedSample:
+def repeated(sample: WeightedSample, size: int) -> Sample | WeightedSample:
     """The same sample in at least so many rows: repeated, and each z's weight shared out among its rows.
 
     So small samples of any size share their compiled programs, and an epoch of them is worth its while.
@@ -56,22 +58,24 @@ def repeated(sample: WeightedSample, size: int) -> WeightedSample:
         size: rows, at least.
     """
     m = len(sample.y)
+    if m >= size and np.all(sample.weights == sample.weights[0]):  # which every loss and rule takes
+        return Sample(sample.x, sample.y)
     index = np.arange(max(m, size)) % m
     shares = sample.weights / np.bincount(index)
     return WeightedSample(sample.x[index], sample.y[index], shares[index].astype(np.float32))
 
 
-def standard(sample: WeightedSample) -> tuple[np.ndarray, np.ndarray]:
-    """Per feature its mean and its mean + standard deviation, which `Rescaled` maps to 0 and 1; constant, twice its mean.
+def mean_and_deviation(values: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The mean and the standard deviation of each value; 0 where it is constant.
 
     Args:
-        sample: the sample.
+        values: `[m, *shape]`.
+        weights: how much each counts, `[m]`.
     """
-    x = sample.x.astype(np.float64)
-    mean = np.average(x, axis=0, weights=sample.weights)
-    deviation = np.sqrt(np.average(np.square(x - mean), axis=0, weights=sample.weights))
-    deviation = np.where(x.min(axis=0) < x.max(axis=0), deviation, 0.0)
-    return mean.astype(np.float32), (mean + deviation).astype(np.float32)
+    values = values.astype(np.float64)
+    mean = np.average(values, axis=0, weights=weights)
+    deviation = np.sqrt(np.average(np.square(values - mean), axis=0, weights=weights))
+    return mean, np.where(values.min(axis=0) < values.max(axis=0), deviation, 0.0)
 
 
 def _take(sample: WeightedSample, indices: np.ndarray) -> WeightedSample:
