@@ -94,6 +94,7 @@ ORDER = (
     "losses",
     "rules",
     "algorithms",
+    "sklearn",
     "risk",
     "circuits",
     "report",

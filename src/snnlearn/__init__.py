@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from snnlearn import report as report
     from snnlearn import risk as risk
     from snnlearn import rules as rules
+    from snnlearn import sklearn as sklearn
     from snnlearn.algorithms import Experiment as Experiment
     from snnlearn.algorithms import fit as fit
     from snnlearn.hypothesis import Hypothesis as Hypothesis
@@ -31,7 +32,19 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_PACKAGES = ("data", "coding", "neurons", "network", "losses", "rules", "algorithms", "environments", "risk", "report")
+_PACKAGES = (
+    "data",
+    "coding",
+    "neurons",
+    "network",
+    "losses",
+    "rules",
+    "algorithms",
+    "environments",
+    "sklearn",
+    "risk",
+    "report",
+)
 _NAMES = {
     "Experiment": "algorithms",
     "Hypothesis": "hypothesis",
