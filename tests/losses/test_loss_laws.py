@@ -10,7 +10,9 @@ import pytest
 
 from snnlearn import coding, losses
 from snnlearn.losses import (
+    AbstractFilteredLoss,
     AbstractLoss,
+    AbstractScoreLoss,
     AbstractStepwiseLoss,
     ActorCritic,
     AlphaVanRossum,
@@ -20,9 +22,11 @@ from snnlearn.losses import (
     MeanSquaredError,
     RateBand,
     StepwiseCrossEntropy,
+    ValueMeanSquaredError,
     VanRossum,
     Window,
     check_loss,
+    weighted,
 )
 
 T, CLASSES = 12, 3
@@ -35,6 +39,7 @@ CASES = {
     "CrossEntropy": (CrossEntropy(), MEMBRANES, LABEL),
     "CrossEntropy of counts": (CrossEntropy(coding.SpikeCount()), SPIKES, LABEL),
     "ClassMeanSquaredError": (ClassMeanSquaredError(), MEMBRANES, LABEL),
+    "ValueMeanSquaredError": (ValueMeanSquaredError(), MEMBRANES, SIGNAL[0]),
     "StepwiseCrossEntropy": (StepwiseCrossEntropy(), MEMBRANES, LABEL),
     "MeanSquaredError": (MeanSquaredError(), MEMBRANES, SIGNAL),
     "VanRossum": (VanRossum(), SPIKES, TRAINS),
@@ -49,6 +54,18 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_losses_conform(name):
     check_loss(*CASES[name])
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_weighted_loss_conforms_and_is_that_many_times_the_loss(name):
+    loss, outputs, target = CASES[name]
+    weighted_loss, targets = weighted(loss, jnp.stack([target, target]), jnp.array([3.0, 0.0]))
+    check_loss(weighted_loss, outputs, targets[0])
+    values = [float(weighted_loss(outputs, target)) for target in targets]
+    assert values == pytest.approx([3 * float(loss(outputs, target)), 0.0], rel=1e-5)
+    kinds = (AbstractScoreLoss, AbstractStepwiseLoss, AbstractFilteredLoss)
+    assert [isinstance(weighted_loss, kind) for kind in kinds] == [isinstance(loss, kind) for kind in kinds]
+    assert weighted_loss.decoder == loss.decoder
 
 
 def test_all_that_are_public_are_checked():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import types
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any, NamedTuple, final
 
 import equinox as eqx
@@ -133,8 +133,8 @@ class Optimizer(eqx.Module):
         learning_rate: float | Float[Array, ""] = LEARNING_RATE,
         *,
         schedule: Callable[[Float[Array, ""]], Float[Array, ""]] = cosine,
-        clip: float | None = None,
-        arguments: dict[str, float] | None = None,
+        clip: float | Float[Array, ""] | None = None,
+        arguments: Mapping[str, float | Float[Array, ""]] | None = None,
     ):
         self.method, self.schedule = method, schedule
         self.learning_rate, self.clip = _number(learning_rate), None if clip is None else _number(clip)

@@ -51,7 +51,7 @@ class AbstractSpikingEstimator(BaseEstimator, ABC):
         optimizer: Any = None,
         epochs: Any = 40,
         batch_size: Any = 32,
-        validation_fraction: Any = 0.1,
+        validation_fraction: Any = None,
         patience: Any = None,
         random_state: Any = None,
     ):
@@ -74,6 +74,10 @@ class AbstractSpikingEstimator(BaseEstimator, ABC):
     @abstractmethod
     def _usual_loss(self, rule: AbstractRule, outputs: int, dt: float) -> AbstractLoss:
         """The loss where none is given."""
+
+    @abstractmethod
+    def _usual_optimizer(self) -> Optimizer:
+        """The optimiser where none is given."""
 
     @abstractmethod
     def _strata(self, y: np.ndarray) -> np.ndarray:
@@ -157,7 +161,7 @@ class AbstractSpikingEstimator(BaseEstimator, ABC):
         return GradientDescent(
             loss=self._usual_loss(rule, outputs, self._code().dt) if self.loss is None else self.loss,
             rule=rule,
-            optimizer=Optimizer() if self.optimizer is None else self.optimizer,
+            optimizer=self._usual_optimizer() if self.optimizer is None else self.optimizer,
             epochs=self.epochs,
             batch_size=self.batch_size,
         )

@@ -11,6 +11,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import _check_partial_fit_first_call, check_classification_targets
 
 from snnlearn._errors import SnnlearnError
+from snnlearn.algorithms import Optimizer
 from snnlearn.data import LearningData, Sample, WeightedSample
 from snnlearn.losses import AbstractLoss
 from snnlearn.rules import AbstractRule
@@ -22,9 +23,9 @@ class SpikingClassifier(ClassifierMixin, AbstractSpikingEstimator):
 
     It minimises $\sum_i w_i\,\mathcal L(f, z^i)/\sum_i w_i$ over the distinct $z^i$, whose weights are the sums of
     their rows': an integer weight is as many rows, weight 0 is none, and the order of rows is nothing, bit for bit. A
-    small sample is repeated within an epoch until it fills 16 batches. A part of the sample, stratified by class, is
-    held out to choose the epoch; with fewer than two samples of a class, or without `validation_fraction`, the training
-    sample chooses. Each parameter is a value of this library, and None is what is usual.
+    small sample is repeated within an epoch until it fills 16 batches. The training sample chooses the epoch; with
+    `validation_fraction` a part that is held out does, stratified by class, if each class has two samples or more. Each
+    parameter is a value of this library, and None is what is usual.
 
     Args:
         layers: units of each hidden layer; a number is one layer.
@@ -39,7 +40,7 @@ class SpikingClassifier(ClassifierMixin, AbstractSpikingEstimator):
         optimizer: an `Optimizer`, or one of Optax; None is `Optimizer()`.
         epochs: passes over the training sample, ≥ 1.
         batch_size: samples of one gradient, ≥ 1.
-        validation_fraction: share of the sample that chooses the epoch, in (0, 1), or None.
+        validation_fraction: share of the sample that is held out to choose the epoch, in (0, 1), or None.
         patience: epochs without a better one after which the training stops, ≥ 1; None goes through all.
         random_state: seed of weights, order, noise and held out samples; a number, a `RandomState` or None.
 
@@ -139,6 +140,9 @@ class SpikingClassifier(ClassifierMixin, AbstractSpikingEstimator):
             X: samples, `[m, *shape]`.
         """
         return log_softmax(self._scores(X).astype(np.float64), axis=1)
+
+    def _usual_optimizer(self) -> Optimizer:
+        return Optimizer()
 
     def _strata(self, y: np.ndarray) -> np.ndarray:
         return y

@@ -9,6 +9,7 @@ from sklearn.base import RegressorMixin
 from sklearn.utils import Tags
 
 from snnlearn._errors import SnnlearnError
+from snnlearn.algorithms import Optimizer, adamw
 from snnlearn.data import LearningData, Sample, WeightedSample
 from snnlearn.losses import AbstractLoss, ValueMeanSquaredError
 from snnlearn.rules import AbstractRule
@@ -20,7 +21,8 @@ class SpikingRegressor(RegressorMixin, AbstractSpikingEstimator):
     r"""A spiking network that learns one or several real values by gradient descent.
 
     The mean membrane of each readout unit predicts one value, standardised by its mean and standard deviation in the
-    training sample. All else is as of `SpikingClassifier`; the epoch with the least validation loss is kept.
+    training sample. All else is as of `SpikingClassifier`; the epoch with the least loss is kept. Values are often noisy,
+    so that the usual weight decay is strong; less of it suits samples with little noise.
 
     Args:
         layers: units of each hidden layer; a number is one layer.
@@ -30,17 +32,17 @@ class SpikingRegressor(RegressorMixin, AbstractSpikingEstimator):
         rescale: whether each feature is mapped to what the code takes, as of `SpikingClassifier`.
         rule: the learning rule; None is `BPTT()`.
         loss: the loss of one sample and its standardised values `[D]`; None is `ValueMeanSquaredError()`.
-        optimizer: an `Optimizer`, or one of Optax; None is `Optimizer()`.
+        optimizer: an `Optimizer`, or one of Optax; None is `Optimizer(adamw, arguments={"weight_decay": 0.2})`.
         epochs: passes over the training sample, ≥ 1.
         batch_size: samples of one gradient, ≥ 1.
-        validation_fraction: share of the sample that chooses the epoch, in (0, 1), or None.
+        validation_fraction: share of the sample that is held out to choose the epoch, in (0, 1), or None.
         patience: epochs without a better one after which the training stops, ≥ 1; None goes through all.
         random_state: seed of weights, order, noise and held out samples; a number, a `RandomState` or None.
 
     Attributes:
         hypothesis_: encoder, network and decoder; its scores are the standardised prediction.
         target_mean_: mean of each value, `[D]`.
-        target_scale_: standard deviation of each value, `[D]`; 1 where it is constant.
+        target_scale_: standard deviation of each value, `[D]`.
         n_iter_: epochs done.
         loss_curve_: mean training loss of each.
         n_features_in_: size of a sample's first axis.
@@ -114,14 +116,17 @@ class SpikingRegressor(RegressorMixin, AbstractSpikingEstimator):
     def _usual_loss(self, rule: AbstractRule, outputs: int, dt: float) -> AbstractLoss:
         return ValueMeanSquaredError()
 
+    def _usual_optimizer(self) -> Optimizer:
+        return Optimizer(adamw, arguments={"weight_decay": 0.2})
+
     def _strata(self, y: np.ndarray) -> np.ndarray:
         return np.zeros(len(y), np.int32)
 
     def _learned(self, sample: WeightedSample, *, first: bool) -> WeightedSample:
         if first:
-            self.target_mean_, deviation = mean_and_deviation(sample.y, sample.weights)
-            self.target_scale_ = np.where(deviation > 0, deviation, 1.0)
-        return sample._replace(y=((sample.y - self.target_mean_) / self.target_scale_).astype(np.float32))
+            self.target_mean_, self.target_scale_ = mean_and_deviation(sample.y, sample.weights)
+        scale = np.where(self.target_scale_ > 0, self.target_scale_, 1.0)
+        return sample._replace(y=((sample.y - self.target_mean_) / scale).astype(np.float32))
 
     def _data(self, train: Sample | WeightedSample, validation: Sample | WeightedSample) -> LearningData:
         return LearningData("X", train, validation, None)
