@@ -107,7 +107,7 @@ def test_weights_decide_where_classes_overlap():
         weights = np.where(y == heavy, 5.0, 1.0)
         model = small().fit(x, y, sample_weight=weights)
         assert (model.predict(x) == heavy).all()
-    np.testing.assert_allclose(model.predict_proba(x)[:, 2], 5 / 7, atol=0.1)
+        np.testing.assert_allclose(model.predict_proba(x)[:, heavy], 5 / 7, atol=0.1)
 
 
 def test_validation_chooses_and_patience_stops():

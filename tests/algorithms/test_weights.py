@@ -28,7 +28,7 @@ NETWORK = feedforward((4, 10, 3), use_bias=True, key=jax.random.key(1))
 
 def after_one_step(sample, validation=None, **kwargs):
     """Of gradient descent with the whole sample as its batch."""
-    algorithm = GradientDescent(optimizer=optax.sgd(1e-2), epochs=1, batch_size=len(sample.y), **kwargs)
+    algorithm = GradientDescent(optimizer=optax.sgd(10.0), epochs=1, batch_size=len(sample.y), **kwargs)
     data = LearningData("it", sample, validation or sample, 3)
     of_all = LearningData("it", Sample(X, Y), data.validation, 3)  # so that all start alike
     training = dataclasses.replace(algorithm, batch_size=12).start(CODE, NETWORK, of_all, keys=KEY[None])

@@ -212,12 +212,12 @@ def seed(tree: Network, k: int) -> Network:
     return jax.tree.map(lambda leaf: leaf[k] if eqx.is_array(leaf) else leaf, tree)
 
 
-S = TypeVar("S", Sample, WeightedSample)
+S = TypeVar("S", bound=Sample | WeightedSample)
 
 
 def on_device(sample: S) -> S:
     """The sample as device arrays; those that are already are left where they are."""
-    return sample._make(map(jnp.asarray, sample))
+    return type(sample)(*map(jnp.asarray, sample))  # pyright: ignore
 
 
 def _check_fit(algorithm: GradientDescent, encoder: AbstractEncoder, network: Network, data: LearningData) -> None:

@@ -99,7 +99,7 @@ class AbstractSpikingEstimator(BaseEstimator, ABC):
             raise SnnlearnError(
                 f"{type(self).__name__}: patience is {self.patience!r}; give a number of epochs from 1, or None"
             )
-        algorithm, seed = self._algorithm(outputs), self._seed()
+        algorithm, seed, self._shape = self._algorithm(outputs), self._seed(), X.shape[1:]
         sample = self._learned(_sample(X, y, weights), first=True)
         train = validation = sample
         if self.validation_fraction is not None:
@@ -128,10 +128,11 @@ class AbstractSpikingEstimator(BaseEstimator, ABC):
         size = algorithm.batch_size
         rows = repeated(sample, size * -(-len(sample.y) // size))
         data, training = self._data(rows, rows), getattr(self, "_training", None)
-        encoder = self.hypothesis_.encoder if not first else None
+        encoder = None if first else self.hypothesis_.encoder
         if training is None:
             key = jax.random.key(self._seed())[None]
             if encoder is None:
+                self._shape = X.shape[1:]
                 encoder, network = self._structure(sample, algorithm, outputs)
                 training = algorithm.start(encoder, network, data, keys=key)
             else:
@@ -221,16 +222,13 @@ class AbstractSpikingEstimator(BaseEstimator, ABC):
         ]
         return np.concatenate(blocks)[: len(xs) - rest]
 
-    def _validated(self, X: Any, y: Any = "no_validation", *, reset: bool, **kwargs: Any) -> Any:
-        found = validate_data(self, X, y, reset=reset, allow_nd=True, dtype=[np.float64, np.float32], **kwargs)
-        if reset:
-            self._shape = (found if isinstance(y, str) and y == "no_validation" else found[0]).shape[1:]
-        return found
+    def _validated(self, X: Any, *y: Any, reset: bool, **kwargs: Any) -> Any:
+        return validate_data(self, X, *y, reset=reset, allow_nd=True, dtype=[np.float64, np.float32], **kwargs)
 
     # -------------------------------------------------------------------------------------------------------- pickling
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: jax.tree.map(_kept, value) for name, value in super().__getstate__().items()}
+        return {name: jax.tree.map(_kept, value) for name, value in vars(self).items()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         is_kept = lambda leaf: isinstance(leaf, _Kept)  # noqa: E731

@@ -92,8 +92,8 @@ class SpikingClassifier(ClassifierMixin, AbstractSpikingEstimator):
             classes: all classes that there will be, at the first call.
             sample_weight: how many times each counts, `[m]`, ≥ 0; None is once.
         """
-        first = _check_partial_fit_first_call(self, classes)
-        X, y = self._validated(X, y, reset=first)
+        _check_partial_fit_first_call(self, classes)
+        X, y = self._validated(X, y, reset=not hasattr(self, "hypothesis_"))
         check_classification_targets(y)
         if not np.all(known := np.isin(y, self.classes_)):
             raise SnnlearnError(f"SpikingClassifier: y has {y[~known][0]!r}, which is none of the classes at first")

@@ -21,8 +21,8 @@ class SpikingRegressor(RegressorMixin, AbstractSpikingEstimator):
     r"""A spiking network that learns one or several real values by gradient descent.
 
     The mean membrane of each readout unit predicts one value, standardised by its mean and standard deviation in the
-    training sample. All else is as of `SpikingClassifier`; the epoch with the least loss is kept. Values are often noisy,
-    so that the usual weight decay is strong; less of it suits samples with little noise.
+    training sample. All else is as of `SpikingClassifier`; the epoch with the least loss is kept. Values are often
+    noisy, so that the usual weight decay is strong; less of it suits samples with little noise.
 
     Args:
         layers: units of each hidden layer; a number is one layer.
