@@ -131,6 +131,9 @@ def test_features_without_unit_or_of_none():
     x = np.column_stack([1000 + 1e4 * X, np.full(len(X), 7.0)])
     model = small().fit(x[TRAIN], Y[TRAIN])
     assert model.score(x[TEST], Y[TEST]) > 0.9
+    squeezed = small(rescale=sl.coding.QuantileScaling(0.1), epochs=1).fit(X[TRAIN], Y[TRAIN])
+    low = np.quantile(X[TRAIN].astype(np.float32), 0.1, axis=0)
+    np.testing.assert_allclose(squeezed.hypothesis_.encoder.low, low, atol=0.2)
     raw = small(rescale=False, epochs=1).fit(X[TRAIN], Y[TRAIN])
     assert isinstance(raw.hypothesis_.encoder, sl.coding.Current)
 

@@ -20,7 +20,7 @@ from snnlearn._errors import SnnlearnError
 from snnlearn.algorithms import GradientDescent, Optimizer, constant
 from snnlearn.algorithms.devices import is_key
 from snnlearn.algorithms.gradient_descent import seed as one_of
-from snnlearn.coding import AbstractEncoder, Current, Rescaled, learn_range
+from snnlearn.coding import AbstractEncoder, AbstractScaling, Current, RangeScaling, StandardScaling
 from snnlearn.data import LearningData, WeightedSample
 from snnlearn.data.base import Sample, check_narrowing, digests
 from snnlearn.hypothesis import Hypothesis
@@ -28,7 +28,7 @@ from snnlearn.losses import AbstractLoss
 from snnlearn.network import AsGiven, Network, feedforward
 from snnlearn.neurons import LI, LIF
 from snnlearn.rules import BPTT, AbstractRule
-from snnlearn.sklearn.samples import LEAST_BATCHES, distinct, held_out, mean_and_deviation, repeated
+from snnlearn.sklearn.samples import LEAST_BATCHES, distinct, held_out, repeated
 
 _BLOCK = 256
 """Samples whose scores are computed at once; fewer are filled up, so that one program serves any number."""
@@ -172,12 +172,11 @@ class AbstractSpikingEstimator(BaseEstimator, ABC):
     ) -> tuple[AbstractEncoder, Network]:
         """The encoder with the features' scale, and a network whose weights the training draws."""
         encoder, rule, decoder = self._code(), algorithm.rule, algorithm.loss.decoder
-        if self.rescale and not encoder.takes_spikes:
-            if encoder.range is None:
-                mean, deviation = mean_and_deviation(sample.x, sample.weights)
-                encoder = Rescaled(encoder, mean.astype(np.float32), (mean + deviation).astype(np.float32))
-            elif encoder.range == (0.0, 1.0):
-                encoder = Rescaled(encoder, *learn_range(sample.x))
+        if isinstance(self.rescale, AbstractScaling):
+            encoder = self.rescale.learned(encoder, sample.x)
+        elif self.rescale and not encoder.takes_spikes and encoder.range in (None, (0.0, 1.0)):
+            scaling = StandardScaling() if encoder.range is None else RangeScaling()
+            encoder = scaling.learned(encoder, sample.x)
         if self.network is not None:
             return encoder, self.network
         assert decoder is not None

@@ -32,9 +32,9 @@ class SpikingClassifier(ClassifierMixin, AbstractSpikingEstimator):
         neuron: the hidden layers' neurons; None is `LIF()`.
         network: a network in place of `layers` and `neuron`, with an output for each class; its weights are drawn.
         encoder: the code of one sample; None is `Current(num_steps=20)`.
-        rescale: whether each feature is mapped to what the code takes, as learned in `fit`: to mean 0 and standard
-            deviation 1 where it takes any value, from its range to [0, 1] where it takes that. Spikes, and codes of
-            another range, get the values as they are.
+        rescale: a scaling of the features, such as `QuantileScaling()`, learned in `fit` from the distinct samples.
+            True is what the code takes: `StandardScaling()` where it is any value, `RangeScaling()` where it is [0, 1],
+            and none for spikes and codes of another range. False is none.
         rule: the learning rule; None is `BPTT()`.
         loss: the loss of one sample, whose decoder decides; None is the rule's usual one.
         optimizer: an `Optimizer`, or one of Optax; None is `Optimizer()`.
@@ -52,10 +52,6 @@ class SpikingClassifier(ClassifierMixin, AbstractSpikingEstimator):
         n_features_in_: size of a sample's first axis.
         feature_names_in_: names of the features, where all are strings.
 
-    Raises:
-        SnnlearnError: in `fit`, for a parameter of another kind or out of range, or only one class.
-        ValueError: from scikit-learn, on NaN, infinite or empty data, or another number of features than in `fit`.
-
     >>> from sklearn.datasets import load_iris
     >>> x, y = load_iris(return_X_y=True)
     >>> model = SpikingClassifier((16,), epochs=10, random_state=0).fit(x[::2], y[::2])
@@ -70,6 +66,10 @@ class SpikingClassifier(ClassifierMixin, AbstractSpikingEstimator):
             X: samples, `[m, *shape]`.
             y: their classes, `[m]`, of any type.
             sample_weight: how many times each counts, `[m]`, ≥ 0; None is once.
+
+        Raises:
+            SnnlearnError: for a parameter of another kind or out of range, or only one class.
+            ValueError: from scikit-learn, on NaN, infinite or empty data, or another number of features than at first.
         """
         X, y = self._validated(X, y, reset=True)
         check_classification_targets(y)
@@ -91,6 +91,10 @@ class SpikingClassifier(ClassifierMixin, AbstractSpikingEstimator):
             y: their classes, `[m]`.
             classes: all classes that there will be, at the first call.
             sample_weight: how many times each counts, `[m]`, ≥ 0; None is once.
+
+        Raises:
+            SnnlearnError: for a parameter of another kind or out of range, or a class that was not among them at first.
+            ValueError: from scikit-learn, on NaN, infinite or empty data, or another number of features than at first.
         """
         _check_partial_fit_first_call(self, classes)
         X, y = self._validated(X, y, reset=not hasattr(self, "hypothesis_"))

@@ -29,7 +29,7 @@ class SpikingRegressor(RegressorMixin, AbstractSpikingEstimator):
         neuron: the hidden layers' neurons; None is `LIF()`.
         network: a network in place of `layers` and `neuron`, with an output for each value; its weights are drawn.
         encoder: the code of one sample; None is `Current(num_steps=20)`.
-        rescale: whether each feature is mapped to what the code takes, as of `SpikingClassifier`.
+        rescale: the scaling of the features, as of `SpikingClassifier`.
         rule: the learning rule; None is `BPTT()`.
         loss: the loss of one sample and its standardised values `[D]`; None is `ValueMeanSquaredError()`.
         optimizer: an `Optimizer`, or one of Optax; None is `Optimizer(adamw, arguments={"weight_decay": 0.2})`.
@@ -48,10 +48,6 @@ class SpikingRegressor(RegressorMixin, AbstractSpikingEstimator):
         n_features_in_: size of a sample's first axis.
         feature_names_in_: names of the features, where all are strings.
 
-    Raises:
-        SnnlearnError: in `fit`, for a parameter of another kind or out of range.
-        ValueError: from scikit-learn, on NaN, infinite or empty data, or another number of features than in `fit`.
-
     >>> x = np.linspace(-1, 1, 100)[:, None]
     >>> model = SpikingRegressor((32,), epochs=20, random_state=0).fit(x, x[:, 0] ** 2)
     >>> model.score(x, x[:, 0] ** 2) > 0.9
@@ -65,6 +61,10 @@ class SpikingRegressor(RegressorMixin, AbstractSpikingEstimator):
             X: samples, `[m, *shape]`.
             y: the value of each, `[m]`, or several, `[m, D]`.
             sample_weight: how many times each counts, `[m]`, ≥ 0; None is once.
+
+        Raises:
+            SnnlearnError: for a parameter of another kind or out of range.
+            ValueError: from scikit-learn, on NaN, infinite or empty data, or another number of features than at first.
         """
         X, y, weights = self._checked(X, y, sample_weight, reset=True)
         self._fit(X, y, weights, y.shape[1])
@@ -79,6 +79,10 @@ class SpikingRegressor(RegressorMixin, AbstractSpikingEstimator):
             X: samples, `[m, *shape]`.
             y: the value of each, `[m]`, or several, `[m, D]`.
             sample_weight: how many times each counts, `[m]`, ≥ 0; None is once.
+
+        Raises:
+            SnnlearnError: for a parameter of another kind or out of range, or another number of values than at first.
+            ValueError: from scikit-learn, on NaN, infinite or empty data, or another number of features than at first.
         """
         first = not hasattr(self, "hypothesis_")
         X, y, weights = self._checked(X, y, sample_weight, reset=first)
