@@ -115,7 +115,7 @@ def test_an_address_that_cannot_be_used_is_refused(address, process, monkeypatch
         monkeypatch.setenv("JAX_PROCESS_ID", str(process))
         assert main(["train", "--distributed"]) == 2
     err = capsys.readouterr().err
-    assert err.count("\n") == 1 and "a free port of it" in err
+    assert err.count("\n") == 1 and "a free port on it" in err
 
 
 @pytest.mark.parametrize(

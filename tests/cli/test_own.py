@@ -263,7 +263,9 @@ def test_a_rule_says_which_loss_and_readout_it_goes_with(mine, capsys):
     assert build.default_loss(options) == "mine:Counts"
     given = dataclasses.replace(options, loss="mean-squared", readout="first-spike")
     assert type(build.algorithm(given, task, encoder.dt).loss) is losses.ClassMeanSquaredError
-    with pytest.raises(SnnlearnError, match="--loss mine:Counts is about what SpikeCount decides; use --readout count"):
+    with pytest.raises(
+        SnnlearnError, match="--loss mine:Counts is only for decisions by SpikeCount; use --readout count"
+    ):
         build.algorithm(dataclasses.replace(options, readout="max"), task, encoder.dt)
     with pytest.raises(SystemExit):
         main(["train", "--rule", "mine:Counting", "--help"])
@@ -293,7 +295,7 @@ def test_a_run_without_its_module_says_where_it_is_looked_for(run, blobs, tmp_pa
         ("--rule script:Rule", "script cannot be imported .SystemExit: .; correct it"),
         ("--rule mine:Cautios", "mine has no class Cautios; did you mean Cautious?"),
         ("--rule mine:jax", "mine has no class jax; give one that it has"),
-        ("--rule mine:Leaky", "it is no AbstractRule; derive it from snnlearn.rules.AbstractRule"),
+        ("--rule mine:Leaky", "it is not a subclass of AbstractRule; derive it from snnlearn.rules.AbstractRule"),
         ("--rule snnlearn.rules:AbstractRule", "it is abstract; define its __call__"),
         (
             "--rule mine:Needy",

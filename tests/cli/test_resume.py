@@ -178,7 +178,7 @@ def write_what_is_no_epoch(run: Path) -> None:
         (forget_epochs, "has 0 of the 5 epochs"),
         (cut_checkpoint, "checkpoint.npz is damaged"),
         (change_options, "config.toml was changed after the run began"),
-        (take_anothers_checkpoint, "checkpoint.npz is not this run's"),
+        (take_anothers_checkpoint, "checkpoint.npz does not belong to this run"),
         (choose_an_epoch_to_come, "has an impossible number of epochs"),
         (put_seeds_apart, "has an impossible number of epochs"),
         (write_what_is_no_epoch, "has 1 of the 5 epochs"),

@@ -58,12 +58,15 @@ REFUSED = {
         lambda: Network((hidden(), Layer(Connection(dense(N, 2), "hiden"), LI()))),
         "did you mean hidden",
     ),
-    "a name twice": (lambda: Network((hidden(), Layer(dense(N, N), LIF(), name="hidden"))), "which means another"),
-    "a name with a meaning": (lambda: Network((Layer(dense(4, 2), LI(), name="input"),)), "which means another"),
+    "a name twice": (
+        lambda: Network((hidden(), Layer(dense(N, N), LIF(), name="hidden"))),
+        "which has another meaning",
+    ),
+    "a name with a meaning": (lambda: Network((Layer(dense(4, 2), LI(), name="input"),)), "which has another meaning"),
     "no input": (lambda: Network((Layer(Connection(dense(2, 2), ITSELF), LI()),)), "no layer takes the input"),
     "two sizes of input": (
         lambda: Network((hidden(), Layer([dense(N, 2), Connection(dense(5, 2), INPUT)], LI()))),
-        "input: a part gives",
+        "input: one part has output",
     ),
     "a source that does not fit": (
         lambda: Network((hidden(), Layer(dense(N, 5), LIF()), Layer(Connection(dense(5, 2), "hidden"), LI()))),
@@ -72,7 +75,7 @@ REFUSED = {
     "connections of different sizes": (lambda: Layer([dense(4, 3), dense(4, 2)], LI()), "make their sizes equal"),
     "a port that is none": (lambda: Layer(Connection(dense(4, 3), port="gate"), LIF()), "LIF has 'current'"),
     "a negative delay": (lambda: Connection(dense(4, 3), delay=-1), "delay is -1"),
-    "nothing": (lambda: Layer([], LIF()), "nothing reaches it"),
+    "nothing": (lambda: Layer([], LIF()), "it has no connections"),
     "an empty part": (lambda: Part(5, 3, 3), "start < stop"),
 }
 

@@ -56,9 +56,9 @@ def test_prior_that_has_seen_the_sample_is_refused():
     sample = TASK.draw(100, seed=1)
     part = sl.data.Sample(sample.x[:30], sample.y[:30])
     prior = risk.prior_around(network(), part)
-    with pytest.raises(SnnlearnError, match="30 of the 100 samples"):
+    with pytest.raises(SnnlearnError, match="30 of the 100 certifying samples"):
         risk.certify(prior.weights, prior, ENCODER, DECODER, sample, key=jax.random.key(0))
-    with pytest.raises(SnnlearnError, match="30 of the 100 samples"):
+    with pytest.raises(SnnlearnError, match="30 of the 100 certifying samples"):
         risk.MinimisedBound()(prior, ENCODER, sample, key=jax.random.key(0))
     fresh = TASK.draw(20, seed=2)
     risk.certify(prior.weights, prior, ENCODER, DECODER, fresh, draws=1, key=jax.random.key(0))

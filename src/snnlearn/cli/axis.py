@@ -205,7 +205,7 @@ def _own(path: str, axis: Axis) -> Any:
         found = importlib.import_module(module)
     except (Exception, SystemExit) as error:  # whatever stands in the file
         missing = isinstance(error, ModuleNotFoundError) and module.startswith(error.name or "")
-        what = "run from the folder that it is in, or put that on PYTHONPATH" if missing else "mend it"
+        what = "run from the folder that it is in, or put that on PYTHONPATH" if missing else "correct it"
         raise SnnlearnError(f"{module} cannot be imported ({type(error).__name__}: {error}); {what}") from error
     if not axis.base:
         if not inspect.isfunction(function := getattr(found, name, None)):

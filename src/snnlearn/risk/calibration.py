@@ -1,4 +1,4 @@
-"""Does a stated probability hold? Calibration error, proper scores, and the temperature that mends the first."""
+"""Calibration: calibration error, proper scores, and the temperature that corrects probabilities."""
 
 from __future__ import annotations
 
