@@ -60,7 +60,8 @@ def check_algorithm(
     scored = scores(found, data.validation.x)
     _demand(
         scored.shape == (len(data.validation.y), data.num_outputs),
-        f"{name} gave a hypothesis with {scored.shape[-1]} scores for {data.num_outputs} outputs",
+        f"{name} gave a hypothesis with {scored.shape[-1]} scores for {data.num_outputs} "
+        f"{'values' if data.num_classes is None else 'classes'}",
     )
     _demand(bool(np.isfinite(scored).all()), f"{name} gave a hypothesis whose scores are not finite")
     learn(jax.random.fold_in(key, 1))

@@ -19,5 +19,5 @@ from snnlearn.losses.signals import AlphaVanRossum as AlphaVanRossum
 from snnlearn.losses.signals import ClassSpikeTrains as ClassSpikeTrains
 from snnlearn.losses.signals import MeanSquaredError as MeanSquaredError
 from snnlearn.losses.signals import VanRossum as VanRossum
-from snnlearn.losses.weighted import weighted as weighted
+from snnlearn.losses.weights import weighted as weighted
 from snnlearn.losses.window import Window as Window
