@@ -161,7 +161,7 @@ OTHERS = {
     "vary the data": ("sweep --vary data=digits,mnist", "give an option of train"),
     "vary without values": ("sweep --vary tau-mem", "--vary has 'tau-mem'"),
     "vary by words": ("sweep --vary tau-mem=short,long", "tau-mem is 'short'; give a number"),
-    "another optimiser": ("--optimizer hh", "--optimizer is hh; give one of adam"),
+    "another optimiser": ("train --optimizer hh", "--optimizer is hh; give one of adam"),
     "vary by another choice": ("sweep --vary neuron=lif,hh", "--neuron is hh; give one of lif"),
     "vary twice": ("sweep --vary xi=1,2 xi=3", "--vary has xi twice"),
     "vary by the same": ("sweep --vary xi=1,1", "a value twice"),
