@@ -20,7 +20,7 @@ from .trial import Outcome, judge, snapshot
 
 def test_no_bad_input_of_a_slice_does_harm():
     root = Path(__file__).parents[2]
-    command = [sys.executable, "-m", "tests.cli.trial", "--cases", "60", "--jobs", "1", "--seconds", "25"]
+    command = [sys.executable, "-m", "tests.cli.trial", "--cases", "12", "--jobs", "1"]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "0 refused" not in done.stdout

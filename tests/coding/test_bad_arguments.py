@@ -24,6 +24,7 @@ TRAIN, CHANNEL = np.array([0.1, 0.2]), np.array([[0.5, 0.5], [0.2, 0.8]])
 KEY = jax.random.key(0)
 
 INSTANCES = [
+    coding.QuantileScaling(0.02),
     coding.Rate(12),
     coding.PoissonRate(12),
     coding.RegularRate(12),

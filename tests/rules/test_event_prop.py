@@ -187,5 +187,5 @@ def test_losses_of_anything_but_first_spikes_are_refused(loss):
 
 
 def test_networks_without_exact_spike_times_are_refused():
-    with pytest.raises(SnnlearnError, match=r"Layer 2 is LI, not LIF or CubaLIF.*by BPTT"):
+    with pytest.raises(SnnlearnError, match=r"Layer 2 is LI, not LIF or CubaLIF.*with BPTT"):
         EventProp()(feedforward((N_IN, 6, N_OUT), key=KEY), LOSS, *batch(), key=KEY)

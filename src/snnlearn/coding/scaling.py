@@ -5,12 +5,13 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import final
 
+import equinox as eqx
 import numpy as np
 from jaxtyping import Array, Float
 
 from snnlearn._component import Component
-from snnlearn._errors import SnnlearnError
 from snnlearn.coding.base import AbstractEncoder
+from snnlearn.coding.checks import check_number, scalar
 from snnlearn.coding.rescaled import Rescaled, learn_range
 
 Bounds = tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]
@@ -89,11 +90,10 @@ class QuantileScaling(AbstractScaling):
     [[1.0], [9.0]]
     """
 
-    share: float = 0.01
+    share: float = eqx.field(converter=scalar, default=0.01)
 
     def __check_init__(self):
-        if not 0 <= self.share < 0.5:
-            raise SnnlearnError(f"QuantileScaling: share is {self.share}; give a number from 0, below 0.5")
+        check_number(self, "a number from 0, below 0.5", lambda x: 0 <= x < 0.5, share=self.share)
 
     def bounds(self, x: np.ndarray | Array, *, axis: int | tuple[int, ...] | None = 0) -> Bounds:
         """See the base."""

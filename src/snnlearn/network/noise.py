@@ -33,6 +33,7 @@ class ReadNoise(AbstractSynapses):
     Raises:
         SnnlearnError: for a negative or infinite deviation, or a part of another kind.
 
+    >>> import jax.numpy as jnp
     >>> from snnlearn.network import Dense
     >>> noisy = ReadNoise(Dense(4, 3, key=jax.random.key(0)), std=0.1)
     >>> first, state = noisy.step(jnp.ones(4), noisy.initial_state())

@@ -66,7 +66,7 @@ class XieSeung(AbstractRule):
 
     >>> from snnlearn.losses import MeanSquaredError
     >>> from snnlearn.network import feedforward
-    >>> from snnlearn.neurons import LIF, Sigmoid
+    >>> from snnlearn.neurons import LIF, EscapeNoise, Sigmoid
     >>> neuron = EscapeNoise(LIF(surrogate=Sigmoid(slope=5.0)))
     >>> network = feedforward((4, 3, 2), neuron=neuron, readout=neuron, key=jax.random.key(0))
     >>> batch = jnp.ones((5, 10, 4)), jnp.ones((5, 10, 2))
