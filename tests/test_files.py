@@ -21,7 +21,7 @@ def test_the_old_content_or_the_new(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(SnnlearnError, match=r"file cannot be written \(no space left on device\); make room"):
+    with pytest.raises(SnnlearnError, match=r"file cannot be written \(no space left on device\); free some space"):
         write_atomically(path, b"newer")
     assert path.read_bytes() == b'{\n "a": 1\n}' and [p.name for p in tmp_path.iterdir()] == ["file"]
 
@@ -36,7 +36,7 @@ def test_two_writers_do_not_meet(tmp_path):
 
 def test_what_is_no_file_is_not_replaced(tmp_path):
     (tmp_path / "folder").mkdir()
-    with pytest.raises(SnnlearnError, match="folder is no file"):
+    with pytest.raises(SnnlearnError, match="folder is not a file"):
         write_atomically(tmp_path / "folder", b"")
     (tmp_path / "real").write_text("old")
     (tmp_path / "link").symlink_to("real")

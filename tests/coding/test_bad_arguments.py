@@ -142,6 +142,8 @@ def test_what_is_no_argument_is_refused_in_one_sentence(make, right):
 def test_what_is_no_sample_and_no_spikes_is_refused_in_one_sentence(instance):
     if isinstance(instance, coding.AbstractEncoder):
         use = partial(instance, key=KEY)
+    elif isinstance(instance, coding.AbstractScaling):
+        use = instance.bounds
     else:
         use = instance.autocorrelation if isinstance(instance, coding.AbstractKernel) else instance
     for wrong in (*NOTHING, None, jnp.ones(2, jnp.complex64)):
