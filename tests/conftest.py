@@ -19,14 +19,19 @@ jax.config.update("jax_traceback_in_locations_limit", 0)  # Nobody reads where i
 _FLAGS = "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_FLAGS}".strip()
 
-# Folders of long files. They come first, so that the workers end together (with `--no-loadscope-reorder`); each as a
-# whole, since its files share fixtures.
-_LONG = ("cli", "rules", "kernels", "network", "neurons")
+# Long files, and folders of them. They come first, so that the workers end together (with `--no-loadscope-reorder`); a
+# folder as a whole, since its files share fixtures.
+_LONG = ("test_sklearn", "cli", "rules", "kernels", "network", "neurons")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Order the files, not what is in them."""
-    items.sort(key=lambda item: _LONG.index(item.path.parent.name) if item.path.parent.name in _LONG else len(_LONG))
+
+    def place(item: pytest.Item) -> int:
+        names = (item.path.stem, item.path.parent.name)
+        return min((_LONG.index(name) for name in names if name in _LONG), default=len(_LONG))
+
+    items.sort(key=place)
 
 
 def pytest_collection_finish() -> None:

@@ -32,6 +32,7 @@ class Framewise(AbstractOuterEncoder):
     Raises:
         SnnlearnError: if num_frames is out of range, or a sample has another number of frames.
 
+    >>> import jax.numpy as jnp
     >>> from snnlearn.coding import LinearLatency
     >>> code = Framewise(LinearLatency(num_steps=3), num_frames=2)
     >>> code(jnp.array([1.0, 0.5]), key=jax.random.key(0)).tolist()
@@ -91,6 +92,8 @@ class InverseFramewise(AbstractReconstruction):
     Raises:
         SnnlearnError: if num_frames is not a whole number of at least 1.
 
+    >>> import jax.numpy as jnp
+    >>> from snnlearn.coding import InverseRate
     >>> InverseFramewise(InverseRate(max_rate=1000), num_frames=2)(jnp.array([1.0, 0.0, 1.0, 1.0])).tolist()
     [0.5, 1.0]
     """

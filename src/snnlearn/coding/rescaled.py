@@ -36,6 +36,8 @@ class Rescaled(AbstractOuterEncoder):
     Raises:
         SnnlearnError: if the range is empty or not finite, or a sample does not have the range's axes.
 
+    >>> import jax
+    >>> from snnlearn.coding import Current
     >>> Rescaled(Current(num_steps=1), low=0, high=255)(
     ...     jnp.array([0, 51, 255], jnp.uint8), key=jax.random.key(0)
     ... ).tolist()
@@ -127,6 +129,7 @@ class InverseRescaled(AbstractReconstruction):
     Raises:
         SnnlearnError: if a field is not that, or a bound is not finite.
 
+    >>> from snnlearn.coding import InverseRate
     >>> InverseRescaled(InverseRate(max_rate=1000), low=-1.0, high=3.0)(jnp.array([[1.0], [0.0]])).tolist()
     [1.0]
     """
