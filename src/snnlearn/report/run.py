@@ -112,8 +112,8 @@ def _risk(summary: RunSummary) -> list[Row]:
     for found in summary.baselines:
         interval = clopper_pearson(found.errors, summary.test_size)
         against = (
-            f"wrong on {found.only_network:,} samples that the baseline has right, right on {found.only_baseline:,} that "
-            f"it has wrong: p = {found.comparison.p_value:.2g} (McNemar)"
+            f"wrong on {found.only_network:,} samples that the baseline has right, right on {found.only_baseline:,} "
+            f"that it has wrong: p = {found.comparison.p_value:.2g} (McNemar)"
         )
         name, _, how = found.name.partition(", ")
         rows += [
