@@ -34,9 +34,11 @@ def certify(options: Certify) -> int:
 def _certify(options: Certify, path: Path) -> int:
     console = console_of()
     data = build.dataset(options)
-    options, _ = chosen(options, data)
     certifying, first = _cut(data.train, options)
     task = dataclasses.replace(data, train=first)
+    # By the prior's part alone: a certificate holds only if nothing was chosen by what certifies.
+    options, _ = chosen(options, task)
+    _check_batch(options, certifying, first)
     if options.rate_band is not None or (options.loss or build.default_loss(options)) not in _CROSS_ENTROPIES:
         raise SnnlearnError(
             "certify bounds the 0–1 loss by a cross-entropy, which is at least ln 2 for a wrong decision; use --loss "
@@ -99,9 +101,15 @@ def _cut(train: Sample, options: Certify) -> tuple[Sample, Sample]:
         certifying, first = hold_out(train, validation=options.prior_share, seed=options.split_seed)
     except SnnlearnError as error:
         raise SnnlearnError(f"{share}, which leaves a part without one of the classes ({error})") from error
-    if min(len(certifying.y), len(first.y)) < max(options.counts()[1], 8):
-        raise SnnlearnError(
-            f"{share}: it splits {len(train.y)} samples into {len(first.y)} and {len(certifying.y)}, and each must "
-            f"hold a batch of {options.counts()[1]}; lower --batch-size or choose another share"
-        )
     return certifying, first
+
+
+def _check_batch(options: Certify, certifying: Sample, first: Sample) -> None:
+    """Refuse parts that do not hold a batch."""
+    _, batch = options.counts()
+    if min(len(certifying.y), len(first.y)) < max(batch, 8):
+        raise SnnlearnError(
+            f"--prior-share is {options.prior_share}: it splits {len(certifying.y) + len(first.y)} samples into "
+            f"{len(first.y)} and {len(certifying.y)}, and each must hold a batch of {batch}; lower --batch-size or "
+            "choose another share"
+        )
