@@ -9,6 +9,7 @@ from typing import TypeVar
 import jax
 import numpy as np
 
+from snnlearn.algorithms.gradient_descent import Diverged
 from snnlearn.cli import build, interrupts
 from snnlearn.cli.options import Train
 from snnlearn.data import Dataset
@@ -72,8 +73,11 @@ def _presented(options: T, task: Dataset) -> tuple[T, str]:
         one, _ = chosen(candidate, task)
         short = replace(one, epochs=max(5, one.counts()[0] // 4), seeds=1)
         experiment = build.experiment(short, task)
-        training = experiment.run(lambda _: interrupts.check())
-        best = jax.tree.map(lambda leaf: np.asarray(leaf)[0].item(), (training.best_errors, training.best_loss))
+        try:
+            training = experiment.run(lambda _: interrupts.check())
+            best = jax.tree.map(lambda leaf: np.asarray(leaf)[0].item(), (training.best_errors, training.best_loss))
+        except Diverged:  # which the training proper says, if it is chosen nevertheless
+            best = (len(task.validation.y), math.inf)
         found.append((best, candidate))
     whole, frames = (f"{errors / len(task.validation.y):.0%}" for (errors, _), _ in found)
     _, best = min(found, key=lambda one: one[0])
