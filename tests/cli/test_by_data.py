@@ -25,11 +25,12 @@ def task(shape: tuple[int, ...], size: int = 40, *, own_range: bool = False) -> 
 
 
 @pytest.mark.parametrize(
-    ("size", "batch", "epochs"), [(5, 5, 100), (45, 8, 100), (400, 32, 67), (1257, 64, 43), (54_000, 64, 10)]
+    ("size", "batch", "epochs", "rate"),
+    [(5, 5, 100, 0.1), (45, 8, 100, 0.1), (400, 32, 67, 0.1), (1257, 64, 43, 0.1), (54_000, 64, 10, 0.03)],
 )
-def test_batch_and_epochs_follow_the_size(size, batch, epochs):
+def test_batch_epochs_and_step_follow_the_size(size, batch, epochs, rate):
     options, said = chosen(Train(), task((1,), size))
-    assert options.counts() == (epochs, batch)
+    assert options.counts() == (epochs, batch) and options.learning_rate == rate
     assert any(f"--batch-size {batch}" in one for one in said) and any(f"--epochs {epochs}" in one for one in said)
 
 
@@ -50,7 +51,7 @@ def test_scales_follow_the_kind_of_data_and_the_code():
 
 
 def test_what_is_given_stays_and_nothing_is_chosen_twice():
-    given = Train(scale="quantile", batch_size=7, epochs=3)
+    given = Train(scale="quantile", batch_size=7, epochs=3, learning_rate=0.2)
     assert chosen(given, task((3,))) == (given, ())
     once, _ = chosen(Train(), task((3,)))
     assert chosen(once, task((3,))) == (once, ())

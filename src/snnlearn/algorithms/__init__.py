@@ -18,3 +18,4 @@ from snnlearn.algorithms.optimizers import constant as constant
 from snnlearn.algorithms.optimizers import cosine as cosine
 from snnlearn.algorithms.optimizers import relative as relative
 from snnlearn.algorithms.optimizers import rmaxprop as rmaxprop
+from snnlearn.algorithms.optimizers import usual_learning_rate as usual_learning_rate

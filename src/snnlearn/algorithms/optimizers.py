@@ -22,6 +22,23 @@ from snnlearn.network import connection_weights
 LEARNING_RATE = 0.1
 """The step size, relative to the initial size of what is moved, that serves most data and codes."""
 
+_FEW_UPDATES = 800
+
+
+def usual_learning_rate(num_updates: int) -> float:
+    r"""The step size for a training of so many updates: 0.1, and for more than 800 in proportion to $1/\sqrt n$.
+
+    As many steps in random directions lead as far. A short training must get somewhere; a long one can afford to be
+    exact, and fewer of its units fall silent on the way.
+
+    Args:
+        num_updates: how often the weights will be updated, ≥ 1.
+
+    >>> [round(usual_learning_rate(n), 3) for n in (100, 800, 8000)]
+    [0.1, 0.1, 0.032]
+    """
+    return LEARNING_RATE * min(1.0, math.sqrt(_FEW_UPDATES / num_updates))
+
 
 def constant(progress: Float[Array, ""]) -> Float[Array, ""]:
     """The step size stays as it is."""

@@ -331,7 +331,7 @@ def _distance(name: str, dt: float) -> losses.AlphaVanRossum:
 
 
 def _optimizer(options: Train) -> Optimizer:
-    name, rate = options.optimizer, options.learning_rate
+    name, rate = options.optimizer, options.step_size()
     schedule = cosine if options.schedule == "cosine" else constant
     arguments = OPTIMIZERS.arguments(name, vars(options))
     del arguments["learning_rate"]  # which it gives each time, by schedule and size of the weights

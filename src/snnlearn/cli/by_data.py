@@ -9,6 +9,7 @@ from typing import TypeVar
 import jax
 import numpy as np
 
+from snnlearn.algorithms import usual_learning_rate
 from snnlearn.algorithms.gradient_descent import Diverged
 from snnlearn.cli import build, interrupts
 from snnlearn.cli.options import Train
@@ -52,6 +53,11 @@ def chosen(options: T, task: Dataset) -> tuple[T, tuple[str, ...]]:
         epochs = min(max(math.ceil(_UPDATES / gradients), _EPOCHS[0]), _EPOCHS[1])
         options = replace(options, epochs=epochs)
         because.append(f"--epochs {epochs} of {gradients:,} gradients")
+    if options.learning_rate is None:
+        epochs, batch = options.counts()
+        rate = float(f"{usual_learning_rate(epochs * max(1, size // batch)):.1g}")
+        options = replace(options, learning_rate=rate)
+        because.append(f"--learning-rate {rate:g}")
     return options, tuple(because)
 
 

@@ -217,7 +217,7 @@ def _contender(best: _Trained, rule: str) -> Contender:
     return Contender(
         rule=rule,
         loss=best.options.loss or build.default_loss(best.options),
-        learning_rate=best.options.learning_rate,
+        learning_rate=best.options.step_size(),
         test_errors=summary.test_errors,
         test_size=summary.test_size,
         risk=statement.seed_mean,

@@ -55,7 +55,7 @@ def _gradients(options: Gradients, task: Dataset, network: Network | None, path:
         interrupts.check()
         with console.status(f"Measuring {name}"):
             try:
-                one = options_of(options, name, options.learning_rate)
+                one = options_of(options, name, options.step_size())
                 measured.append(_measure(one, options.repeats, task, network))
             except SnnlearnError as refusal:
                 console.print(f"{name}: {refusal}", soft_wrap=True)

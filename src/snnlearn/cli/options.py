@@ -302,8 +302,9 @@ class Train(_Codes, _Data):
     """Perturbation and evolution strategy: standard deviation of the noise, on weights or currents."""
     optimizer: Optimizer = "adam"
     """The optimiser."""
-    learning_rate: Positive = 0.1
-    """Its initial step size, relative to the initial root mean square of the weights that it updates."""
+    learning_rate: OptionalPositive = None
+    """Its initial step size, relative to the initial root mean square of the weights that it updates: by default 0.1,
+    less for more than 800 gradients."""
     schedule: Literal["cosine", "constant"] = "cosine"
     """How the step size changes: down to 0 along half a cosine, or not at all."""
     weight_decay: FromZero = 1e-4
@@ -328,6 +329,11 @@ class Train(_Codes, _Data):
         """Epochs and samples of a batch, once the data have settled them."""
         assert self.epochs is not None and self.batch_size is not None
         return self.epochs, self.batch_size
+
+    def step_size(self) -> float:
+        """The initial step size, once the data have settled it."""
+        assert self.learning_rate is not None
+        return self.learning_rate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -410,7 +416,7 @@ class Compare(Train):
     distributed: tyro.conf.Suppress[bool] = False
     baseline: tyro.conf.Suppress[bool] = False
     rule: tyro.conf.Suppress[Rule] = "bptt"
-    learning_rate: tyro.conf.Suppress[Positive] = 0.1
+    learning_rate: tyro.conf.Suppress[OptionalPositive] = 0.1
     resume: Folder = None
     """A comparison's folder to resume. All options are taken from it."""
     out: Folder = None
@@ -450,7 +456,7 @@ class Gradients(Train):
     distributed: tyro.conf.Suppress[bool] = False
     baseline: tyro.conf.Suppress[bool] = False
     rule: tyro.conf.Suppress[Rule] = "bptt"
-    learning_rate: tyro.conf.Suppress[Positive] = 0.1
+    learning_rate: tyro.conf.Suppress[OptionalPositive] = 0.1
     resume: tyro.conf.Suppress[Path | None] = None
     steps_per_update: tyro.conf.Suppress[OptionalCount] = None
     optimizer: tyro.conf.Suppress[Optimizer] = "adam"
