@@ -38,7 +38,8 @@ def test_scales_follow_the_kind_of_data_and_the_code():
     table, image, series = task((3,)), task((6, 6)), task((9, 2), own_range=True)
     assert chosen(Train(), table)[0].scale == "standard"
     assert chosen(Train(encode="rate"), table)[0].scale == "range"
-    assert chosen(Train(), image)[0].scale == "all"
+    assert chosen(Train(), image)[0].scale == "centred"
+    assert chosen(Train(encode="rate"), image)[0].scale == "all"
     framed, _ = chosen(Train(series=True), series)
     assert (framed.scale, framed.num_steps) == ("standard", 3), "9 frames of 3 steps each"
     for data, options in ((table, Train()), (series, Train(series=True))):

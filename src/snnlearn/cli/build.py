@@ -117,6 +117,7 @@ def _scaled(code: coding.AbstractEncoder, options: Train, task: Dataset) -> codi
 _SCALINGS = {
     "range": coding.RangeScaling(),
     "standard": coding.StandardScaling(),
+    "centred": coding.CentredScaling(),
     "quantile": coding.QuantileScaling(),
 }
 

@@ -66,9 +66,10 @@ _PLURALS = {"table": "a table", "series": "time series", "image": "images", "eve
 
 def _scale(options: Train, task: Dataset) -> str:
     """Features of a table, and channels of a series, have units of their own; pixels of an image share theirs."""
-    if task.structure == "image" and not options.series:
-        return "all"
-    return "range" if build.code_of(options, task).range else "standard"
+    of_one_unit = task.structure == "image" and not options.series
+    if build.code_of(options, task).range:
+        return "all" if of_one_unit else "range"
+    return "centred" if of_one_unit else "standard"
 
 
 def _presented(options: T, task: Dataset) -> tuple[T, str]:

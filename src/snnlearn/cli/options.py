@@ -201,12 +201,13 @@ class _Data(_File):
     encode: Annotated[str | None, CODES, tyro.conf.arg(metavar=CODES.metavar)] = None
     """How values become spikes; data that are spikes already take none. The default is current."""
     scale: Annotated[
-        Literal["none", "all", "range", "standard", "quantile"] | None,
-        tyro.conf.arg(metavar="{none,all,range,standard,quantile}"),
+        Literal["none", "all", "range", "standard", "centred", "quantile"] | None,
+        tyro.conf.arg(metavar="{none,all,range,standard,centred,quantile}"),
     ] = None
     """How values are scaled before they are encoded, as learned on the training sample: not at all, all by their common
-    range, or each feature by its range, its mean and standard deviation, or its 1 % and 99 % quantiles. By default
-    images by their common range, tables and series by mean and standard deviation, or by range for codes of [0, 1]."""
+    range, or each feature by its range, its mean and standard deviation, its mean and the standard deviation of all
+    (centred), or its 1 % and 99 % quantiles. By default images are centred, tables and series by mean and standard
+    deviation, or by range for codes of [0, 1], in which pixels share theirs."""
     series: bool = False
     """The first axis of a sample is time: each frame is encoded by itself, one after the other; delta codes need it.
     Of a time series (.ts), if neither this nor --encode is given, validation says whether frames or the whole at once

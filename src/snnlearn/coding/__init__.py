@@ -81,6 +81,7 @@ from snnlearn.coding.rescaled import InverseRescaled as InverseRescaled
 from snnlearn.coding.rescaled import Rescaled as Rescaled
 from snnlearn.coding.rescaled import learn_range as learn_range
 from snnlearn.coding.scaling import AbstractScaling as AbstractScaling
+from snnlearn.coding.scaling import CentredScaling as CentredScaling
 from snnlearn.coding.scaling import QuantileScaling as QuantileScaling
 from snnlearn.coding.scaling import RangeScaling as RangeScaling
 from snnlearn.coding.scaling import StandardScaling as StandardScaling

@@ -71,7 +71,28 @@ class StandardScaling(AbstractScaling):
         mean, std = values.mean(axis), values.std(axis)
         # What differs by the rounding of float32 alone is constant.
         constant = std <= 1e-6 * np.maximum(np.abs(low), np.abs(high))
-        return mean.astype(np.float32), np.where(constant, mean, mean + std).astype(np.float32)
+        return np.asarray(mean, np.float32), np.asarray(np.where(constant, mean, mean + std), np.float32)
+
+
+@final
+class CentredScaling(AbstractScaling):
+    """Each feature's mean in training becomes 0, and one standard deviation of all features together above it 1.
+
+    For features of one unit, such as pixels: none is magnified because it hardly ever differs, and what all samples
+    have in common, which would only move all units' thresholds, is gone.
+
+    >>> low, high = CentredScaling().bounds(np.array([[1.0, 5.0], [3.0, 5.0]]))
+    >>> low.tolist(), high.round(3).tolist()  # 2 + √(½ (1 + 0)); a constant carries nothing
+    ([2.0, 5.0], [2.70..., 5.0])
+    """
+
+    def bounds(self, x: np.ndarray | Array, *, axis: int | tuple[int, ...] | None = 0) -> Bounds:
+        """See the base; the means are over `axis`."""
+        low, above = StandardScaling().bounds(x, axis=axis)
+        values = np.asarray(x, np.float64)
+        mean = values.mean(axis, keepdims=True)
+        spread = np.sqrt(np.mean(np.square(values - mean)))
+        return low, np.where(above > low, mean.squeeze(axis) + spread, low).astype(np.float32)
 
 
 @final
