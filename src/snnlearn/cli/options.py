@@ -606,11 +606,13 @@ class Sweep(Train):
 
 @dataclass(frozen=True, kw_only=True)
 class Tune(Train):
-    """Search for a better configuration.
+    """Search for a better configuration, or tune a network by hand.
 
     Needs the package optuna (pip install 'snnlearn[tune]'). Each trial trains one configuration from several random
     seeds; the validation error says which to try next, and which to choose. At the end the chosen configuration and the
     given one are trained from new seeds and compared on the test sample, once. Writes chosen.toml, for train --config.
+
+    With --manual, a page in the browser has a slider for each number of a network, and shows at once what it does.
     """
 
     distributed: tyro.conf.Suppress[bool] = False
@@ -642,6 +644,10 @@ class Tune(Train):
     """Trainings of each trial, side by side, from different random seeds."""
     confirm_seeds: Annotated[int, Within(2, 10_000)] = 10
     """Trainings of the chosen and of the given configuration, from seeds that the search has not used."""
+    manual: Annotated[tuple[Path, ...] | None, tyro.conf.arg(metavar="[RUN]")] = None
+    """Tune by hand: the network of a run, or, without one, a small network."""
+    port: Annotated[int, Within(0, 65535)] = 0
+    """By hand: the port of the page on this machine; 0 takes a free one."""
 
     def check(self) -> None:
         """See the base."""

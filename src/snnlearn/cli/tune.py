@@ -54,10 +54,14 @@ _PRUNING = {"median": Median(), "hyperband": Hyperband(), "none": WholeTrials()}
 
 
 def tune(options: Tune) -> int:
-    """Start a search, or resume one."""
+    """Start a search, resume one, or open the page for tuning by hand."""
     if options.resume is not None:
         return _resume(options.resume, options.allow)
     options.check()
+    if options.manual is not None:
+        from snnlearn.cli.manual import tune_by_hand
+
+        return tune_by_hand(options)
     ranges, task = space(options), build.dataset(options)
     # Which short trainings decide; each trial decides the rest by itself.
     settled, _ = chosen(options, task)
