@@ -10,8 +10,9 @@ import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar, final
+from typing import Any, NamedTuple, final
 
+import equinox as eqx
 import jax
 import numpy as np
 from jaxtyping import PRNGKeyArray
@@ -19,14 +20,13 @@ from jaxtyping import PRNGKeyArray
 from snnlearn._arguments import check_fields
 from snnlearn._component import Component
 from snnlearn._errors import SnnlearnError
+from snnlearn._parameters import number
 from snnlearn.algorithms.base import AbstractAlgorithm
 from snnlearn.algorithms.iterative import AbstractIterativeAlgorithm
 from snnlearn.coding import AbstractEncoder
 from snnlearn.data import LearningData
 from snnlearn.hypothesis import Hypothesis
 from snnlearn.network import Network
-
-N = TypeVar("N", int, float)
 
 
 class AbstractRange(Component):
@@ -58,8 +58,8 @@ class Between(AbstractRange):
         SnnlearnError: for numbers that are not in this order, or not finite.
     """
 
-    low: float
-    high: float
+    low: float = eqx.field(converter=number)
+    high: float = eqx.field(converter=number)
     log: bool = False
 
     def __check_init__(self):
@@ -139,11 +139,11 @@ class OneOf(AbstractRange):
 
     def place(self, value: Any) -> Any:
         """See the base."""
-        same = [number for number, one in enumerate(self.options) if one is value or one == value]
+        same = [n for n, one in enumerate(self.options) if one is value or one == value]
         return None if not same else self.options[same[0]] if self._named() else same[0]
 
 
-def _check_ends(owner: Any, low: float, high: float, log: bool) -> None:
+def _check_ends(owner: Any, low: int | float, high: int | float, log: bool) -> None:
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise SnnlearnError(f"{type(owner).__name__}: low is {low} and high {high}; give two numbers, low < high")
     if log and low <= 0:
@@ -343,9 +343,9 @@ class Search(Component):
         study.add_trials(done)
         for one in done:
             yield self._trial(one)
-        for number in range(len(done), self.trials):
-            study.sampler = optuna.samplers.TPESampler(seed=_seed(self.seed, number), multivariate=True)
-            if number == 0 and (start := self._start()) is not None:
+        for n in range(len(done), self.trials):
+            study.sampler = optuna.samplers.TPESampler(seed=_seed(self.seed, n), multivariate=True)
+            if n == 0 and (start := self._start()) is not None:
                 study.enqueue_trial(start)
             self._try(study, distributions, evaluate)
             found = study.trials[-1]

@@ -109,10 +109,9 @@ def _range(text: str, hint: Any, where: str) -> AbstractRange:
         if len(options) < 2 or len(set(options)) < len(options):
             raise SnnlearnError(f"{where} is {text!r}; give a range, such as 1..10, or two or more different values")
         return OneOf(options)
-    try:
-        low, high = (value_in_words(end.strip(), hint, where) for end in ends)
-    except ValueError:
-        raise SnnlearnError(f"{where} is {text!r}; give a range by its two ends, such as 1..10 or log:1..100") from None
+    if len(ends) != 2:
+        raise SnnlearnError(f"{where} is {text!r}; give a range by its two ends, such as 1..10 or log:1..100")
+    low, high = (value_in_words(end.strip(), hint, where) for end in ends)
     kinds = {bool: None, int: Whole, float: Between}
     kind = kinds.get(type(low))
     if kind is None or type(low) is not type(high):
@@ -124,7 +123,11 @@ def _range(text: str, hint: Any, where: str) -> AbstractRange:
 
 
 def configured(options: Tune, settings: dict[str, Any]) -> Train:
-    """The options of one trial; if rules are varied, all have the loss that online rules need."""
+    """The options of one trial; if rules are varied, all have the loss that online rules need.
+
+    Raises:
+        SnnlearnError: for a value outside its range, or a name that stands for nothing.
+    """
     hints = typing.get_type_hints(Train)
     changes = {
         name: value_in_words(value, hints[name], name)
@@ -132,6 +135,7 @@ def configured(options: Tune, settings: dict[str, Any]) -> Train:
         else converted(value, hints[name], name)
         for name, value in settings.items()
     }
+    dataclasses.replace(options, **changes).check()
     return build.training(options, changes, several_rules=any(text.startswith("rule=") for text in options.vary))
 
 
@@ -144,16 +148,15 @@ def given(options: Tune, ranges: dict[str, AbstractRange]) -> dict[str, Any]:
 
 
 def _check(options: Tune, ranges: dict[str, AbstractRange], task: Dataset) -> None:
-    """Refuse impossible configurations before training: the given one, and it with each end of each range."""
+    """Refuse a search without Optuna, and impossible configurations: the given one, with each end of each range."""
     start = given(options, ranges)
     settings: list[dict[str, Any]] = [{}]
     for name, one in ranges.items():
+        one.distribution()
         ends = one.options if isinstance(one, OneOf) else (one.low, one.high)  # pyright: ignore[reportAttributeAccessIssue]
         settings += [{name: end} for end in ends if end != start[name]]
     for one in settings:
-        configuration = configured(options, one)
-        configuration.check()
-        configuration, _ = chosen(configuration, task)
+        configuration, _ = chosen(configured(options, one), task)
         encoder = build.encoder(configuration, task)
         build.algorithm(configuration, task, encoder.dt)
         eqx.filter_eval_shape(lambda c=configuration, e=encoder: build.structure(c, task, e))
@@ -230,7 +233,6 @@ _MEASURED = 64  # samples, by which operations are counted
 def _evaluated(options: Train, objectives: tuple[str, ...], task: Dataset, tell: Callable[[float], None]) -> Outcome:
     """Train one configuration, and measure it on the validation sample."""
     start = time.perf_counter()
-    options.check()
     options, _ = chosen(options, task)
     experiment = _sharing(build.experiment(options, task))
     training = experiment.start()
