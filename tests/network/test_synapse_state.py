@@ -106,7 +106,7 @@ def test_conforms(synapses):
     draws = {name: s.draws for name, s in STATEFUL.items()}
     steady = {name for name, s in STATEFUL.items() if s.steady}
     assert [name for name, it_does in draws.items() if not it_does] == ["depressing"]
-    assert steady == {"dense", "convolution", "after pooling"}
+    assert steady == {"dense", "convolution", "after pooling", "noisy currents"}
 
 
 class Untold(Depressing):

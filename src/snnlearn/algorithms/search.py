@@ -34,7 +34,11 @@ class AbstractRange(Component):
 
     @abstractmethod
     def distribution(self) -> Any:
-        """As Optuna's distribution, whose values are numbers and strings."""
+        """As Optuna's distribution, whose values are numbers and strings.
+
+        Raises:
+            SnnlearnError: if Optuna is missing.
+        """
 
     def value(self, found: Any) -> Any:
         """What a value of the distribution stands for."""
@@ -159,6 +163,9 @@ class AbstractPruning(Component):
 
         Args:
             epochs: how many a trial has, the value after each of which is compared.
+
+        Raises:
+            SnnlearnError: if Optuna is missing.
         """
 
 
@@ -408,6 +415,9 @@ class Search(Component):
         Returns:
             empty if too few are finished, or all have the same value.
 
+        Raises:
+            SnnlearnError: if Optuna is missing.
+
         Source: S. Watanabe, A. Bansal and F. Hutter, PED-ANOVA, IJCAI (2023), doi:10.24963/ijcai.2023/488; of the
         first value.
         """
@@ -496,7 +506,11 @@ class Tuned(AbstractAlgorithm):
     def __call__(
         self, encoder: AbstractEncoder, network: Network, data: LearningData, *, key: PRNGKeyArray
     ) -> Hypothesis:
-        """See the base."""
+        """See the base.
+
+        Raises:
+            SnnlearnError: if Optuna is missing, or no trial could be trained.
+        """
         keys, seed = jax.random.split(key, self.seeds), int(jax.random.randint(key, (), 0, 2**31 - 1))
         least, chosen = (math.inf, math.inf), None
 

@@ -20,7 +20,7 @@ class NoiseState(NamedTuple):
     key: PRNGKeyArray
 
 
-class AbstractNoisySynapses(AbstractSynapses):
+class _NoisySynapses(AbstractSynapses):
     """Synapses with noise: shapes, costs and the map without noise are those of the synapses inside."""
 
     synapses: eqx.AbstractVar[AbstractSynapses]
@@ -52,7 +52,7 @@ class AbstractNoisySynapses(AbstractSynapses):
         """See the base."""
         return self.synapses.before(x)
 
-    def redrawn(self, *, key: PRNGKeyArray) -> "AbstractNoisySynapses":
+    def redrawn(self, *, key: PRNGKeyArray) -> "_NoisySynapses":
         """See the base."""
         return eqx.tree_at(lambda noisy: noisy.synapses, self, self.synapses.redrawn(key=key))
 
@@ -70,7 +70,7 @@ class AbstractNoisySynapses(AbstractSynapses):
 
 
 @final
-class ReadNoise(AbstractNoisySynapses):
+class ReadNoise(_NoisySynapses):
     r"""Synapses whose weights are read with noise, drawn in each time step, $i^t=(W+\sigma N^t)\,x^t$.
 
     $N^t$ is standard normal, for each weight and step, and not part of the derivative by W. A sample's noise comes from
@@ -132,7 +132,7 @@ class ReadNoise(AbstractNoisySynapses):
 
 
 @final
-class CurrentNoise(AbstractNoisySynapses):
+class CurrentNoise(_NoisySynapses):
     r"""Synapses whose currents are noisy, $i^t=W x^t+\sigma n^t$.
 
     $n^t$ is standard normal, for each unit and step. A sample's noise comes from a key in the network's state.
