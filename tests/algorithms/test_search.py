@@ -65,7 +65,7 @@ def test_an_interrupted_search_goes_on_as_if_it_had_not_been(pruning, tmp_path):
             raise KeyboardInterrupt
         return bowl(settings, report)
 
-    seen = []
+    seen, found = [], []
     for _ in range(TRIALS):
         found = []
         try:

@@ -175,7 +175,7 @@ def tuned_report(tuned: Tuned) -> Report:
     Args:
         tuned: The result.
     """
-    sections = []
+    sections, first = [], tuned.objectives[0]
     if (confirmed := tuned.confirmation) is not None:
         over_seeds = Pair("chosen", "given", confirmed.over_seeds(), confirmed.over_seeds().p_value)
         on_samples = Pair("chosen", "given", confirmed.on_samples(), confirmed.on_samples().p_value)
@@ -216,8 +216,8 @@ def tuned_report(tuned: Tuned) -> Report:
     sections.append(Section("Trials", [_table(tuned, finished)], detail=True))
     if refused := [(str(one.number), words(one.settings), one.refused) for one in tuned.trials if one.refused]:
         sections.append(Section("Not trained", [Table(("trial", "settings", "why"), refused)], detail=True))
-    error = measured(tuned.objectives[0], min(tuned.best.values[:1]))
-    headline = Headline(error, f"validation {tuned.objectives[0]}, as given", tuned.sentence())
+    error = measured(first, min(tuned.best.values[:1]))
+    headline = Headline(error, f"validation {first}, as given", tuned.sentence())
     if confirmed is not None:
         headline = Headline(
             percent(float(confirmed.chosen.risks.mean()), 1), "test error, chosen by validation", tuned.sentence()
@@ -243,7 +243,8 @@ def _at_the_edge(tuned: Tuned) -> list[str]:
         ends, place = np.array(text.split(".."), float), float(value)
         if name in tuned.logarithmic:
             ends, place = np.log(ends), float(np.log(place))
-        share = (place - ends[0]) / (ends[1] - ends[0])
+        low, high = ends
+        share = (place - low) / (high - low)
         if min(share, 1 - share) < 0.03:
             found.append(f"{name} was chosen at the end of its range, {text}; search beyond it.")
     return found
