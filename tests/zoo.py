@@ -88,5 +88,6 @@ SYNAPSES = {
     "Conv2d": Conv2d((1, 4, 4), UNITS, 3, stride=2, padding=1, use_bias=True, key=KEY),
     "Chain": Chain(network.AveragePool2d((1, 4, 4), 2), Dense(4, UNITS, key=KEY)),
     "ReadNoise": network.ReadNoise(Dense(16, UNITS, key=KEY), std=0.25),
+    "CurrentNoise": network.CurrentNoise(Dense(16, UNITS, key=KEY), std=0.25),
     "Part": Chain(network.Part(16, 3, 9), Dense(6, UNITS, key=KEY)),
 }

@@ -5,7 +5,10 @@ A quantity that must stay in a range is trained through a logarithm, never clamp
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import math
+import typing
 from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, final
@@ -138,6 +141,49 @@ Parameter = float | Constant | Float[Array, "..."]
 
 Value = float | Float[Array, "..."]
 """What a parameter stands for."""
+
+
+def with_constants(tree: Any) -> Any:
+    """The tree with each parameter that is a plain number as a `Constant` of that number.
+
+    A number belongs to a compiled program, a constant is given to it: trees that differ only in parameters then share
+    one. What is computed is the same up to rounding.
+
+    Args:
+        tree: a network, or any other tree of modules.
+
+    >>> from snnlearn.neurons import LIF
+    >>> with_constants(LIF(tau_mem=0.25)).tau_mem
+    Constant(array=f32[])
+    """
+    if isinstance(tree, eqx.Module):
+        changed = {}
+        for name, is_parameter in _fields(type(tree)):
+            part = getattr(tree, name, None)
+            made = Constant(part) if is_parameter and isinstance(part, float) else with_constants(part)
+            if made is not part:
+                changed[name] = made
+        if not changed:
+            return tree
+        names = tuple(changed)
+        return eqx.tree_at(lambda t: [getattr(t, n) for n in names], tree, list(changed.values()), is_leaf=_is_none)
+    if isinstance(tree, tuple | list) and type(tree) in (tuple, list):
+        made = [with_constants(part) for part in tree]
+        return tree if all(a is b for a, b in zip(made, tree, strict=True)) else type(tree)(made)
+    return tree
+
+
+def _is_none(leaf: Any) -> bool:
+    return leaf is None
+
+
+@functools.cache
+def _fields(cls: type) -> tuple[tuple[str, bool], ...]:
+    """The fields of a module that are part of its tree, and whether each is a parameter."""
+    hints = typing.get_type_hints(cls)
+    fields = (field for field in dataclasses.fields(cls) if not field.metadata.get("static", False))
+    return tuple((field.name, hints.get(field.name) in (Parameter, PositiveParameter)) for field in fields)
+
 
 Number = int | float | np.number
 

@@ -39,6 +39,10 @@ COMMANDS: dict[str, tuple[type, tuple[str, ...]]] = {
     "no-free-lunch": (commands.NoFreeLunch, ("--points", "2", "--samples", "1", "--out", "out")),
     "certify": (commands.Certify, (*TINY, "--bound-epochs", "1", "--networks", "1", "--out", "out")),
     "sweep": (commands.Sweep, (*TINY, "--seeds", "2", "--vary", "xi=1,2", "--sizes", "--out", "out")),
+    "tune": (
+        commands.Tune,
+        (*TINY, "--vary", "xi=1..2", "--trials", "1", "--confirm-seeds", "2", "--seeds", "1", "--out", "out"),
+    ),
 }
 
 
@@ -184,7 +188,8 @@ def option_cases(draw: st.DrawFn) -> Case:
     command = draw(st.sampled_from(sorted(COMMANDS)))
     options, base = COMMANDS[command]
     hints = typing.get_type_hints(options, include_extras=True)
-    names = [f.name for f in dataclasses.fields(options) if "Suppress" not in str(hints[f.name])]
+    # The page of tune --manual is served until ctrl-C.
+    names = [f.name for f in dataclasses.fields(options) if "Suppress" not in str(hints[f.name]) and f.name != "manual"]
     arguments, numbers = [command, *base], False
     for name in draw(st.lists(st.sampled_from(names), min_size=1, max_size=2, unique=True)):
         words = draw(values(hints[name]))
@@ -193,9 +198,9 @@ def option_cases(draw: st.DrawFn) -> Case:
             arguments[1:2] = words if words and not words[0].startswith("-") else ["nowhere"]
         else:
             arguments += [f"--{name.replace('_', '-')}", *words]
-    if command == "sweep" and draw(st.booleans()):
-        name = draw(st.sampled_from(names))
-        arguments += ["--vary", f"{name}={','.join(word for _ in range(2) for word in draw(values(hints[name])))}"]
+    if command in ("sweep", "tune") and draw(st.booleans()):
+        name, between = draw(st.sampled_from(names)), draw(st.sampled_from([",", ".."] if command == "tune" else [","]))
+        arguments += ["--vary", f"{name}={between.join(word for _ in range(2) for word in draw(values(hints[name])))}"]
     files = dict.fromkeys(name for name in FIFOS if any(name in argument for argument in arguments))
     return Case("option", tuple(arguments), files, refused=numbers, may_change=("run/risk.json", "run/risk.html"))
 

@@ -255,7 +255,8 @@ def main() -> int:
     parser.add_argument("--log", help="a file for every outcome, one JSON object in a line")
     options = parser.parse_args()
     # Everything that a command imports, and nothing that starts a thread: what is forked has one.
-    from snnlearn.cli import certify, commands, compare, gradients, no_free_lunch, paired, risk, sweep  # noqa: F401
+
+    from snnlearn.cli import certify, commands, compare, gradients, no_free_lunch, paired, risk, sweep, tune  # noqa: F401
 
     with tempfile.TemporaryDirectory() as name:
         good = Path(name) / "good"

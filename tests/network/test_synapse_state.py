@@ -18,6 +18,7 @@ from snnlearn.network import (
     Chain,
     Connection,
     Conv2d,
+    CurrentNoise,
     Dense,
     Layer,
     Network,
@@ -26,7 +27,7 @@ from snnlearn.network import (
     unroll,
     why_not_compiled,
 )
-from snnlearn.neurons import LI, LIF
+from snnlearn.neurons import LI, LIF, Constant
 from snnlearn.rules import (
     BPTT,
     OTTT,
@@ -93,6 +94,7 @@ STATEFUL = {
     "after pooling": Chain(AveragePool2d((1, 4, 4), 2), ReadNoise(Dense(4, 3, key=KEYS[4]), 0.4)),
     "before weights": Chain(ReadNoise(Conv2d((1, 4, 4), 2, 3, key=KEYS[4]), 0.2), Dense(8, 3, key=KEYS[5])),
     "of a chain": ReadNoise(Chain(Dense(3, 4, key=KEYS[4]), Dense(4, 2, key=KEYS[5])), 0.1),
+    "noisy currents": CurrentNoise(Dense(3, 4, use_bias=True, key=KEYS[4]), 0.3),
     "depressing": depressing(3, 4, KEYS[4]),
     "noisy depressing": ReadNoise(depressing(3, 4, KEYS[4]), 0.4),
 }
@@ -104,7 +106,7 @@ def test_conforms(synapses):
     draws = {name: s.draws for name, s in STATEFUL.items()}
     steady = {name for name, s in STATEFUL.items() if s.steady}
     assert [name for name, it_does in draws.items() if not it_does] == ["depressing"]
-    assert steady == {"dense", "convolution", "after pooling"}
+    assert steady == {"dense", "convolution", "after pooling", "noisy currents"}
 
 
 class Untold(Depressing):
@@ -150,6 +152,18 @@ def test_noise_is_that_of_weights():
     assert noise.std() == pytest.approx(0.5 * np.sqrt(5), rel=0.1) and abs(noise.mean()) < 0.1
     assert np.abs(np.corrcoef(noise) - np.eye(5)).max() < 0.2
     assert not np.asarray(noisy.step(jnp.zeros(3), state)[0]).any()
+
+
+def test_noise_of_currents_does_not_depend_on_the_input():
+    """Variance σ², anew in each step, of a deviation that may be a constant."""
+    noisy = CurrentNoise(Dense(3, 2000, key=KEYS[4]), Constant(0.5))
+    state, currents = noisy.initial_state(), []
+    for x in (jnp.zeros(3), jnp.array([1.0, -2.0, 0.0])):
+        current, state = noisy.step(x, state)
+        currents.append(current - noisy(x))
+    noise = np.asarray(currents)
+    np.testing.assert_allclose(noise.std(axis=1), 0.5, rtol=0.05)
+    assert np.abs(np.corrcoef(noise) - np.eye(2)).max() < 0.1
 
 
 def test_the_same_key_the_same_noise():
@@ -232,3 +246,5 @@ def test_without_noise_it_is_the_network_inside():
 def test_a_deviation_that_is_none_is_refused(std):
     with pytest.raises(SnnlearnError, match=r"ReadNoise: std is .*; give a finite number of at least 0"):
         ReadNoise(Dense(2, 2, key=KEYS[0]), std)
+    with pytest.raises(SnnlearnError, match=r"CurrentNoise: std is .*; give a finite number, 0 or more"):
+        CurrentNoise(Dense(2, 2, key=KEYS[0]), std)

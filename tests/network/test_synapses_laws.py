@@ -10,7 +10,17 @@ import jax.numpy as jnp
 import pytest
 
 from snnlearn import network
-from snnlearn.network import AbstractSynapses, AveragePool2d, Chain, Conv2d, Dense, Part, ReadNoise, check_synapses
+from snnlearn.network import (
+    AbstractSynapses,
+    AveragePool2d,
+    Chain,
+    Conv2d,
+    CurrentNoise,
+    Dense,
+    Part,
+    ReadNoise,
+    check_synapses,
+)
 
 KEY = jax.random.key(4)
 SYNAPSES = {
@@ -19,6 +29,7 @@ SYNAPSES = {
     "AveragePool2d": AveragePool2d((2, 5, 4), 2),
     "Part": Part(7, 2, 5),
     "ReadNoise": ReadNoise(Dense(4, 3, key=KEY), 0.1),
+    "CurrentNoise": CurrentNoise(Dense(4, 3, key=KEY), 0.1),
     "Chain": Chain(AveragePool2d((1, 6, 6), 2), Conv2d((1, 3, 3), 2, 2, key=KEY)),
 }
 

@@ -18,6 +18,7 @@ from outline import read
 from rich.cells import cell_len
 from rich.console import Console
 
+from snnlearn.algorithms import Trial
 from snnlearn.report import CodeSummary, Report, codes_report, print_report, run_report, value, write
 from snnlearn.report.certificate import Certified, certificate_report
 from snnlearn.report.compare import Contender, comparison_report
@@ -26,6 +27,7 @@ from snnlearn.report.no_free_lunch import Averaged, no_free_lunch_report
 from snnlearn.report.paired import compare_all, paired_report
 from snnlearn.report.risk import Bound, Calibration, Estimate, KnownRisk, risk_report
 from snnlearn.report.sweep import Configuration, Swept, sweep_report
+from snnlearn.report.tune import Confirmation, Learned, Tuned, tuned_report
 from snnlearn.report.value import Row
 from snnlearn.risk import Certificate, clopper_pearson, compare_algorithms, reliability, risk_of_errors
 
@@ -136,6 +138,32 @@ def sweep(name: str) -> Report:
     return sweep_report(swept)
 
 
+def search(name: str) -> Report:
+    trials = [
+        Trial(number, {"xi": value, "rule": name}, (value, 10 * (4 - value)), (0.5, value), {"seconds": 1.0})
+        for number, value in enumerate((0.4, 0.3, 0.2))
+    ]
+    trials += [
+        Trial(3, {"xi": 3.0, "rule": name}, (), (0.9,), {}),
+        Trial(4, {"xi": 9.0, "rule": name}, (), (), {}, 0.0, name),
+    ]
+    learned = [Learned(np.eye(3, 20) > 0.5 * better, np.ones(3), 0, 1e3, 1e4) for better in (3, 1)]
+    return tuned_report(
+        Tuned(
+            title=name,
+            trials=tuple(trials),
+            objectives=("error", "synops"),
+            ranges={"xi": "xi=log:0.2..4", "rule": f"rule={name}"},
+            logarithmic=("xi",),
+            importance={"xi": 0.8, "rule": 0.2},
+            best=trials[2],
+            first=trials[0],
+            confirmation=Confirmation(*learned),
+            command=name,
+        )
+    )
+
+
 def certificate(name: str) -> Report:
     found = Certificate(bound=0.2, empirical_risk=0.1, empirical_risk_bound=0.12, kl=3.0, m=100, delta=0.05, draws=10)
     one = risk_of_errors(5, 50)
@@ -157,7 +185,7 @@ def codes(name: str) -> Report:
     return codes_report(np.eye(2), [code], title=name, note=name)
 
 
-MAKE = (train, compare, gradients, risk, sweep, certificate, no_free_lunch, paired, codes)
+MAKE = (train, compare, gradients, risk, sweep, search, certificate, no_free_lunch, paired, codes)
 
 
 @pytest.fixture(scope="module")

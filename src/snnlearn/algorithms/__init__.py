@@ -19,3 +19,17 @@ from snnlearn.algorithms.optimizers import cosine as cosine
 from snnlearn.algorithms.optimizers import relative as relative
 from snnlearn.algorithms.optimizers import rmaxprop as rmaxprop
 from snnlearn.algorithms.optimizers import usual_learning_rate as usual_learning_rate
+from snnlearn.algorithms.search import AbstractPruning as AbstractPruning
+from snnlearn.algorithms.search import AbstractRange as AbstractRange
+from snnlearn.algorithms.search import Between as Between
+from snnlearn.algorithms.search import Hyperband as Hyperband
+from snnlearn.algorithms.search import Median as Median
+from snnlearn.algorithms.search import OneOf as OneOf
+from snnlearn.algorithms.search import Outcome as Outcome
+from snnlearn.algorithms.search import Search as Search
+from snnlearn.algorithms.search import Trial as Trial
+from snnlearn.algorithms.search import Tuned as Tuned
+from snnlearn.algorithms.search import Whole as Whole
+from snnlearn.algorithms.search import WholeTrials as WholeTrials
+from snnlearn.algorithms.search import best as best
+from snnlearn.algorithms.search import front as front

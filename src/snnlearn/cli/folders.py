@@ -80,6 +80,7 @@ class Kind:
 RUN = Kind("run", "run.json", 2, ("config.toml", "seen.npz"))
 SWEEP = Kind("sweep", "sweep.json", 2)
 COMPARISON = Kind("comparison", "compare.json", 1)
+SEARCH = Kind("search", "tune.json", 1)
 
 
 def _digest(file: Path) -> str:
@@ -136,7 +137,7 @@ def new_folder(path: Path | None, name: str) -> Iterator[Path]:
 
 
 def _can_be_resumed(folder: Path) -> bool:
-    return any((folder / kind.file).exists() for kind in (RUN, SWEEP, COMPARISON))
+    return any((folder / kind.file).exists() for kind in (RUN, SWEEP, COMPARISON, SEARCH))
 
 
 def _unused(stack: contextlib.ExitStack, name: str) -> Path:

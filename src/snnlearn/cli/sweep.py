@@ -69,13 +69,13 @@ def grid(options: Sweep) -> list[dict[str, Any]]:
             )
         if name in axes:
             raise SnnlearnError(f"--vary has {option} twice; give all its values at once")
-        axes[name] = [_value(value.strip(), hints[name], f"--vary {option}") for value in values.split(",")]
+        axes[name] = [value_in_words(value.strip(), hints[name], f"--vary {option}") for value in values.split(",")]
         if len(set(axes[name])) < len(axes[name]):
             raise SnnlearnError(f"--vary {option} has a value twice; give each once")
     return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
 
 
-def _value(text: str, hint: Any, where: str) -> Any:
+def value_in_words(text: str, hint: Any, where: str) -> Any:
     """A value as in TOML, but strings without quotes; hidden layers are joined by '-'."""
     if "tuple[str" in str(hint):
         return tuple(text.split("-"))
@@ -166,13 +166,15 @@ def _once(file: Path, settings: dict[str, Any], options: Sweep, task: Dataset) -
     return _write(file, {"settings": shown} | measured)
 
 
+def words(value: Any) -> str:
+    """The words that `value_in_words` reads."""
+    text = "-".join(value) if isinstance(value, tuple) else str(value) if value is not None else "default"
+    return text.lower() if isinstance(value, bool) else text
+
+
 def _shown(settings: dict[str, Any]) -> dict[str, str]:
     """Settings as words."""
-    words = {}
-    for name, value in settings.items():
-        text = "-".join(value) if isinstance(value, tuple) else str(value) if value is not None else "default"
-        words[name.replace("_", "-")] = text.lower() if isinstance(value, bool) else text
-    return words
+    return {name.replace("_", "-"): words(value) for name, value in settings.items()}
 
 
 def _read(file: Path) -> dict[str, Any] | None:

@@ -19,8 +19,9 @@ from snnlearn.network.network import Network as Network
 from snnlearn.network.network import feedforward as feedforward
 from snnlearn.network.network import fresh_state as fresh_state
 from snnlearn.network.network import unroll as unroll
+from snnlearn.network.noise import CurrentNoise as CurrentNoise
+from snnlearn.network.noise import NoiseState as NoiseState
 from snnlearn.network.noise import ReadNoise as ReadNoise
-from snnlearn.network.noise import ReadNoiseState as ReadNoiseState
 from snnlearn.network.synapses import AbstractSynapses as AbstractSynapses
 from snnlearn.network.synapses import AbstractWeightless as AbstractWeightless
 from snnlearn.network.synapses import AveragePool2d as AveragePool2d

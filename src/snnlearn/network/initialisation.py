@@ -12,7 +12,8 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from snnlearn._component import Component
 from snnlearn._errors import SnnlearnError
-from snnlearn._parameters import check_positive, value
+from snnlearn._parameters import PositiveParameter, check_positive, value
+from snnlearn._parameters import number as as_float
 from snnlearn.network.connection import Connection, oldest, pushed
 from snnlearn.network.graph import FROM_INPUT, Route, routes
 from snnlearn.network.layer import Layer
@@ -68,7 +69,7 @@ class FluctuationDriven(AbstractInitialisation):
         SnnlearnError: for a number out of its range.
     """
 
-    xi: float = 2.0
+    xi: PositiveParameter = eqx.field(converter=as_float, default=2.0)
     recurrent_share: float = 0.1
     band: tuple[float, float] | None = None
 
@@ -116,7 +117,7 @@ class FluctuationDriven(AbstractInitialisation):
         self, layer: Layer, ways: tuple[Route, ...], chosen: list[int], sent: dict[int, Array], share: float
     ) -> Layer:
         """The layer with weights of some connections such that together they have a share of the variance."""
-        variance = jnp.square(_distance_to_threshold(layer) / self.xi)
+        variance = jnp.square(_distance_to_threshold(layer) / value(self.xi))
         synapses = [connection.synapses for connection in layer.connections]
         for n in chosen:
             measured = _free_power(layer, layer.connections[n], sent[ways[n].source])

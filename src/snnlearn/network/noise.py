@@ -1,4 +1,4 @@
-"""Synapses whose weights are read with noise."""
+"""Synapses with noise: in the weights as they are read, or in the currents."""
 
 # No "from __future__ import annotations": Equinox reads AbstractVar from the annotations themselves.
 from typing import Any, NamedTuple, final
@@ -9,18 +9,68 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from snnlearn._arguments import check_fields
 from snnlearn._errors import SnnlearnError
+from snnlearn._parameters import Parameter, check_not_negative, plain, value
 from snnlearn.network.synapses import AbstractSynapses, connection_weights
 
 
-class ReadNoiseState(NamedTuple):
+class NoiseState(NamedTuple):
     """The state of the synapses inside, and the key of the next noise."""
 
     synapses: Any
     key: PRNGKeyArray
 
 
+class _NoisySynapses(AbstractSynapses):
+    """Synapses with noise: shapes, costs and the map without noise are those of the synapses inside."""
+
+    synapses: eqx.AbstractVar[AbstractSynapses]
+
+    @property
+    def in_shape(self) -> tuple[int, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """That of the synapses inside."""
+        return self.synapses.in_shape
+
+    @property
+    def out_shape(self) -> tuple[int, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """That of the synapses inside."""
+        return self.synapses.out_shape
+
+    def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
+        """See the base: without noise."""
+        return self.synapses(x)
+
+    def initial_state(self) -> NoiseState:
+        """See the base."""
+        return NoiseState(self.synapses.initial_state(), jax.random.key(0))
+
+    @property
+    def carrier(self) -> AbstractSynapses:
+        """That of the synapses inside."""
+        return self.synapses.carrier
+
+    def before(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
+        """See the base."""
+        return self.synapses.before(x)
+
+    def redrawn(self, *, key: PRNGKeyArray) -> "_NoisySynapses":
+        """See the base."""
+        return eqx.tree_at(lambda noisy: noisy.synapses, self, self.synapses.redrawn(key=key))
+
+    def operations(self, x: Float[Array, "..."]) -> Float[Array, ""]:
+        """See the base: those of the synapses inside."""
+        return self.synapses.operations(x)
+
+    def direct_operations(self, x: Float[Array, "..."]) -> Float[Array, ""]:
+        """See the base: those of the synapses inside."""
+        return self.synapses.direct_operations(x)
+
+    def multiply_accumulates(self) -> int:
+        """See the base: those of the synapses inside."""
+        return self.synapses.multiply_accumulates()
+
+
 @final
-class ReadNoise(AbstractSynapses):
+class ReadNoise(_NoisySynapses):
     r"""Synapses whose weights are read with noise, drawn in each time step, $i^t=(W+\sigma N^t)\,x^t$.
 
     $N^t$ is standard normal, for each weight and step, and not part of the derivative by W. A sample's noise comes from
@@ -52,29 +102,11 @@ class ReadNoise(AbstractSynapses):
                 f"ReadNoise: std is {self.std}; give a finite number of at least 0, in the unit of weights"
             )
 
-    @property
-    def in_shape(self) -> tuple[int, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """That of the synapses inside."""
-        return self.synapses.in_shape
-
-    @property
-    def out_shape(self) -> tuple[int, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """That of the synapses inside."""
-        return self.synapses.out_shape
-
-    def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
-        """See the base: without noise."""
-        return self.synapses(x)
-
-    def initial_state(self) -> ReadNoiseState:
-        """See the base."""
-        return ReadNoiseState(self.synapses.initial_state(), jax.random.key(0))
-
-    def step(self, x: Float[Array, "..."], state: ReadNoiseState) -> tuple[Float[Array, "..."], ReadNoiseState]:
+    def step(self, x: Float[Array, "..."], state: NoiseState) -> tuple[Float[Array, "..."], NoiseState]:
         """See the base."""
         later, now = jax.random.split(state.key)
         current, synapses = self._read(now).step(x, state.synapses)
-        return current, ReadNoiseState(synapses, later)
+        return current, NoiseState(synapses, later)
 
     def _read(self, key: PRNGKeyArray) -> AbstractSynapses:
         """The synapses with the weights of one read."""
@@ -89,36 +121,53 @@ class ReadNoise(AbstractSynapses):
         return jax.tree.unflatten(structure, read)
 
     @property
-    def steady(self) -> bool:
-        """As those inside are, if they hold all the weights: noise is added to these."""
-        return self.synapses.steady and self.synapses.carrier is self.synapses
-
-    @property
-    def carrier(self) -> AbstractSynapses:
-        """That of the synapses inside."""
-        return self.synapses.carrier
-
-    def before(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
-        """See the base."""
-        return self.synapses.before(x)
-
-    @property
     def selects(self) -> bool:
         """As those inside do."""
         return self.synapses.selects
 
-    def redrawn(self, *, key: PRNGKeyArray) -> "ReadNoise":
+    @property
+    def steady(self) -> bool:
+        """As those inside are, if they hold all the weights: noise is added to these."""
+        return self.synapses.steady and self.synapses.carrier is self.synapses
+
+
+@final
+class CurrentNoise(_NoisySynapses):
+    r"""Synapses whose currents are noisy, $i^t=W x^t+\sigma n^t$.
+
+    $n^t$ is standard normal, for each unit and step. A sample's noise comes from a key in the network's state.
+
+    Args:
+        synapses: the synapses that give the currents.
+        std: standard deviation $\sigma$, in the unit of the currents, ≥ 0; a float or a `Constant` is fixed, an array
+            is trained.
+
+    Raises:
+        SnnlearnError: for a negative or infinite deviation, or a part of another kind.
+
+    >>> import jax.numpy as jnp
+    >>> from snnlearn.network import Dense
+    >>> noisy = CurrentNoise(Dense(4, 1000, key=jax.random.key(0)), std=0.5)
+    >>> current, _ = noisy.step(jnp.zeros(4), noisy.initial_state())
+    >>> round(float(current.std()), 1)
+    0.5
+    """
+
+    synapses: AbstractSynapses
+    std: Parameter = eqx.field(converter=plain)
+
+    def __check_init__(self):
+        check_fields(self, "synapses")
+        check_not_negative(self, std=self.std)
+
+    def step(self, x: Float[Array, "..."], state: NoiseState) -> tuple[Float[Array, "..."], NoiseState]:
         """See the base."""
-        return eqx.tree_at(lambda noisy: noisy.synapses, self, self.synapses.redrawn(key=key))
+        later, now = jax.random.split(state.key)
+        current, synapses = self.synapses.step(x, state.synapses)
+        noise = jax.random.normal(now, current.shape, current.dtype)
+        return current + value(self.std) * noise, NoiseState(synapses, later)
 
-    def operations(self, x: Float[Array, "..."]) -> Float[Array, ""]:
-        """See the base: those of the synapses inside."""
-        return self.synapses.operations(x)
-
-    def direct_operations(self, x: Float[Array, "..."]) -> Float[Array, ""]:
-        """See the base: those of the synapses inside."""
-        return self.synapses.direct_operations(x)
-
-    def multiply_accumulates(self) -> int:
-        """See the base: those of the synapses inside."""
-        return self.synapses.multiply_accumulates()
+    @property
+    def steady(self) -> bool:
+        """As those inside are, as the noise adds to their currents."""
+        return self.synapses.steady
