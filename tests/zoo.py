@@ -48,6 +48,10 @@ NEURONS = {
     "Rectifier": neurons.Rectifier(),
     "Identity": neurons.Identity(),
     "Logistic": neurons.Logistic(),
+    "LeakyRectifier": neurons.LeakyRectifier(slope=0.2),
+    "ClippedRectifier": neurons.ClippedRectifier(ceiling=jnp.array(3.0)),
+    "QuantisedRectifier": neurons.QuantisedRectifier(levels=3, ceiling=1.7),
+    "Charged": neurons.Charged(IF(v_th=0.7), 0.4),
     "SilentRefractory": LIF(refractory=neurons.SilentRefractory(4e-3)),
     "EscapeNoise": neurons.EscapeNoise(LIF(surrogate=neurons.ExponentialEscape(70.0, 0.3))),  # pyright: ignore
     **{f"surrogate {type(s).__name__}": LIF(surrogate=s) for s in SURROGATES},
@@ -88,5 +92,6 @@ SYNAPSES = {
     "Conv2d": Conv2d((1, 4, 4), UNITS, 3, stride=2, padding=1, use_bias=True, key=KEY),
     "Chain": Chain(network.AveragePool2d((1, 4, 4), 2), Dense(4, UNITS, key=KEY)),
     "ReadNoise": network.ReadNoise(Dense(16, UNITS, key=KEY), std=0.25),
+    "OneToOne": Chain(Dense(16, UNITS, key=KEY), network.OneToOne((UNITS,), jnp.array([2.0, 0.5, 1.0]), 0.5)),
     "Part": Chain(network.Part(16, 3, 9), Dense(6, UNITS, key=KEY)),
 }

@@ -28,5 +28,6 @@ from snnlearn.network.synapses import Chain as Chain
 from snnlearn.network.synapses import Conv2d as Conv2d
 from snnlearn.network.synapses import Dense as Dense
 from snnlearn.network.synapses import LoweredSynapses as LoweredSynapses
+from snnlearn.network.synapses import OneToOne as OneToOne
 from snnlearn.network.synapses import Part as Part
 from snnlearn.network.synapses import connection_weights as connection_weights
