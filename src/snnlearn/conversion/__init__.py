@@ -8,9 +8,12 @@ from snnlearn.conversion.base import convert as convert
 from snnlearn.conversion.bound import Bound as Bound
 from snnlearn.conversion.bound import error_bound as error_bound
 from snnlearn.conversion.calibration import Calibration as Calibration
+from snnlearn.conversion.hypothesis import Conversion as Conversion
+from snnlearn.conversion.hypothesis import convert_hypothesis as convert_hypothesis
 from snnlearn.conversion.measure import LayerError as LayerError
 from snnlearn.conversion.measure import check_alive as check_alive
 from snnlearn.conversion.measure import compare_layers as compare_layers
+from snnlearn.conversion.measure import scores_over_time as scores_over_time
 from snnlearn.conversion.normalisation import MaximumNormalisation as MaximumNormalisation
 from snnlearn.conversion.normalisation import PercentileNormalisation as PercentileNormalisation
 from snnlearn.conversion.normalisation import WeightNormBound as WeightNormBound

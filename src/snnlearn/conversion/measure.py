@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from snnlearn._arguments import checked
-from snnlearn._errors import SnnlearnError
 from snnlearn.conversion.base import Converted
 from snnlearn.conversion.bound import error_bound
 from snnlearn.conversion.plan import Plan
 from snnlearn.conversion.run import Activations, Means, activations, simulate
+from snnlearn.hypothesis import Hypothesis, network_input
 from snnlearn.neurons import Subtract
 
 
@@ -94,7 +96,7 @@ def compare_layers(converted: Converted, inputs: Array | np.ndarray) -> tuple[La
     )
 
 
-def decoded(plan: Plan, converted: Converted, number: int, means: Means) -> Array:
+def _decoded(plan: Plan, converted: Converted, number: int, means: Means) -> Array:
     """A layer's activations as its spikes tell them, `[B, *shape]`."""
     if number == len(plan.source.layers) - 1:
         return means.outputs[-1]
@@ -111,7 +113,7 @@ def _layer_error(
 ) -> LayerError:
     plan, layer = converted.plan, converted.plan.source.layers[number]
     target = found.outputs[number]
-    rates = decoded(plan, converted, number, means)
+    rates = _decoded(plan, converted, number, means)
     stages = _stages(converted, number, target, means) if plan.of_layer(number) else []
     ends = [target, *stages, rates]
     parts = [_rms(after - before) for before, after in zip(ends, ends[1:], strict=False)]
@@ -162,6 +164,31 @@ def _correlation(x: np.ndarray, y: np.ndarray) -> float:
     x, y = x - x.mean(), y - y.mean()
     power = float(np.sqrt((x @ x) * (y @ y)))
     return float(x @ y) / power if power > 0 else float("nan")
+
+
+@eqx.filter_jit
+def _over_time(hypothesis: Hypothesis, xs: Array, at: tuple[int, ...]) -> Array:
+    keys = jax.random.split(jax.random.key(0), len(xs))
+
+    def one(sample):
+        x, key = sample
+        outputs, _ = hypothesis.network(network_input(hypothesis.encoder, hypothesis.network, x, key=key))
+        return jnp.stack([hypothesis.decoder(outputs[:steps]) for steps in at])
+
+    return jax.lax.map(one, (xs, keys), batch_size=256)
+
+
+def scores_over_time(
+    hypothesis: Hypothesis, xs: Array | np.ndarray, at: tuple[int, ...]
+) -> Float[np.ndarray, "m times C"]:
+    """The scores if the network were read after each of some numbers of steps.
+
+    Args:
+        hypothesis: the converted hypothesis.
+        xs: samples, `[m, *shape]`.
+        at: the numbers of steps, from 1 to the encoder's.
+    """
+    return np.asarray(_over_time(hypothesis, jnp.asarray(xs), at))
 
 
 def check_alive(converted: Converted, inputs: Array | np.ndarray) -> tuple[str, ...]:

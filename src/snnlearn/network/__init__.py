@@ -6,6 +6,8 @@ from snnlearn.network.connection import BEFORE as BEFORE
 from snnlearn.network.connection import INPUT as INPUT
 from snnlearn.network.connection import ITSELF as ITSELF
 from snnlearn.network.connection import Connection as Connection
+from snnlearn.network.convolution import AveragePool as AveragePool
+from snnlearn.network.convolution import Convolution as Convolution
 from snnlearn.network.diagnosis import Diagnosis as Diagnosis
 from snnlearn.network.diagnosis import diagnose as diagnose
 from snnlearn.network.event_driven import spike_times as spike_times
@@ -21,6 +23,8 @@ from snnlearn.network.network import fresh_state as fresh_state
 from snnlearn.network.network import unroll as unroll
 from snnlearn.network.noise import ReadNoise as ReadNoise
 from snnlearn.network.noise import ReadNoiseState as ReadNoiseState
+from snnlearn.network.rearrangement import Padded as Padded
+from snnlearn.network.rearrangement import Transposed as Transposed
 from snnlearn.network.synapses import AbstractSynapses as AbstractSynapses
 from snnlearn.network.synapses import AbstractWeightless as AbstractWeightless
 from snnlearn.network.synapses import AveragePool2d as AveragePool2d
