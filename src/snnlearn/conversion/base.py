@@ -43,6 +43,10 @@ class AbstractConversion(Component):
         """Whether it measures the network on examples."""
         return True
 
+    def settled(self, plan: Plan, examples: Examples | None) -> "AbstractConversion":
+        """The method with what it leaves to the data; the arguments are those of a call."""
+        return self
+
     @abstractmethod
     def __call__(self, plan: Plan, examples: Examples | None) -> Settings:
         """Choose.
@@ -68,6 +72,7 @@ class Converted(NamedTuple):
         settings: the scale, charge and shift of each population.
         encoder: from one input of the artificial network to the spiking network's input over time.
         reset: that of the spiking neurons.
+        method: that chose the settings, with what the data decided.
     """
 
     network: Network
@@ -75,6 +80,7 @@ class Converted(NamedTuple):
     settings: Settings
     encoder: AbstractEncoder
     reset: AbstractReset
+    method: AbstractConversion
 
 
 @checked
@@ -132,8 +138,9 @@ def convert(
         examples = Examples(probe, encoder, reset)
     _check_code(encoder, network)
     plan = plan._replace(input_scale=_input_scale(encoder, probe))
+    method = method.settled(plan, examples)
     settings = method(plan, examples)
-    return Converted(plan.build(settings, reset), plan, settings, encoder, reset)
+    return Converted(plan.build(settings, reset), plan, settings, encoder, reset, method)
 
 
 def _check_inputs(network: Network, inputs: Array | np.ndarray) -> None:

@@ -40,6 +40,10 @@ class Calibration(AbstractConversion):
     def __check_init__(self):
         check_fields(self, "method")
 
+    def settled(self, plan: Plan, examples: Examples | None) -> "Calibration":
+        """With what the other method leaves to the data."""
+        return Calibration(self.method.settled(plan, examples))
+
     def __call__(self, plan: Plan, examples: Examples | None) -> Settings:
         """See the base."""
         assert examples is not None  # `needs_data`

@@ -112,22 +112,24 @@ class PercentileNormalisation(AbstractConversion):
         if self.percentile is not None:
             check(self, "a number above 0 and at most 100", lambda p: (p > 0) & (p <= 100), percentile=self.percentile)
 
-    def __call__(self, plan: Plan, examples: Examples | None) -> Settings:
-        """See the base."""
-        return self._at(self.chosen(plan, examples), plan, examples)
-
-    def chosen(self, plan: Plan, examples: Examples | None) -> float:
-        """The percentile that it uses."""
+    def settled(self, plan: Plan, examples: Examples | None) -> "PercentileNormalisation":
+        """With its percentile."""
         if self.percentile is not None:
-            return self.percentile
+            return self
         assert examples is not None  # `needs_data`
-        few = examples._replace(inputs=examples.inputs[:_FOR_THE_BOUND])
+        few = examples.inputs[:_FOR_THE_BOUND]
 
         def bound(percentile: float) -> float:
             settings = self._at(percentile, plan, examples)
-            return float(jnp.mean(error_bound(plan, settings, few.inputs, few.encoder)[-1].either))
+            return float(jnp.mean(error_bound(plan, settings, few, examples.encoder)[-1].either))
 
-        return min(_CANDIDATES, key=bound)
+        return PercentileNormalisation(min(_CANDIDATES, key=bound), self.charge)
+
+    def __call__(self, plan: Plan, examples: Examples | None) -> Settings:
+        """See the base."""
+        percentile = self.settled(plan, examples).percentile
+        assert percentile is not None
+        return self._at(percentile, plan, examples)
 
     def _at(self, percentile: float, plan: Plan, examples: Examples | None) -> Settings:
         return _by(plan, examples, self.charge, lambda values: float(np.percentile(values, percentile)))

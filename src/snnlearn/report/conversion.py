@@ -103,7 +103,7 @@ def conversion_report(summary: ConversionSummary) -> Report:
         ),
         sections=sections,
         warnings=(*summary.warnings, *_broken(summary)),
-        numbers={"summary": _json(summary)},
+        numbers={"conversion": _json(summary)},
     )
 
 

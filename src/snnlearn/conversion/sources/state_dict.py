@@ -1,7 +1,6 @@
 """Weights without an architecture: state dictionaries of PyTorch, in safetensors or, where torch is installed, its own."""
 
-from __future__ import annotations
-
+# No "from __future__ import annotations": Equinox reads AbstractVar from the annotations themselves.
 import re
 from abc import abstractmethod
 from pathlib import Path
@@ -32,6 +31,7 @@ class AbstractStateDict(AbstractSource):
     becomes part of the weights whose name comes before it.
     """
 
+    path: eqx.AbstractVar[Path]
     network: eqx.AbstractVar[Network]
 
     @abstractmethod
