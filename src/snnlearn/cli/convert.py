@@ -127,7 +127,7 @@ def _source(options: Convert, task: Dataset) -> AbstractSource:
     if path.suffix in (".pkl", ".pickle", ".joblib"):
         raise SnnlearnError(
             f"{path} is a pickle, which can execute anything when it is opened; in Python, give "
-            "snnlearn.conversion.sources.FittedMLP(estimator).read().network to snnlearn.save as part of a Hypothesis, and "
+            "snnlearn.conversion.FittedMLP(estimator).read().network to snnlearn.save as part of a Hypothesis, and "
             "convert that model.npz"
         )
     raise SnnlearnError(

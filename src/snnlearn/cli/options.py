@@ -13,7 +13,18 @@ import tyro
 
 from snnlearn._errors import SnnlearnError
 from snnlearn.cli.axis import Axis, like
-from snnlearn.cli.choices import CODES, CONVERSIONS, DATA, LOSSES, NEURONS, ON_TOP, OPTIMIZERS, READOUTS, RULES, SURROGATES
+from snnlearn.cli.choices import (
+    CODES,
+    CONVERSIONS,
+    DATA,
+    LOSSES,
+    NEURONS,
+    ON_TOP,
+    OPTIMIZERS,
+    READOUTS,
+    RULES,
+    SURROGATES,
+)
 
 
 class Role(Enum):
@@ -620,7 +631,7 @@ class Convert(_Codes, _Data):
     source: Annotated[Path, tyro.conf.Positional]
     """The artificial network: a run folder or model.npz of a training with --neuron rectifier or quantised; an ONNX
     file; a Keras model (.keras, .h5); or weights (.safetensors, .pt) with --layers. Of scikit-learn's MLPs see
-    snnlearn.conversion.sources.FittedMLP."""
+    snnlearn.conversion.FittedMLP."""
     data: Annotated[str | None, DATA, Role.TASK, tyro.conf.arg(metavar=DATA.metavar)] = None
     """What it was trained on, as in train: the training sample calibrates, the validation sample measures the layers,
     the test sample tells the risk. By default that of the run."""

@@ -78,12 +78,7 @@ def _error_bound(
     def one(sample):
         x, key, currents, outputs = sample
         steps = encoder.num_steps
-        codes = plan.input_scale * jnp.cumsum(encoder(x, key=key), axis=0).reshape(steps, *x.shape)
-        ideal = jnp.arange(1, steps + 1, dtype=x.dtype).reshape(-1, *(1,) * x.ndim) * x
-        zero = jnp.zeros_like(x)
-        held = encoder.held_steps == steps
-        off = (zero, zero) if held else (jnp.max(codes - ideal, axis=0), jnp.max(ideal - codes, axis=0))
-        deviations = {FROM_INPUT: _Deviation(*(jnp.maximum(each, 0.0) for each in off), zero, zero)}
+        deviations = {FROM_INPUT: _of_code(encoder, plan.input_scale, x, key)}
         bounds = []
         for number, layer in enumerate(plan.source.layers):
             arriving = _arriving(plan, number, deviations)
@@ -98,6 +93,17 @@ def _error_bound(
         return tuple(bounds)
 
     return jax.lax.map(one, (inputs, keys, found.currents, found.outputs), batch_size=64)
+
+
+def _of_code(encoder: AbstractEncoder, scale: float, x: Array, key: Array) -> _Deviation:
+    """The deviation of the input's code; none of a value that is held."""
+    zero = jnp.zeros_like(x)
+    if encoder.held_steps == encoder.num_steps:
+        return _Deviation(zero, zero, zero, zero)
+    sums = scale * jnp.cumsum(encoder(x, key=key).reshape(-1, *x.shape), axis=0)
+    ideal = jnp.cumsum(jnp.broadcast_to(x, sums.shape), axis=0)
+    above, below = (jnp.maximum(jnp.max(off, axis=0), 0.0) for off in (sums - ideal, ideal - sums))
+    return _Deviation(above, below, zero, zero)
 
 
 def _arriving(plan: Plan, number: int, deviations: dict[int, _Deviation]) -> _Deviation:
@@ -119,9 +125,7 @@ def _arriving(plan: Plan, number: int, deviations: dict[int, _Deviation]) -> _De
 def _shifted(deviation: _Deviation, shift: Array | None) -> _Deviation:
     if shift is None:
         return deviation
-    return deviation._replace(
-        above_rate=deviation.above_rate + shift, below_rate=deviation.below_rate - shift
-    )
+    return deviation._replace(above_rate=deviation.above_rate + shift, below_rate=deviation.below_rate - shift)
 
 
 def _fired(

@@ -150,10 +150,15 @@ def _stages(converted: Converted, number: int, target: Array, means: Means) -> l
         value = part.gain * setting.scale
         clipped = clipped + value * jnp.clip(share, 0.0, 1.0)
         # Spikes are above the threshold, not at it.
-        spikes = jnp.clip(jnp.ceil(share * steps + setting.charge) - 1, 0, steps)
+        spikes = jnp.clip(jnp.ceil(share * steps + _for_each(setting.charge, share)) - 1, 0, steps)
         whole = whole + value * spikes / steps
     activation = layer.neuron(current, layer.neuron.initial_state(layer.shape))[0]
     return [activation, clipped, whole]
+
+
+def _for_each(charge: float | Array, batch: Array) -> Array:
+    """The charge of each unit in each sample."""
+    return jnp.broadcast_to(jnp.asarray(charge, batch.dtype), batch.shape[1:])[None]
 
 
 def _rms(values: Array) -> float:
@@ -203,7 +208,7 @@ def check_alive(converted: Converted, inputs: Array | np.ndarray) -> tuple[str, 
     for population, setting in zip(plan.populations, converted.settings.populations, strict=True):
         part = population.part
         share = jnp.clip(part.sign * found.currents[population.layer], 0.0, part.ceiling) / setting.scale
-        if not bool((share * steps + setting.charge > 1).any()):
+        if not bool((share * steps + _for_each(setting.charge, share) > 1).any()):
             most = float(share.max())
             needed = f"needs {int(np.ceil((1 - np.mean(setting.charge)) / most)) + 1} steps" if most > 0 else "is dead"
             said.append(

@@ -197,6 +197,8 @@ def _highest(plan: Plan, low: float, high: float) -> list[Array]:
         parts = [plan.populations[k].part for k in plan.of_layer(number)]
         found += [jnp.max(jnp.clip(part.sign * centre + radius, 0.0, part.ceiling)) for part in parts]
         # Every activation function here is monotone.
-        ends = [layer.neuron(end, layer.neuron.initial_state(layer.shape))[0] for end in (centre - radius, centre + radius)]
+        ends = [
+            layer.neuron(end, layer.neuron.initial_state(layer.shape))[0] for end in (centre - radius, centre + radius)
+        ]
         ranges[number] = (ends[0], ends[1])
     return found

@@ -118,9 +118,7 @@ class Plan(NamedTuple):
         """What a spike in each step of a population adds to its layer's activation."""
         return self.populations[number].part.gain * settings[number].scale
 
-    def _connections(
-        self, number: int, sign: float, setting: Setting, settings: Sequence[Setting]
-    ) -> list[Connection]:
+    def _connections(self, number: int, sign: float, setting: Setting, settings: Sequence[Setting]) -> list[Connection]:
         """The layer's connections in the spiking network, with a current of 1 for an activation of λ."""
         after, found = sign / setting.scale, []
         for connection, source in self.drives(number):
@@ -131,9 +129,7 @@ class Plan(NamedTuple):
                 name = self.populations[k].name
                 # A bias is to act once, however many populations the source has.
                 shift = _minus_bias(connection.synapses, after) if n else None
-                found.append(
-                    _affine(Connection(connection.synapses, name), self._value(k, settings), after, shift)
-                )
+                found.append(_affine(Connection(connection.synapses, name), self._value(k, settings), after, shift))
         if setting.shift is not None:
             found[0] = _affine(found[0], 1.0, 1.0, setting.shift * after)
         return found

@@ -92,7 +92,9 @@ class Convolution(AbstractSynapses):
                 f"{channels // self.groups}"
             )
         if self.bias is not None and self.bias.shape != (out, *(1,) * (self.weight.ndim - 2)):
-            raise SnnlearnError(f"Convolution: bias has shape {self.bias.shape}; give one number for each of {out} kernels")
+            raise SnnlearnError(
+                f"Convolution: bias has shape {self.bias.shape}; give one number for each of {out} kernels"
+            )
         _ = self.out_shape
 
     @property
@@ -119,9 +121,7 @@ class Convolution(AbstractSynapses):
         i = self._correlate(x, self.weight)
         return i if self.bias is None else i + self.bias
 
-    def affine(
-        self, before: Any = 1.0, after: Any = 1.0, shift: Float[Array, "..."] | None = None
-    ) -> AbstractSynapses:
+    def affine(self, before: Any = 1.0, after: Any = 1.0, shift: Float[Array, "..."] | None = None) -> AbstractSynapses:
         """See the base; what differs between the units of a channel comes after it."""
         channel = (len(self.weight), *(1,) * (self.weight.ndim - 2))
         if any(jnp.ndim(a) and jnp.shape(a) != channel for a in (after, shift) if a is not None):

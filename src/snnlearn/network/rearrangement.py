@@ -31,7 +31,9 @@ class Padded(AbstractWeightless):
 
     def __check_init__(self):
         if len(self.widths) != len(self.in_shape) or any(len(two) != 2 or min(two) < 0 for two in self.widths):
-            raise SnnlearnError(f"Padded: widths is {self.widths}; give two, of at least 0, for each axis of {self.in_shape}")
+            raise SnnlearnError(
+                f"Padded: widths is {self.widths}; give two, of at least 0, for each axis of {self.in_shape}"
+            )
 
     @property
     def out_shape(self) -> tuple[int, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]

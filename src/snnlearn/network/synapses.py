@@ -328,9 +328,7 @@ class Conv2d(AbstractSynapses):
         bias = None if self.bias is None else jnp.zeros_like(self.bias)
         return _with_weights(self, weight, bias)
 
-    def affine(
-        self, before: Any = 1.0, after: Any = 1.0, shift: Float[Array, "..."] | None = None
-    ) -> AbstractSynapses:
+    def affine(self, before: Any = 1.0, after: Any = 1.0, shift: Float[Array, "..."] | None = None) -> AbstractSynapses:
         """See the base; what differs between the units of a channel comes after it."""
         if any(jnp.ndim(a) and jnp.shape(a) != (len(self.weight), 1, 1) for a in (after, shift) if a is not None):
             return super().affine(before, after, shift)
@@ -372,9 +370,7 @@ class AbstractWeightless(AbstractSynapses):
         """Zero."""
         return 0
 
-    def affine(
-        self, before: Any = 1.0, after: Any = 1.0, shift: Float[Array, "..."] | None = None
-    ) -> AbstractSynapses:
+    def affine(self, before: Any = 1.0, after: Any = 1.0, shift: Float[Array, "..."] | None = None) -> AbstractSynapses:
         """See the base; they are linear, so one factor does."""
         return Chain(self, OneToOne(self.out_shape, before * jnp.asarray(after), shift))
 
@@ -605,9 +601,7 @@ class Chain(AbstractSynapses):
         stages = tuple(stage.redrawn(key=k) for stage, k in zip(self.stages, keys, strict=True))
         return eqx.tree_at(lambda chain: chain.stages, self, stages)
 
-    def affine(
-        self, before: Any = 1.0, after: Any = 1.0, shift: Float[Array, "..."] | None = None
-    ) -> "Chain":
+    def affine(self, before: Any = 1.0, after: Any = 1.0, shift: Float[Array, "..."] | None = None) -> "Chain":
         """See the base: the first stage that has weights takes what comes before, the last what comes after."""
         first = next((n for n, stage in enumerate(self.stages) if stage.has_weights), None)
         if first is None:

@@ -190,7 +190,9 @@ def _over_time(summary: ConversionSummary) -> list[Any]:
     def draw(figure: Any) -> None:
         ax = figure.subplots()
         intervals = [clopper_pearson(int(errors), m) for errors in counts]
-        ax.fill_between(summary.steps, *([100 * (1 - i[end]) for i in intervals] for end in (1, 0)), color=BLUE, alpha=0.2)
+        ax.fill_between(
+            summary.steps, *([100 * (1 - i[end]) for i in intervals] for end in (1, 0)), color=BLUE, alpha=0.2
+        )
         ax.plot(summary.steps, 100 * (1 - counts / m), "o-", color=BLUE, markersize=4, label="spiking")
         ax.axhline(100 * (1 - summary.artificial_wrong.mean()), color=GREY, linestyle="--", label="artificial")
         ax.set(xlabel="steps", ylabel="test accuracy (%)", xscale="log")
@@ -229,7 +231,17 @@ def _layers(summary: ConversionSummary) -> list[Any]:
                 percent(layer.silent, 1),
             )
         )
-    header = ("layer", "correlation", "error", "inherited", "clipping", "quantisation", "unevenness", "largest", "bound")
+    header = (
+        "layer",
+        "correlation",
+        "error",
+        "inherited",
+        "clipping",
+        "quantisation",
+        "unevenness",
+        "largest",
+        "bound",
+    )
     table = Table((*header, "always 0", "silent"), rows, details=4)
     scales = Table(
         ("population", "activation of one spike per step"), [(name, f"{s:.4g}") for name, s in summary.scales.items()]

@@ -132,7 +132,12 @@ def convolution(
     plain = len(in_shape) == 3 and groups == 1 and set(dilation) == {1} and len(set(stride)) == 1
     square = weight.shape[2:3] == weight.shape[3:4] and len({side for sides in padding for side in sides}) == 1
     general = Convolution(
-        in_shape, jnp.asarray(weight), stride=tuple(stride), padding=tuple(padding), dilation=tuple(dilation), groups=groups
+        in_shape,
+        jnp.asarray(weight),
+        stride=tuple(stride),
+        padding=tuple(padding),
+        dilation=tuple(dilation),
+        groups=groups,
     )
     if not (plain and square):
         return general

@@ -130,7 +130,16 @@ class _Reading:
             self.constants[node.output[0]] = _constant(self.onnx, values)
             return
         if all(known):
-            if node.op_type not in ("Identity", "Shape", "Reshape", "Concat", "Cast", "Unsqueeze", "Gather", "Transpose"):
+            if node.op_type not in (
+                "Identity",
+                "Shape",
+                "Reshape",
+                "Concat",
+                "Cast",
+                "Unsqueeze",
+                "Gather",
+                "Transpose",
+            ):
                 raise SnnlearnError("computes on constants; simplify the file (constant folding) and export it again")
             self._fold(node)
             return
@@ -146,9 +155,7 @@ class _Reading:
         self.tensors[node.output[0]] = make(node, values)
 
     def _fold(self, node: Any) -> None:
-        one = self.onnx.helper.make_graph(
-            [node], "one", [], [self.onnx.ValueInfoProto(name=node.output[0])], []
-        )
+        one = self.onnx.helper.make_graph([node], "one", [], [self.onnx.ValueInfoProto(name=node.output[0])], [])
         model = self.onnx.helper.make_model(one, opset_imports=self.model.opset_import)
         model.graph.input.extend(self.onnx.ValueInfoProto(name=name) for name in node.input if name)
         feed = {name: self.constants[name] for name in node.input if name}

@@ -196,6 +196,4 @@ def _filled(network: Network, number: int, place: int, module: _Module) -> Netwo
     shape = old.out_shape[:1] + (1,) * (module.weight.ndim - 2)
     bias = np.zeros(shape, np.float32) if module.bias is None else module.bias.reshape(shape)
     new = (jnp.asarray(module.weight, jnp.float32), jnp.asarray(bias, jnp.float32))
-    return eqx.tree_at(
-        lambda n: (carrier(n).weight, carrier(n).bias), network, new, is_leaf=lambda leaf: leaf is None
-    )
+    return eqx.tree_at(lambda n: (carrier(n).weight, carrier(n).bias), network, new, is_leaf=lambda leaf: leaf is None)
