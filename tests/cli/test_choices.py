@@ -118,6 +118,7 @@ def test_what_is_no_part_of_a_run_and_what_a_sweep_shares():
     task = {
         "data",
         "data_folder",
+        "start",
         "validation",
         "test",
         "split_seed",

@@ -3,6 +3,7 @@
 python tests/conversion/make_files.py
 """
 
+# pyright: reportMissingImports=false
 import os
 from pathlib import Path
 
@@ -82,7 +83,8 @@ def torch_files() -> None:
         for _ in range(20):  # so that batch normalisation has statistics
             residual(torch.rand(16, 1, 10, 10))
             plain(torch.rand(16, 1, 8, 8))
-        residual.eval(), plain.eval()
+        residual.eval()
+        plain.eval()
         x, x8 = torch.rand(3, 1, 10, 10), torch.rand(3, 1, 8, 8)
         torch.onnx.export(residual, (x,), OUT / "torch.onnx", dynamo=False, input_names=["x"])
         logit, y8 = np.log(residual(x).numpy()), plain(x8).numpy()

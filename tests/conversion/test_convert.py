@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from artificial_networks import residual
 
 import snnlearn as sl
 from snnlearn import SnnlearnError
@@ -35,8 +36,6 @@ from snnlearn.neurons import (
     Rectifier,
     ToValue,
 )
-
-from artificial_networks import residual
 
 KEY = jax.random.key(0)
 X = jax.random.uniform(jax.random.key(1), (24, 4))

@@ -107,8 +107,8 @@ def _continued(options: Train, task: Dataset, keys: jax.Array, devices: Devices)
     if size != math.prod(start.network.in_shape) or start.network.out_shape != (task.num_classes,):
         raise SnnlearnError(
             f"--start: its network takes {math.prod(start.network.in_shape)} inputs and gives "
-            f"{start.network.out_shape[0]} scores, and {task.name} has {size} and {task.num_classes} classes; give data "
-            "of the same kind"
+            f"{start.network.out_shape[0]} scores, and {task.name} has {size} and {task.num_classes} classes; give "
+            "data of the same kind"
         )
     learner = algorithm(options, task, start.network.dt)
     learner = replace(learner, initialisation=network.AsGiven(), devices=devices)

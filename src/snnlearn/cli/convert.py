@@ -149,8 +149,8 @@ def _fitting(given: _Given, options: Convert) -> _Given:
     size, takes = int(np.prod(given.hypothesis.encoder.out_shape(task.shape))), int(np.prod(net.in_shape))
     if size != takes or net.out_shape != (task.num_classes,):
         raise SnnlearnError(
-            f"{options.source} takes {takes} inputs and gives {int(np.prod(net.out_shape))} scores, but {task.name} has "
-            f"{size} and {task.num_classes} classes; give the data that it was trained on"
+            f"{options.source} takes {takes} inputs and gives {int(np.prod(net.out_shape))} scores, but {task.name} "
+            f"has {size} and {task.num_classes} classes; give the data that it was trained on"
         )
     return given
 

@@ -240,7 +240,7 @@ class Train(_Codes, _Data):
     names.
     """
 
-    start: Annotated[Folder, Role.PLACE] = None
+    start: Annotated[Folder, Role.TASK] = None
     """Begin with the network of this folder, of a run or a conversion, instead of new weights; it replaces the options
     of the network and the code."""
     layers: Annotated[tuple[str, ...], tyro.conf.arg(metavar="LAYER...")] = ("256",)
@@ -632,7 +632,7 @@ class Convert(_Codes, _Data):
     """The artificial network: a run folder or model.npz of a training with --neuron rectifier or quantised; an ONNX
     file; a Keras model (.keras, .h5); or weights (.safetensors, .pt) with --layers. Of scikit-learn's MLPs see
     snnlearn.conversion.FittedMLP."""
-    data: Annotated[str | None, DATA, Role.TASK, tyro.conf.arg(metavar=DATA.metavar)] = None
+    data: Annotated[str | None, DATA, Role.TASK, tyro.conf.arg(metavar=DATA.metavar)] = None  # pyright: ignore[reportIncompatibleVariableOverride]
     """What it was trained on, as in train: the training sample calibrates, the validation sample measures the layers,
     the test sample tells the risk. By default that of the run."""
     method: Annotated[str, CONVERSIONS, tyro.conf.arg(metavar=CONVERSIONS.metavar)] = "percentile"

@@ -83,14 +83,17 @@ class Converted(NamedTuple):
     method: AbstractConversion
 
 
+_CURRENT, SUBTRACT = Current(num_steps=32), Subtract()
+
+
 @checked
 def convert(
     network: Network,
     method: AbstractConversion,
     inputs: Array | np.ndarray | None = None,
     *,
-    encoder: AbstractEncoder = Current(num_steps=32),
-    reset: AbstractReset = Subtract(),
+    encoder: AbstractEncoder = _CURRENT,
+    reset: AbstractReset = SUBTRACT,
 ) -> Converted:
     r"""Convert an artificial network to integrate-and-fire neurons.
 

@@ -80,7 +80,7 @@ def _error_bound(
         steps = encoder.num_steps
         deviations = {FROM_INPUT: _of_code(encoder, plan.input_scale, x, key)}
         bounds = []
-        for number, layer in enumerate(plan.source.layers):
+        for number in range(len(plan.source.layers)):
             arriving = _arriving(plan, number, deviations)
             if number == len(plan.source.layers) - 1 and plan.linear_readout:
                 after = _shifted(arriving, settings.readout)

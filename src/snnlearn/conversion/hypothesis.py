@@ -15,12 +15,12 @@ from snnlearn._errors import SnnlearnError
 from snnlearn.algorithms import AbstractAlgorithm
 from snnlearn.coding import AbstractEncoder, Current, MeanMembrane
 from snnlearn.coding.base import AbstractOuterEncoder
-from snnlearn.conversion.base import AbstractConversion, Converted, convert
+from snnlearn.conversion.base import SUBTRACT, AbstractConversion, Converted, convert
 from snnlearn.conversion.normalisation import PercentileNormalisation
 from snnlearn.data import LearningData
 from snnlearn.hypothesis import Hypothesis
 from snnlearn.network import Network
-from snnlearn.neurons import AbstractReset, Subtract
+from snnlearn.neurons import AbstractReset
 
 
 def artificial_inputs(encoder: AbstractEncoder, xs: Array | np.ndarray) -> Float[Array, "B ..."]:
@@ -46,7 +46,7 @@ def convert_hypothesis(
     *,
     num_steps: int = 32,
     code: AbstractEncoder | None = None,
-    reset: AbstractReset = Subtract(),
+    reset: AbstractReset = SUBTRACT,
 ) -> tuple[Hypothesis, Converted]:
     """Convert an artificial hypothesis, such as one trained on `Current(num_steps=1)`, to a spiking one.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import equinox as eqx
@@ -116,7 +117,7 @@ def _layer_error(
     rates = _decoded(plan, converted, number, means)
     stages = _stages(converted, number, target, means) if plan.of_layer(number) else []
     ends = [target, *stages, rates]
-    parts = [_rms(after - before) for before, after in zip(ends, ends[1:], strict=False)]
+    parts = [_rms(after - before) for before, after in pairwise(ends)]
     parts += [0.0] * (4 - len(parts))
     above = np.asarray(target != 0).any(axis=0)
     spiking = np.asarray(rates != 0).any(axis=0)

@@ -135,10 +135,10 @@ class Plan(NamedTuple):
         return found
 
     def _neuron(self, setting: Setting, reset: AbstractReset) -> AbstractNeuron:
-        neuron = IF(reset=reset, dt=self.source.dt)
-        if isinstance(setting.charge, float):
-            return Charged(neuron, setting.charge) if setting.charge else neuron
-        return Charged(neuron, Constant(setting.charge))
+        neuron, charge = IF(reset=reset, dt=self.source.dt), setting.charge
+        if isinstance(charge, float) and charge == 0:
+            return neuron
+        return Charged(neuron, charge if isinstance(charge, float) else Constant(charge))  # pyright: ignore
 
 
 def plan_of(network: Network) -> Plan:

@@ -2,7 +2,7 @@
 
 # No "from __future__ import annotations": Equinox reads AbstractVar from the annotations themselves.
 import math
-from typing import Any, final
+from typing import Any, NamedTuple, final
 
 import equinox as eqx
 import jax
@@ -13,29 +13,37 @@ from snnlearn._errors import SnnlearnError
 from snnlearn.network.synapses import AbstractSynapses, AbstractWeightless, _affine_bias, _draw, _with_weights
 
 
-def _out_sides(
-    owner: str,
-    in_shape: tuple[int, ...],
-    size: tuple[int, ...],
-    stride: tuple[int, ...],
-    padding: tuple[tuple[int, int], ...],
-    dilation: tuple[int, ...],
-) -> tuple[int, ...]:
-    axes = len(in_shape) - 1
-    if axes < 1 or not axes == len(size) == len(stride) == len(padding) == len(dilation):
-        raise SnnlearnError(
-            f"{owner}: in_shape {in_shape} has {axes} axes besides the channels; give as many sizes, strides, paddings "
-            "and dilations"
-        )
-    if min(*size, *stride, *dilation, 1) < 1 or min(side for sides in padding for side in sides) < 0:
-        raise SnnlearnError(f"{owner}: sizes, strides and dilations must be at least 1, and paddings at least 0")
-    sides = tuple(
-        (side + sum(pad) - far * (kernel - 1) - 1) // step + 1
-        for side, kernel, step, pad, far in zip(in_shape[1:], size, stride, padding, dilation, strict=True)
-    )
-    if min(sides) < 1:
-        raise SnnlearnError(f"{owner}: the window {size} is larger than the padded input {in_shape}; make it smaller")
-    return sides
+class _Windows(NamedTuple):
+    """Windows that slide over the axes besides the channels."""
+
+    in_shape: tuple[int, ...]
+    size: tuple[int, ...]
+    stride: tuple[int, ...]
+    padding: tuple[tuple[int, int], ...]
+    dilation: tuple[int, ...]
+
+    def sides(self) -> tuple[int, ...]:
+        """How many fit along each axis."""
+        each = zip(self.in_shape[1:], *self[1:], strict=True)
+        return tuple((side + sum(pad) - far * (size - 1) - 1) // step + 1 for side, size, step, pad, far in each)
+
+    def check(self, owner: str) -> None:
+        """Refuse those that fit nowhere."""
+        axes = len(self.in_shape) - 1
+        if axes < 1 or any(len(one) != axes for one in self[1:]):
+            raise SnnlearnError(
+                f"{owner}: in_shape {self.in_shape} has {axes} axes besides the channels; give as many sizes, strides, "
+                "paddings and dilations"
+            )
+        if (
+            min(*self.size, *self.stride, *self.dilation, 1) < 1
+            or min(side for two in self.padding for side in two) < 0
+        ):
+            raise SnnlearnError(f"{owner}: sizes, strides and dilations must be at least 1, and paddings at least 0")
+        if min(self.sides()) < 1:
+            raise SnnlearnError(
+                f"{owner}: the window {self.size} is larger than the padded input {self.in_shape}; make it smaller"
+            )
 
 
 @final
@@ -88,23 +96,23 @@ class Convolution(AbstractSynapses):
             raise SnnlearnError(f"Convolution: {self.groups} groups do not divide {channels} channels into {out}")
         if self.weight.shape[1] != channels // self.groups:
             raise SnnlearnError(
-                f"Convolution: weight has {self.weight.shape[1]} input channels; {channels} in {self.groups} groups are "
-                f"{channels // self.groups}"
+                f"Convolution: weight has {self.weight.shape[1]} input channels; {channels} in {self.groups} groups "
+                f"are {channels // self.groups}"
             )
         if self.bias is not None and self.bias.shape != (out, *(1,) * (self.weight.ndim - 2)):
             raise SnnlearnError(
                 f"Convolution: bias has shape {self.bias.shape}; give one number for each of {out} kernels"
             )
-        _ = self.out_shape
+        self._windows.check("Convolution")
+
+    @property
+    def _windows(self) -> _Windows:
+        return _Windows(self.in_shape, self.weight.shape[2:], self.stride, self.padding, self.dilation)
 
     @property
     def out_shape(self) -> tuple[int, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
         """`(out_channels, *sides)`."""
-        size = self.weight.shape[2:]
-        return (
-            self.weight.shape[0],
-            *_out_sides("Convolution", self.in_shape, size, self.stride, self.padding, self.dilation),
-        )
+        return (self.weight.shape[0], *self._windows.sides())
 
     def _correlate(self, x: Array, weight: Array) -> Array:
         return jax.lax.conv_general_dilated(
@@ -181,16 +189,16 @@ class AveragePool(AbstractWeightless):
         self.padding = ((0, 0),) * len(self.window) if padding is None else tuple(padding)
 
     def __check_init__(self):
-        _ = self.out_shape
+        self._windows.check("AveragePool")
+
+    @property
+    def _windows(self) -> _Windows:
+        return _Windows(self.in_shape, self.window, self.stride, self.padding, (1,) * len(self.window))
 
     @property
     def out_shape(self) -> tuple[int, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
         """`(channels, *sides)`."""
-        ones = (1,) * len(self.window)
-        return (
-            self.in_shape[0],
-            *_out_sides("AveragePool", self.in_shape, self.window, self.stride, self.padding, ones),
-        )
+        return (self.in_shape[0], *self._windows.sides())
 
     def _sums(self, x: Array) -> Array:
         window, stride, padding = (1, *self.window), (1, *self.stride), ((0, 0), *self.padding)

@@ -29,6 +29,9 @@ class Padded(AbstractWeightless):
     in_shape: tuple[int, ...] = eqx.field(static=True)
     widths: tuple[tuple[int, int], ...] = eqx.field(static=True)
 
+    def __init__(self, in_shape: tuple[int, ...], widths: tuple[tuple[int, int], ...]):
+        self.in_shape, self.widths = tuple(in_shape), tuple(widths)
+
     def __check_init__(self):
         if len(self.widths) != len(self.in_shape) or any(len(two) != 2 or min(two) < 0 for two in self.widths):
             raise SnnlearnError(
@@ -67,6 +70,9 @@ class Transposed(AbstractWeightless):
 
     in_shape: tuple[int, ...] = eqx.field(static=True)
     axes: tuple[int, ...] = eqx.field(static=True)
+
+    def __init__(self, in_shape: tuple[int, ...], axes: tuple[int, ...]):
+        self.in_shape, self.axes = tuple(in_shape), tuple(axes)
 
     def __check_init__(self):
         if sorted(self.axes) != list(range(len(self.in_shape))):

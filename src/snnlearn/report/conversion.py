@@ -212,8 +212,8 @@ def _over_time(summary: ConversionSummary) -> list[Any]:
 def _layers(summary: ConversionSummary) -> list[Any]:
     note = (
         "Rates, decoded, against the source's activations on validation samples. Errors are root mean squares relative "
-        "to the activations': inherited from earlier layers, clipped at one spike per step, of whole numbers of spikes, "
-        "and by the uneven moments of the input's spikes. No error can exceed the bound, relative to the same."
+        "to the activations': inherited from earlier layers, clipped at one spike per step, of whole numbers of "
+        "spikes, and by the uneven moments of the input's spikes. No error can exceed the bound, relative to the same."
     )
     rows = []
     for layer in summary.layers:

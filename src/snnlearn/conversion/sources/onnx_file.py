@@ -326,7 +326,7 @@ class _Reading:
         pads = self._of(node, 1, values.get("pads"))
         mode, fill = values.get("mode", b"constant"), self._of(node, 2, np.asarray(values.get("value", 0.0)))
         half = len(pads) // 2
-        if mode != b"constant" or float(fill) != 0 or pads[0] or pads[half] or len(node.input) > 3 and node.input[3]:
+        if mode != b"constant" or float(fill) != 0 or pads[0] or pads[half] or (len(node.input) > 3 and node.input[3]):
             raise SnnlearnError("pads with something else than zeros around each sample; export it with zeros")
         widths = tuple((int(pads[k]), int(pads[half + k])) for k in range(1, half))
         return self.graph.affine(x, Padded(x.shape, widths))
@@ -364,8 +364,8 @@ def _advice(operator: str) -> str:
     """What to do about an operator that cannot be converted."""
     if "MaxPool" in operator:
         return (
-            "the largest of several rates is not the rate of the largest spikes; train the network with average pooling "
-            "or strides instead"
+            "the largest of several rates is not the rate of the largest spikes; train the network with average "
+            "pooling or strides instead"
         )
     smooth = ("Sigmoid", "Tanh", "Elu", "Selu", "Gelu", "Softplus", "HardSwish", "Softmax", "Erf", "Celu", "Mish")
     if operator in smooth:

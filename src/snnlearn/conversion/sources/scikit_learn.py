@@ -25,7 +25,7 @@ class FittedMLP(AbstractSource):
 
     >>> from sklearn.neural_network import MLPRegressor
     >>> x = np.linspace(0, 1, 20)[:, None]
-    >>> mlp = MLPRegressor((5,), solver="lbfgs", max_iter=20, random_state=0).fit(x, x[:, 0])
+    >>> mlp = MLPRegressor(hidden_layer_sizes=(5,), solver="lbfgs", max_iter=200, random_state=0).fit(x, x[:, 0])
     >>> FittedMLP(mlp).read().network.out_shape
     (1,)
     """

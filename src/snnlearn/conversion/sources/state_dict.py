@@ -1,4 +1,4 @@
-"""Weights without an architecture: state dictionaries of PyTorch, in safetensors or, where torch is installed, its own."""
+"""Weights without an architecture: state dictionaries of PyTorch, in safetensors or its own format."""
 
 # No "from __future__ import annotations": Equinox reads AbstractVar from the annotations themselves.
 import re
@@ -48,15 +48,15 @@ class AbstractStateDict(AbstractSource):
         network = self.network
         for number, layer in enumerate(network.layers):
             for place, connection in enumerate(layer.connections):
-                synapses = connection.synapses.carrier
                 if not connection.synapses.has_weights:
                     continue
-                found = next((m for m in modules if m.weight.shape == synapses.weight.shape), None)  # pyright: ignore
+                shape = connection.synapses.carrier.weight.shape  # pyright: ignore[reportAttributeAccessIssue]
+                found = next((m for m in modules if m.weight.shape == shape), None)
                 if found is None:
                     there = ", ".join(f"{m.name} {list(m.weight.shape)}" for m in modules) or "none"
                     raise SnnlearnError(
-                        f"layer {number + 1} needs weights of shape {list(synapses.weight.shape)}, and those left in the "  # pyright: ignore
-                        f"file are {there}; give the file's architecture"
+                        f"layer {number + 1} needs weights of shape {list(shape)}, and those left in the file are "
+                        f"{there}; give the file's architecture"
                     )
                 modules.remove(found)
                 network = _filled(network, number, place, found)
@@ -118,8 +118,8 @@ class TorchFile(AbstractStateDict):
             import torch  # pyright: ignore[reportMissingImports]
         except ImportError as error:
             raise SnnlearnError(
-                f"{self.path} is a pickle, which can execute anything when it is opened; where torch is installed, make "
-                f"a safe file of it: state = torch.load({self.path.name!r}, weights_only=True); "
+                f"{self.path} is a pickle, which can execute anything when it is opened; where torch is installed, "
+                f"make a safe file of it: state = torch.load({self.path.name!r}, weights_only=True); "
                 f"safetensors.torch.save_file(state, {self.path.with_suffix('.safetensors').name!r})"
             ) from error
         _check_file(self.path)
@@ -165,8 +165,8 @@ def _modules(arrays: dict[str, np.ndarray]) -> list[_Module]:
             found.append(_Module(name, part["weight"], part.get("bias")))
         else:
             raise SnnlearnError(
-                f"{name or 'the file'} holds {', '.join(sorted(part))}, which is no layer known here (weights and biases, "
-                "or batch normalisation); export the network as ONNX instead"
+                f"{name or 'the file'} holds {', '.join(sorted(part))}, which is no layer known here (weights and "
+                "biases, or batch normalisation); export the network as ONNX instead"
             )
     return found
 
