@@ -20,6 +20,7 @@ PACKAGES = (
     sl.losses,
     sl.rules,
     sl.algorithms,
+    sl.conversion,
     sl.environments,
     sl.risk,
 )

@@ -94,6 +94,7 @@ ORDER = (
     "losses",
     "rules",
     "algorithms",
+    "conversion",
     "sklearn",
     "risk",
     "circuits",

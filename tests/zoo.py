@@ -48,6 +48,10 @@ NEURONS = {
     "Rectifier": neurons.Rectifier(),
     "Identity": neurons.Identity(),
     "Logistic": neurons.Logistic(),
+    "LeakyRectifier": neurons.LeakyRectifier(slope=0.2),
+    "ClippedRectifier": neurons.ClippedRectifier(ceiling=jnp.array(3.0)),
+    "QuantisedRectifier": neurons.QuantisedRectifier(levels=3, ceiling=1.7),
+    "Charged": neurons.Charged(IF(v_th=0.7), 0.4),
     "SilentRefractory": LIF(refractory=neurons.SilentRefractory(4e-3)),
     "EscapeNoise": neurons.EscapeNoise(LIF(surrogate=neurons.ExponentialEscape(70.0, 0.3))),  # pyright: ignore
     **{f"surrogate {type(s).__name__}": LIF(surrogate=s) for s in SURROGATES},
@@ -89,5 +93,17 @@ SYNAPSES = {
     "Chain": Chain(network.AveragePool2d((1, 4, 4), 2), Dense(4, UNITS, key=KEY)),
     "ReadNoise": network.ReadNoise(Dense(16, UNITS, key=KEY), std=0.25),
     "CurrentNoise": network.CurrentNoise(Dense(16, UNITS, key=KEY), std=0.25),
+    "OneToOne": Chain(Dense(16, UNITS, key=KEY), network.OneToOne((UNITS,), jnp.array([2.0, 0.5, 1.0]), 0.5)),
+    "Convolution": network.Convolution(
+        (1, 4, 4),
+        jax.random.normal(KEY, (UNITS, 1, 3, 2)),
+        jnp.ones((UNITS, 1, 1)),
+        stride=(4, 4),
+        padding=((1, 0), (0, 1)),
+        dilation=(1, 1),
+    ),
+    "AveragePool": Chain(network.AveragePool((1, 4, 4), (3, 2), (1, 2), ((1, 0), (0, 0))), Dense(6, UNITS, key=KEY)),
+    "Padded": Chain(network.Padded((4, 4), ((1, 0), (0, 2))), Dense(30, UNITS, key=KEY)),
+    "Transposed": Chain(network.Transposed((2, 8), (1, 0)), Dense(16, UNITS, key=KEY)),
     "Part": Chain(network.Part(16, 3, 9), Dense(6, UNITS, key=KEY)),
 }

@@ -14,6 +14,7 @@ from snnlearn._errors import SnnlearnError as SnnlearnError
 if TYPE_CHECKING:
     from snnlearn import algorithms as algorithms
     from snnlearn import coding as coding
+    from snnlearn import conversion as conversion
     from snnlearn import data as data
     from snnlearn import environments as environments
     from snnlearn import losses as losses
@@ -40,6 +41,7 @@ _PACKAGES = (
     "losses",
     "rules",
     "algorithms",
+    "conversion",
     "environments",
     "sklearn",
     "risk",

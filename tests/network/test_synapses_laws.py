@@ -28,6 +28,13 @@ SYNAPSES = {
     "Conv2d": Conv2d((2, 6, 5), 3, 3, stride=2, padding=1, use_bias=True, key=KEY),
     "AveragePool2d": AveragePool2d((2, 5, 4), 2),
     "Part": Part(7, 2, 5),
+    "OneToOne": network.OneToOne((2, 3), jnp.array([[2.0], [0.5]]), 0.7),
+    "Convolution": network.Convolution(
+        (2, 9), jax.random.normal(KEY, (4, 1, 3)), stride=(2,), padding=((0, 2),), dilation=(2,), groups=2
+    ),
+    "AveragePool": network.AveragePool((2, 5, 4), (3, 2), (2, 1), ((1, 1), (0, 0)), count_padding=True),
+    "Padded": network.Padded((2, 3), ((1, 0), (0, 2))),
+    "Transposed": network.Transposed((2, 3, 4), (2, 0, 1)),
     "ReadNoise": ReadNoise(Dense(4, 3, key=KEY), 0.1),
     "CurrentNoise": CurrentNoise(Dense(4, 3, key=KEY), 0.1),
     "Chain": Chain(AveragePool2d((1, 6, 6), 2), Conv2d((1, 3, 3), 2, 2, key=KEY)),
@@ -37,6 +44,20 @@ SYNAPSES = {
 @pytest.mark.parametrize("name", SYNAPSES)
 def test_synapses_conform(name):
     check_synapses(SYNAPSES[name], key=KEY)
+
+
+@pytest.mark.parametrize("name", SYNAPSES)
+def test_an_affine_map_of_them_is_again_synapses(name):
+    synapses = SYNAPSES[name]
+    x = jax.random.normal(KEY, synapses.in_shape)
+    shift = jax.random.normal(KEY, synapses.out_shape)
+    of_channels = jnp.reshape(jnp.arange(1.0, 1.0 + synapses.out_shape[0]), (-1, *(1,) * (len(synapses.out_shape) - 1)))
+    for after, more in ((0.5, None), (of_channels, of_channels), (shift, shift)):
+        expected = after * synapses(2.0 * x) + (0.0 if more is None else more)
+        jnp.allclose(synapses.affine(2.0, after, more)(x), expected, rtol=1e-5, atol=1e-5).item() or pytest.fail(name)
+    # No input of this size moves a current by more than the absolute weights say.
+    moved = jnp.abs(synapses(x) - synapses(jnp.zeros_like(x)))
+    assert bool(jnp.all(moved <= synapses.absolute()(jnp.abs(x)) + 1e-5))
 
 
 def test_all_that_are_public_are_checked():

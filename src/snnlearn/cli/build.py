@@ -24,6 +24,7 @@ from snnlearn.cli.options import TIME_UNITS, Data, Encode, Train, axes
 from snnlearn.data import Dataset
 from snnlearn.data.formats import format_of
 from snnlearn.hypothesis import check_size
+from snnlearn.model_file import load
 
 # Of sizes in --layers: an array has fewer than 2^63 numbers, and a layer's shape is a product of three.
 _MOST_DIGITS = 6
@@ -64,12 +65,19 @@ def asked(options: Train | Data) -> dict[str, Any]:
     }
 
 
-def window(options: Train | Encode) -> dict[str, Any]:
-    """Number and length of time steps, for data that are not recordings."""
+def window(options: Any) -> dict[str, Any]:
+    """Number and length of time steps, for data that are not recordings; one for units without time."""
+    usual = 1 if _timeless(options) else 20
     return {
-        "num_steps": 20 if options.num_steps is None else options.num_steps,
+        "num_steps": usual if options.num_steps is None else options.num_steps,
         "dt": 1e-3 if options.dt is None else options.dt,
     }
+
+
+def _timeless(options: Any) -> bool:
+    """Whether the neurons are units without time, those of an artificial network."""
+    name = getattr(options, "neuron", None)
+    return name is not None and issubclass(NEURONS.load(name), neurons.AbstractStateless)
 
 
 def experiment(options: Train, task: Dataset, *, devices: Devices = ONE_DEVICE) -> Experiment[GradientDescent]:
@@ -80,10 +88,31 @@ def experiment(options: Train, task: Dataset, *, devices: Devices = ONE_DEVICE) 
         task: the data.
         devices: which share the training.
     """
+    keys = jax.vmap(jax.random.key)(np.arange(options.seed, options.seed + options.seeds))
+    if options.start is not None:
+        return _continued(options, task, keys, devices)
     code = encoder(options, task)
     learner = replace(algorithm(options, task, code.dt), devices=devices)
-    keys = jax.vmap(jax.random.key)(np.arange(options.seed, options.seed + options.seeds))
     return Experiment(task, code, structure(options, task, code), learner, keys)
+
+
+def _continued(options: Train, task: Dataset, keys: jax.Array, devices: Devices) -> Experiment[GradientDescent]:
+    """A training that begins with a network there is."""
+    assert options.start is not None
+    path = options.start / "model.npz"
+    if not path.is_file():
+        raise SnnlearnError(f"--start is {options.start}, which has no model.npz; give the folder of a finished run")
+    start, _ = load(path, allow=own_classes(options))
+    size = math.prod(start.encoder.out_shape(task.shape))
+    if size != math.prod(start.network.in_shape) or start.network.out_shape != (task.num_classes,):
+        raise SnnlearnError(
+            f"--start: its network takes {math.prod(start.network.in_shape)} inputs and gives "
+            f"{start.network.out_shape[0]} scores, and {task.name} has {size} and {task.num_classes} classes; give "
+            "data of the same kind"
+        )
+    learner = algorithm(options, task, start.network.dt)
+    learner = replace(learner, initialisation=network.AsGiven(), devices=devices)
+    return Experiment(task, start.encoder, start.network, learner, keys)
 
 
 def encoder(options: Train, task: Dataset) -> coding.AbstractEncoder:
@@ -240,6 +269,8 @@ def _surrogate(options: Train, dt: float) -> neurons.AbstractSurrogate:
 
 
 def _readout(options: Train, dt: float) -> neurons.AbstractNeuron:
+    if _timeless(options):
+        return neurons.Identity(dt=dt)
     if not READOUTS.load(_settled(options, "readout")).reads_spikes:
         _check_resolved(options, dt, "tau_out")
         return neurons.LI(tau_mem=options.tau_out, dt=dt)

@@ -35,7 +35,7 @@ def chosen(options: T, task: Dataset) -> tuple[T, tuple[str, ...]]:
         options, why = _presented(options, task)
         because.append(why)
     if task.kind == "values" and options.scale is None:
-        scale = _scale(options, task)
+        scale = scale_of(options, task)
         options = replace(options, scale=scale)
         because.append(f"--scale {scale}, as the data are {_PLURALS[task.structure]}")
     if options.series and options.num_steps is None and options.encode in (None, "current"):
@@ -64,7 +64,7 @@ def chosen(options: T, task: Dataset) -> tuple[T, tuple[str, ...]]:
 _PLURALS = {"table": "a table", "series": "time series", "image": "images", "events": "events"}
 
 
-def _scale(options: Train, task: Dataset) -> str:
+def scale_of(options: Train, task: Dataset) -> str:
     """Features of a table, and channels of a series, have units of their own; pixels of an image share theirs."""
     of_one_unit = task.structure == "image" and not options.series
     if build.code_of(options, task).range:

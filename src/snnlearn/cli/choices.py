@@ -137,6 +137,8 @@ NEURONS = Axis(
         "cuba-lif": Choice("snnlearn.neurons:CubaLIF"),
         "alif": Choice("snnlearn.neurons:ALIF"),
         "if": Choice("snnlearn.neurons:IF"),
+        "rectifier": Choice("snnlearn.neurons:Rectifier"),
+        "quantised": Choice("snnlearn.neurons:QuantisedRectifier"),
     },
 )
 
@@ -208,6 +210,22 @@ DATA = Axis(
         "yin-yang": Choice("snnlearn.data:yin_yang", {"seed": "after_42"}),
         "randman": Choice("snnlearn.data:randman", {"seed": "split_seed"}),
         "spike-xor": Choice("snnlearn.data:spike_xor", {"seed": "split_seed"}),
+    },
+)
+
+CONVERSIONS = Axis(
+    Choice,
+    base="snnlearn.conversion:AbstractConversion",
+    part="method",
+    default="percentile",
+    values=_same("percentile", "charge"),
+    choices={
+        "percentile": Choice("snnlearn.conversion:PercentileNormalisation"),
+        "maximum": Choice("snnlearn.conversion:MaximumNormalisation"),
+        "calibration": Choice("snnlearn.conversion:Calibration"),
+        "qcfs": Choice("snnlearn.conversion:QCFS"),
+        "threshold-balancing": Choice("snnlearn.conversion:ThresholdBalancing"),
+        "weight-norm-bound": Choice("snnlearn.conversion:WeightNormBound"),
     },
 )
 

@@ -77,6 +77,8 @@ def train(options: Train) -> int:
 
 def _resume(path: Path, *, epochs: int | None, distributed: bool, allow: tuple[str, ...]) -> int:
     """Go on with a run, to more epochs than it has if any are given."""
+    if (path / "conversion.json").exists():
+        raise SnnlearnError(f"{path} is a conversion, not a training; train it further with --start {path}")
     folder = RunFolder.open(path, allow=allow)
     devices = join() if distributed else ONE_DEVICE
     with locked(path) if leads() else contextlib.nullcontext():

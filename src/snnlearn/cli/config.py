@@ -43,7 +43,7 @@ def as_table(options: Train) -> dict[str, Any]:
 
 def located(options: T) -> T:
     """The options with absolute paths of the data, so that they are found from any folder."""
-    given = {name: getattr(options, name) for name in ("data", "data_folder")}
+    given = {name: getattr(options, name) for name in ("data", "data_folder", "start")}
     files = {
         name: Path(file) for name, file in given.items() if file and file not in DATA.choices and Path(file).exists()
     }

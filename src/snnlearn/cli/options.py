@@ -13,7 +13,18 @@ import tyro
 
 from snnlearn._errors import SnnlearnError
 from snnlearn.cli.axis import Axis, like
-from snnlearn.cli.choices import CODES, DATA, LOSSES, NEURONS, ON_TOP, OPTIMIZERS, READOUTS, RULES, SURROGATES
+from snnlearn.cli.choices import (
+    CODES,
+    CONVERSIONS,
+    DATA,
+    LOSSES,
+    NEURONS,
+    ON_TOP,
+    OPTIMIZERS,
+    READOUTS,
+    RULES,
+    SURROGATES,
+)
 
 
 class Role(Enum):
@@ -230,6 +241,9 @@ class Train(_Codes, _Data):
     names.
     """
 
+    start: Annotated[Folder, Role.TASK] = None
+    """Begin with the network of this folder, of a run or a conversion, instead of new weights; it replaces the options
+    of the network and the code."""
     layers: Annotated[tuple[str, ...], tyro.conf.arg(metavar="LAYER...")] = ("256",)
     """Hidden layers: 256 is dense; 16c5 is a convolution with kernel size 5, 16c5p2 one padded by 2; p2 is average
     pooling."""
@@ -669,8 +683,46 @@ class Tune(Train):
             )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Convert(_Codes, _Data):
+    """Convert an artificial network to spiking neurons, and report the risk before and after.
+
+    Writes a folder that evaluate, predict, risk and train --start take like a run's: the model, conversion.json,
+    report.html with the error of each layer, its causes and its bound.
+    """
+
+    resume: tyro.conf.Suppress[Path | None] = None
+    distributed: tyro.conf.Suppress[bool] = False
+    source: Annotated[Path, tyro.conf.Positional]
+    """The artificial network: a run folder or model.npz of a training with --neuron rectifier or quantised; an ONNX
+    file; a Keras model (.keras, .h5); or weights (.safetensors, .pt) with --layers. Of scikit-learn's MLPs see
+    snnlearn.conversion.FittedMLP."""
+    data: Annotated[str | None, DATA, Role.TASK, tyro.conf.arg(metavar=DATA.metavar)] = None  # pyright: ignore[reportIncompatibleVariableOverride]
+    """What it was trained on, as in train: the training sample calibrates, the validation sample measures the layers,
+    the test sample tells the risk. By default that of the run."""
+    method: Annotated[str, CONVERSIONS, tyro.conf.arg(metavar=CONVERSIONS.metavar)] = "percentile"
+    """What chooses how much activation a spike in each step stands for; qcfs needs units of train --neuron
+    quantised."""
+    percentile: Annotated[float | None, Within(1e-9, 100.0), tyro.conf.arg(metavar="FLOAT")] = None
+    """Of the activations above 0. By default the one with the smallest bound of the output's error."""
+    charge: Annotated[float | None, Within(-100.0, 100.0), tyro.conf.arg(metavar="FLOAT")] = None
+    """Membrane at the start, in thresholds; 0.5 rounds the spike count instead of cutting it off. By default that of
+    the method."""
+    reset: Literal["subtract", "zero"] = "subtract"
+    """What a spike does to the membrane; with zero, the error does not vanish with more steps."""
+    num_steps: Count = 32
+    """Time steps T of the spiking network."""
+    samples: Count = 1024
+    """How many training samples calibrate."""
+    layers: Annotated[tuple[str, ...], tyro.conf.arg(metavar="LAYER...")] = ()
+    """The hidden layers of a file of weights alone, as in train: 16c5, 16c5p2, p2 or 256, with rectifiers."""
+    out: Folder = None
+    """The folder to create. By default runs/converted-SOURCE, with a number added if that exists."""
+
+
 COMMANDS: dict[str, type] = {
     "train": Train,
+    "convert": Convert,
     "evaluate": Evaluate,
     "predict": Predict,
     "compare": Compare,

@@ -6,6 +6,8 @@ from snnlearn.network.connection import BEFORE as BEFORE
 from snnlearn.network.connection import INPUT as INPUT
 from snnlearn.network.connection import ITSELF as ITSELF
 from snnlearn.network.connection import Connection as Connection
+from snnlearn.network.convolution import AveragePool as AveragePool
+from snnlearn.network.convolution import Convolution as Convolution
 from snnlearn.network.diagnosis import Diagnosis as Diagnosis
 from snnlearn.network.diagnosis import diagnose as diagnose
 from snnlearn.network.event_driven import spike_times as spike_times
@@ -22,6 +24,8 @@ from snnlearn.network.network import unroll as unroll
 from snnlearn.network.noise import CurrentNoise as CurrentNoise
 from snnlearn.network.noise import NoiseState as NoiseState
 from snnlearn.network.noise import ReadNoise as ReadNoise
+from snnlearn.network.rearrangement import Padded as Padded
+from snnlearn.network.rearrangement import Transposed as Transposed
 from snnlearn.network.synapses import AbstractSynapses as AbstractSynapses
 from snnlearn.network.synapses import AbstractWeightless as AbstractWeightless
 from snnlearn.network.synapses import AveragePool2d as AveragePool2d
@@ -29,5 +33,6 @@ from snnlearn.network.synapses import Chain as Chain
 from snnlearn.network.synapses import Conv2d as Conv2d
 from snnlearn.network.synapses import Dense as Dense
 from snnlearn.network.synapses import LoweredSynapses as LoweredSynapses
+from snnlearn.network.synapses import OneToOne as OneToOne
 from snnlearn.network.synapses import Part as Part
 from snnlearn.network.synapses import connection_weights as connection_weights

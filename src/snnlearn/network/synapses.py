@@ -78,6 +78,11 @@ class AbstractSynapses(Component):
         return f"has {type(self).__name__} synapses, not Dense"
 
     @property
+    def has_weights(self) -> bool:
+        """Whether a factor can become part of their weights."""
+        return True
+
+    @property
     def selects(self) -> bool:
         """Whether it only selects some of its inputs, so spikes stay spikes."""
         return False
@@ -94,6 +99,30 @@ class AbstractSynapses(Component):
             shift: of each unit, `[*out_shape]`.
         """
         return self
+
+    def affine(
+        self, before: Any = 1.0, after: Any = 1.0, shift: Float[Array, "..."] | None = None
+    ) -> "AbstractSynapses":
+        """The synapses of `x ↦ after · f(before · x) + shift`, f being these.
+
+        Args:
+            before: one number.
+            after: one number, or one for each unit, broadcast to `[*out_shape]`.
+            shift: one for each unit, broadcast to `[*out_shape]`; None is 0.
+        """
+        return Chain(OneToOne(self.in_shape, before), self, OneToOne(self.out_shape, after, shift))
+
+    def absolute(self) -> "AbstractSynapses":
+        """The same synapses with each weight's absolute value, and no bias: how a deviation of the input can add up.
+
+        By the names of the arrays, `weight` and `bias`.
+        """
+
+        def of(path: tuple, leaf: Any) -> Any:
+            name = getattr(path[-1], "name", None) if path else None
+            return jnp.abs(leaf) if name == "weight" else jnp.zeros_like(leaf) if name == "bias" else leaf
+
+        return jax.tree_util.tree_map_with_path(of, self)
 
     @abstractmethod
     def operations(self, x: Float[Array, "..."]) -> Float[Array, ""]:
@@ -123,6 +152,15 @@ def _draw(shape: tuple[int, ...], fan_in: int, key: PRNGKeyArray) -> Array:
 def _with_weights(synapses: Any, weight: Array, bias: Array | None) -> Any:
     """Synapses with another weight and bias."""
     return eqx.tree_at(lambda s: (s.weight, s.bias), synapses, (weight, bias), is_leaf=lambda leaf: leaf is None)
+
+
+def _affine_bias(synapses: Any, after: Any, shift: Array | None) -> Array | None:
+    """The bias of `after · f(x) + shift`."""
+    bias = None if synapses.bias is None else synapses.bias * after
+    if shift is None:
+        return bias
+    shape = (len(synapses.weight),) + (1,) * (synapses.weight.ndim - 2)
+    return jnp.zeros(shape, synapses.weight.dtype) + shift + (0.0 if bias is None else bias)
 
 
 def _check_sizes(owner: str, **sizes: int) -> None:
@@ -193,6 +231,11 @@ class Dense(AbstractSynapses):
         weight = _draw(self.weight.shape, self.in_shape[0], key)
         bias = None if self.bias is None else jnp.zeros_like(self.bias)
         return _with_weights(self, weight, bias)
+
+    def affine(self, before: Any = 1.0, after: Any = 1.0, shift: Float[Array, "..."] | None = None) -> "Dense":
+        """See the base."""
+        gain = jnp.reshape(after, (-1, 1))
+        return _with_weights(self, self.weight * (before * gain), _affine_bias(self, after, shift))
 
     def adjusted(self, gain: Float[Array, " out"], shift: Float[Array, " out"]) -> "Dense":
         """See the base."""
@@ -285,6 +328,13 @@ class Conv2d(AbstractSynapses):
         bias = None if self.bias is None else jnp.zeros_like(self.bias)
         return _with_weights(self, weight, bias)
 
+    def affine(self, before: Any = 1.0, after: Any = 1.0, shift: Float[Array, "..."] | None = None) -> AbstractSynapses:
+        """See the base; what differs between the units of a channel comes after it."""
+        if any(jnp.ndim(a) and jnp.shape(a) != (len(self.weight), 1, 1) for a in (after, shift) if a is not None):
+            return super().affine(before, after, shift)
+        gain = jnp.reshape(after, (-1, 1, 1, 1))
+        return _with_weights(self, self.weight * (before * gain), _affine_bias(self, after, shift))
+
     def adjusted(self, gain: Float[Array, "out height width"], shift: Float[Array, "out height width"]) -> "Conv2d":
         """The units of a channel share its weights: they get their geometric mean, and the mean of the shifts."""
         gains = jnp.exp(jnp.mean(jnp.log(gain), axis=(1, 2)))[:, None, None, None]
@@ -303,6 +353,11 @@ class Conv2d(AbstractSynapses):
 class AbstractWeightless(AbstractSynapses):
     """Synapses without weights: they only transform their input, which costs where it meets a weight."""
 
+    @property
+    def has_weights(self) -> bool:
+        """They have none."""
+        return False
+
     def redrawn(self, *, key: PRNGKeyArray) -> "AbstractWeightless":
         """Itself: there is nothing to draw."""
         return self
@@ -314,6 +369,10 @@ class AbstractWeightless(AbstractSynapses):
     def multiply_accumulates(self) -> int:
         """Zero."""
         return 0
+
+    def affine(self, before: Any = 1.0, after: Any = 1.0, shift: Float[Array, "..."] | None = None) -> AbstractSynapses:
+        """See the base; they are linear, so one factor does."""
+        return Chain(self, OneToOne(self.out_shape, before * jnp.asarray(after), shift))
 
 
 @final
@@ -388,6 +447,79 @@ class Part(AbstractWeightless):
 
 
 @final
+class OneToOne(AbstractSynapses):
+    """Each unit has one input, that of its own place: `i = w x (+ b)`, such as a residual path.
+
+    Args:
+        shape: of the input and of the units.
+        weight: broadcast to `[*shape]`: a number for all, `[channels, 1, 1]`, or one for each unit.
+        bias: broadcast in the same way, or None.
+
+    Raises:
+        SnnlearnError: for a size below 1, or arrays that do not fit.
+
+    >>> OneToOne((3,), 2.0)(jnp.arange(3.0)).tolist()
+    [0.0, 2.0, 4.0]
+    """
+
+    weight: Float[Array, "..."]
+    bias: Float[Array, "..."] | None
+    in_shape: tuple[int, ...] = eqx.field(static=True)
+
+    def __init__(self, shape: tuple[int, ...], weight: Any = 1.0, bias: Any = None):
+        self.in_shape = tuple(shape)
+        self.weight = jnp.asarray(weight, jnp.result_type(float))
+        self.bias = None if bias is None else jnp.asarray(bias, jnp.result_type(float))
+
+    def __check_init__(self):
+        _check_sizes("OneToOne", **{f"shape[{axis}]": size for axis, size in enumerate(self.in_shape)})
+        for name in ("weight", "bias"):
+            array = getattr(self, name)
+            if array is not None and not _fits_into(array.shape, self.in_shape):
+                raise SnnlearnError(
+                    f"OneToOne: {name} has shape {array.shape}, and the units {self.in_shape}; give one number, or "
+                    "one for each unit"
+                )
+
+    @property
+    def out_shape(self) -> tuple[int, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """That of the input."""
+        return self.in_shape
+
+    def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
+        """See the base."""
+        i = self.weight * jnp.reshape(x, self.in_shape)
+        return i if self.bias is None else i + self.bias
+
+    def redrawn(self, *, key: PRNGKeyArray) -> "OneToOne":
+        """See the base."""
+        bias = None if self.bias is None else jnp.zeros_like(self.bias)
+        return _with_weights(self, _draw(self.weight.shape, 1, key), bias)
+
+    def affine(self, before: Any = 1.0, after: Any = 1.0, shift: Float[Array, "..."] | None = None) -> "OneToOne":
+        """See the base."""
+        bias = None if self.bias is None else self.bias * after
+        if shift is not None:
+            bias = shift if bias is None else bias + shift
+        return OneToOne(self.in_shape, self.weight * (before * jnp.asarray(after)), bias)
+
+    def operations(self, x: Float[Array, "..."]) -> Float[Array, ""]:
+        """See the base."""
+        return jnp.sum(((jnp.reshape(x, self.in_shape) != 0) & (self.weight != 0)).astype(x.dtype))
+
+    def multiply_accumulates(self) -> int:
+        """See the base."""
+        return math.prod(self.in_shape)
+
+
+def _fits_into(shape: tuple[int, ...], units: tuple[int, ...]) -> bool:
+    try:
+        return jnp.broadcast_shapes(shape, units) == units
+    except ValueError:
+        return False
+
+
+@final
 class Chain(AbstractSynapses):
     """Several synapses one after the other, without neurons between them, such as pooling and then a convolution.
 
@@ -448,6 +580,11 @@ class Chain(AbstractSynapses):
         return self.stages[-1].steady and all(stage.initial_state() is None for stage in self.stages[:-1])
 
     @property
+    def has_weights(self) -> bool:
+        """Whether a stage has."""
+        return any(stage.has_weights for stage in self.stages)
+
+    @property
     def carrier(self) -> AbstractSynapses:
         """The last stage's."""
         return self.stages[-1].carrier
@@ -463,6 +600,16 @@ class Chain(AbstractSynapses):
         keys = jax.random.split(key, len(self.stages))
         stages = tuple(stage.redrawn(key=k) for stage, k in zip(self.stages, keys, strict=True))
         return eqx.tree_at(lambda chain: chain.stages, self, stages)
+
+    def affine(self, before: Any = 1.0, after: Any = 1.0, shift: Float[Array, "..."] | None = None) -> "Chain":
+        """See the base: the first stage that has weights takes what comes before, the last what comes after."""
+        first = next((n for n, stage in enumerate(self.stages) if stage.has_weights), None)
+        if first is None:
+            return Chain(*self.stages, OneToOne(self.out_shape, before * jnp.asarray(after), shift))
+        stages = list(self.stages)
+        stages[first] = stages[first].affine(before)
+        stages[-1] = stages[-1].affine(1.0, after, shift)
+        return Chain(*stages)
 
     def adjusted(self, gain: Float[Array, "..."], shift: Float[Array, "..."]) -> "Chain":
         """The last stage's are."""

@@ -13,7 +13,9 @@ from snnlearn.neurons.base import AbstractNeuron as AbstractNeuron
 from snnlearn.neurons.base import AbstractSpikingNeuron as AbstractSpikingNeuron
 from snnlearn.neurons.base import AbstractWrapper as AbstractWrapper
 from snnlearn.neurons.base import Firing as Firing
+from snnlearn.neurons.base import Rectified as Rectified
 from snnlearn.neurons.base import core as core
+from snnlearn.neurons.charged import Charged as Charged
 from snnlearn.neurons.conformance import check_neuron as check_neuron
 from snnlearn.neurons.conformance import check_surrogate as check_surrogate
 from snnlearn.neurons.current_based import CubaLIF as CubaLIF
@@ -43,8 +45,11 @@ from snnlearn.neurons.resets import NoReset as NoReset
 from snnlearn.neurons.resets import Subtract as Subtract
 from snnlearn.neurons.resets import ToValue as ToValue
 from snnlearn.neurons.stateless import AbstractStateless as AbstractStateless
+from snnlearn.neurons.stateless import ClippedRectifier as ClippedRectifier
 from snnlearn.neurons.stateless import Identity as Identity
+from snnlearn.neurons.stateless import LeakyRectifier as LeakyRectifier
 from snnlearn.neurons.stateless import Logistic as Logistic
+from snnlearn.neurons.stateless import QuantisedRectifier as QuantisedRectifier
 from snnlearn.neurons.stateless import Rectifier as Rectifier
 from snnlearn.neurons.stateless import StatelessState as StatelessState
 from snnlearn.neurons.surrogates import AbstractEscape as AbstractEscape

@@ -21,6 +21,20 @@ CURRENT = "current"
 """The only port of most neurons."""
 
 
+class Rectified(NamedTuple):
+    """One part of an activation function, `gain · min(max(sign · i, 0), ceiling)`.
+
+    Args:
+        sign: 1 or -1.
+        gain: its factor in the sum of the parts.
+        ceiling: its largest value, > 0; infinite if there is none.
+    """
+
+    sign: float = 1.0
+    gain: float = 1.0
+    ceiling: Any = float("inf")
+
+
 class AbstractNeuron(Component):
     """A population of units without connections: current and state in, output and state out.
 
@@ -47,6 +61,15 @@ class AbstractNeuron(Component):
     def draws(self) -> bool:
         """Whether it draws random numbers, from a key in its state."""
         return False
+
+    @property
+    def timeless(self) -> bool:
+        """Whether its output is a function of the current of the same step, as in an artificial network."""
+        return False
+
+    def rectified(self) -> tuple[Rectified, ...] | str:
+        """The parts whose sum its output is, for its conversion to spiking neurons; or why there are none."""
+        return f"is {type(self).__name__}, which has time already"
 
     @property
     def linear(self) -> bool:

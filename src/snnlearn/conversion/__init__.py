@@ -1,0 +1,34 @@
+"""From an artificial to a spiking network: methods, conversion, and what it costs."""
+
+from snnlearn.conversion.balancing import ThresholdBalancing as ThresholdBalancing
+from snnlearn.conversion.base import AbstractConversion as AbstractConversion
+from snnlearn.conversion.base import Converted as Converted
+from snnlearn.conversion.base import Examples as Examples
+from snnlearn.conversion.base import convert as convert
+from snnlearn.conversion.bound import Bound as Bound
+from snnlearn.conversion.bound import error_bound as error_bound
+from snnlearn.conversion.calibration import Calibration as Calibration
+from snnlearn.conversion.hypothesis import Conversion as Conversion
+from snnlearn.conversion.hypothesis import convert_hypothesis as convert_hypothesis
+from snnlearn.conversion.measure import LayerError as LayerError
+from snnlearn.conversion.measure import check_alive as check_alive
+from snnlearn.conversion.measure import compare_layers as compare_layers
+from snnlearn.conversion.measure import scores_over_time as scores_over_time
+from snnlearn.conversion.normalisation import MaximumNormalisation as MaximumNormalisation
+from snnlearn.conversion.normalisation import PercentileNormalisation as PercentileNormalisation
+from snnlearn.conversion.normalisation import WeightNormBound as WeightNormBound
+from snnlearn.conversion.plan import Plan as Plan
+from snnlearn.conversion.plan import Population as Population
+from snnlearn.conversion.plan import Setting as Setting
+from snnlearn.conversion.plan import Settings as Settings
+from snnlearn.conversion.quantised import QCFS as QCFS
+from snnlearn.conversion.sources import AbstractSource as AbstractSource
+from snnlearn.conversion.sources import AbstractStateDict as AbstractStateDict
+from snnlearn.conversion.sources import Artificial as Artificial
+from snnlearn.conversion.sources import FittedMLP as FittedMLP
+from snnlearn.conversion.sources import KerasFile as KerasFile
+from snnlearn.conversion.sources import OnnxFile as OnnxFile
+from snnlearn.conversion.sources import Reference as Reference
+from snnlearn.conversion.sources import Safetensors as Safetensors
+from snnlearn.conversion.sources import TorchFile as TorchFile
+from snnlearn.conversion.sources import verify as verify

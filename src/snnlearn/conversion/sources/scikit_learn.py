@@ -1,0 +1,77 @@
+"""Multilayer perceptrons of scikit-learn."""
+
+from __future__ import annotations
+
+from typing import Any, final
+
+import numpy as np
+
+from snnlearn._errors import SnnlearnError
+from snnlearn._parameters import shown
+from snnlearn.conversion.sources.base import OUTPUT, AbstractSource, Artificial, Reference
+from snnlearn.conversion.sources.graph import Graph, dense
+from snnlearn.neurons import Rectifier
+
+
+@final
+class FittedMLP(AbstractSource):
+    """A fitted `MLPClassifier` or `MLPRegressor` with `activation="relu"`.
+
+    The output is before the softmax, or the logistic function of two classes, which becomes two outputs; neither
+    changes a decision.
+
+    Args:
+        estimator: the estimator.
+
+    >>> from sklearn.neural_network import MLPRegressor
+    >>> x = np.linspace(0, 1, 20)[:, None]
+    >>> mlp = MLPRegressor(hidden_layer_sizes=(5,), solver="lbfgs", max_iter=200, random_state=0).fit(x, x[:, 0])
+    >>> FittedMLP(mlp).read().network.out_shape
+    (1,)
+    """
+
+    estimator: Any
+
+    def read(self) -> Artificial:
+        """See the base.
+
+        Raises:
+            SnnlearnError: if it is no such estimator, not fitted, or has another activation function.
+        """
+        mlp = self.estimator
+        if not hasattr(mlp, "coefs_") or not hasattr(mlp, "intercepts_"):
+            raise SnnlearnError(
+                f"FittedMLP: estimator is {shown(mlp)}, without coefs_; give a fitted MLPClassifier or MLPRegressor"
+            )
+        if mlp.activation != "relu":
+            raise SnnlearnError(
+                f"FittedMLP: its activation is {mlp.activation!r}, which is no sum of rectified parts; fit it with "
+                "activation='relu'"
+            )
+        coefs, intercepts = list(mlp.coefs_), list(mlp.intercepts_)
+        notes: tuple[str, ...] = ()
+        binary = mlp.out_activation_ == "logistic" and coefs[-1].shape[1] == 1
+        if mlp.out_activation_ not in ("identity", "softmax") and not binary:
+            raise SnnlearnError(
+                f"FittedMLP: its output is {mlp.out_activation_!r} of {coefs[-1].shape[1]} labels; fit one of one label"
+            )
+        if mlp.out_activation_ != "identity":
+            notes = (f"The final {mlp.out_activation_} is dropped: it changes no decision.",)
+        if binary:  # of classes with the scores 0 and z, the second wins where z > 0
+            coefs[-1] = np.concatenate([np.zeros_like(coefs[-1]), coefs[-1]], axis=1)
+            intercepts[-1] = np.concatenate([np.zeros(1), intercepts[-1]])
+        graph = Graph((coefs[0].shape[0],))
+        x = graph.input
+        for number, (coef, intercept) in enumerate(zip(coefs, intercepts, strict=True), start=1):
+            x = graph.affine(x, dense(coef.T), intercept)
+            if number < len(coefs):
+                x = graph.units(x, Rectifier(), f"hidden {number}")
+
+        def activations(xs: np.ndarray) -> dict[str, np.ndarray]:
+            steps = [xs.astype(coefs[0].dtype), *[np.empty((len(xs), c.shape[1])) for c in mlp.coefs_]]
+            found = mlp._forward_pass(steps)
+            hidden = {f"hidden {number}": found[number] for number in range(1, len(coefs))}
+            return hidden | {OUTPUT: found[-2] @ coefs[-1] + intercepts[-1]}
+
+        names = tuple(map(str, getattr(mlp, "classes_", ())))
+        return Artificial(graph.network(x), notes, names, Reference("scikit-learn", activations))
