@@ -2,7 +2,7 @@
 // which SNNLEARN_ISA names; nothing here may be shared with the others, not even a template of the standard library.
 //
 // An image is listed by what is not zero in it, and a current is the sum of the weights of what is listed, so silence
-// costs nothing. The errors that go back are such an image, too.
+// costs nothing; where that is much, products of all numbers are faster. The errors that go back are such images, too.
 
 #include "convolution.hpp"
 #include "events.hpp"
@@ -20,14 +20,23 @@ struct Listed {
   float* value;
 };
 
-// A convolution of a listed image.
+// A convolution of images.
 struct Sums {
-  int rows, columns, channels;  // of the image, with what padding and dilation add to it
+  int rows, columns, channels;  // of an image, with what padding and dilation add to it
   int kernel_height, kernel_width, stride;
   Blocked weight;
 
   const uint32_t* row(const Listed& image, int y) const { return image.start + long(y) * (columns + 1); }
   long kernel_row() const { return long(kernel_width) * channels; }
+  long row_size() const { return long(columns) * channels; }
+  long size() const { return rows * row_size(); }
+};
+
+// Images, one after the other: lists, and all their numbers where these are many, or else null.
+struct Frames {
+  Listed* lists;
+  const float* numbers;
+  int count;
 };
 
 Sums forwards(const Convolution& layer) {
@@ -134,12 +143,60 @@ void add_products(const Sums& sums, int unit, int first, int last, const Listed&
   }
 }
 
+// out[r] += sum over steps s and numbers n of a[s, r, n] times b[s, n], for kRows rows r and kVectors vectors of columns.
+struct Product {
+  const float *a, *b;
+  long a_row, a_step, b_step, a_next, b_next;  // how far it is from one row, step or number to the next
+  int steps, inner;
+};
+
+template <int kVectors, int kRows>
+SNNLEARN_INLINE void tile_of(const Product& p, int first, int column, float* out, long out_stride) {
+  out += first * out_stride + column;
+  Vec sums[kRows][kVectors];
+  for (int r = 0; r < kRows; ++r)
+    for (int k = 0; k < kVectors; ++k) sums[r][k] = load(out + r * out_stride + k * kLanes);
+  for (int s = 0; s < p.steps; ++s) {
+    const float *a = p.a + first * p.a_row + s * p.a_step, *b = p.b + column + s * p.b_step;
+    for (int n = 0; n < p.inner; ++n, a += p.a_next, b += p.b_next)
+      for (int r = 0; r < kRows; ++r)
+        for (int k = 0; k < kVectors; ++k) sums[r][k] += a[r * p.a_row] * load(b + k * kLanes);
+  }
+  for (int r = 0; r < kRows; ++r)
+    for (int k = 0; k < kVectors; ++k) store(out + r * out_stride + k * kLanes, sums[r][k]);
+}
+
+template <int kVectors>
+void rows_of(const Product& p, int rows, int column, float* out, long out_stride) {
+  for (int first = 0; first < rows;) {
+    const int left = rows - first, tiles = (left + 5) / 6, even = (left + tiles - 1) / tiles;  // of about equal size
+    if (even >= 6)
+      tile_of<kVectors, 6>(p, first, column, out, out_stride), first += 6;
+    else if (even >= 4)
+      tile_of<kVectors, 4>(p, first, column, out, out_stride), first += 4;
+    else if (even >= 2)
+      tile_of<kVectors, 2>(p, first, column, out, out_stride), first += 2;
+    else
+      tile_of<kVectors, 1>(p, first, column, out, out_stride), first += 1;
+  }
+}
+
+void add_product_of(const Product& p, int rows, int width, float* out, long out_stride) {
+  int column = 0;
+  for (; column + kTileVectors * kLanes <= width; column += kTileVectors * kLanes)
+    rows_of<kTileVectors>(p, rows, column, out, out_stride);
+  for (; column + 2 * kLanes <= width; column += 2 * kLanes) rows_of<2>(p, rows, column, out, out_stride);
+  for (; column < width; column += kLanes) rows_of<1>(p, rows, column, out, out_stride);
+}
+
 // The memory of one worker: made twice, first of nothing, to see how much it takes.
 struct Scratch {
   char* at;
-  Listed* heard;   // [steps]: what arrives
-  bool* held;      // [steps]: whether it is what arrived a step before
-  Listed* errors;  // [steps]: by the currents
+  Listed* heard;       // [steps]: what arrives
+  float* heard_numbers;
+  int* frame;          // [steps]: which of them
+  Listed* errors;      // [steps]: by the currents
+  float* error_numbers;
   uint32_t* listed;    // [steps]: how many errors
   float* nothing;      // [channels]: zeros
   float* currents;     // [steps, row]
@@ -160,13 +217,15 @@ struct Scratch {
 
   Scratch(const Images& images, char* memory) : at(memory) {
     const long steps = images.num_steps;
-    long starts = 0, entries = 0, row = 0, pooled = 0, channels = 0;
+    long starts = 0, entries = 0, row = 0, pooled = 0, channels = 0, there_size = 0, back_size = 0;
     auto most = [](long& of, long value) { of = value > of ? value : of; };
     for (int l = 0; l < images.num_layers; ++l) {
       const Convolution& layer = images.layers[l];
       const Sums there = forwards(layer), back = backwards(layer);
       most(starts, long(there.rows) * (there.columns + 1));
       most(starts, long(back.rows) * (back.columns + 1));
+      most(there_size, there.size());
+      most(back_size, back.size());
       most(channels, padded(layer.channels));
       const long arriving = long(layer.pooled_height()) * layer.pooled_width();
       most(entries, arriving * layer.channels + kLanes);
@@ -176,7 +235,9 @@ struct Scratch {
     }
     heard = take<Listed>(steps);
     errors = take<Listed>(steps);
-    held = take<bool>(steps);
+    frame = take<int>(steps);
+    heard_numbers = take<float>(steps * there_size);
+    error_numbers = take<float>(steps * back_size);
     listed = take<uint32_t>(steps);
     nothing = take<float>(channels);
     if (memory)
@@ -201,6 +262,7 @@ struct Pass {
   const ImageTrace* traces;
   Scratch scratch;
   const int steps, words;
+  Frames heard;  // what arrives at a layer: steps in which it stays the same share one
 
   Pass(const Images& images, const ImageTrace* traces, char* memory)
       : images(images), traces(traces), scratch(images, memory), steps(images.num_steps), words(words_of(steps)) {}
@@ -249,25 +311,46 @@ struct Pass {
     const Convolution& layer = images.layers[l];
     const Sums sums = forwards(layer);
     const long size = long(layer.height) * layer.width * layer.channels;
+    long total = 0;
+    heard = {scratch.heard, nullptr, 0};
     for (int t = 0; t < steps; ++t) {
       const float* numbers = l ? nullptr : images.inputs + (long(sample) * steps + t) * size;
-      scratch.held[t] = !l && t && same(numbers, numbers - size, size);
-      if (scratch.held[t]) continue;
-      fill(scratch.heard[t].start, long(sums.rows) * (sums.columns + 1));
-      uint32_t count = 0;
-      for (int y = 0; y < layer.pooled_height(); ++y) {
-        uint32_t* start = scratch.heard[t].start + long(y + layer.padding) * (sums.columns + 1);
-        for (int x = 0; x <= layer.padding; ++x) start[x] = count;
-        for (int x = 0; x < layer.pooled_width(); ++x) {
-          const uint32_t place = (x + layer.padding) * layer.channels;
-          count = l ? put_spikes(layer, spikes(l - 1, sample), t, y, x, place, scratch.heard[t], count)
-                    : put_numbers(layer, numbers, y, x, place, scratch.heard[t], count);
-          start[x + layer.padding + 1] = count;
+      if (l || !t || !same(numbers, numbers - size, size)) {
+        const Listed& image = scratch.heard[heard.count++];
+        fill(image.start, long(sums.rows) * (sums.columns + 1));
+        uint32_t count = 0;
+        for (int y = 0; y < layer.pooled_height(); ++y) {
+          uint32_t* start = image.start + long(y + layer.padding) * (sums.columns + 1);
+          for (int x = 0; x <= layer.padding; ++x) start[x] = count;
+          for (int x = 0; x < layer.pooled_width(); ++x) {
+            const uint32_t place = (x + layer.padding) * layer.channels;
+            count = l ? put_spikes(layer, spikes(l - 1, sample), t, y, x, place, image, count)
+                      : put_numbers(layer, numbers, y, x, place, image, count);
+            start[x + layer.padding + 1] = count;
+          }
+          for (int x = layer.pooled_width() + layer.padding; x < sums.columns; ++x) start[x + 1] = count;
         }
-        for (int x = layer.pooled_width() + layer.padding; x < sums.columns; ++x) start[x + 1] = count;
+        total += count;
       }
+      scratch.frame[t] = heard.count - 1;
     }
+    heard.numbers = numbers_of(sums, heard, total, scratch.heard_numbers);
   }
+
+  // All numbers of listed images, if these are many.
+  static const float* numbers_of(const Sums& sums, const Frames& frames, long total, float* out) {
+    if (sums.kernel_row() >= kShort && total < kMany * frames.count * sums.size()) return nullptr;
+    fill(out, frames.count * sums.size());
+    float* to = out;
+    for (int f = 0; f < frames.count; ++f)
+      for (int y = 0; y < sums.rows; ++y, to += sums.row_size()) {
+        const uint32_t* start = sums.row(frames.lists[f], y);
+        for (uint32_t n = start[0]; n < start[sums.columns]; ++n) to[frames.lists[f].place[n]] = frames.lists[f].value[n];
+      }
+    return out;
+  }
+  static constexpr float kMany = 0.5f;
+  static constexpr int kShort = 16;  // rows of a kernel that are too short for lists
 
   static bool same(const float* a, const float* b, long size) {
     bool all_same = true;
@@ -314,27 +397,41 @@ struct Pass {
       work(first, first + some < sums.kernel_height ? first + some : sums.kernel_height);
   }
 
-  // A row of the sums of all steps, [steps, out_width * units].
-  void add_row(const Sums& sums, const Listed* lists, const bool* held, int units, int y, int out_width,
-               const float* bias, float* out) const {
+  // A row of the sums of all frames, [frames, out_width * units].
+  static void add_row(const Sums& sums, const Frames& frames, int units, int y, int out_width, const float* bias,
+                      float* out) {
     const int row = out_width * units;
     for (int unit = 0; unit < units; unit += kBlock) {
       const int width = width_at(unit, units);
       by_kernel_rows(sums, width, [&](int first, int last) {
-        for (int t = 0; t < steps; ++t) {
-          if (held && held[t]) continue;
-          float* at = out + long(t) * row + unit;
-          SNNLEARN_BY_WIDTH(width, add_sums, sums, unit, first, last, lists[t], y, out_width, units,
-                            first ? nullptr : bias + unit, at);
+        for (int f = 0; f < frames.count; ++f) {
+          float* at = out + long(f) * row + unit;
+          if (frames.numbers) {
+            for (int x = 0; x < out_width && !first; ++x) copy(at + long(x) * units, bias + unit, width);
+            const Product product{frames.numbers + f * sums.size() + (y * sums.stride + first) * sums.row_size(),
+                                  block(sums.weight, unit) + first * sums.kernel_row() * width,
+                                  long(sums.stride) * sums.channels,
+                                  sums.row_size(),
+                                  sums.kernel_row() * width,
+                                  1,
+                                  width,
+                                  last - first,
+                                  int(sums.kernel_row())};
+            add_product_of(product, out_width, width, at, units);
+          } else {
+            SNNLEARN_BY_WIDTH(width, add_sums, sums, unit, first, last, frames.lists[f], y, out_width, units,
+                              first ? nullptr : bias + unit, at);
+          }
         }
       });
     }
-    for (int t = 1; held && t < steps; ++t)
-      if (held[t]) copy(out + long(t) * row, out + long(t - 1) * row, row);
   }
 
+  // The currents of a row of units, [steps, row].
   void currents(const Convolution& layer, int y, float* out) const {
-    add_row(forwards(layer), scratch.heard, scratch.held, layer.units, y, layer.out_width, layer.bias, out);
+    add_row(forwards(layer), heard, layer.units, y, layer.out_width, layer.bias, out);
+    for (int t = steps - 1; heard.count < steps && t > scratch.frame[t]; --t)
+      copy(out + long(t) * layer.row(), out + long(scratch.frame[t]) * layer.row(), layer.row());
   }
 };
 
@@ -456,30 +553,44 @@ struct Backward : Pass {
         for (int k = 0; k < layer.units; k += kLanes)
           store(gradients[l].bias + k, load(gradients[l].bias + k) + load(errors + k));
 
-    // Of steps that hold what arrived before, the errors are added up first.
-    float* total = l ? scratch.by_output : scratch.derivatives;
-    for (int t = 0; t < steps && !l; ++t) {
-      const float* error = scratch.by_output + long(t) * row;
-      float* out = total + long(t) * row;
-      int first = t;
-      while (scratch.held[first]) --first;
-      if (first == t) {
-        copy(out, error, row);
-      } else {
-        float* held = total + long(first) * row;
-        for (int n = 0; n < row; ++n) held[n] += error[n];
-      }
-    }
+    const float* total = scratch.by_output;
+    if (heard.count < steps) total = by_frame(layer);
     for (int unit = 0; unit < layer.units; unit += kBlock) {
       const int width = width_at(unit, layer.units);
       float* gradient = block(gradients[l].weight, unit);
+      if (heard.numbers) {
+        for (int ky = 0; ky < layer.kernel_height; ++ky) {
+          const Product product{heard.numbers + (y * sums.stride + ky) * sums.row_size(),
+                                total + unit,
+                                1,
+                                sums.size(),
+                                row,
+                                long(sums.stride) * sums.channels,
+                                layer.units,
+                                heard.count,
+                                layer.out_width};
+          add_product_of(product, int(sums.kernel_row()), width, gradient + ky * sums.kernel_row() * width, width);
+        }
+        continue;
+      }
       by_kernel_rows(sums, width, [&](int first, int last) {
-        for (int t = 0; t < steps; ++t)
-          if (!scratch.held[t])
-            SNNLEARN_BY_WIDTH(width, add_products, sums, unit, first, last, scratch.heard[t], y, layer.out_width,
-                              layer.units, total + long(t) * row + unit, gradient);
+        for (int f = 0; f < heard.count; ++f)
+          SNNLEARN_BY_WIDTH(width, add_products, sums, unit, first, last, heard.lists[f], y, layer.out_width, layer.units,
+                            total + long(f) * row + unit, gradient);
       });
     }
+  }
+
+  // The row's errors, those of steps in which the same arrives added up.
+  const float* by_frame(const Convolution& layer) const {
+    float* total = scratch.derivatives;
+    fill(total, long(heard.count) * layer.row());
+    for (int t = 0; t < steps; ++t) {
+      const float* error = scratch.by_output + long(t) * layer.row();
+      float* out = total + long(scratch.frame[t]) * layer.row();
+      for (int n = 0; n < layer.row(); ++n) out[n] += error[n];
+    }
+    return total;
   }
 
   // A row of errors as those that the transposed convolution sees.
@@ -511,8 +622,12 @@ struct Backward : Pass {
     const Convolution& layer = images.layers[l];
     const int wide = padded(layer.channels);
     const Sums back = backwards(layer);
+    Frames frames{scratch.errors, nullptr, steps};
+    long total = 0;
+    for (int t = 0; t < steps; ++t) total += scratch.listed[t];
+    frames.numbers = numbers_of(back, frames, total, scratch.error_numbers);
     for (int y = 0; y < layer.pooled_height(); ++y)
-      add_row(back, scratch.errors, nullptr, wide, y, layer.pooled_width(), scratch.nothing,
+      add_row(back, frames, wide, y, layer.pooled_width(), scratch.nothing,
               scratch.sent[l % 2] + long(y) * steps * layer.pooled_width() * wide);
   }
 
