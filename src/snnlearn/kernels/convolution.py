@@ -69,21 +69,21 @@ class Form(NamedTuple):
 def run(
     forms: tuple[Form, ...],
     xs: Float[Array, "T height width channels"],
-    constants: Sequence[Float[Array, "rows constants units"]],
-    weights: Sequence[tuple[Float[Array, "inputs channels"], Float[Array, " channels"]]],
-    states: Sequence[Float[Array, "states size"]],
-) -> tuple[list[Float[Array, "T height width channels"]], list[Float[Array, "states size"]]]:
+    constants: Sequence[Float[Array, "..."]],
+    weights: Sequence[tuple[Float[Array, "..."], Float[Array, "..."]]],
+    states: Sequence[Float[Array, "..."]],
+) -> tuple[list[Float[Array, "T ..."]], list[Float[Array, "..."]]]:
     """Run layers of images, of which only the last may not spike.
 
     Args:
         forms: the layers.
         xs: the input.
-        constants: of each layer, of a row of its units or of each row.
-        weights: of each layer, and biases.
-        states: of each layer before the first step.
+        constants: of each layer's neurons, `[constants, row]` of one row that stands for all, or of each.
+        weights: of each layer, `[inputs, channels]`, and the biases, `[channels]`.
+        states: of each layer before the first step, `[states, size]`.
 
     Returns:
-        the output of each layer, and its state after the last step.
+        of each layer the output, `[T, height, width, channels]`, and the state after the last step.
     """
     before = tuple(state[None] for state in states)
     outputs, after = _images(forms, xs[None], tuple(constants), tuple(weights), before)
@@ -124,7 +124,7 @@ def _forward(forms, xs, constants, weights, before):
     return found[::3], found[1::3], tuple(found[2::3])
 
 
-def _outputs(forms, num_steps, traces) -> list[Float[Array, "B T height width channels"]]:
+def _outputs(forms, num_steps, traces) -> list[Float[Array, "B T ..."]]:
     return [
         _unpacked(form, num_steps, trace) if form.neuron.spiking else trace.reshape(*trace.shape[:2], *form.given)
         for form, trace in zip(forms, traces, strict=True)
@@ -134,7 +134,7 @@ def _outputs(forms, num_steps, traces) -> list[Float[Array, "B T height width ch
 def _unpacked(form, num_steps, words):
     place = np.arange(32, dtype=np.uint32).reshape(1, 1, 32, 1)
     bits = words[:, :, None] >> place & np.uint32(1)
-    return bits.reshape(len(words), -1, *form.given)[:, :num_steps].astype(jnp.float32)
+    return bits.reshape(len(words), 32 * words.shape[1], *form.given)[:, :num_steps].astype(jnp.float32)
 
 
 # ------------------------------------------------------------------------------------------- the primitives' shapes
@@ -223,8 +223,8 @@ def _reference_layer(form, rows, xs, weight, bias, before) -> tuple[Array, Array
     batch, num_steps = xs.shape[:2]
     height, width, channels = (form.arriving[0] // form.window, form.arriving[1] // form.window, form.arriving[2])
     with jax.numpy_rank_promotion("allow"):
-        x = xs.reshape(-1, *form.arriving)[:, : height * form.window, : width * form.window]
-        x = x.reshape(-1, height, form.window, width, form.window, channels).mean((2, 4))
+        x = xs.reshape(batch * num_steps, *form.arriving)[:, : height * form.window, : width * form.window]
+        x = x.reshape(batch * num_steps, height, form.window, width, form.window, channels).mean((2, 4))
         currents = bias + jax.lax.conv_general_dilated(
             x,
             weight.reshape(*form.kernel, channels, -1),
@@ -233,7 +233,9 @@ def _reference_layer(form, rows, xs, weight, bias, before) -> tuple[Array, Array
             dimension_numbers=("NHWC", "HWIO", "NHWC"),
         )
         constants = Constants(*jnp.broadcast_to(jnp.swapaxes(rows, 0, 1), (rows.shape[1], *_rows(form))))
-        named = dict(zip(form.states, jnp.moveaxis(before.reshape(batch, -1, *_rows(form)), 1, 0), strict=True))
+        named = dict(
+            zip(form.states, jnp.moveaxis(before.reshape(batch, len(form.states), *_rows(form)), 1, 0), strict=True)
+        )
 
         def advance(state, current):
             output, state = step(form.neuron, constants, current, state)
@@ -245,7 +247,7 @@ def _reference_layer(form, rows, xs, weight, bias, before) -> tuple[Array, Array
             advance, state, jnp.swapaxes(currents.reshape(batch, num_steps, *_rows(form)), 0, 1)
         )
     after = jnp.stack([getattr(state, name) for name in form.states], axis=1)
-    return jnp.swapaxes(outputs, 0, 1).reshape(batch, num_steps, *form.given), after.reshape(batch, -1, form.size)
+    return jnp.swapaxes(outputs, 0, 1).reshape(batch, num_steps, *form.given), after.reshape(before.shape)
 
 
 def _rows(form: Form) -> tuple[int, int]:
@@ -265,14 +267,14 @@ def _transpose(cotangents, *args, forms, num_steps):
     residuals, linear = args[: 1 + 6 * count], args[1 + 6 * count :]
     xs, layers = residuals[0], residuals[1:]
 
-    def given(cotangent):
-        if isinstance(cotangent, ad.Zero):
-            return jnp.zeros((0,), jnp.float32)
-        return cotangent.reshape(*cotangent.shape[:2], -1)
+    def given(cotangent, shape):
+        return jnp.zeros((0,), jnp.float32) if isinstance(cotangent, ad.Zero) else cotangent.reshape(shape)
 
     arguments = [xs]
-    for n in range(count):
-        arguments += [*layers[6 * n : 6 * n + 6], given(cotangents[2 * n]), given(cotangents[2 * n + 1])]
+    for n, form in enumerate(forms):
+        by_output = given(cotangents[2 * n], (*xs.shape[:2], form.size))
+        by_state = given(cotangents[2 * n + 1], (len(xs), len(form.states), form.size))
+        arguments += [*layers[6 * n : 6 * n + 6], by_output, by_state]
     by_input = ad.is_undefined_primal(linear[0]) and linear[0].aval.size
     wanted = xs if by_input else jnp.zeros((0,), jnp.float32)
     gradients = backward_p.bind(*arguments, wanted, forms=forms, num_steps=num_steps)

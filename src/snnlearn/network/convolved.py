@@ -117,7 +117,8 @@ def _padded(channels: int) -> int:
 
 
 def _form(part: LoweredImages, state: LoweredState, *, first: bool) -> Form:
-    """The input's channels are as they are, those of layers are padded. What a neuron's state has not is a number, 0."""
+    """The input's channels are as they are, those of layers are padded."""
+    # What a neuron's state has not is a number, 0.
     states = tuple(name for name, value in state._asdict().items() if not isinstance(value, float))
     (channels, height, width), (units, out_height, out_width) = part.arriving, part.given
     assert part.synapses.weight is not None
@@ -137,7 +138,7 @@ def _weights(part: LoweredImages, form: Form) -> tuple[Array, Array]:
     weight, bias = part.synapses.weight, part.synapses.bias
     assert weight is not None
     units, channels = form.given[2] - weight.shape[0], form.arriving[2] - weight.shape[1]
-    # Silent inputs are passed over, so that what is not finite must show by itself, as `products.unless_finite` does it.
+    # Silent inputs are passed over, so what is not finite must show by itself, as `products.unless_finite` has it.
     total = jnp.sum(0 * weight, axis=(1, 2, 3)) + (0.0 if bias is None else bias)
     rows = jnp.pad(jnp.transpose(weight, (2, 3, 1, 0)), [(0, 0), (0, 0), (0, channels), (0, units)])
     return rows.reshape(form.kernel_size, form.given[2]), jnp.pad(total, (0, units))
