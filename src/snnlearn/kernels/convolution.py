@@ -107,7 +107,7 @@ def _(forms, primals, tangents):
     ]
     d_xs = jnp.zeros((0,), jnp.float32) if isinstance(tangents[0], SymbolicZero) else tangents[0]
     d_weights, d_before = jax.tree.map(
-        lambda d: jnp.zeros(d.shape, d.dtype) if isinstance(d, SymbolicZero) else d,
+        lambda d: jnp.zeros(d.shape, jnp.float32) if isinstance(d, SymbolicZero) else d,
         tangents[2:],
         is_leaf=lambda leaf: isinstance(leaf, SymbolicZero),
     )

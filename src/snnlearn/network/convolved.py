@@ -25,12 +25,14 @@ class LoweredImages(NamedTuple):
     Args:
         neuron: its neurons.
         synapses: its synapses.
+        weight: theirs, `[units, channels, height, width]`.
         arriving: `(channels, height, width)` of its input.
         given: `(channels, height, width)` of its output.
     """
 
     neuron: Lowered
     synapses: LoweredImage
+    weight: Float[Array, "units channels height width"]
     arriving: tuple[int, int, int]
     given: tuple[int, int, int]
 
@@ -90,21 +92,22 @@ def _image(shape: tuple[int, ...]) -> tuple[int, int, int] | None:
     """A shape as `(channels, height, width)`; what has one axis is an image of one pixel."""
     if len(shape) == 1:
         return (shape[0], 1, 1)
-    return shape if len(shape) == 3 else None
+    return (shape[0], shape[1], shape[2]) if len(shape) == 3 else None
 
 
 def _lowered(layer: Layer, shape: tuple[int, int, int], *, last: bool) -> LoweredImages | str:
     if layer.recurrent is not None:
         return "is recurrent, and reached by convolutions"
     neuron, synapses, given = layer.neuron.lowered(), layer.synapses.lowered_image(shape), _image(layer.shape)
-    for reason in (neuron, synapses):
-        if isinstance(reason, str):
-            return reason
-    part = LoweredImages(neuron, synapses, shape, given)  # pyright: ignore: none is a reason
-    if given is None or part.synapses.weight is None:
-        return "has no weights" if part.synapses.weight is None else f"has units of shape {list(layer.shape)}"
-    if part.synapses.weight.dtype != jnp.float32:
-        return f"has weights of type {part.synapses.weight.dtype}, not float32"
+    if isinstance(neuron, str) or isinstance(synapses, str):
+        return neuron if isinstance(neuron, str) else str(synapses)
+    if synapses.weight is None:
+        return "has no weights"
+    if given is None:
+        return f"has units of shape {list(layer.shape)}, which is no image"
+    part = LoweredImages(neuron, synapses, synapses.weight, shape, given)
+    if part.weight.dtype != jnp.float32:
+        return f"has weights of type {part.weight.dtype}, not float32"
     if not part.neuron.equation.spiking and not last:
         return f"is {type(layer.neuron).__name__}, from which no spikes go to the next"
     if jax.tree.leaves(trained_part(layer.neuron)):
@@ -121,11 +124,10 @@ def _form(part: LoweredImages, state: LoweredState, *, first: bool) -> Form:
     # What a neuron's state has not is a number, 0.
     states = tuple(name for name, value in state._asdict().items() if not isinstance(value, float))
     (channels, height, width), (units, out_height, out_width) = part.arriving, part.given
-    assert part.synapses.weight is not None
     return Form(
         (height, width, channels if first else _padded(channels)),
         part.synapses.window,
-        part.synapses.weight.shape[2:],  # pyright: ignore
+        (part.weight.shape[2], part.weight.shape[3]),
         part.synapses.stride,
         part.synapses.padding,
         (out_height, out_width, _padded(units)),
@@ -135,8 +137,7 @@ def _form(part: LoweredImages, state: LoweredState, *, first: bool) -> Form:
 
 
 def _weights(part: LoweredImages, form: Form) -> tuple[Array, Array]:
-    weight, bias = part.synapses.weight, part.synapses.bias
-    assert weight is not None
+    weight, bias = part.weight, part.synapses.bias
     units, channels = form.given[2] - weight.shape[0], form.arriving[2] - weight.shape[1]
     # Silent inputs are passed over, so what is not finite must show by itself, as `products.unless_finite` has it.
     total = jnp.sum(0 * weight, axis=(1, 2, 3)) + (0.0 if bias is None else bias)

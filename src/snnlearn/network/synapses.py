@@ -471,15 +471,18 @@ class Chain(AbstractSynapses):
         return x
 
     def lowered_image(self, shape: tuple[int, int, int]) -> LoweredImage | str:
-        """Means over windows, and then a convolution; no longer chain."""
-        first = self.stages[0].lowered_image(shape)
-        if isinstance(first, str) or len(self.stages) == 1:
-            return first
-        if first.weight is not None or len(self.stages) > 2:
-            return "has more stages of synapses than a pooling and then weights"
-        second = self.stages[1].lowered_image(self.stages[0].out_shape)  # pyright: ignore: of an image
-        if isinstance(second, str) or second.window == 1:
-            return second if isinstance(second, str) else second._replace(window=first.window)
+        """Means over windows, and then weights; no longer chain."""
+        first, *others = self.stages
+        found = first.lowered_image(shape)
+        if isinstance(found, str) or not others:
+            return found
+        arriving = first.out_shape
+        if found.weight is None and len(others) == 1 and len(arriving) == 3:
+            weights = others[0].lowered_image(arriving)
+            if isinstance(weights, str):
+                return weights
+            if weights.weight is not None and weights.window == 1:
+                return weights._replace(window=found.window)
         return "has more stages of synapses than a pooling and then weights"
 
     def initial_state(self) -> tuple[Any, ...] | None:

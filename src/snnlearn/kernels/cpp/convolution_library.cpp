@@ -44,13 +44,24 @@ T* data(const ffi::AnyBuffer& buffer) {
   return buffer.element_count() ? static_cast<T*>(buffer.untyped_data()) : nullptr;
 }
 
+constexpr int kMost = 1 << 24;  // of any one size, so that sums of a few do not overflow
+
 // Whether the sizes of a layer are sizes, and fit each other and what arrives.
 bool fits(const Convolution& layer, const Convolution* below) {
   for (int size : {layer.channels, layer.height, layer.width, layer.window, layer.kernel_height, layer.kernel_width,
                    layer.stride, layer.units, layer.out_height, layer.out_width})
-    if (!counts(size, 1)) return false;
+    if (size < 1 || size > kMost) return false;
+  auto area = [](int64_t height, int64_t width, int64_t channels) {
+    return counts(width * channels, 1) && counts(height * (width * channels), 1);
+  };
+  if (layer.padding > kMost || layer.window > layer.height || layer.window > layer.width ||
+      !area(layer.height, layer.width, padded(layer.channels)) ||
+      !area(layer.out_height, layer.out_width, layer.units) ||
+      !area(layer.kernel_height, layer.kernel_width, int64_t{padded(layer.channels)}) ||
+      !area(layer.kernel_height, layer.kernel_width, int64_t{layer.units}))
+    return false;
   auto out = [&](int size, int kernel) { return (size + 2 * layer.padding - kernel) / layer.stride + 1; };
-  return layer.padding >= 0 && layer.padding < (1 << 20) && layer.units % kPad == 0 &&
+  return layer.units % kPad == 0 &&
          layer.kernel_height <= layer.pooled_height() + 2 * layer.padding &&
          layer.kernel_width <= layer.pooled_width() + 2 * layer.padding &&
          layer.out_height == out(layer.pooled_height(), layer.kernel_height) &&
