@@ -58,6 +58,10 @@ def images(key) -> None:
     from snnlearn.network import AveragePool2d, Chain, Conv2d, Dense, Layer, Network, why_not_compiled
     from snnlearn.neurons import LI, LIF, CubaLIF, NextStep, Subtract
 
+    def total(both):
+        network, xs = both
+        return jnp.sum(jax.vmap(lambda xs: network(xs)[0])(xs))
+
     late = CubaLIF(v_th=0.1, reset=NextStep(Subtract(block_gradient=False)))
     for shape, kernel, stride, padding, units, window, neuron in (
         ((1, 9, 11), 3, 1, 0, 5, 2, LIF(v_th=0.1)),
@@ -74,10 +78,6 @@ def images(key) -> None:
         assert why_not_compiled(network.layers) is None, why_not_compiled(network.layers)
         for density in (0.05, 1.0):
             xs = jax.random.normal(key, (5, 33, *shape)) * jax.random.bernoulli(key, density, (5, 33, *shape))
-
-            def total(both):
-                return jnp.sum(jax.vmap(lambda x, network=both[0]: network(x)[0])(both[1]))
-
             jax.block_until_ready(jax.tree.leaves(eqx.filter_jit(eqx.filter_grad(total))((network, xs))))
         print(f"images {shape}: done", flush=True)
 
