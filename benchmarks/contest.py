@@ -21,9 +21,10 @@ from pathlib import Path
 from task import Task
 
 HERE = Path(__file__).resolve().parent
-SUBJECT, FLOOR = "snnlearn", "matrix products"
+SUBJECT, PLAIN, FLOOR = "snnlearn", "plain JAX", "matrix products"
 MODULES = {
     SUBJECT: "snnlearn_step",
+    PLAIN: "snnlearn_step",  # with its kernels switched off; only if asked for
     "Spyx": "spyx_step",
     "SpikingJelly": "spikingjelly_step",
     "snnTorch": "snntorch_step",
@@ -80,6 +81,8 @@ class Worker:
             "CUDA_VISIBLE_DEVICES": "",
             "OMP_NUM_THREADS": str(rules.threads),
         }
+        if name == PLAIN:
+            environment["SNNLEARN_KERNELS"] = "plain"
         arguments = [MODULES[name], str(rules.threads), json.dumps(task.to_json()), *directions]
         self.process = subprocess.Popen(
             [str(python), str(HERE / "worker.py"), *arguments],
@@ -236,7 +239,8 @@ def count(text: str) -> int:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of every contest."""
     parser.add_argument("--threads", type=count, default=2, help="processors that each contender may use")
-    parser.add_argument("--only", nargs="+", choices=list(MODULES), default=list(MODULES), help="contenders")
+    usual = [name for name in MODULES if name != PLAIN]
+    parser.add_argument("--only", nargs="+", choices=list(MODULES), default=usual, help="contenders")
     parser.add_argument(
         "--peers-python",
         type=Path,
@@ -249,7 +253,8 @@ def interpreters(options: argparse.Namespace) -> dict[str, Path]:
     """Of each contender asked for that can run its interpreter; snnlearn's is this one."""
     names = [name for name in MODULES if name in options.only]
     peers: Path = options.peers_python
-    if not peers.exists() and names != [SUBJECT]:
+    own = (SUBJECT, PLAIN)
+    if not peers.exists() and not set(names) <= set(own):
         print(f"No peers: {peers} does not exist; 'make -C benchmarks peers' creates their environment.")
-        names = [SUBJECT]
-    return {name: Path(sys.executable) if name == SUBJECT else peers for name in names}
+        names = [name for name in names if name in own]
+    return {name: Path(sys.executable) if name in own else peers for name in names}

@@ -63,21 +63,18 @@ def main() -> None:
         for name, task in TASKS.items()
         if name in options.tasks
     }
+    document = {"when": datetime.now(UTC).isoformat(timespec="seconds"), **machine(options.threads)}
     load_before, results = os.getloadavg(), {}
     for name, shape in what.items():
         print(f"\n{name}: {shape}, {options.threads} threads")
         results[name] = compare(name, pythons, rules)
-        print(table(results[name], next(iter(pythons))))
+        print(table(results[name], next(iter(pythons))), flush=True)
+        if options.out:  # after every task, so that a run that is stopped leaves what it has
+            options.out.parent.mkdir(parents=True, exist_ok=True)
+            done = {task: what[task] for task in results}
+            document |= {"load": [load_before, os.getloadavg()], "what": done, "tasks": results}
+            options.out.write_text(json.dumps(document, indent=1) + "\n")
     if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        document = {
-            "when": datetime.now(UTC).isoformat(timespec="seconds"),
-            **machine(options.threads),
-            "load": [load_before, os.getloadavg()],
-            "what": what,
-            "tasks": results,
-        }
-        options.out.write_text(json.dumps(document, indent=1) + "\n")
         print(f"\nWritten to {options.out}")
 
 

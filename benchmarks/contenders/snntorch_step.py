@@ -8,7 +8,7 @@ import numpy as np
 import snntorch
 import torch
 
-from contenders.torch_step import TorchStep, linear
+from contenders.torch_step import TorchStep, linear, synapses
 from task import DECAY_STEPS, Task
 
 PACKAGES = ("snntorch", "torch")
@@ -21,10 +21,11 @@ class Network(torch.nn.Module):
         super().__init__()
         beta = math.exp(-1 / DECAY_STEPS)
         self.linear, self.neurons, self.weights = torch.nn.ModuleList(), torch.nn.ModuleList(), []
-        for w, *recurrent in task.weights():
-            self.linear.append(linear(w))
-            self.weights.append([self.linear[-1].weight])
-            if len(self.linear) > len(task.hidden):
+        each = synapses(task) if task.held else [linear(w) for w, *_ in task.weights()]
+        for part, (w, *recurrent) in zip(each, task.weights(), strict=True):
+            self.linear.append(part)
+            self.weights.append([part.weight])
+            if len(self.linear) == len(each):
                 self.neurons.append(snntorch.Leaky(beta, reset_mechanism="none"))
             elif task.recurrent:
                 self.neurons.append(snntorch.RLeaky(beta, linear_features=w.shape[1]))
@@ -48,4 +49,4 @@ class Network(torch.nn.Module):
 
 def build(task: Task, x: np.ndarray, y: np.ndarray) -> TorchStep:
     """A network with the task's weights."""
-    return TorchStep(Network(task), x, y)
+    return TorchStep(Network(task), x, y, task.num_steps)

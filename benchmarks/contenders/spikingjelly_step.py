@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from spikingjelly.activation_based import functional, layer, neuron
 
-from contenders.torch_step import TorchStep
+from contenders.torch_step import TorchStep, synapses
 from contenders.torch_step import linear as single_step_linear
 from task import DECAY_STEPS, Task
 
@@ -45,17 +45,18 @@ class Network(torch.nn.Module):
 
     def __init__(self, task: Task):
         super().__init__()
-        *hidden, readout = task.weights()
+        *hidden, _ = task.weights()
+        *each, last = synapses(task) if task.held else [linear(w) for w, *_ in task.weights()]
         self.linear, self.neurons, self.weights = torch.nn.ModuleList(), torch.nn.ModuleList(), []
-        for w, *recurrent in hidden:
-            self.linear.append(linear(w))
-            self.weights.append([self.linear[-1].weight])
+        for part, (_, *recurrent) in zip(each, hidden, strict=True):
+            self.linear.append(part)
+            self.weights.append([part.weight])
             if recurrent:
                 self.neurons.append(RecurrentLIF(recurrent[0]))
                 self.weights[-1].append(self.neurons[-1].recurrent.weight)
             else:
                 self.neurons.append(neuron.LIFNode(tau=DECAY_STEPS, step_mode="m"))
-        self.readout = torch.nn.Sequential(linear(readout[0]), neuron.NonSpikingLIFNode(tau=DECAY_STEPS))
+        self.readout = torch.nn.Sequential(last, neuron.NonSpikingLIFNode(tau=DECAY_STEPS))
 
     def forward(self, x: torch.Tensor) -> tuple[list[torch.Tensor], torch.Tensor]:
         """See `TorchStep`."""
@@ -69,4 +70,4 @@ class Network(torch.nn.Module):
 
 def build(task: Task, x: np.ndarray, y: np.ndarray) -> TorchStep:
     """A network with the task's weights."""
-    return TorchStep(Network(task), x, y)
+    return TorchStep(Network(task), x, y, task.num_steps)

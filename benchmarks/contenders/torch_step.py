@@ -20,9 +20,13 @@ class TorchStep:
         y: labels `[B]`.
     """
 
-    def __init__(self, network: torch.nn.Module, x: np.ndarray, y: np.ndarray):
+    def __init__(self, network: torch.nn.Module, x: np.ndarray, y: np.ndarray, num_steps: int | None = None):
         self.network = network
-        self.x = torch.from_numpy(np.ascontiguousarray(x.swapaxes(0, 1)))
+        if x.ndim == 2:  # held: one step, of which every step after it is a view
+            assert num_steps is not None
+            self.x = torch.from_numpy(x)[None].expand(num_steps, -1, -1)
+        else:
+            self.x = torch.from_numpy(np.ascontiguousarray(x.swapaxes(0, 1)))
         self.y = torch.from_numpy(y)
         self.optimizer = torch.optim.Adam(network.parameters(), lr=LEARNING_RATE)
         # Adam allots its moments in its first step. One of zero gradients, which changes nothing, puts them in place
@@ -63,6 +67,44 @@ def linear(weight: np.ndarray) -> torch.nn.Linear:
     layer = torch.nn.Linear(*weight.shape, bias=False)
     layer.weight.data.copy_(torch.from_numpy(weight.T))
     return layer
+
+
+class Synapses(torch.nn.Module):
+    """Means over windows, and then a convolution or a linear layer, of all steps at once, from `[T, B, …]`.
+
+    What is held over all steps is computed once.
+    """
+
+    def __init__(self, window: int, weight: np.ndarray, image: tuple[int, ...] | None, *, held: bool):
+        super().__init__()
+        self.image, self.held = image, held
+        parts: list[torch.nn.Module] = [] if window == 1 else [torch.nn.AvgPool2d(window)]
+        if weight.ndim == 4:
+            module = torch.nn.Conv2d(weight.shape[1], weight.shape[0], weight.shape[2], bias=False)
+            module.weight.data.copy_(torch.from_numpy(weight))
+        else:
+            module = linear(weight)
+            parts.append(torch.nn.Flatten())
+        self.weight = module.weight
+        self.module = torch.nn.Sequential(*parts, module)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Currents `[T, B, …]`."""
+        steps = len(x)
+        x = x[:1] if self.held else x
+        flat = x.flatten(0, 1)
+        flat = flat if self.image is None else flat.unflatten(1, self.image)
+        out = self.module(flat).unflatten(0, x.shape[:2])
+        return out.expand(steps, *out.shape[1:])
+
+
+def synapses(task: Task) -> list[Synapses]:
+    """Those of each layer of a task whose input is held, or which has convolutions."""
+    parts = zip(task.layers(), task.weights(), strict=True)
+    return [
+        Synapses(window, w, task.image if n == 0 else None, held=task.held and n == 0)
+        for n, ((window, _), (w, *_)) in enumerate(parts)
+    ]
 
 
 class Products(torch.nn.Module):

@@ -17,7 +17,7 @@ from snnlearn._errors import SnnlearnError
 from snnlearn._memory import check_memory
 from snnlearn._parameters import check_one_dt
 from snnlearn.coding import AbstractDecoder, AbstractEncoder, PackedSpikes, pack_spikes
-from snnlearn.network import Network, fresh_state, why_not_compiled
+from snnlearn.network import Network, fresh_state, takes_currents, why_not_compiled
 
 
 @final
@@ -86,7 +86,7 @@ def why_plain(
         work: the reason why the kernels cannot do a task for a network with spikes as input, such as a rule's
             `why_plain`; by default the task is to run the network.
     """
-    if not encoder.gives_spikes:
+    if not encoder.gives_spikes and not takes_currents(network.layers):
         return f"the input of {type(encoder).__name__} is not spikes"
     return work(network)
 
@@ -101,7 +101,7 @@ def network_input(
 ) -> Float[Array, "T ..."] | PackedSpikes:
     """One encoded sample, `[T, *in_shape]`, or packed if the kernels work on it: see `why_plain`."""
     xs = encoder(x, key=key)
-    return xs if why_plain(encoder, network, work) is not None else pack_spikes(xs)
+    return pack_spikes(xs) if encoder.gives_spikes and why_plain(encoder, network, work) is None else xs
 
 
 def encode(encoder: AbstractEncoder, xs: Array, *, key: PRNGKeyArray) -> Float[Array, "B T ..."]:

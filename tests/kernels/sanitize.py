@@ -45,7 +45,41 @@ def exercise(library: str) -> None:
             for rule, loss in ((BPTT(), CrossEntropy()), (EProp(), StepwiseCrossEntropy())):
                 jax.block_until_ready(eqx.filter_jit(rule)(network, loss, packed, classes, key=key))
             print(f"{type(neuron).__name__} {inputs}-{units}, recurrent {recurrent}: done", flush=True)
+    images(key)
     fuzz(60)
+
+
+def images(key) -> None:
+    """Convolutions of odd sizes, strides and paddings, with poolings that leave something over."""
+    import equinox as eqx
+    import jax
+    import jax.numpy as jnp
+
+    from snnlearn.network import AveragePool2d, Chain, Conv2d, Dense, Layer, Network, why_not_compiled
+    from snnlearn.neurons import LI, LIF, CubaLIF, NextStep, Subtract
+
+    def total(both):
+        network, xs = both
+        return jnp.sum(jax.vmap(lambda xs: network(xs)[0])(xs))
+
+    late = CubaLIF(v_th=0.1, reset=NextStep(Subtract(block_gradient=False)))
+    for shape, kernel, stride, padding, units, window, neuron in (
+        ((1, 9, 11), 3, 1, 0, 5, 2, LIF(v_th=0.1)),
+        ((3, 12, 8), 5, 2, 4, 70, 3, late),
+        ((17, 5, 5), 1, 3, 0, 130, 1, LIF(v_th=0.1)),
+    ):
+        first = Conv2d(shape, 7, kernel, stride=stride, padding=padding, key=key)
+        pool = AveragePool2d(first.out_shape, window)
+        second = Conv2d(pool.out_shape, units, 2, padding=1, use_bias=True, key=key)
+        sizes = eqx.filter_eval_shape(second, jnp.zeros(pool.out_shape)).size
+        network = Network(
+            (Layer(first, neuron), Layer(Chain(pool, second), neuron), Layer(Dense(sizes, 4, key=key), LI()))
+        )
+        assert why_not_compiled(network.layers) is None, why_not_compiled(network.layers)
+        for density in (0.05, 1.0):
+            xs = jax.random.normal(key, (5, 33, *shape)) * jax.random.bernoulli(key, density, (5, 33, *shape))
+            jax.block_until_ready(jax.tree.leaves(eqx.filter_jit(eqx.filter_grad(total))((network, xs))))
+        print(f"images {shape}: done", flush=True)
 
 
 def calls(rng: np.random.Generator) -> Iterator[tuple[str, list, list, dict]]:

@@ -23,11 +23,11 @@ from snnlearn.kernels.products import currents
 from snnlearn.losses import CrossEntropy
 from snnlearn.network import (
     AbstractSynapses,
-    Conv2d,
     Dense,
     Layer,
     LoweredSynapses,
     Network,
+    Part,
     feedforward,
     unroll,
     why_not_compiled,
@@ -303,7 +303,7 @@ def test_what_is_not_compiled_says_why(case, monkeypatch):
             lambda dense: Layer(dense, Filtered(CubaLIF())),
             "layer 1 is Filtered around a neuron with a synaptic current",
         ),
-        (lambda dense: Layer(Conv2d((1, 6, 6), 2, 3, key=jax.random.key(0)), LIF()), "layer 1 has Conv2d synapses"),
+        (lambda dense: Layer(Part(dense.in_shape[0], 0, 4), LIF()), "layer 1 has Part synapses"),
     ],
 )
 def test_layers_that_the_kernels_do_not_know(layer, reason, case):

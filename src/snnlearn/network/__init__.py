@@ -1,5 +1,6 @@
 """How units connect and run: synapses, layers, networks, their initial weights and their health."""
 
+from snnlearn.network.compiled import takes_currents as takes_currents
 from snnlearn.network.compiled import why_not_compiled as why_not_compiled
 from snnlearn.network.conformance import check_synapses as check_synapses
 from snnlearn.network.connection import BEFORE as BEFORE
@@ -32,6 +33,7 @@ from snnlearn.network.synapses import AveragePool2d as AveragePool2d
 from snnlearn.network.synapses import Chain as Chain
 from snnlearn.network.synapses import Conv2d as Conv2d
 from snnlearn.network.synapses import Dense as Dense
+from snnlearn.network.synapses import LoweredImage as LoweredImage
 from snnlearn.network.synapses import LoweredSynapses as LoweredSynapses
 from snnlearn.network.synapses import OneToOne as OneToOne
 from snnlearn.network.synapses import Part as Part

@@ -15,6 +15,7 @@ from snnlearn.coding.packed import PackedSpikes
 from snnlearn.kernels import why_plain
 from snnlearn.kernels.chain import Form, Weights, run
 from snnlearn.kernels.products import unless_finite
+from snnlearn.network.convolved import lowered_images
 from snnlearn.network.graph import in_chain
 from snnlearn.network.layer import Layer, LayerState
 from snnlearn.network.synapses import LoweredSynapses
@@ -45,7 +46,14 @@ def lowered(layers: Sequence[Layer]) -> list[LoweredLayer] | str:
 def why_not_compiled(layers: Sequence[Layer]) -> str | None:
     """Why these layers run as plain JAX on packed spikes; None if the compiled kernels run them."""
     found = lowered(layers)
+    if isinstance(found, str) and any(len(layer.synapses.in_shape) > 1 for layer in layers):
+        found = lowered_images(layers)
     return found if isinstance(found, str) else None
+
+
+def takes_currents(layers: Sequence[Layer]) -> bool:
+    """Whether the kernels that run these layers take any numbers as input, not only spikes."""
+    return isinstance(lowered(layers), str) and not isinstance(lowered_images(layers), str)
 
 
 def run_compiled(

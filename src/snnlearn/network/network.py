@@ -9,6 +9,7 @@ from typing import Any, ClassVar, NamedTuple, final
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
@@ -18,6 +19,7 @@ from snnlearn._parameters import time_steps
 from snnlearn.coding.packed import PackedSpikes
 from snnlearn.network.compiled import lowered, run_compiled
 from snnlearn.network.connection import line
+from snnlearn.network.convolved import lowered_images, run_images
 from snnlearn.network.graph import FROM_INPUT, Fire, check_graph, propagate, routes
 from snnlearn.network.layer import Layer, LayerState
 from snnlearn.network.synapses import Dense, check_steps, is_key
@@ -210,7 +212,8 @@ def unroll(
     One scan computes all layers in each step. Computing layer by layer, each for the whole sequence, gives the same,
     needs twice the memory and is no faster on CPU.
 
-    The compiled kernels run packed spikes if they know all layers (`why_not_compiled`) and only outputs are recorded.
+    The compiled kernels run packed spikes, and through layers of images also any other input, if they know all layers
+    (`why_not_compiled`) and only outputs are recorded.
 
     Args:
         network: the network.
@@ -248,6 +251,9 @@ def unroll(
             return Activity(outputs, (None,) * len(outputs)), state
         xs = xs.unpack()
     check_steps("unroll", network.in_shape, ("T",), xs=xs)
+    if record is nothing and xs.dtype == jnp.float32 and not isinstance(images := lowered_images(network.layers), str):
+        outputs, state = run_images(network.layers, images, xs, state)
+        return Activity(outputs, (None,) * len(outputs)), state
     state, activity = jax.lax.scan(step, state, xs)
     return activity, state
 

@@ -22,6 +22,24 @@ class LoweredSynapses(NamedTuple):
     bias: Float[Array, " units"] | None
 
 
+class LoweredImage(NamedTuple):
+    """Synapses between images as the kernels take them: means over windows, then a convolution.
+
+    Args:
+        weight: `[units, channels, height, width]` of the kernels; None if there are only the means.
+        bias: of each channel that they give, or None.
+        window: side of the windows whose means are taken first.
+        stride: step of the kernel.
+        padding: zeros added on each side.
+    """
+
+    weight: Float[Array, "units channels height width"] | None
+    bias: Float[Array, " units"] | None = None
+    window: int = 1
+    stride: int = 1
+    padding: int = 0
+
+
 class AbstractSynapses(Component):
     """A linear map from the input of one time step to the currents of the units.
 
@@ -76,6 +94,14 @@ class AbstractSynapses(Component):
     def lowered(self) -> LoweredSynapses | str:
         """Their map as the kernels compute it, or the reason why they cannot."""
         return f"has {type(self).__name__} synapses, not Dense"
+
+    def lowered_image(self, shape: tuple[int, int, int]) -> LoweredImage | str:
+        """Their map as the kernels of convolutions compute it, or the reason why they cannot.
+
+        Args:
+            shape: `(channels, height, width)` of what arrives.
+        """
+        return f"has {type(self).__name__} synapses, not Dense, Conv2d or AveragePool2d before one of these"
 
     @property
     def has_weights(self) -> bool:
@@ -226,6 +252,10 @@ class Dense(AbstractSynapses):
         """See the base."""
         return LoweredSynapses(self.weight, self.bias)
 
+    def lowered_image(self, shape: tuple[int, int, int]) -> LoweredImage:
+        """A convolution with kernels as large as the image."""
+        return LoweredImage(self.weight.reshape(-1, *shape), self.bias)
+
     def redrawn(self, *, key: PRNGKeyArray) -> "Dense":
         """See the base."""
         weight = _draw(self.weight.shape, self.in_shape[0], key)
@@ -322,6 +352,13 @@ class Conv2d(AbstractSynapses):
         i = self._correlate(x, self.weight)
         return i if self.bias is None else i + self.bias
 
+    def lowered_image(self, shape: tuple[int, int, int]) -> LoweredImage | str:
+        """See the base."""
+        if shape != self.in_shape:
+            return f"takes images of shape {self.in_shape} and gets {shape}"
+        bias = None if self.bias is None else self.bias[:, 0, 0]
+        return LoweredImage(self.weight, bias, stride=self.stride, padding=self.padding)
+
     def redrawn(self, *, key: PRNGKeyArray) -> "Conv2d":
         """See the base."""
         weight = _draw(self.weight.shape, math.prod(self.weight.shape[1:]), key)
@@ -406,6 +443,12 @@ class AveragePool2d(AbstractWeightless):
         channels, height, width = self.out_shape
         x = jnp.reshape(x, self.in_shape)[:, : height * self.window, : width * self.window]
         return jnp.mean(jnp.reshape(x, (channels, height, self.window, width, self.window)), axis=(2, 4))
+
+    def lowered_image(self, shape: tuple[int, int, int]) -> LoweredImage | str:
+        """See the base."""
+        if shape != self.in_shape:
+            return f"takes images of shape {self.in_shape} and gets {shape}"
+        return LoweredImage(None, window=self.window)
 
 
 @final
@@ -558,6 +601,21 @@ class Chain(AbstractSynapses):
         for stage in self.stages:
             x = stage(x)
         return x
+
+    def lowered_image(self, shape: tuple[int, int, int]) -> LoweredImage | str:
+        """Means over windows, and then weights; no longer chain."""
+        first, *others = self.stages
+        found = first.lowered_image(shape)
+        if isinstance(found, str) or not others:
+            return found
+        arriving = first.out_shape
+        if found.weight is None and len(others) == 1 and len(arriving) == 3:
+            weights = others[0].lowered_image(arriving)
+            if isinstance(weights, str):
+                return weights
+            if weights.weight is not None and weights.window == 1:
+                return weights._replace(window=found.window)
+        return "has more stages of synapses than a pooling and then weights"
 
     def initial_state(self) -> tuple[Any, ...] | None:
         """The stages'."""
