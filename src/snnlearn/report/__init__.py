@@ -7,9 +7,10 @@ from snnlearn.report.files import present, write, write_page
 from snnlearn.report.measure import History, summarise
 from snnlearn.report.run import run_report
 from snnlearn.report.statement import RiskStatement, state_risk
-from snnlearn.report.summary import Example, LayerSummary, RunSummary
+from snnlearn.report.summary import Example, LayerSummary, RunSummary, TrainingSummary
 from snnlearn.report.terminal import print_report, terminal_raster
 from snnlearn.report.value import Report
+from snnlearn.report.values import ValueSummary, summarise_values, value_report
 
 __all__ = [
     "CodeSummary",
@@ -19,6 +20,8 @@ __all__ = [
     "Report",
     "RiskStatement",
     "RunSummary",
+    "TrainingSummary",
+    "ValueSummary",
     "codes_figure",
     "codes_report",
     "present",
@@ -26,7 +29,9 @@ __all__ = [
     "run_report",
     "state_risk",
     "summarise",
+    "summarise_values",
     "terminal_raster",
+    "value_report",
     "write",
     "write_page",
 ]
