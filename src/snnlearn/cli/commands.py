@@ -38,6 +38,7 @@ from snnlearn.hypothesis import Hypothesis, decisions, scores, ties
 from snnlearn.hypothesis import predict as predict_all
 from snnlearn.model_file import save
 from snnlearn.report.baseline import baselines
+from snnlearn.report.labels import label_baselines
 from snnlearn.report.measure import select
 from snnlearn.report.value_baseline import value_baselines
 
@@ -221,6 +222,7 @@ def _conclude(
 _REPORTS: dict[str, tuple[Callable[..., Any], Callable[..., report.Report], Callable[..., Any]]] = {
     "classification": (report.summarise, report.run_report, baselines),
     "regression": (report.summarise_values, report.value_report, value_baselines),
+    "multi-label": (report.summarise_labels, report.label_report, label_baselines),
 }
 """For each task: what measures a training, what reports it, and what stands beside it."""
 

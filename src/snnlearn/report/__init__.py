@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from snnlearn.report.codes import CodeSummary, codes_figure, codes_report
 from snnlearn.report.files import present, write, write_page
+from snnlearn.report.labels import LabelSummary, label_report, summarise_labels
 from snnlearn.report.measure import History, summarise
 from snnlearn.report.run import run_report
 from snnlearn.report.statement import RiskStatement, state_risk
@@ -16,6 +17,7 @@ __all__ = [
     "CodeSummary",
     "Example",
     "History",
+    "LabelSummary",
     "LayerSummary",
     "Report",
     "RiskStatement",
@@ -24,11 +26,13 @@ __all__ = [
     "ValueSummary",
     "codes_figure",
     "codes_report",
+    "label_report",
     "present",
     "print_report",
     "run_report",
     "state_risk",
     "summarise",
+    "summarise_labels",
     "summarise_values",
     "terminal_raster",
     "value_report",
