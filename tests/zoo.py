@@ -80,6 +80,8 @@ ENCODERS = {
 DECODERS = {
     "MeanMembrane": coding.MeanMembrane(),
     "MaxMembrane": coding.MaxMembrane(),
+    "EachLabel": coding.EachLabel(coding.MaxMembrane()),
+    "InUnits": coding.InUnits(coding.MeanMembrane(), mean=3.0, scale=0.5),
     "LastMembrane": coding.LastMembrane(),
     "SpikeCount": coding.SpikeCount(),
     "FirstSpike": coding.FirstSpike(scale=3e-3),

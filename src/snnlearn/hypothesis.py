@@ -22,12 +22,13 @@ from snnlearn.network import Network, fresh_state, takes_currents, why_not_compi
 
 @final
 class Hypothesis(eqx.Module):
-    """A function from data to scores of classes.
+    """A function from data to scores of classes, predictions of real values, or scores of labels.
 
     Args:
         encoder: from one `x` to the network's input over time.
         network: the spiking network.
-        decoder: from the network's output over time to scores, of which the largest decides.
+        decoder: from the network's output over time to scores, of which the largest decides, unless the decoder's
+            `task` says otherwise.
 
     Raises:
         SnnlearnError: if a part is of another kind, or encoder or decoder has another time step than the network.
@@ -200,7 +201,7 @@ def scores(
 def predict(
     hypothesis: Hypothesis, xs: np.ndarray | Array, *, batch_size: int = 256, key: PRNGKeyArray | None = None
 ) -> np.ndarray:
-    """Decide for each of many samples.
+    """Decide for each of many samples: its class, its values, or which labels hold, as the decoder's `task` says.
 
     Args:
         hypothesis: the hypothesis.
@@ -210,16 +211,23 @@ def predict(
             be repeated.
 
     Returns:
-        classes, `[m]` integers.
+        classes, `[m]` integers; predictions, `[m, D]`; or 1 where a label holds and else 0, `[m, L]` integers.
 
     Raises:
         SnnlearnError: if an argument is of another kind, or the samples do not fit the network in shape, or are not
             finite.
     """
-    return decisions(scores(hypothesis, xs, batch_size=batch_size, key=key), key=key)
+    found = scores(hypothesis, xs, batch_size=batch_size, key=key)
+    match hypothesis.decoder.task:
+        case "regression":
+            return found
+        case "multi-label":
+            return (found > 0).astype(np.int32)
+        case _:
+            return decisions(found, key=key)
 
 
 def decisions(scores: Float[np.ndarray, "m C"], *, key: PRNGKeyArray | None = None) -> np.ndarray:
-    """The decisions of `predict` given these scores and the same key."""
+    """The classes that `predict` decides for given these scores and the same key."""
     # Folded in, as the encoder has drawn by the key itself.
     return np.asarray(decide(jnp.asarray(scores), key=jax.random.fold_in(jax.random.key(0) if key is None else key, 1)))

@@ -128,6 +128,9 @@ def test_what_is_no_part_of_a_run_and_what_a_sweep_shares():
         "label",
         "group",
         "time_unit",
+        "task",
+        "class_weight",
+        "horizon",
     }
     assert by[Role.TASK] == task
 

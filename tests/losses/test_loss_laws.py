@@ -19,9 +19,12 @@ from snnlearn.losses import (
     ClassMeanSquaredError,
     ClassSpikeTrains,
     CrossEntropy,
+    LabelCrossEntropy,
     MeanSquaredError,
     RateBand,
     StepwiseCrossEntropy,
+    StepwiseLabelCrossEntropy,
+    StepwiseValueMeanSquaredError,
     ValueMeanSquaredError,
     VanRossum,
     Window,
@@ -34,12 +37,22 @@ KEYS = jax.random.split(jax.random.key(6), 3)
 MEMBRANES = (jnp.zeros((T, 4)).at[::3].set(1.0), 5 * jax.random.normal(KEYS[0], (T, CLASSES)))
 SPIKES = (MEMBRANES[0], jax.random.bernoulli(KEYS[1], 0.3, (T, CLASSES)).astype(jnp.float32))
 LABEL, SIGNAL = jnp.array(1), jax.random.normal(KEYS[2], (T, CLASSES))
+LABELS = jnp.array([1, 0, 1])
 TRAINS = (SIGNAL > 0.5).astype(jnp.float32)
 CASES = {
     "CrossEntropy": (CrossEntropy(), MEMBRANES, LABEL),
     "CrossEntropy of counts": (CrossEntropy(coding.SpikeCount()), SPIKES, LABEL),
     "ClassMeanSquaredError": (ClassMeanSquaredError(), MEMBRANES, LABEL),
     "ValueMeanSquaredError": (ValueMeanSquaredError(), MEMBRANES, SIGNAL[0]),
+    "StepwiseValueMeanSquaredError": (
+        StepwiseValueMeanSquaredError(
+            coding.InUnits(coding.MeanMembrane(), 2.0, 3.0), scale=jnp.array([1.0, 2.0, 3.0])
+        ),
+        MEMBRANES,
+        SIGNAL[0],
+    ),
+    "LabelCrossEntropy": (LabelCrossEntropy(), MEMBRANES, LABELS),
+    "StepwiseLabelCrossEntropy": (StepwiseLabelCrossEntropy(), MEMBRANES, LABELS),
     "StepwiseCrossEntropy": (StepwiseCrossEntropy(), MEMBRANES, LABEL),
     "MeanSquaredError": (MeanSquaredError(), MEMBRANES, SIGNAL),
     "VanRossum": (VanRossum(), SPIKES, TRAINS),
@@ -66,6 +79,15 @@ def test_a_weighted_loss_conforms_and_is_that_many_times_the_loss(name):
     kinds = (AbstractScoreLoss, AbstractStepwiseLoss, AbstractFilteredLoss)
     assert [isinstance(weighted_loss, kind) for kind in kinds] == [isinstance(loss, kind) for kind in kinds]
     assert weighted_loss.decoder == loss.decoder
+
+
+def test_a_prediction_in_units_costs_as_a_standardised_one():
+    """Of scores s and targets y, μ + σs against μ + σy in units of σ costs what s against y does."""
+    mean, scale = jnp.array([5.0, -3.0, 100.0]), jnp.array([0.5, 2.0, 30.0])
+    for kind in (ValueMeanSquaredError, StepwiseValueMeanSquaredError):
+        in_units = kind(coding.InUnits(coding.MeanMembrane(), mean, scale), scale=scale)
+        found = in_units(MEMBRANES, mean + scale * SIGNAL[0])
+        assert float(found) == pytest.approx(float(kind()(MEMBRANES, SIGNAL[0])), rel=1e-4)
 
 
 def test_all_that_are_public_are_checked():

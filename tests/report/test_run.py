@@ -11,7 +11,7 @@ from fake_run import fake_run
 from snnlearn._errors import SnnlearnError
 from snnlearn.report import run_report, state_risk
 from snnlearn.report.files import plain
-from snnlearn.report.run import flatten
+from snnlearn.report.training import flatten
 from snnlearn.report.value import Numbers, Panels, Report, Table
 
 

@@ -22,6 +22,7 @@ from snnlearn.algorithms.iterative import AbstractIterativeAlgorithm, Metrics, T
 from snnlearn.algorithms.optimizers import Optimizer, shared
 from snnlearn.coding import AbstractEncoder, PackedSpikes
 from snnlearn.data import LearningData, Sample, WeightedSample
+from snnlearn.data.base import task_of
 from snnlearn.hypothesis import Hypothesis, decide, encode, network_input, why_plain
 from snnlearn.losses import AbstractLoss, CrossEntropy, weighted
 from snnlearn.network import AbstractInitialisation, FluctuationDriven, Network, fresh_state, unroll
@@ -34,7 +35,8 @@ class GradientDescent(AbstractIterativeAlgorithm):
     """Minimise the empirical risk by stochastic gradients; keep the epoch with the fewest validation errors.
 
     Weights of a sample multiply the losses, and the errors of validation, of its z, whatever the rule. Where what is
-    learned is real values and no classes, there are no errors, and the least validation loss decides.
+    learned is real values and no classes, there are no errors, and the least validation loss decides; of several
+    labels, each is a decision.
 
     An epoch, with all its batches, their encoding and the validation, is one compiled program. Each epoch visits the
     training sample once in a new random order; what does not fill a batch waits for another epoch.
@@ -225,7 +227,7 @@ def _check_fit(algorithm: GradientDescent, encoder: AbstractEncoder, network: Ne
     if size != takes:
         raise SnnlearnError(f"GradientDescent: {data.name} is encoded as {size} inputs, but the network takes {takes}")
     if network.out_shape != (data.num_outputs,):
-        what = "class" if data.num_classes else "value"
+        what = {"classification": "class", "regression": "value", "multi-label": "label"}[data.task]
         raise SnnlearnError(
             f"GradientDescent: {data.name} has {data.num_outputs} {what}{'es' if data.num_classes else 's'}, but the "
             f"network's output is {network.out_shape}; give it one output for each {what}"
@@ -353,7 +355,7 @@ def _one_epoch(
         best_epoch=jnp.where(better, epoch, training.best_epoch),
     )
     training_loss = devices.mean(jnp.mean(losses))
-    return after, Metrics(training_loss, jnp.mean(norms), loss, errors / len(validation.y))
+    return after, Metrics(training_loss, jnp.mean(norms), loss, errors / validation.y.size)
 
 
 def _weighing(
@@ -431,6 +433,9 @@ def evaluate(
 ) -> tuple[Float[Array, ""], Real[Array, ""]]:
     """The mean loss on a sample and the number of wrong decisions, each times its weight if there are weights.
 
+    A label is decided to hold where its score is above 0, which is a probability above a half; of real values nothing
+    is decided.
+
     Args:
         loss: the loss of one sample; its decoder decides.
         encoder: from one `x` to the network's input over time.
@@ -441,20 +446,24 @@ def evaluate(
         key: random key of the encoder, and of the noise of neurons that draw their spikes.
     """
     assert loss.decoder is not None
-    decoder, classes = loss.decoder, jnp.issubdtype(sample.y.dtype, jnp.integer)
+    decoder, task = loss.decoder, task_of(sample.y)
 
     def one(sample):
         x, y, key = sample
         xs = network_input(encoder, network, x, key=key)
         outputs = unroll(network, xs, fresh_state(network, key=key))[0].outputs
-        decided = decide(decoder(outputs[-1]), key=jax.random.fold_in(key, 1)) if classes else None
-        return loss(outputs, y), jnp.zeros((), bool) if decided is None else decided != y
+        if task == "regression":
+            return loss(outputs, y), jnp.zeros((), jnp.int32)
+        scores = decoder(outputs[-1])
+        decided = scores > 0 if task == "multi-label" else decide(scores, key=jax.random.fold_in(key, 1))
+        return loss(outputs, y), jnp.sum(decided != y, dtype=jnp.int32)
 
     size = len(sample.y)
     share, counts = devices.share((sample.x, sample.y, jax.random.split(key, size)))
     losses, wrong = jax.lax.map(one, share, batch_size=min(batch_size, len(counts)))
     if sample.weights is not None:
         weights, _ = devices.share(_relative(sample.weights))
-        losses, wrong = weights * losses, jnp.where(wrong & counts, weights, 0.0)
+        losses, wrong = weights * losses, jnp.where(counts, weights * wrong.astype(weights.dtype), 0.0)
         return devices.total((jnp.sum(jnp.where(counts, losses, 0.0)) / size, jnp.sum(wrong)))
-    return devices.total((jnp.sum(jnp.where(counts, losses, 0.0)) / size, jnp.sum(wrong & counts, dtype=jnp.int32)))
+    wrong = jnp.sum(jnp.where(counts, wrong, 0), dtype=jnp.int32)
+    return devices.total((jnp.sum(jnp.where(counts, losses, 0.0)) / size, wrong))

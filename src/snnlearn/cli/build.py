@@ -46,18 +46,43 @@ def dataset(options: Train) -> Dataset:
 def everything(options: Train) -> Dataset:
     """The data that the options name, all of it."""
     if options.data in DATA.choices:
-        return DATA.build(options.data, vars(options) | window(options) | {"after_42": 42 + options.split_seed})
+        task = DATA.build(options.data, vars(options) | window(options) | {"after_42": 42 + options.split_seed})
+        if options.task not in (None, task.task):
+            raise SnnlearnError(f"--task is {options.task}, but {options.data} is {task.task}; drop it")
+        return _weighted(options, task)
     split = {"validation": options.validation, "test": options.test, "seed": options.split_seed}
     path = Path(options.data)
     if not path.exists() and format_of(path) is None:
         raise SnnlearnError(f"--data is {options.data!r}; give one of {', '.join(DATA.choices)}, or {DATA.others}")
-    return data.load(path, **asked(options), **split)
+    return _weighted(options, data.load(path, **asked(options), **split))
+
+
+def _weighted(options: Train, task: Dataset) -> Dataset:
+    if options.class_weight is None:
+        return task
+    if task.num_classes is None:
+        raise SnnlearnError(f"--class-weight balances classes, but the task of {task.name} is {task.task}; drop it")
+    return task.balanced()
+
+
+def only_classes(task: Dataset, command: str) -> None:
+    """Refuse a task without classes.
+
+    Raises:
+        SnnlearnError: naming the command, which counts errors.
+    """
+    if task.num_classes is None:
+        raise SnnlearnError(
+            f"{command} counts errors of classes, but the task of {task.name} is {task.task}; train, predict, evaluate "
+            "and risk take it"
+        )
 
 
 def asked(options: Train | Data) -> dict[str, Any]:
     """What the options say about a file of data."""
     return {
         "label": options.label,
+        "task": options.task,
         "group": options.group,
         "time_unit": None if options.time_unit is None else TIME_UNITS[options.time_unit],
         "num_steps": options.num_steps,
@@ -204,7 +229,7 @@ def _structure(options: Train, task: Dataset, code: coding.AbstractEncoder) -> n
         loop = network.Dense(shape[0], shape[0], key=key) if options.recurrent and len(shape) == 1 else None
         layers.append(network.Layer(_chain(pools, synapses), _neuron(options, shape, code.dt), loop))
         pools = []
-    readout = network.Dense(math.prod(shape), task.num_classes, use_bias=options.bias, key=key)
+    readout = network.Dense(math.prod(shape), task.num_outputs, use_bias=options.bias, key=key)
     layers.append(network.Layer(_chain(pools, readout), _readout(options, code.dt)))
     return network.Network(tuple(layers))
 
@@ -271,7 +296,7 @@ def _surrogate(options: Train, dt: float) -> neurons.AbstractSurrogate:
 def _readout(options: Train, dt: float) -> neurons.AbstractNeuron:
     if _timeless(options):
         return neurons.Identity(dt=dt)
-    if not READOUTS.load(_settled(options, "readout")).reads_spikes:
+    if not READOUTS.load(_readout_of(options)).reads_spikes:
         _check_resolved(options, dt, "tau_out")
         return neurons.LI(tau_mem=options.tau_out, dt=dt)
     name = NEURONS.name_of(RULES.load(options.rule).usual_readout)
@@ -281,10 +306,31 @@ def _readout(options: Train, dt: float) -> neurons.AbstractNeuron:
     return neurons.EscapeNoise(neuron) if options.escape_noise else neuron  # pyright: ignore[reportCallIssue]
 
 
-def _settled(options: Train, option: str) -> str:
-    """The choice of an option or, by default, of the rule."""
-    usual = getattr(RULES.load(options.rule), RULES.settles[option])
-    return getattr(options, option) or axes(Train)[option].name_of(usual)
+def _readout_of(options: Train) -> str:
+    """The readout that is given, or the rule's."""
+    return options.readout or READOUTS.name_of(RULES.load(options.rule).usual_decoder)
+
+
+def _loss_of(options: Train, task: str) -> str:
+    """The loss that is given, or the rule's, or what plays the part of the rule's in this task.
+
+    Raises:
+        SnnlearnError: it is a loss of another task, or nothing does.
+    """
+    if (name := options.loss) is not None:
+        if LOSSES[name].task not in (None, task):
+            fitting = ", ".join(name for name, one in LOSSES.choices.items() if one.task == task)
+            raise SnnlearnError(f"--loss {name} is for {LOSSES[name].task}, but the task is {task}; give {fitting}")
+        return name
+    usual = LOSSES.name_of(RULES.load(options.rule).usual_loss)
+    if task == "classification":
+        return usual
+    playing = [name for name, one in LOSSES.choices.items() if one.task == task and one.in_place_of == usual]
+    if not playing:
+        raise SnnlearnError(
+            f"--rule {options.rule} learns classes, by {usual}, but the task is {task}; use another rule, such as bptt"
+        )
+    return playing[0]
 
 
 def algorithm(options: Train, task: Dataset, dt: float) -> GradientDescent:
@@ -325,23 +371,37 @@ def training(options: Train, changes: dict[str, Any], *, several_rules: bool) ->
             where none is given and the readout has it.
     """
     one = Train(**{field.name: getattr(options, field.name) for field in fields(Train)} | changes)
-    if several_rules and one.loss is None and _settled(one, "readout") == "mean":
-        return replace(one, loss="stepwise-cross-entropy")
+    if several_rules and one.loss is None and _readout_of(one) == "mean":
+        return replace(one, loss=_STEPWISE[one.task or "classification"])
     return one
+
+
+_STEPWISE = {
+    "classification": "stepwise-cross-entropy",
+    "regression": "stepwise-squared-error",
+    "multi-label": "stepwise-label-cross-entropy",
+}
 
 
 def default_loss(options: Train) -> str:
     """The default loss of a rule."""
-    return _settled(replace(options, loss=None), "loss")
+    return _loss_of(replace(options, loss=None), options.task or "classification")
 
 
 def _loss(options: Train, task: Dataset, dt: float) -> losses.AbstractLoss:
-    readout, name = _settled(options, "readout"), _settled(options, "loss")
+    readout, name = _readout_of(options), _loss_of(options, task.task)
     if (needed := LOSSES.load(name).decides_by) is not None and READOUTS.load(readout) is not needed:
         raise SnnlearnError(
             f"--loss {name} is only for decisions by {needed.__name__}; use --readout {READOUTS.name_of(needed)}"
         )
     values = {"decoder": READOUTS.build(readout, {"dt": dt}), "num_classes": task.num_classes, "dt": dt}
+    if task.num_classes is None:
+        if values["decoder"].reads_spikes:
+            raise SnnlearnError(
+                f"--readout {readout} reads spikes, whose scores have one sign, but the task is {task.task}; use mean, "
+                "max or last"
+            )
+        values |= _of_targets(values["decoder"], task)
     if LOSSES.takes(name, "distance"):
         values["distance"] = _distance(name, dt)
     loss = LOSSES.build(name, values)
@@ -350,6 +410,15 @@ def _loss(options: Train, task: Dataset, dt: float) -> losses.AbstractLoss:
             low=options.rate_band[0], high=options.rate_band[1], dt=dt
         )
     return loss
+
+
+def _of_targets(decoder: coding.AbstractDecoder, task: Dataset) -> dict[str, Any]:
+    """The decoder of labels; or of values in their own units, and what counts as an error of 1 in each."""
+    if task.task == "multi-label":
+        return {"decoder": coding.EachLabel(decoder)}
+    y = task.train.y.astype(np.float64)
+    mean, scale = y.mean(axis=0).astype(np.float32), y.std(axis=0).astype(np.float32)
+    return {"decoder": coding.InUnits(decoder, mean, scale), "scale": jnp.asarray(scale)}
 
 
 def _distance(name: str, dt: float) -> losses.AlphaVanRossum:
@@ -363,7 +432,7 @@ def _distance(name: str, dt: float) -> losses.AlphaVanRossum:
 
 
 def _optimizer(options: Train) -> Optimizer:
-    name, rate = options.optimizer, options.step_size()
+    name, rate = options.optimizer or "adam", options.step_size()
     schedule = cosine if options.schedule == "cosine" else constant
     arguments = OPTIMIZERS.arguments(name, vars(options))
     del arguments["learning_rate"]  # which it gives each time, by schedule and size of the weights

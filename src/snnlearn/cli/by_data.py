@@ -17,8 +17,11 @@ from snnlearn.data import Dataset
 
 T = TypeVar("T", bound=Train)
 
-_UPDATES = 800
+_UPDATES = {"classification": 800, "regression": 1600, "multi-label": 800}
 _STEPS = 20
+_STEPS_OF_VALUES = 50
+_STRONG = 0.5
+"""Weight decay of noisy values, of which a network could learn each by heart."""
 _EPOCHS = (10, 100)
 _BATCH = 64
 
@@ -31,6 +34,8 @@ def chosen(options: T, task: Dataset) -> tuple[T, tuple[str, ...]]:
         task: the data.
     """
     because: list[str] = []
+    if task.num_classes is None and options.task is None:
+        options = replace(options, task=task.task)
     if task.structure == "series" and options.encode is None and not options.series:
         options, why = _presented(options, task)
         because.append(why)
@@ -42,6 +47,9 @@ def chosen(options: T, task: Dataset) -> tuple[T, tuple[str, ...]]:
         steps = math.ceil(_STEPS / task.shape[0])
         options = replace(options, num_steps=steps)
         because.append(f"--num-steps {steps} of each frame")
+    if task.task == "regression" and options.num_steps is None and task.kind == "values" and not options.series:
+        options = replace(options, num_steps=_STEPS_OF_VALUES)
+        because.append(f"--num-steps {_STEPS_OF_VALUES}, as values are predicted")
     size, batch = len(task.train.y), options.batch_size
     if batch is None:
         # At least eight gradients an epoch.
@@ -50,14 +58,18 @@ def chosen(options: T, task: Dataset) -> tuple[T, tuple[str, ...]]:
         because.append(f"--batch-size {batch}")
     if options.epochs is None:
         gradients = max(1, size // batch)
-        epochs = min(max(math.ceil(_UPDATES / gradients), _EPOCHS[0]), _EPOCHS[1])
+        epochs = min(max(math.ceil(_UPDATES[task.task] / gradients), _EPOCHS[0]), _EPOCHS[1])
         options = replace(options, epochs=epochs)
         because.append(f"--epochs {epochs} of {gradients:,} gradients")
     if options.learning_rate is None:
         epochs, batch = options.counts()
-        rate = float(f"{usual_learning_rate(epochs * max(1, size // batch)):.1g}")
+        relative = epochs * max(1, size // batch) / _UPDATES[task.task]
+        rate = float(f"{usual_learning_rate(math.ceil(_UPDATES['classification'] * relative)):.1g}")
         options = replace(options, learning_rate=rate)
         because.append(f"--learning-rate {rate:g}")
+    if task.task == "regression" and options.optimizer is None:
+        options, why = _regularised(options, task)
+        because.append(why)
     return options, tuple(because)
 
 
@@ -77,17 +89,35 @@ def _presented(options: T, task: Dataset) -> tuple[T, str]:
     candidates = [replace(options, encode="current", series=series) for series in (False, True)]
     found = []
     for candidate in candidates:
-        one, _ = chosen(candidate, task)
-        short = replace(one, epochs=max(5, one.counts()[0] // 4), seeds=1)
-        experiment = build.experiment(short, task)
-        try:
-            training = experiment.run(lambda _: interrupts.check())
-            best = jax.tree.map(lambda leaf: np.asarray(leaf)[0].item(), (training.best_errors, training.best_loss))
-        except Diverged:  # which the training proper says, if it is chosen nevertheless
-            best = (len(task.validation.y), math.inf)
-        found.append((best, candidate))
-    whole, frames = (f"{errors / len(task.validation.y):.0%}" for (errors, _), _ in found)
-    _, best = min(found, key=lambda one: one[0])
+        steady = replace(candidate, optimizer=candidate.optimizer or "adam")
+        one, _ = chosen(steady, task)
+        found.append(_tried(replace(one, epochs=max(5, one.counts()[0] // 4), seeds=1), task))
+    best = candidates[min(range(2), key=lambda i: found[i])]
+    if task.task == "regression":
+        (_, whole), (_, frames) = found
+        against = f"relative squared error of validation {frames:.3g} by frames and {whole:.3g} as a whole"
+    else:
+        whole, frames = (f"{errors / task.validation.y.size:.0%}" for errors, _ in found)
+        against = f"validation error {frames} by frames and {whole} as a whole"
     how = "--series, frame by frame," if best.series else "--encode current, the whole series at once,"
-    against = f"validation error {frames} by frames and {whole} as a whole"
     return best, f"{how} by two short trainings ({against})"
+
+
+def _regularised(options: T, task: Dataset) -> tuple[T, str]:
+    """How strongly weights decay: what suits noisy values spoils exact ones, and the other way round."""
+    plain = replace(options, optimizer="adam", bias=True)
+    strong = replace(options, optimizer="adamw", weight_decay=_STRONG, bias=True)
+    without, decayed = (_tried(replace(one, seeds=1), task)[1] for one in (plain, strong))
+    best, name = (strong, f"--optimizer adamw --weight-decay {_STRONG} --bias") if decayed < without else (plain, "")
+    against = f"relative squared error of validation {decayed:.3g} with weight decay and {without:.3g} without"
+    return best, f"{name or '--optimizer adam --bias'}, by two trainings ({against})"
+
+
+def _tried(options: Train, task: Dataset) -> tuple[float, float]:
+    """Errors and loss on the validation sample, of the epoch that a training keeps."""
+    try:
+        training = build.experiment(options, task).run(lambda _: interrupts.check())
+    except Diverged:  # which the training proper says, if it is chosen nevertheless
+        return task.validation.y.size, math.inf
+    errors, loss = jax.tree.map(lambda leaf: np.asarray(leaf)[0].item(), (training.best_errors, training.best_loss))
+    return float(errors), loss

@@ -34,6 +34,7 @@ def certify(options: Certify) -> int:
 def _certify(options: Certify, path: Path) -> int:
     console = console_of()
     data = build.dataset(options)
+    build.only_classes(data, "certify")
     certifying, first = _cut(data.train, options)
     task = dataclasses.replace(data, train=first)
     # By the prior's part alone: a certificate holds only if nothing was chosen by what certifies.

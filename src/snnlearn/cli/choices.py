@@ -24,6 +24,19 @@ class Code(Choice):
     on_top: bool = False
 
 
+@dataclass(frozen=True)
+class Loss(Choice):
+    """A loss.
+
+    Args:
+        task: what it is a loss of; None if nobody knows.
+        in_place_of: the loss of classes whose part it plays in its task.
+    """
+
+    task: str | None = None
+    in_place_of: str = ""
+
+
 def _same(*options: str) -> dict[str, str]:
     return {option: option for option in options}
 
@@ -158,16 +171,26 @@ READOUTS = Axis(
 )
 
 LOSSES = Axis(
-    Choice,
+    Loss,
     base="snnlearn.losses:AbstractLoss",
     part="loss",
     default="cross-entropy",
-    values={"decoder": "readout", "num_classes": "data", "distance": "dt", "dt": "dt"},
+    values={"decoder": "readout", "num_classes": "data", "scale": "data", "distance": "dt", "dt": "dt"},
     choices={
-        "cross-entropy": Choice("snnlearn.losses:CrossEntropy"),
-        "mean-squared": Choice("snnlearn.losses:ClassMeanSquaredError"),
-        "stepwise-cross-entropy": Choice("snnlearn.losses:StepwiseCrossEntropy"),
-        "van-rossum": Choice("snnlearn.losses:ClassSpikeTrains"),
+        "cross-entropy": Loss("snnlearn.losses:CrossEntropy", task="classification"),
+        "mean-squared": Loss("snnlearn.losses:ClassMeanSquaredError", task="classification"),
+        "stepwise-cross-entropy": Loss("snnlearn.losses:StepwiseCrossEntropy", task="classification"),
+        "van-rossum": Loss("snnlearn.losses:ClassSpikeTrains", task="classification"),
+        "squared-error": Loss("snnlearn.losses:ValueMeanSquaredError", task="regression", in_place_of="cross-entropy"),
+        "stepwise-squared-error": Loss(
+            "snnlearn.losses:StepwiseValueMeanSquaredError", task="regression", in_place_of="stepwise-cross-entropy"
+        ),
+        "label-cross-entropy": Loss(
+            "snnlearn.losses:LabelCrossEntropy", task="multi-label", in_place_of="cross-entropy"
+        ),
+        "stepwise-label-cross-entropy": Loss(
+            "snnlearn.losses:StepwiseLabelCrossEntropy", task="multi-label", in_place_of="stepwise-cross-entropy"
+        ),
     },
 )
 
@@ -200,7 +223,8 @@ DATA = Axis(
     base="",
     part="",
     default="digits",
-    values=_same("validation", "test", "split_seed", "data_folder", "num_steps", "dt") | {"after_42": "split_seed"},
+    values=_same("validation", "test", "split_seed", "data_folder", "num_steps", "dt", "horizon")
+    | {"after_42": "split_seed"},
     others="a file or folder of data",
     choices={
         "digits": Choice("snnlearn.data:digits", {"seed": "split_seed"}),
@@ -210,6 +234,7 @@ DATA = Axis(
         "yin-yang": Choice("snnlearn.data:yin_yang", {"seed": "after_42"}),
         "randman": Choice("snnlearn.data:randman", {"seed": "split_seed"}),
         "spike-xor": Choice("snnlearn.data:spike_xor", {"seed": "split_seed"}),
+        "mackey-glass": Choice("snnlearn.data:mackey_glass", {"seed": "split_seed"}),
     },
 )
 

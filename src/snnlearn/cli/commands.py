@@ -6,8 +6,9 @@ import contextlib
 import dataclasses
 import os
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -26,17 +27,20 @@ from snnlearn.cli.config import as_table
 from snnlearn.cli.encode import encode as encode_one_input
 from snnlearn.cli.folders import locked, new_folder
 from snnlearn.cli.options import Encode, Evaluate, Predict, Train
-from snnlearn.cli.predictions import Predictions, check_kind
+from snnlearn.cli.predictions import Predictions, TargetPredictions, check_kind
 from snnlearn.cli.processes import join, leads
 from snnlearn.cli.run_folder import RunFolder
 from snnlearn.cli.seen import data_of, judged, recall, remember
 from snnlearn.cli.terminal import printable
-from snnlearn.data import Dataset, Form, Read, read_like
+from snnlearn.data import Dataset, Form, Read, Sample, read_like
 from snnlearn.data.formats import holds_events
 from snnlearn.hypothesis import Hypothesis, decisions, scores, ties
+from snnlearn.hypothesis import predict as predict_all
 from snnlearn.model_file import save
 from snnlearn.report.baseline import baselines
-from snnlearn.report.measure import select, summarise
+from snnlearn.report.labels import label_baselines
+from snnlearn.report.measure import select
+from snnlearn.report.value_baseline import value_baselines
 
 
 def keep_compiled_programs() -> None:
@@ -153,7 +157,7 @@ def _finish(
             summary = _conclude(folder, options, experiment, training)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"resume with {folder.resume_command()}") from None
-    report.print_report(report.run_report(summary), console)
+    report.print_report(summary, console)
     console.print(f"Report: {folder.path / 'report.html'}", soft_wrap=True)
     return 0
 
@@ -182,7 +186,10 @@ def _run_epochs(
                 if folder is not None:
                     folder.checkpoint(training, now=epoch.number == last)
                 loss, error = np.mean(epoch.metrics.training_loss), np.mean(epoch.metrics.validation_error)
-                progress.update(bar, advance=1, note=f"loss {loss:.3f}, validation error {error:.2%}")
+                said = f"error {error:.2%}"
+                if experiment.data.task == "regression":
+                    said = f"loss {np.mean(epoch.metrics.validation_loss):.3g}"
+                progress.update(bar, advance=1, note=f"loss {loss:.3f}, validation {said}")
         except (KeyboardInterrupt, jax.errors.JaxRuntimeError) as error:
             if folder is not None:
                 folder.checkpoint(training, now=True)
@@ -195,22 +202,31 @@ def _run_epochs(
 
 def _conclude(
     folder: RunFolder, options: Train, experiment: Experiment[GradientDescent], training: Training
-) -> report.RunSummary:
+) -> report.Report:
     """Measure the hypotheses, and write the model of the selected one and the report."""
     hypotheses, history = experiment.hypotheses(training), folder.history(np.asarray(training.best_epoch))
-    summary = summarise(
+    summarised, reported, others = _REPORTS[experiment.data.task]
+    summary = summarised(
         hypotheses,
         experiment.data,
         history,
         title=_title(options, experiment.data),
         config=as_table(options),
         why_plain=experiment.algorithm.why_plain(experiment.encoder, hypotheses[0].network),
-        baselines=baselines if options.baseline else None,
+        baselines=others if options.baseline else None,
         reproduce=folder.reproduce_command(),
     )
-    save(hypotheses[select(history)], folder.path / "model.npz", class_names=summary.class_names)
-    report.write(report.run_report(summary), folder.path)
-    return summary
+    save(hypotheses[select(history)], folder.path / "model.npz", class_names=experiment.data.output_names)
+    report.write(found := reported(summary), folder.path)
+    return found
+
+
+_REPORTS: dict[str, tuple[Callable[..., Any], Callable[..., report.Report], Callable[..., Any]]] = {
+    "classification": (report.summarise, report.run_report, baselines),
+    "regression": (report.summarise_values, report.value_report, value_baselines),
+    "multi-label": (report.summarise_labels, report.label_report, label_baselines),
+}
+"""For each task: what measures a training, what reports it, and what stands beside it."""
 
 
 def _title(options: Train, task: Dataset) -> str:
@@ -234,11 +250,14 @@ def evaluate(options: Evaluate) -> int:
         given, notes = labelled_file(options.data, hypothesis, form_of(folder, hypothesis, names))
         sample, seen, left_out = judged(given, recall(folder))
         note = "; ".join([f"{len(sample.y)} samples of {options.data}{left_out}", *notes])
+    if unfinished:
+        console_of().print(unfinished, soft_wrap=True)
+    if sample.y.ndim > 1:
+        _evaluate_targets(hypothesis, sample, names, note, seen)
+        return 0
     scored = scores(hypothesis, sample.x)
     found = risk.risk_of_errors(int(np.sum(decisions(scored) != sample.y)), len(sample.y))
     note += by_chance(scored)
-    if unfinished:
-        console_of().print(unfinished, soft_wrap=True)
     if seen is None:
         console_of().print(f"{found}\nOn {note}.", soft_wrap=True)
     else:
@@ -251,8 +270,29 @@ def evaluate(options: Evaluate) -> int:
     return 0
 
 
+def _evaluate_targets(
+    hypothesis: Hypothesis, sample: Sample, names: tuple[str, ...], note: str, seen: str | None
+) -> None:
+    """Print what is known about predictions of values, or about labels."""
+    predicted = predict_all(hypothesis, sample.x)
+    if sample.y.dtype.kind == "f":
+        found = [
+            risk.value_risk(*pair) for pair in zip(predicted.T.astype(float), sample.y.T.astype(float), strict=True)
+        ]
+        lines = [f"{name}: {one}" for name, one in zip(names, found, strict=True)]
+    else:
+        of_labels = risk.label_risk(predicted, sample.y)
+        own = zip(names, of_labels.labels, strict=True)
+        lines = [str(of_labels), *(f"{name}: {one}" for name, one in own)]
+    console = console_of()
+    for line in lines:
+        console.print(line, soft_wrap=True)
+    rest = f": {seen}, so this is no estimate of how the network does on other data." if seen else "."
+    console.print(f"On {note}{rest}", soft_wrap=True)
+
+
 def predict(options: Predict) -> int:
-    """Classify the samples in files."""
+    """Classify the samples in files, or predict their values or labels."""
     keep_compiled_programs()
     if not options.files:
         raise SnnlearnError("predict: no file was given; give at least one after the run")
@@ -266,13 +306,16 @@ def predict(options: Predict) -> int:
     for path, x in zip(options.files, inputs, strict=True):
         check_values(hypothesis, x, str(path))
     scored = np.concatenate([scores(hypothesis, x) for x in inputs])
-    found = Predictions(
-        files=[str(path) for path, x in zip(options.files, inputs, strict=True) for _ in x],
-        samples=[number for x in inputs for number in range(len(x))],
-        classes=decisions(scored),
-        scores=scored,
-        names=list(names) or [str(number) for number in range(hypothesis.network.out_shape[0])],
-    )
+    task = hypothesis.decoder.task
+    about = {
+        "files": [str(path) for path, x in zip(options.files, inputs, strict=True) for _ in x],
+        "samples": [number for x in inputs for number in range(len(x))],
+        "names": list(names) or [str(number) for number in range(hypothesis.network.out_shape[0])],
+    }
+    if task == "classification":
+        found = Predictions(**about, classes=decisions(scored), scores=scored)
+    else:
+        found = TargetPredictions(**about, values=scored, labels=task == "multi-label")
     console = console_of()
     console.print(found.table())
     for said in (*([note] if note else []), *dict.fromkeys(said for one in read for said in one.notes)):
@@ -290,12 +333,12 @@ def learned(folder: RunFolder) -> tuple[Hypothesis, tuple[str, ...], str]:
     options = folder.options()
     experiment, fresh = prepare(options, data_of(folder))
     training = folder.last(fresh)
-    best = int(np.argmin(np.asarray(training.best_errors)))
+    best = int(np.lexsort((np.asarray(training.best_loss), np.asarray(training.best_errors)))[0])
     note = (
         f"The training is not finished: this is the best network of {int(training.epoch[0])} of {options.counts()[0]} "
         f"epochs. Go on with {folder.resume_command()}"
     )
-    return experiment.hypotheses(training)[best], experiment.data.class_names, note
+    return experiment.hypotheses(training)[best], experiment.data.output_names, note
 
 
 def by_chance(scored: np.ndarray) -> str:
@@ -309,6 +352,8 @@ def form_of(folder: RunFolder, hypothesis: Hypothesis, names: tuple[str, ...]) -
     form = recall(folder).form if (folder.path / "seen.npz").is_file() else Form()
     encoder, in_shape = hypothesis.encoder, hypothesis.network.in_shape
     names = names or tuple(map(str, range(hypothesis.network.out_shape[0])))
+    if hypothesis.decoder.task != "classification":
+        form, names = form._replace(targets=form.targets or names, task=hypothesis.decoder.task), ()
     if not encoder.takes_spikes or len(in_shape) != 1:
         return form._replace(class_names=names)
     grid, shape = form.grid or in_shape, (encoder.num_steps, *in_shape)

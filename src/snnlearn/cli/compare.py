@@ -41,16 +41,22 @@ def compare(options: Compare) -> int:
         options = read_config(path / "config.toml", Compare, allow=options.allow)
         options.check()
         with locked(path):
-            return _compare(options, build.dataset(options), path)
+            return _compare(options, _data(options), path)
     options.check()
     if options.paired:
         from snnlearn.cli.paired import compare_runs
 
         return compare_runs(options)
-    task = build.dataset(options)  # what is wrong with the data is no rule's refusal
+    task = _data(options)  # what is wrong with the data is no rule's refusal
     options, _ = chosen(options, task)
     with new_folder(options.out, f"compare-{Path(options.data).stem}") as path:
         return _compare(options, task, path)
+
+
+def _data(options: Compare) -> Dataset:
+    task = build.dataset(options)
+    build.only_classes(task, "compare")
+    return task
 
 
 def _compare(options: Compare, task: Dataset, path: Path) -> int:
@@ -163,17 +169,24 @@ def setting(options: Train, task: Dataset) -> list[Row]:
     count, dt = (task.shape[0], task.dt) if task.kind == "spikes" else (given["num_steps"], given["dt"])
     steps = f"{count} steps{' a frame' if options.series else ''} of {1e3 * dt:g} ms"
     code = "the data's own spikes" if task.kind == "spikes" else f"{options.encode or 'current'} code"
-    units = "-".join((*options.layers, str(task.num_classes)))
+    units = "-".join((*options.layers, str(task.num_outputs)))
     loop = ", each hidden layer recurrent" if options.recurrent else ""
     hidden = f"hidden {options.neuron}, tau_mem {1e3 * options.tau_mem:g} ms, surrogate {options.surrogate}{loop}"
     seeds = f"{options.seeds} seed{'s' if options.seeds > 1 else ''} from {options.seed}"
     epochs, batch_size = options.counts()
     return [
-        Row("Data", task.name, f"samples: {samples}; {task.num_classes} classes; split {options.split_seed}"),
+        Row(
+            "Data",
+            task.name,
+            f"samples: {samples}; {task.num_outputs} {_OUTPUTS[task.task]}; split {options.split_seed}",
+        ),
         Row("Code", code, steps),
         Row("Network", units, hidden),
-        Row("Training", f"{epochs} epochs", f"batches of {batch_size}, {options.optimizer}, {seeds}"),
+        Row("Training", f"{epochs} epochs", f"batches of {batch_size}, {options.optimizer or 'adam'}, {seeds}"),
     ]
+
+
+_OUTPUTS = {"classification": "classes", "regression": "values", "multi-label": "labels"}
 
 
 def _train(options: Train, task: Dataset, advance: Callable[[], object]) -> _Trained:

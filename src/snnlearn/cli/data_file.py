@@ -28,7 +28,7 @@ def data(options: Data) -> int:
         raise SnnlearnError(f"--out: {options.out} is not a folder; give the path of one")
     task = build.everything(_as_training(options))
     console = console_of()
-    for table in (_parts(task), _classes(task), _features(task)):
+    for table in (_parts(task), _classes(task) if task.num_classes else _targets(task), _features(task)):
         console.print(table)
     for sentence in (*_said(task, options.file), *task.notes):
         console.print(Text(sentence), soft_wrap=True)
@@ -39,7 +39,9 @@ def data(options: Data) -> int:
 
 
 def _as_training(options: Data) -> Train:
-    shared = {name: getattr(options, name) for name in ("label", "group", "time_unit", "num_steps", "dt", "allow")}
+    shared = {
+        name: getattr(options, name) for name in ("label", "task", "group", "time_unit", "num_steps", "dt", "allow")
+    }
     cut = {name: getattr(options, name) for name in ("validation", "test", "split_seed", "data_folder")}
     return Train(data=options.file, **shared, **cut)
 
@@ -52,7 +54,7 @@ def training_command(options: Data, task: Dataset) -> str:
         task: the data.
     """
     words = ["snnlearn", "train", "--data", options.file]
-    for name in ("label", "group", "time_unit", "data_folder", "num_steps", "dt"):
+    for name in ("label", "task", "group", "time_unit", "data_folder", "num_steps", "dt"):
         if (value := getattr(options, name)) is not None:
             words += [f"--{name.replace('_', '-')}", str(value)]
     for name in ("validation", "test", "split_seed"):
@@ -73,7 +75,7 @@ def _parts(task: Dataset) -> Table:
 
 
 def _classes(task: Dataset) -> Table:
-    names = task.class_names or tuple(map(str, range(task.num_classes)))
+    names = task.output_names
     table = Table("class", "train", "validation", "test", "share of all")
     counts = np.stack([np.bincount(getattr(task, part).y, minlength=len(names)) for part in _PARTS], axis=1)
     for name, own in list(zip(names, counts, strict=True))[:_MOST_ROWS]:
@@ -82,6 +84,24 @@ def _classes(task: Dataset) -> Table:
         rest = counts[_MOST_ROWS:].sum(axis=0)
         share = f"{rest.sum() / counts.sum():.1%}"
         table.add_row(f"{len(names) - _MOST_ROWS} more", *(f"{count:,}" for count in rest), share)
+    return table
+
+
+def _targets(task: Dataset) -> Table:
+    """The range of each value in the training part, or the share of samples in which a label holds."""
+    y = task.train.y
+    names = list(zip(task.output_names, y.T, strict=True))
+    if task.task == "multi-label":
+        table = Table("label", "holds in training", "share")
+        for name, own in names[:_MOST_ROWS]:
+            table.add_row(name, f"{own.sum():,}", f"{own.mean():.1%}")
+    else:
+        table = Table("to be predicted", "least", "mean", "greatest", "standard deviation", "different")
+        for name, own in names[:_MOST_ROWS]:
+            numbers = (own.min(), own.mean(dtype=np.float64), own.max(), own.std(dtype=np.float64))
+            table.add_row(name, *(f"{number:.4g}" for number in numbers), f"{np.unique(own).size:,}")
+    if len(names) > _MOST_ROWS:
+        table.add_row(f"{len(names) - _MOST_ROWS} more", *[""] * (len(table.columns) - 1))
     return table
 
 
@@ -146,13 +166,15 @@ def _draw(task: Dataset, folder: Path) -> Path:
     """A sample of each of a few classes, and how many samples each class has."""
     from matplotlib.figure import Figure
 
-    names = task.class_names or tuple(map(str, range(task.num_classes)))
-    shown = [int(np.argmax(task.train.y == c)) for c in range(min(task.num_classes, 5))]
+    names, y = task.output_names, task.train.y
+    shown = [int(np.argmax(y == c)) for c in range(min(task.num_outputs, 5))] if task.num_classes else range(4)
+    shown = [index for index in shown if index < len(y)]
     figure = Figure(figsize=(3 * (len(shown) + 1), 3), layout="constrained")
     axes = figure.subplots(1, len(shown) + 1)
     for ax, index in zip(axes, shown, strict=False):
         x = task.train.x[index]
-        ax.set_title(names[task.train.y[index]][:30], parse_math=False)
+        said = ", ".join(f"{value:.4g}" for value in y[index].tolist()) if y.ndim > 1 else names[y[index]]
+        ax.set_title(said[:30], parse_math=False)
         if task.kind == "spikes":
             step, unit = np.nonzero(x)
             ax.plot(1e3 * task.dt * step, unit, "|", markersize=2)
@@ -163,9 +185,14 @@ def _draw(task: Dataset, folder: Path) -> Path:
             picture = np.moveaxis(x, 0, -1) if x.ndim == 3 and len(x) == 3 else x.reshape(-1, x.shape[-1])
             low, high = np.min(task.low), np.max(task.high)
             ax.imshow(np.clip((picture - low) / (high - low), 0, 1), cmap="gray")
-    counts = sum(np.bincount(getattr(task, part).y, minlength=task.num_classes) for part in _PARTS)
-    axes[-1].barh(np.arange(task.num_classes), counts)
-    axes[-1].set(yticks=[], xlabel="samples", ylabel="class")
+    everything = np.concatenate([getattr(task, part).y for part in _PARTS])
+    if task.task == "regression":
+        axes[-1].hist(everything[:, 0], bins=24)
+        axes[-1].set(xlabel=names[0], ylabel="samples")
+    else:
+        counts = everything.sum(axis=0) if everything.ndim > 1 else np.bincount(everything, minlength=len(names))
+        axes[-1].barh(np.arange(len(names)), counts)
+        axes[-1].set(yticks=[], xlabel="samples", ylabel="label" if everything.ndim > 1 else "class")
     path = folder / "data.png"
     with replacing(path) as new:
         figure.savefig(new, format="png")

@@ -80,7 +80,7 @@ OptionalCount = Annotated[int | None, Within(1, 1_000_000), tyro.conf.arg(metava
 OptionalPositive = Annotated[float | None, Within(1e-20, 1e20), tyro.conf.arg(metavar="FLOAT")]
 OptionalShare = Annotated[float | None, Within(0, 1, between=True), tyro.conf.arg(metavar="FLOAT")]
 Rule = Annotated[str, RULES, tyro.conf.arg(metavar=RULES.metavar)]
-Optimizer = Annotated[str, OPTIMIZERS, tyro.conf.arg(metavar=OPTIMIZERS.metavar)]
+Optimizer = Annotated[str | None, OPTIMIZERS, tyro.conf.arg(metavar=OPTIMIZERS.metavar)]
 
 
 @functools.cache
@@ -175,7 +175,14 @@ class _File(_Reader):
 
     label: Annotated[Text, Role.TASK] = None
     """Tables: the column of the classes, by name or number (from 1). By default the one called label, class, target or
-    y, or else the last if it holds classes."""
+    y, or else the last if it holds classes. Several, separated by commas, are labels or values to learn at once."""
+    task: Annotated[
+        Literal["classification", "regression", "multi-label"] | None,
+        Role.TASK,
+        tyro.conf.arg(metavar="{classification,regression,multi-label}"),
+    ] = None
+    """What to learn: one of several classes, real values, or which of several labels hold. By default as the labels
+    look: many different numbers are values, several columns of 0 and 1 labels, and all else classes."""
     group: Annotated[Text, Role.TASK] = None
     """Tables: a column, such as the person, whose rows with the same value stay in the same part of the data."""
     time_unit: Annotated[Literal["s", "ms", "us", "ns"] | None, Role.TASK, tyro.conf.arg(metavar="{s,ms,us,ns}")] = None
@@ -204,10 +211,14 @@ class _Data(_File):
     files."""
 
     data: Annotated[str, DATA, Role.TASK, tyro.conf.arg(metavar=DATA.metavar)] = "digits"
-    """digits, mnist, fashion-mnist, yin-yang, randman, spike-xor; or a file or folder: a table (.csv, .parquet, .arff),
-    time series (.ts), arrays (.npz), IDX, images, or events (.h5, .bin, .aedat). snnlearn data FILE describes it."""
+    """digits, mnist, fashion-mnist, yin-yang, randman, spike-xor, mackey-glass; or a file or folder: a table (.csv,
+    .parquet, .arff), time series (.ts), arrays (.npz), IDX, images, or events (.h5, .bin, .aedat). snnlearn data FILE
+    describes it."""
     data_folder: Annotated[Folder, Role.TASK] = None
     """Folder with the IDX files of mnist or fashion-mnist, gzipped or not."""
+
+    horizon: Annotated[OptionalCount, Role.TASK] = None
+    """How far ahead mackey-glass is predicted, in its units of time: by default 6."""
 
     encode: Annotated[str | None, CODES, tyro.conf.arg(metavar=CODES.metavar)] = None
     """How values become spikes; data that are spikes already take none. The default is current."""
@@ -224,8 +235,8 @@ class _Data(_File):
     Of a time series (.ts), if neither this nor --encode is given, validation says whether frames or the whole at once
     serve better."""
     num_steps: OptionalCount = None
-    """Time steps T of a sample, or of each frame of a series: by default 20; for recorded events, as many as cover the
-    whole recording."""
+    """Time steps T of a sample, or of each frame of a series: by default 20, or 50 where values are predicted; for
+    recorded events, as many as cover the whole recording."""
     dt: OptionalSeconds = None
     """Time step, s: by default 1e-3; for recorded events with --num-steps, long enough to cover the whole recording."""
 
@@ -315,8 +326,9 @@ class Train(_Codes, _Data):
     """Forward gradient, perturbation and evolution strategy: number of directions for the estimate of one gradient."""
     sigma: Positive = 0.1
     """Perturbation and evolution strategy: standard deviation of the noise, on weights or currents."""
-    optimizer: Optimizer = "adam"
-    """The optimiser."""
+    optimizer: Optimizer = None
+    """The optimiser: by default adam; where values are predicted, adam or adamw with strong weight decay, whichever
+    validation prefers."""
     learning_rate: OptionalPositive = None
     """Its initial step size, relative to the initial root mean square of the weights that it updates: by default 0.1,
     less for more than 800 gradients."""
@@ -328,8 +340,12 @@ class Train(_Codes, _Data):
     """Largest norm of a gradient; larger gradients are scaled down to it."""
     xi: Positive = 2.0
     """Fluctuation-driven initialisation: the threshold, in standard deviations of the membrane."""
+    class_weight: Annotated[Literal["balanced"] | None, Role.TASK, tyro.conf.arg(metavar="{balanced}")] = None
+    """How much the samples of a class count in training and validation: balanced makes all classes count alike, however
+    many samples each has. By default all samples count alike."""
     epochs: OptionalCount = None
-    """Passes over the training sample: by default so many that there are about 800 gradients, from 10 to 100."""
+    """Passes over the training sample: by default so many that there are about 800 gradients, or 1600 where values
+    are predicted, from 10 to 100."""
     batch_size: OptionalCount = None
     """Samples of one gradient: by default 64, fewer of a training sample of fewer than 512."""
     seeds: Annotated[int, Role.TASK, Within(1, 10_000)] = 1
@@ -337,8 +353,8 @@ class Train(_Codes, _Data):
     seed: Annotated[Seed, Role.TASK] = 0
     """The first random seed."""
     baseline: Annotated[bool, Role.TASK] = True
-    """Also fit logistic regression and nearest neighbours (scikit-learn) to the same samples, and compare them with the
-    network on the test sample."""
+    """Also fit logistic or ridge regression and nearest neighbours (scikit-learn) to the same samples, and compare them
+    with the network on the test sample."""
 
     def counts(self) -> tuple[int, int]:
         """Epochs and samples of a batch, once the data have settled them."""
@@ -474,7 +490,7 @@ class Gradients(Train):
     learning_rate: tyro.conf.Suppress[OptionalPositive] = 0.1
     resume: tyro.conf.Suppress[Path | None] = None
     steps_per_update: tyro.conf.Suppress[OptionalCount] = None
-    optimizer: tyro.conf.Suppress[Optimizer] = "adam"
+    optimizer: tyro.conf.Suppress[Optimizer] = None
     schedule: tyro.conf.Suppress[Literal["cosine", "constant"]] = "cosine"
     weight_decay: tyro.conf.Suppress[FromZero] = 1e-4
     clip_gradient: tyro.conf.Suppress[OptionalPositive] = None

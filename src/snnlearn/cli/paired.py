@@ -9,6 +9,7 @@ import numpy as np
 
 from snnlearn import risk
 from snnlearn._errors import SnnlearnError
+from snnlearn.cli import build
 from snnlearn.cli.commands import console_of, keep_compiled_programs
 from snnlearn.cli.folders import new_folder
 from snnlearn.cli.options import Compare
@@ -36,6 +37,8 @@ def _compare(options: Compare, folders: list[RunFolder], out: Path) -> int:
     names = _names(options.paired)
     data = [data_of(folder) for folder in folders]
     test = data[0].test
+    for one in data:
+        build.only_classes(one, "compare --paired")
     for name, one in zip(names, data, strict=True):
         if not (np.array_equal(one.test.x, test.x) and np.array_equal(one.test.y, test.y)):
             raise SnnlearnError(

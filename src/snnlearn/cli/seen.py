@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Int32, UInt64
+from jaxtyping import Bool, UInt64
 
 from snnlearn._errors import SnnlearnError
 from snnlearn.cli import build
@@ -29,14 +29,14 @@ class Seen(NamedTuple):
 
     Args:
         x: the digests of the x of each part.
-        y: the labels of each part.
+        y: the labels of each part, or what is to be predicted.
         limits: the least and greatest value of the training part, by which the code rescales.
         left_out: the number of test samples left out because they equal seen ones.
         form: how the data were read, so that other files are read the same way.
     """
 
     x: dict[str, UInt64[np.ndarray, " m"]]
-    y: dict[str, Int32[np.ndarray, " m"]]
+    y: dict[str, np.ndarray]
     limits: tuple[Any, Any]
     left_out: int
     form: Form
@@ -73,7 +73,7 @@ def recall(folder: RunFolder) -> Seen:
         low, high = (float(limit) if limit.ndim == 0 else limit for limit in (low, high))
         form = Form.from_json(arrays["form"].tobytes().decode()) if "form" in arrays else Form()
         x, y = ({part: arrays[f"{part}.{of}"] for part in _PARTS} for of in "xy")
-        if any(x[part].shape != y[part].shape or x[part].dtype != np.uint64 for part in _PARTS):
+        if any(x[part].shape != y[part].shape[:1] or x[part].dtype != np.uint64 for part in _PARTS):
             raise ValueError
     except (KeyError, ValueError, TypeError) as error:
         raise SnnlearnError(f"{path} is damaged; restore it, or {again}") from error
@@ -90,12 +90,12 @@ def data_of(folder: RunFolder) -> Dataset:
     found = build.everything(options)
     samples = [getattr(found, part) for part in _PARTS]
     everything = Sample(*(np.concatenate([sample[of] for sample in samples]) for of in (0, 1)))
-    places: dict[tuple[int, int], list[int]] = defaultdict(list)
-    for index, key in enumerate(zip(digests(everything.x).tolist(), everything.y.tolist(), strict=True)):
+    places: dict[tuple[int, Any], list[int]] = defaultdict(list)
+    for index, key in enumerate(_keys(digests(everything.x), everything.y)):
         places[key].append(index)
     parts = {}
     for part in _PARTS:
-        keys = list(zip(seen.x[part].tolist(), seen.y[part].tolist(), strict=True))
+        keys = _keys(seen.x[part], seen.y[part])
         indices = [places[key].pop(0) for key in keys if places[key]]
         if missing := len(keys) - len(indices):
             raise SnnlearnError(
@@ -105,6 +105,12 @@ def data_of(folder: RunFolder) -> Dataset:
         parts[part] = take(everything, np.array(indices))
     low, high = seen.limits
     return replace(replace(found, **parts, low=low, high=high).unseen(), left_out=seen.left_out)
+
+
+def _keys(x: UInt64[np.ndarray, " m"], y: np.ndarray) -> list[tuple[int, Any]]:
+    """What tells samples apart: the digest of x, and y."""
+    labels = y.tolist() if y.ndim == 1 else map(tuple, y.tolist())
+    return list(zip(x.tolist(), labels, strict=True))
 
 
 def judged(sample: Sample, seen: Seen) -> tuple[Sample, str | None, str]:

@@ -39,6 +39,7 @@ def sweep(options: Sweep) -> int:
         return _resume(options.resume, options.allow)
     options.check()
     settings, task = grid(options), build.dataset(options)
+    build.only_classes(task, "sweep")
     _check(options, settings, task)
     with new_folder(options.out, f"sweep-{Path(options.data).stem}") as path:
         write_atomically(path / "config.toml", write_config(options).encode())
@@ -99,8 +100,8 @@ def _check(options: Sweep, settings: list[dict[str, Any]], task: Dataset) -> Non
             "is trained on anyway"
         )
     for size in options.sizes:
-        if size < 2 * task.num_classes:
-            raise SnnlearnError(f"--sizes has {size}; give at least twice the {task.num_classes} classes")
+        if size < 2 * task.num_outputs:
+            raise SnnlearnError(f"--sizes has {size}; give at least twice the {task.num_outputs} classes")
     for one in ({}, *settings):
         configuration = configured(options, one)
         configuration.check()

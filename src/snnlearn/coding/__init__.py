@@ -97,3 +97,5 @@ from snnlearn.coding.tuning import CosineTuning as CosineTuning
 from snnlearn.coding.tuning import GaussianTuning as GaussianTuning
 from snnlearn.coding.tuning import VonMisesTuning as VonMisesTuning
 from snnlearn.coding.tuning import grid as grid
+from snnlearn.coding.units import EachLabel as EachLabel
+from snnlearn.coding.units import InUnits as InUnits

@@ -22,6 +22,7 @@ from snnlearn._component import Component
 from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import shown
 from snnlearn.coding.checks import Owner, an_array, check_above_zero, check_number, check_part, named
+from snnlearn.data.base import Task
 
 
 class AbstractReconstruction(Component):
@@ -175,10 +176,13 @@ class AbstractOuterEncoder(AbstractEncoder):
 
 
 class AbstractDecoder(Component):
-    """Turn a network's output over time into one score per class; the decision is their argmax."""
+    """Turn a network's output over time into one score per class, whose argmax decides; or as its task says."""
 
     reads_spikes: ClassVar[bool] = False
     """Whether the output must be spikes, not a membrane."""
+    task: ClassVar[Task] = "classification"
+    """What its scores are for: the largest decides for its class; or they are predictions of real values; or each label
+    whose score is above 0 is decided to hold."""
 
     @abstractmethod
     def __call__(self, output: Float[Array, "T C"]) -> Float[Array, " C"]:

@@ -25,6 +25,7 @@ from snnlearn.data.found import Column, Form
 from snnlearn.data.hdf5 import Recorded, events, read_events
 from snnlearn.data.images import digits, fashion_mnist, idx, mnist, read_idx
 from snnlearn.data.loading import Read, load, read_like
+from snnlearn.data.mackey_glass import mackey_glass
 from snnlearn.data.spike_events import structured_events, write_events
 from snnlearn.data.synthetic import randman, spike_xor, yin_yang
 
@@ -53,6 +54,7 @@ __all__ = [
     "fashion_mnist",
     "idx",
     "load",
+    "mackey_glass",
     "mnist",
     "npz",
     "overlap",

@@ -13,6 +13,9 @@ from jaxtyping import Bool, Integer, Shaped, UInt64
 from snnlearn._errors import SnnlearnError
 from snnlearn.data.found import Form
 
+Task = Literal["classification", "regression", "multi-label"]
+"""What is to be learned: one of several classes, real values, or which of several labels hold."""
+
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 _INT32_MAX = int(np.iinfo(np.int32).max)
 
@@ -22,7 +25,8 @@ class Sample(NamedTuple):
 
     Args:
         x: `[m, *shape]`, float32 values, or `[m, T, N]`, uint8 spikes (0 or 1).
-        y: `[m]`, int32 class labels, 0 … classes − 1; or `[m, D]`, float32, what is to be predicted.
+        y: `[m]`, int32 class labels, 0 … classes − 1; `[m, D]`, float32, what is to be predicted; or `[m, L]`, int32, 1
+            where a label holds and else 0.
     """
 
     x: np.ndarray
@@ -56,7 +60,7 @@ class LearningData:
         name: What the set is called in error messages.
         train: What the algorithm learns from; every class is in it.
         validation: What choices (stopping, hyperparameters) are made on.
-        num_classes: Number of classes, 2 or more; None where y is no class but D real values.
+        num_classes: Number of classes, 2 or more; None where y is no class but D real values, or L labels.
 
     Raises:
         SnnlearnError: A part is empty, has labels that do not match, or values that are not finite.
@@ -87,8 +91,13 @@ class LearningData:
         return self.train.x.shape[1:]
 
     @property
+    def task(self) -> Task:
+        """What is to be learned."""
+        return task_of(self.train.y)
+
+    @property
     def num_outputs(self) -> int:
-        """How many numbers a hypothesis gives for one x: one for each class, or D."""
+        """How many numbers a hypothesis gives for one x: one for each class, D, or L."""
         return self.train.y.shape[1] if self.num_classes is None else self.num_classes
 
     def check_part(self, part: str, sample: Sample | WeightedSample) -> None:
@@ -103,19 +112,21 @@ class LearningData:
         """
         where = f"the {part} part of {self.name}"
         if self.num_classes is None:
-            check_real(sample.y, where)
-        check(Sample(sample.x, sample.y if self.num_classes else np.zeros(len(sample.y), np.int32)), where)
+            check_targets(sample.y, where)
+        check(Sample(sample.x, sample.y if self.num_classes else strata(sample.y)), where)
         if sample.weights is not None:
             check_weights(sample.weights, len(sample.y), where)
         if sample.x.shape[1:] != self.shape:
             raise SnnlearnError(f"{where} has x of shape {sample.x.shape[1:]}; in training it is {self.shape}")
-        if self.num_classes is not None and sample.y.max() >= self.num_classes:
+        if self.num_classes is None:
+            check_like(sample.y, self.train.y, where)
+        elif sample.y.max() >= self.num_classes:
             raise SnnlearnError(f"{where} has the label {sample.y.max()}; expected 0 to {self.num_classes - 1}")
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A classification task: three disjoint samples of it and what is known about their values.
+    """A task: three disjoint samples of it and what is known about their values.
 
     The algorithm sees `train`; `validation` chooses between hypotheses; `test` estimates the risk, once.
 
@@ -124,13 +135,15 @@ class Dataset:
         train: What the algorithm learns from; every class is in it.
         validation: What choices (stopping, hyperparameters) are made on.
         test: What the risk is estimated on.
-        num_classes: Number of classes, 2 or more.
+        num_classes: Number of classes, 2 or more; None if y is real values or labels, see `Sample`.
         kind: `"values"`, to be encoded as spikes, or `"spikes"`, where x is `[m, T, N]`.
         low: The value that codes map to 0, the least in the training sample; or an array with one for each entry of the
             sample's last axes, such as the columns of a table.
         high: The value that codes map to 1, the greatest, above `low`; or an array, where constant features have low.
         dt: Time step of spikes, in s.
         class_names: One name for each class, or none.
+        target_names: One name for each real value, or label, or none.
+        class_weights: How many times a sample of each class counts in learning; empty if all count alike.
         left_out: How many samples `unseen` took out of the test part.
         notes: What was lost or assumed in reading it, in sentences.
         all_seen: Whether all test samples were seen in training, so that their errors do not estimate the risk.
@@ -150,7 +163,7 @@ class Dataset:
     train: Sample
     validation: Sample
     test: Sample
-    num_classes: int
+    num_classes: int | None
     kind: Literal["values", "spikes"]
     low: float | np.ndarray = 0.0
     high: float | np.ndarray = 1.0
@@ -160,6 +173,8 @@ class Dataset:
     left_out: int = 0
     all_seen: bool = False
     form: Form = Form()
+    target_names: tuple[str, ...] = ()
+    class_weights: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         self.learning.check_part("test", self.test)
@@ -175,11 +190,51 @@ class Dataset:
             raise SnnlearnError(f"the time step dt of {self.name} is {self.dt}; give a time in s above 0")
         if self.class_names and len(self.class_names) != self.num_classes:
             raise SnnlearnError(f"{self.name} has {len(self.class_names)} class names for {self.num_classes} classes")
+        if self.target_names and (self.num_classes or len(self.target_names) != self.learning.num_outputs):
+            raise SnnlearnError(
+                f"{self.name} has {len(self.target_names)} target names; give one for each of the values or labels in "
+                "y, and none for classes"
+            )
 
     @cached_property
     def learning(self) -> LearningData:
-        """The data for an algorithm: all but the test part."""
-        return LearningData(self.name, self.train, self.validation, self.num_classes)
+        """The data for an algorithm: all but the test part, weighted by class if there are weights."""
+        train, validation = self.train, self.validation
+        if self.class_weights:
+            if self.num_classes != len(self.class_weights):
+                raise SnnlearnError(
+                    f"{self.name} has {len(self.class_weights)} class weights; give one for each of the classes"
+                )
+            weights = np.array(self.class_weights, np.float32)
+            train, validation = (WeightedSample(*part, weights[part.y]) for part in (train, validation))
+        return LearningData(self.name, train, validation, self.num_classes)
+
+    @property
+    def task(self) -> Task:
+        """What is to be learned."""
+        return task_of(self.train.y)
+
+    @property
+    def num_outputs(self) -> int:
+        """How many numbers a hypothesis gives for one x: one for each class, value or label."""
+        return self.learning.num_outputs
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """A name for each of these: as given, or else its number."""
+        return self.class_names or self.target_names or tuple(map(str, range(self.num_outputs)))
+
+    def balanced(self) -> Dataset:
+        r"""The same task, in whose learning all classes count alike: class c has weight $m/(C\,m_c)$.
+
+        >>> s = Sample(np.array([[0.0], [1.0], [2.0]], np.float32), np.array([0, 1, 1], np.int32))
+        >>> Dataset("bits", s, s, s, num_classes=2, kind="values").balanced().class_weights
+        (1.5, 0.75)
+        """
+        if self.num_classes is None:
+            raise SnnlearnError(f"{self.name} has no classes to balance; its task is {self.task}")
+        counts = np.bincount(self.train.y, minlength=self.num_classes)
+        return replace(self, class_weights=tuple((counts.sum() / (self.num_classes * counts)).tolist()))
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -228,7 +283,7 @@ def split(
     The cut is stratified: of the m_c samples of class c, round(fraction · m_c), and at least one, go to each held-out
     part, and the rest to training. Each part is in random order. Samples with equal x stay in the same part, as close
     to these numbers as possible, so no held-out x was seen; but if a class has fewer different x than there are parts,
-    its samples are split individually.
+    its samples are split individually. Where y is real values or labels, the cut is at random.
 
     Args:
         sample: What to split.
@@ -246,16 +301,25 @@ def split(
     >>> [part.y.size for part in split(s)]
     [14, 2, 4]
     """
-    check(sample, "the sample")
-    train, held_out, tested = stratify(sample, {"validation": validation, "test": test}, seed)
+    by = _strata(sample)
+    train, held_out, tested = stratify(by, {"validation": validation, "test": test}, seed)
     return take(sample, train), take(sample, held_out), take(sample, tested)
 
 
 def hold_out(sample: Sample, *, validation: float, seed: int) -> tuple[Sample, Sample]:
     """As [`split`][snnlearn.data.split], for a set that has its own test part: training and validation."""
-    check(sample, "the sample")
-    train, held_out = stratify(sample, {"validation": validation}, seed)
+    by = _strata(sample)
+    train, held_out = stratify(by, {"validation": validation}, seed)
     return take(sample, train), take(sample, held_out)
+
+
+def _strata(sample: Sample) -> Sample:
+    """The sample, checked, with its strata in place of y."""
+    by = Sample(sample.x, strata(sample.y))
+    check(by, "the sample")
+    if by.y is not sample.y:
+        check_targets(sample.y, "the sample")
+    return by
 
 
 def check(sample: Sample, where: str) -> None:
@@ -287,12 +351,42 @@ def check(sample: Sample, where: str) -> None:
         )
 
 
-def check_real(y: np.ndarray, where: str) -> None:
-    """Raise unless y holds real targets `[m, D]`."""
-    if y.dtype.kind != "f" or y.ndim != 2 or not np.isfinite(y).all():
+def task_of(y: Any) -> Task:
+    """What is to be learned from such y.
+
+    >>> [task_of(np.zeros(shape, kind)) for shape, kind in ((3, int), ((3, 2), float), ((3, 2), int))]
+    ['classification', 'regression', 'multi-label']
+    """
+    if y.ndim == 1:
+        return "classification"
+    return "multi-label" if np.issubdtype(y.dtype, np.integer) else "regression"
+
+
+def strata(y: np.ndarray) -> np.ndarray:
+    """By what a sample is cut: its classes, or nothing where y is real values or labels; what is neither stays."""
+    several = _is_array(y) and y.ndim == 2 and (y.dtype.kind == "f" or y.shape[1] > 1)
+    return np.zeros(len(y), np.int32) if several else y
+
+
+def check_targets(y: np.ndarray, where: str) -> None:
+    """Raise unless y holds real targets `[m, D]`, or labels `[m, L]`."""
+    if not _is_array(y):
+        return check(Sample(np.zeros((1, 1)), y), where)
+    if y.ndim == 2 and y.dtype.kind in "iu" and y.shape[1] > 1 and bool(np.isin(y, (0, 1)).all()):
+        return None
+    if y.dtype.kind != "f" or y.ndim != 2 or not y.shape[1] or not np.isfinite(y).all():
         raise SnnlearnError(
-            f"{where} has y of type {y.dtype} and shape {y.shape}; expected finite real values [samples, D], or the "
-            "number of classes that they are labels of"
+            f"{where} has y of type {y.dtype} and shape {y.shape}; expected finite real values [samples, D], labels 0 "
+            "and 1 [samples, L] as integers, or the number of classes that they are labels of"
+        )
+    return None
+
+
+def check_like(y: np.ndarray, train: np.ndarray, where: str) -> None:
+    """Raise unless y holds as many values, or labels, as in training."""
+    if (task_of(y), y.shape[1:]) != (task_of(train), train.shape[1:]):
+        raise SnnlearnError(
+            f"{where} has y of type {y.dtype} and shape {y.shape}; in training it is {train.dtype} of {train.shape}"
         )
 
 

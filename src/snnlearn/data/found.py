@@ -43,6 +43,8 @@ class Form(NamedTuple):
         columns: Of a table, what x is made of.
         names: Of a table, all its columns in order.
         label: Of a table, the name of the label's column.
+        targets: Of values to be predicted, or several labels, the names; of a table, of the columns.
+        task: What was learned from them.
         grid: Of events, what the units are numbered along, such as (2, 34, 34): polarity, row and column.
         time_unit: Of events, the length of one tick, s.
         dt: Of events, the time step, s.
@@ -56,6 +58,13 @@ class Form(NamedTuple):
     grid: tuple[int, ...] = ()
     time_unit: float | None = None
     dt: float | None = None
+    targets: tuple[str, ...] = ()
+    task: str = "classification"
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Of a table, the columns that are no features but what is to be learned."""
+        return self.targets or (() if self.label is None else (self.label,))
 
     def to_json(self) -> str:
         """As text, to keep beside a network."""
@@ -84,6 +93,8 @@ class Form(NamedTuple):
                 grid=tuple(map(int, kept.grid)),
                 time_unit=_number(kept.time_unit),
                 dt=_number(kept.dt),
+                targets=_texts(kept.targets),
+                task=str(kept.task),
             )
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise SnnlearnError("the stored form of the data is damaged; restore the file") from error
@@ -104,7 +115,8 @@ class Asked:
     """What is said about a file besides its path; a reader takes what concerns its format.
 
     Args:
-        label: Of a table, the name or the number (from 1) of the label's column.
+        label: Of a table, the name or the number (from 1) of the label's column; several are separated by commas.
+        task: What is to be learned; None leaves it to the labels.
         group: Of a table, the same of the column whose rows of one value stay in one part.
         time_unit: Of events, the length of one tick, s.
         num_steps: Of events, the number of time steps.
@@ -118,6 +130,7 @@ class Asked:
     num_steps: int | None = None
     dt: float | None = None
     form: Form | None = None
+    task: Any = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +139,7 @@ class Found:
 
     Args:
         x: `[m, *shape]`: real numbers; or spikes `[m, T, N]`, uint8, if `form.dt` is given.
-        labels: `[m]`, integers or words; None if the file has none.
+        labels: `[m]`, integers or words; numbers `[m]` or `[m, D]` to be predicted; None if the file has none.
         groups: `[m]`, which samples belong together; None if each is by itself.
         class_names: Names in the order of integer labels, or the order of words; empty if the file has none.
         limits: The values that become 0 and 1; None takes them from the training part.

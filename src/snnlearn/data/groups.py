@@ -8,7 +8,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from snnlearn._errors import SnnlearnError
-from snnlearn.data.base import Sample, check, check_fractions, first_equal, take
+from snnlearn.data.base import Sample, check, check_fractions, first_equal, strata, take
 
 
 def split_groups(
@@ -36,12 +36,13 @@ def split_groups(
     >>> [sorted((part.x[:, 0] // 2).astype(int).tolist()) for part in parts]
     [[0, 0, 2, 2, 3, 3], [4, 4], [1, 1, 5, 5]]
     """
-    check(sample, "the sample")
+    y = strata(sample.y)
+    check(Sample(sample.x, y), "the sample")
     check_fractions(fractions, seed)
     rng = np.random.default_rng(seed)
     member = _joined(sample, groups)
-    counts = np.zeros((member.max() + 1, sample.y.max() + 1))
-    np.add.at(counts, (member, sample.y), 1)
+    counts = np.zeros((member.max() + 1, y.max() + 1))
+    np.add.at(counts, (member, y), 1)
     total = counts.sum(axis=0)
     shares = np.array([1 - sum(fractions.values()), *fractions.values()])
     if len(counts) < len(shares):

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Int32, Shaped
+from jaxtyping import Shaped
 
 from snnlearn._errors import SnnlearnError
-from snnlearn.data.base import Dataset, Sample, check, check_narrowing, hold_out, is_spikes, split
+from snnlearn.data.base import Dataset, Sample, Task, check, check_narrowing, hold_out, is_spikes, split
 from snnlearn.data.classes import names_of, numbered, whole_numbers
 from snnlearn.data.formats import read_found
 from snnlearn.data.formats.objects import from_object
 from snnlearn.data.found import Asked, Form, Found
 from snnlearn.data.groups import split_groups
+from snnlearn.data.targets import TASKS, targets_of, task_asked, why
 
 _PAIRS = (("_TRAIN", "_TEST"), ("_train", "_test"), ("-train", "-test"))
 
@@ -25,6 +27,7 @@ def load(
     source: Any,
     *,
     label: str | int | None = None,
+    task: Task | None = None,
     group: str | int | None = None,
     time_unit: float | None = None,
     num_steps: int | None = None,
@@ -43,7 +46,9 @@ def load(
     Args:
         source: The path, or the object.
         label: Tables: the name or number (from 1) of the label's column; by default one called label, class, target or
-            y, or else the last if it holds classes.
+            y, or else the last if it holds classes. Several are separated by commas.
+        task: What is to be learned: "classification", "regression" or "multi-label"; by default as the labels look:
+            many different numbers are to be predicted, and several columns of 0 and 1 are labels.
         group: Tables: the same for a column whose rows with equal values stay in the same part.
         time_unit: Events: the length of a tick, s; by default from the times' type and range.
         num_steps: Events: the number of time steps, by default 100, or the recordings' duration / dt.
@@ -56,7 +61,7 @@ def load(
         The data set; its `notes` say what was lost or assumed, its `class_names` what the source calls its classes.
 
     Raises:
-        SnnlearnError: The source is damaged, of no known format, or not a classification task.
+        SnnlearnError: The source is damaged, of no known format, or not such a task.
 
     >>> import tempfile
     >>> file = Path(tempfile.mkdtemp(), "flowers.csv")
@@ -65,12 +70,16 @@ def load(
     >>> flowers.class_names, flowers.shape, flowers.notes
     (('setosa', 'virginica'), (1,), ('The label is the last column, species; --label names another.',))
     """
-    asked = Asked(label=label, group=group, time_unit=time_unit, num_steps=num_steps, dt=dt)
+    if task is not None and task not in TASKS:
+        raise SnnlearnError(f"load: task is {task!r}; give one of {', '.join(TASKS)}")
+    asked = Asked(label=label, task=task, group=group, time_unit=time_unit, num_steps=num_steps, dt=dt)
     if not isinstance(source, (str, os.PathLike)):
         found, name = from_object(source, asked), type(source).__name__
-        return _assembled(found, name, f"the {name}", validation=validation, test=test, seed=seed)
-    path = Path(source)
-    return _assembled(_with_partner(path, asked), path.stem, str(path), validation=validation, test=test, seed=seed)
+        where = f"the {name}"
+    else:
+        path = Path(source)
+        found, name, where = _with_partner(path, asked), path.stem, str(path)
+    return _assembled(found, task, name, where, validation=validation, test=test, seed=seed)
 
 
 class Read(NamedTuple):
@@ -78,12 +87,12 @@ class Read(NamedTuple):
 
     Args:
         x: `[m, *shape]`.
-        y: `[m]`, its classes' numbers; None if it has no labels.
+        y: `[m]`, its classes' numbers, or what was learned in its place; None if it has no labels.
         notes: What was lost or assumed, in sentences.
     """
 
     x: Shaped[np.ndarray, "m *shape"]
-    y: Int32[np.ndarray, " m"] | None
+    y: np.ndarray | None
     notes: tuple[str, ...] = ()
 
     def labelled(self, path: str | os.PathLike[str]) -> Sample:
@@ -126,6 +135,11 @@ def read_like(path: str | os.PathLike[str], form: Form) -> Read:
     labels = whole_numbers(found.labels)
     if len(labels) != len(x):
         raise SnnlearnError(f"{path} has {len(x)} samples and {len(labels)} labels; expected one label for each")
+    if form.task != "classification":
+        y = targets_of(labels, form.task, str(path))  # pyright: ignore[reportArgumentType]
+        if form.targets and y.shape[1] != len(form.targets):
+            raise SnnlearnError(f"{path} has {y.shape[1]} targets; in training there were {len(form.targets)}")
+        return Read(x, y, found.notes)
     _check_labels(labels, str(path))
     return Read(x, numbered(labels, form.class_names, found.class_names, str(path)), found.notes)
 
@@ -156,7 +170,9 @@ def _equally_long(first: Found, second: Found) -> tuple[Found, Found]:
     return next(padded), next(padded)
 
 
-def _assembled(found: Found, name: str, source: str, *, validation: float, test: float, seed: int) -> Dataset:
+def _assembled(
+    found: Found, asked: Task | None, name: str, source: str, *, validation: float, test: float, seed: int
+) -> Dataset:
     """Split, number the classes, and measure the range for codes."""
     if found.labels is None:
         raise SnnlearnError(
@@ -164,14 +180,10 @@ def _assembled(found: Found, name: str, source: str, *, validation: float, test:
             ".npz with y, or a folder for each class"
         )
     parts = {"": found, "validation": found.validation, "test": found.test}
-    samples = {
-        part: _checked(one, f"{source}{part and f' ({part})'}") for part, one in parts.items() if one is not None
-    }
-    labels = {part: sample.y for part, sample in samples.items()}
-    names, about = names_of(labels[""], found.class_names, source)
-    for part, sample in samples.items():
-        where = f"the {part or 'train'} part of {name}"
-        samples[part] = Sample(sample.x, numbered(sample.y, names, parts[part].class_names, where))
+    given = {part: one for part, one in parts.items() if one is not None}
+    task = task_asked(found.labels, asked)
+    learned = _classes if task == "classification" else partial(_targets, task=task, asked=asked)
+    samples, names, about = learned(given, name, source)
     whole = samples[""]
     if found.groups is not None:
         fractions = {"validation": validation} | ({} if "test" in samples else {"test": test})
@@ -190,20 +202,54 @@ def _assembled(found: Found, name: str, source: str, *, validation: float, test:
     dtype = np.uint8 if of_spikes else np.float32
     train, held_out, tested = (Sample(one.x.astype(dtype, copy=False), one.y) for one in cut)
     low, high = (0.0, 1.0) if of_spikes else _range(train.x, found)
+    form = found.form._replace(shape=train.x.shape[1:], task=task)
+    classes = task == "classification"
     return Dataset(
         name,
         train,
         held_out,
         tested,
-        len(np.unique(labels[""])),
+        int(whole.y.max()) + 1 if classes else None,
         "spikes" if of_spikes else "values",
         low=low,
         high=high,
         dt=1e-3 if found.form.dt is None else found.form.dt,
-        class_names=names,
+        class_names=names if classes else (),
+        target_names=() if classes else names,
         notes=(*found.notes, *about),
-        form=found.form._replace(shape=train.x.shape[1:], class_names=names),
+        form=form._replace(class_names=names) if classes else form._replace(targets=names),
     )
+
+
+Learned = tuple[dict[str, Sample], tuple[str, ...], tuple[str, ...]]
+
+
+def _classes(parts: dict[str, Found], name: str, source: str) -> Learned:
+    """The samples with numbered classes, their names, and notes."""
+    samples = {part: _checked(one, f"{source}{part and f' ({part})'}") for part, one in parts.items()}
+    names, about = names_of(samples[""].y, parts[""].class_names, source)
+    for part, sample in samples.items():
+        where = f"the {part or 'train'} part of {name}"
+        samples[part] = Sample(sample.x, numbered(sample.y, names, parts[part].class_names, where))
+    return samples, names, about
+
+
+def _targets(parts: dict[str, Found], name: str, source: str, *, task: Task, asked: Task | None) -> Learned:
+    """The samples with values to be predicted, or labels, the names of these, and notes."""
+    samples = {}
+    for part, one in parts.items():
+        where = f"{source}{part and f' ({part})'}"
+        if one.labels is None:
+            raise SnnlearnError(f"{where} has no labels; give one for each sample")
+        y = targets_of(one.labels, task, where)
+        _check_x(one, len(y), where)
+        samples[part] = Sample(one.x, y)
+    y = samples[""].y
+    if constant := np.flatnonzero(y.min(axis=0) == y.max(axis=0)).tolist():
+        raise SnnlearnError(f"{source} has the same value in each sample as target {constant[0]}; leave it out")
+    names = parts[""].form.targets or tuple(f"y{i}" if y.shape[1] > 1 else "y" for i in range(y.shape[1]))
+    said = asked is not None or bool(parts[""].form.targets)
+    return samples, names, () if said else (why(task, ", ".join(names), y),)
 
 
 def _checked(found: Found, where: str) -> Sample:
@@ -214,15 +260,17 @@ def _checked(found: Found, where: str) -> Sample:
         raise SnnlearnError(
             f"{where} has labels of type {labels.dtype} and shape {labels.shape}; expected integers or words [samples]"
         )
-    if len(found.x) != len(labels):
-        raise SnnlearnError(
-            f"{where} has {len(found.x)} samples and {len(labels)} labels; expected one label for each sample"
-        )
-    check(Sample(found.x, np.zeros(len(labels), np.int32)), where)
+    _check_x(found, len(labels), where)
     _check_labels(labels, where)
+    return Sample(found.x, labels)
+
+
+def _check_x(found: Found, m: int, where: str) -> None:
+    if len(found.x) != m:
+        raise SnnlearnError(f"{where} has {len(found.x)} samples and {m} labels; expected one label for each sample")
+    check(Sample(found.x, np.zeros(m, np.int32)), where)
     if found.form.dt is None:
         check_narrowing(found.x, where)
-    return Sample(found.x, labels)
 
 
 def _check_labels(labels: Shaped[np.ndarray, " m"], where: str) -> None:

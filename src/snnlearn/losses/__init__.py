@@ -14,6 +14,9 @@ from snnlearn.losses.classification import CrossEntropy as CrossEntropy
 from snnlearn.losses.classification import StepwiseCrossEntropy as StepwiseCrossEntropy
 from snnlearn.losses.conformance import check_loss as check_loss
 from snnlearn.losses.kernel import Kernel as Kernel
+from snnlearn.losses.labels import LabelCrossEntropy as LabelCrossEntropy
+from snnlearn.losses.labels import StepwiseLabelCrossEntropy as StepwiseLabelCrossEntropy
+from snnlearn.losses.regression import StepwiseValueMeanSquaredError as StepwiseValueMeanSquaredError
 from snnlearn.losses.regression import ValueMeanSquaredError as ValueMeanSquaredError
 from snnlearn.losses.signals import AlphaVanRossum as AlphaVanRossum
 from snnlearn.losses.signals import ClassSpikeTrains as ClassSpikeTrains

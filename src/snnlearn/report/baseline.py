@@ -24,6 +24,7 @@ class Baseline:
         comparison: The network's risk less the baseline's, on the same test samples.
         only_network: Test samples that only the network gets wrong.
         only_baseline: Those that only the baseline does.
+        class_errors: Wrong decisions about the test samples of each class.
     """
 
     name: str
@@ -31,14 +32,16 @@ class Baseline:
     comparison: Comparison
     only_network: int
     only_baseline: int
+    class_errors: tuple[int, ...] = ()
 
 
 def baselines(data: Dataset, wrong: np.ndarray) -> tuple[Baseline, ...]:
     """Fit scikit-learn's logistic regression and nearest neighbours to the training sample, and put a network beside.
 
     Features are standardised; of spikes they are each unit's count. The strength of the regularisation, and the number
-    of neighbours, are those with the fewest validation errors; of equal ones, the strongest and the most. A large
-    training sample is cut to 10,000. The test sample is used once by each.
+    of neighbours, are those with the fewest validation errors; of equal ones, the strongest and the most. Where classes
+    have weights, they have them in the regression and in choosing. A large training sample is cut to 10,000. The test
+    sample is used once by each.
 
     Args:
         data: The data.
@@ -49,13 +52,14 @@ def baselines(data: Dataset, wrong: np.ndarray) -> tuple[Baseline, ...]:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    train, validation, test = (_features(data, part) for part in (data.train, data.validation, data.test))
-    cut, note = train, ""
-    if len(train.y) > _MOST:
-        chosen = np.random.default_rng(0).choice(len(train.y), _MOST, replace=False)
-        cut, note = Sample(train.x[chosen], train.y[chosen]), f", on {_MOST:,} of {len(train.y):,} samples"
+    validation, test = (features(data, part) for part in (data.validation, data.test))
+    cut, note = not_too_many(features(data, data.train))
+    weights = np.array(data.class_weights) if data.class_weights else np.ones(data.num_outputs)
+    by_class = dict(enumerate(data.class_weights)) or None
     families = {
-        "logistic regression, C = {:g} by validation": {c: LogisticRegression(C=c, max_iter=2000) for c in _STRENGTHS},
+        "logistic regression, C = {:g} by validation": {
+            c: LogisticRegression(C=c, max_iter=2000, class_weight=by_class) for c in _STRENGTHS
+        },
         "nearest neighbours, {:g} by validation": {k: KNeighborsClassifier(k) for k in _NEIGHBOURS if k <= len(cut.y)},
     }
     found = []
@@ -63,7 +67,7 @@ def baselines(data: Dataset, wrong: np.ndarray) -> tuple[Baseline, ...]:
         tried = []
         for number, estimator in estimators.items():
             decide = from_estimator(make_pipeline(StandardScaler(), estimator))(cut)
-            tried.append((int(np.sum(decide(validation.x) != validation.y)), number, decide))
+            tried.append((weights[validation.y] @ (decide(validation.x) != validation.y), number, decide))
         _, number, decide = min(tried, key=lambda one: one[0])
         its = decide(test.x) != test.y
         found.append(
@@ -73,6 +77,7 @@ def baselines(data: Dataset, wrong: np.ndarray) -> tuple[Baseline, ...]:
                 comparison=compare_hypotheses(wrong, its),
                 only_network=int(np.sum(wrong & ~its)),
                 only_baseline=int(np.sum(its & ~wrong)),
+                class_errors=tuple(np.bincount(test.y[its], minlength=data.num_outputs).tolist()),
             )
         )
     return tuple(found)
@@ -90,6 +95,15 @@ def advice(found: tuple[Baseline, ...]) -> list[str]:
     ]
 
 
-def _features(data: Dataset, part: Sample) -> Sample:
+def not_too_many(sample: Sample) -> tuple[Sample, str]:
+    """At most 10,000 of a sample, and what of it, in words."""
+    if len(sample.y) <= _MOST:
+        return sample, ""
+    chosen = np.random.default_rng(0).choice(len(sample.y), _MOST, replace=False)
+    return Sample(sample.x[chosen], sample.y[chosen]), f", on {_MOST:,} of {len(sample.y):,} samples"
+
+
+def features(data: Dataset, part: Sample) -> Sample:
+    """A sample as rows of numbers."""
     x = part.x.sum(axis=1) if data.kind == "spikes" else part.x
     return Sample(x.reshape(len(x), -1), part.y)

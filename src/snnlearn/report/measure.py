@@ -6,7 +6,7 @@ import math
 import platform
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -75,56 +75,79 @@ def summarise(
         baselines: puts other methods beside the chosen hypothesis, given whether that errs on each test sample.
     """
     selected = select(history)
-    chosen = hypotheses[selected]
     scored = [scores(hypothesis, data.test.x) for hypothesis in hypotheses]
     wrong = [decisions(one) != data.test.y for one in scored]
     decided, tied = decisions(scored[selected]), int(ties(scored[selected]).sum())
-    confusion = np.zeros((data.num_classes, data.num_classes), dtype=int)
+    names = data.output_names
+    confusion = np.zeros((len(names), len(names)), dtype=int)
     np.add.at(confusion, (data.test.y, decided), 1)
-    inputs = encode(chosen.encoder, jnp.asarray(data.test.x[:_PROBE]), key=jax.random.key(0))
-    counted = operations(chosen.network, chosen.encoder, inputs)
-    layers = tuple(_layers(chosen.network, diagnosed(chosen.network, inputs)))
     others = () if baselines is None else baselines(data, wrong[selected])
-    names = data.class_names or tuple(map(str, range(data.num_classes)))
-    # The first epoch also compiles, and so does the first after a run was resumed.
-    typical = np.median(history.seconds[1:]) if len(history.seconds) > 1 else history.seconds[0]
+    common = in_common(hypotheses, data, history, said=[*advice(others), *data.notes, *_tied(tied, len(decided))])
+    right = decided == data.test.y
     return RunSummary(
+        **common,
         title=title,
-        curves={
-            "training loss": history.training_loss,
-            "gradient norm": history.gradient_norm,
-            "validation loss": history.validation_loss,
-            "validation error": history.validation_error,
-        },
-        selected_epoch=history.best_epoch - 1,
         confusion=confusion,
         class_names=names,
         test_errors=np.array([int(w.sum()) for w in wrong]),
-        test_size=len(data.test.y),
         train_errors=np.array([int(np.sum(predict(h, data.train.x) != data.train.y)) for h in hypotheses]),
-        train_size=len(data.train.y),
         chance=chance_level(data.train, data.test),
-        selected_seed=selected,
-        layers=layers,
-        examples=tuple(_examples(chosen, data, names, decided)),
-        dt=chosen.network.dt,
-        parameters=sum(leaf.size for leaf in jax.tree.leaves(trained_part(chosen.network))),
-        synops=float(counted.synops),
-        macs=float(counted.macs),
-        dense=dense_network(chosen.network),
-        dense_macs=float(multiply_accumulates(chosen.network)),
-        num_steps=inputs.shape[1],
-        wall_time=float(np.sum(history.seconds)),
-        samples_per_second=float(len(hypotheses) * len(data.train.y) / max(typical, 1e-9)),
-        warnings=(*advice(others), *data.notes, *_tied(tied, len(decided)), *warnings(layers), *growth(history)),
+        examples=tuple(
+            example(hypotheses[selected], data, index, names[int(data.test.y[index])], names[int(decided[index])])
+            for index in _some(right)
+        ),
         config=config,
         why_plain=why_plain,
-        environment=environment(),
         reproduce=reproduce,
-        left_out=data.left_out,
-        all_seen=data.all_seen,
         baselines=others,
     )
+
+
+def in_common(
+    hypotheses: Sequence[Hypothesis], data: Dataset, history: History, *, said: Sequence[str]
+) -> dict[str, Any]:
+    """What a summary of a training has whatever was learned.
+
+    Args:
+        hypotheses: one for each seed.
+        data: what they were trained on.
+        history: how the training went.
+        said: warnings that come first.
+    """
+    selected = select(history)
+    chosen = hypotheses[selected]
+    inputs = encode(chosen.encoder, jnp.asarray(data.test.x[:_PROBE]), key=jax.random.key(0))
+    counted = operations(chosen.network, chosen.encoder, inputs)
+    layers = tuple(_layers(chosen.network, diagnosed(chosen.network, inputs)))
+    # The first epoch also compiles, and so does the first after a run was resumed.
+    typical = np.median(history.seconds[1:]) if len(history.seconds) > 1 else history.seconds[0]
+    curves = {
+        "training loss": history.training_loss,
+        "gradient norm": history.gradient_norm,
+        "validation loss": history.validation_loss,
+    }
+    decides = data.task != "regression"
+    return {
+        "curves": curves | ({"validation error": history.validation_error} if decides else {}),
+        "selected_epoch": history.best_epoch - 1,
+        "test_size": len(data.test.y),
+        "train_size": len(data.train.y),
+        "selected_seed": selected,
+        "layers": layers,
+        "dt": chosen.network.dt,
+        "parameters": sum(leaf.size for leaf in jax.tree.leaves(trained_part(chosen.network))),
+        "synops": float(counted.synops),
+        "macs": float(counted.macs),
+        "dense": dense_network(chosen.network),
+        "dense_macs": float(multiply_accumulates(chosen.network)),
+        "num_steps": inputs.shape[1],
+        "wall_time": float(np.sum(history.seconds)),
+        "samples_per_second": float(len(hypotheses) * len(data.train.y) / max(typical, 1e-9)),
+        "warnings": (*said, *warnings(layers), *growth(history)),
+        "environment": environment(),
+        "left_out": data.left_out,
+        "all_seen": data.all_seen,
+    }
 
 
 def _tied(tied: int, n: int) -> list[str]:
@@ -286,34 +309,41 @@ def _activity(network: Network, xs: Array, key: PRNGKeyArray):
     return unroll(network, xs, fresh_state(network, key=key), record=lambda state: state.v)[0]
 
 
-def _examples(hypothesis: Hypothesis, data: Dataset, names: tuple[str, ...], decided: np.ndarray) -> list[Example]:
-    """Three test samples on their way through the network, a wrong decision among them if there is one."""
-    right, wrong = np.flatnonzero(decided == data.test.y), np.flatnonzero(decided != data.test.y)
-    examples = []
-    for index in (*right[: 3 - min(len(wrong), 1)], *wrong[:1]):
-        x = jnp.asarray(data.test.x[index])
-        key = jax.random.key(int(index))
-        xs = hypothesis.encoder(x, key=key)
-        activity = _activity(hypothesis.network, xs, key)
-        layers = [("input", _flat(xs), hypothesis.encoder.gives_spikes)]
-        membranes = []
-        for number, (layer, output, v) in enumerate(
-            zip(hypothesis.network.layers, activity.outputs, activity.records, strict=True), start=1
-        ):
-            spiking = _spikes(layer)
-            layers.append((_name(number, layer), _flat(output), spiking))
-            if spiking:
-                membranes.append((_name(number, layer), _flat(v)[:, :: max(1, math.prod(layer.shape) // 5)][:, :5]))
-        examples.append(
-            Example(
-                image=_image(data, np.asarray(data.test.x[index])),
-                label=names[int(data.test.y[index])],
-                predicted=names[int(decided[index])],
-                layers=tuple(layers),
-                membranes=tuple(membranes),
-            )
-        )
-    return examples
+def _some(right: np.ndarray) -> list[int]:
+    """Three samples, a wrong decision among them if there is one."""
+    wrong = np.flatnonzero(~right)[:1]
+    return [*np.flatnonzero(right)[: 3 - len(wrong)].tolist(), *wrong.tolist()]
+
+
+def example(hypothesis: Hypothesis, data: Dataset, index: int, label: str, predicted: str) -> Example:
+    """A test sample on its way through the network.
+
+    Args:
+        hypothesis: the hypothesis.
+        data: the data.
+        index: of the sample in the test part.
+        label: the truth, in words.
+        predicted: the decision, in words.
+    """
+    key = jax.random.key(index)
+    xs = hypothesis.encoder(jnp.asarray(data.test.x[index]), key=key)
+    activity = _activity(hypothesis.network, xs, key)
+    layers = [("input", _flat(xs), hypothesis.encoder.gives_spikes)]
+    membranes = []
+    for number, (layer, output, v) in enumerate(
+        zip(hypothesis.network.layers, activity.outputs, activity.records, strict=True), start=1
+    ):
+        spiking = _spikes(layer)
+        layers.append((_name(number, layer), _flat(output), spiking))
+        if spiking:
+            membranes.append((_name(number, layer), _flat(v)[:, :: max(1, math.prod(layer.shape) // 5)][:, :5]))
+    return Example(
+        image=_image(data, np.asarray(data.test.x[index])),
+        label=label,
+        predicted=predicted,
+        layers=tuple(layers),
+        membranes=tuple(membranes),
+    )
 
 
 def _flat(values: Array) -> np.ndarray:

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 import numpy as np
 
-from snnlearn.report.figures import (
-    draw_confusion,
-    draw_curves,
-    draw_example,
-    draw_rates,
-    draw_risk,
-    example_size,
-    shorten,
-)
+from snnlearn.report.figures import draw_confusion, draw_risk
 from snnlearn.report.statement import state_risk
-from snnlearn.report.summary import LayerSummary, RunSummary
+from snnlearn.report.summary import RunSummary
+from snnlearn.report.training import (
+    activity,
+    curves,
+    examples,
+    how_to_reproduce,
+    network_rows,
+    training_numbers,
+    training_rows,
+)
 from snnlearn.report.value import (
     Block,
-    Code,
     Figure,
-    Folded,
     Headline,
     Note,
     Numbers,
@@ -33,7 +30,8 @@ from snnlearn.report.value import (
     Section,
     Table,
 )
-from snnlearn.report.words import digits_of, duration, ends, estimate, gap, percent, quantity
+from snnlearn.report.words import digits_of, ends, estimate, gap, percent
+from snnlearn.risk import balanced_error
 from snnlearn.risk.intervals import clopper_pearson
 
 
@@ -45,14 +43,14 @@ def run_report(summary: RunSummary) -> Report:
     """
     risks, digits = state_risk(summary), digits_of(summary.test_size)
     label = "Training error, test error with its interval, and the seeds on one axis"
-    tables = {"Risk": _risk(summary), "Network": _network(summary), "Training": _training(summary)}
+    tables = {"Risk": _risk(summary), "Network": network_rows(summary), "Training": training_rows(summary)}
     sections = [
         Section("Numbers", [Numbers(rows, caption) for caption, rows in tables.items()]),
-        Section("Learning curves", _curves(summary)),
+        Section("Learning curves", curves(summary)),
         Section("Confusion on the test set", _confusion(summary), detail=True),
-        Section("Activity", _activity(summary), detail=True),
-        *([Section("Examples", _examples(summary))] if summary.examples else []),
-        Section("How to reproduce", _reproduce(summary), detail=True),
+        Section("Activity", activity(summary), detail=True),
+        *([Section("Examples", examples(summary, summary.class_names))] if summary.examples else []),
+        Section("How to reproduce", how_to_reproduce(summary), detail=True),
     ]
     return Report(
         kind="training report",
@@ -108,6 +106,7 @@ def _risk(summary: RunSummary) -> list[Row]:
             f"R − R̂ in percentage points; the {level} interval of R, shifted by R̂",
         ),
         Row("Chance", percent(summary.chance, 1), "error of always guessing the most frequent class"),
+        *_balanced(summary, digits),
     ]
     for found in summary.baselines:
         interval = clopper_pearson(found.errors, summary.test_size)
@@ -127,61 +126,25 @@ def _risk(summary: RunSummary) -> list[Row]:
     return rows
 
 
-def _network(summary: RunSummary) -> list[Row]:
-    """The network: parameters, firing rates, operations."""
-    dense, total = f"the dense network {summary.dense}", summary.synops + summary.macs
-    ratio = f"{total / summary.dense_macs:.3g} ×" if summary.dense_macs > 0 else "–"
-    held = "per inference: products with values that are not spikes; a held current is multiplied once"
+_UNEVEN = 3
+"""How many times more samples the largest class has than the smallest where the balanced error is reported."""
+
+
+def _balanced(summary: RunSummary, digits: int) -> list[Row]:
+    """The mean of the classes' errors, where frequent classes would hide the rare ones' errors."""
+    counts = summary.confusion.sum(axis=1)
+    if counts.max() < _UNEVEN * max(1, counts.min()):
+        return []
+    of_each = {"Balanced error": counts - np.diagonal(summary.confusion)}
+    of_each |= {f"Balanced error, {one.name.partition(',')[0]}": one.class_errors for one in summary.baselines}
+    times = f"the largest class has {counts.max():,} test samples and the smallest {counts.min():,}"
+    notes = [f"mean of the classes' errors, as {times}; chance has {percent(1 - 1 / len(counts), 1)}; approximate "]
+    notes[0] += "interval, from Wilson's of the classes"
+    notes += ["the same of the baseline"] * len(summary.baselines)
     return [
-        Row("Parameters", f"{summary.parameters:,}", "trained numbers of one network"),
-        *(
-            Row(
-                f"Firing rate, {layer.name}",
-                _rate(layer),
-                f"mean over {layer.units:,} units; {percent(layer.silent, 0)} silent, "
-                f"{percent(layer.saturated, 0)} saturated",
-            )
-            for layer in summary.layers
-            if layer.spiking
-        ),
-        Row("SynOps", quantity(summary.synops), "per inference: an addition for each synapse that a spike reaches"),
-        *([Row("MACs", quantity(summary.macs), held)] if summary.macs else []),
-        Row("Operations", quantity(total), f"{ratio} the {quantity(summary.dense_macs)} MACs of {dense}, run once"),
-        Row(
-            "MACs, dense, every step",
-            quantity(summary.dense_macs * summary.num_steps),
-            f"{dense}, run in each of {summary.num_steps} steps",
-        ),
+        Row(name, estimate(*balanced_error(np.asarray(wrong), counts), digits), note)
+        for (name, wrong), note in zip(of_each.items(), notes, strict=True)
     ]
-
-
-def _training(summary: RunSummary) -> list[Row]:
-    """The cost of the training."""
-    seeds = "one seed" if summary.num_seeds == 1 else f"all {summary.num_seeds} seeds"
-    kernels = "event kernels", "work only where there are spikes, compiled from C++"
-    return [
-        Row("Training time", duration(summary.wall_time), f"wall clock, {seeds}"),
-        Row("Throughput", f"{quantity(summary.samples_per_second)} samples/s", f"training samples, {seeds}"),
-        Row("Computed by", *(("plain JAX", summary.why_plain) if summary.why_plain else kernels)),
-    ]
-
-
-def _curves(summary: RunSummary) -> list[Block]:
-    kept = int(summary.selected_epoch[summary.selected_seed])
-
-    def draw(figure: Any, title: str, curves: dict[str, np.ndarray], scale: float) -> None:
-        ax = figure.subplots()
-        draw_curves(ax, curves, kept, scale=scale)
-        ax.set_title(title)
-
-    drawn = []
-    for title, ending, scale in (("Loss", "loss", 1.0), ("Error (%)", "error", 100.0), ("Gradient norm", "norm", 1.0)):
-        if curves := {name: curve for name, curve in summary.curves.items() if name.endswith(ending)}:
-            what = partial(draw, title=title, curves=curves, scale=scale)
-            drawn.append(Figure(f"Learning curves: {title}", (4.6, 2.9), what))
-    seeds = f"Line: mean over {summary.num_seeds} seeds. Band: from the lowest to the highest seed."
-    note = f"{seeds if summary.num_seeds > 1 else 'One seed.'} Dashed: the epoch that the saved model kept."
-    return [Note(note), Panels(drawn)]
 
 
 def _confusion(summary: RunSummary) -> list[Block]:
@@ -197,82 +160,15 @@ def _confusion(summary: RunSummary) -> list[Block]:
     return [Note(note), Panels([drawn], beside=hardest)]
 
 
-def _activity(summary: RunSummary) -> list[Block]:
-    def draw(figure: Any, layer: LayerSummary) -> None:
-        ax = figure.subplots()
-        draw_rates(ax, layer)
-        ax.set_title(shorten(layer.name, 30))
-
-    drawn, rows = [], []
-    for position, layer in enumerate(summary.layers):
-        cells = ["–"] * 4
-        if layer.spiking:
-            label = f"Firing rates of layer {position}: {layer.name}"
-            drawn.append(Figure(label, (4.6, 2.5), partial(draw, layer=layer)))
-            cells = [_rate(layer), percent(layer.silent), percent(layer.saturated), f"{layer.surrogate_mass:.3f}"]
-        rows.append((layer.name, f"{layer.units:,}", *cells))
-    header = ("layer", "units", "mean rate", "silent", "saturated", "surrogate mass")
-    note = "Mean rate of each unit on probe data. A silent unit never spikes; surrogate mass is the mean "
-    note += "pseudo-derivative relative to its peak: near 0, no gradient passes the layer."
-    return [Note(note), *([Panels(drawn)] if drawn else []), Table(header, rows)]
-
-
-def _rate(layer: LayerSummary) -> str:
-    return f"{np.mean(layer.firing_rate):.3g} Hz"
-
-
-def _examples(summary: RunSummary) -> list[Block]:
-    drawn = [
-        Figure(
-            f"Example {number}: {example.label}",
-            example_size(example),
-            partial(draw_example, example=example, dt=summary.dt, class_names=summary.class_names),
-        )
-        for number, example in enumerate(summary.examples, start=1)
-    ]
-    note = "One column per sample: the input on top, then layer by layer the spikes and some membrane potentials."
-    return [Note(note), Panels(drawn, width=300)]
-
-
-def _reproduce(summary: RunSummary) -> list[Block]:
-    settings = "\n".join(f"{name} = {value!r}" for name, value in flatten(summary.config))
-    return [
-        Note("The same configuration in the same environment repeats this run."),
-        *([Code(summary.reproduce)] if summary.reproduce else []),
-        Folded("Configuration", Code(settings)),
-        Folded("Environment", Table(("", "version"), list(summary.environment.items()))),
-    ]
-
-
-def flatten(config: dict[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
-    """List a nested configuration with dotted names.
-
-    >>> dict(flatten({"seed": 0, "layer": {"units": 128}}))
-    {'seed': 0, 'layer.units': 128}
-    """
-    for name, value in config.items():
-        if isinstance(value, dict):
-            yield from flatten(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
-
-
-def _silent(summary: RunSummary) -> float:
-    """The share of hidden units that never spike."""
-    hidden = [layer for layer in summary.layers[:-1] if layer.spiking]
-    return float(sum(layer.silent * layer.units for layer in hidden) / max(1, sum(layer.units for layer in hidden)))
-
-
 def _numbers(summary: RunSummary) -> dict[str, Any]:
     """The summary's numbers, without those only for pictures."""
     s = state_risk(summary)
-    same = (
-        *("title", "test_errors", "test_size", "train_errors", "train_size", "chance", "baselines", "selected_seed"),
-        *("parameters", "synops", "macs", "dense", "dense_macs", "wall_time", "samples_per_second", "warnings"),
-        "environment",
-    )
+    counts = summary.confusion.sum(axis=1)
+    same = ("test_errors", "train_errors", "chance", "baselines")
     return {
+        **training_numbers(summary),
         **{name: getattr(summary, name) for name in same},
+        "balanced_error": balanced_error(counts - np.diagonal(summary.confusion), counts)[0],
         "risk": s.risk,
         "risk_interval": s.risk_interval[:2],
         "empirical_risk": s.empirical_risk,
@@ -280,8 +176,4 @@ def _numbers(summary: RunSummary) -> dict[str, Any]:
         "gap_interval": s.gap_interval[:2],
         "seed_mean": s.seed_mean,
         "seed_interval": s.seed_interval[:2] if summary.num_seeds > 1 else None,
-        "test_left_out": summary.left_out,
-        "test_all_seen": summary.all_seen,
-        "silent": _silent(summary),
-        "firing_rates": {layer.name: float(np.mean(layer.firing_rate)) for layer in summary.layers if layer.spiking},
     }

@@ -52,22 +52,17 @@ class Example:
     membranes: tuple[tuple[str, np.ndarray], ...]
 
 
-@dataclass(frozen=True)
-class RunSummary:
-    """One training run with K seeds, and the saved model: the seed that did best on the validation set.
+@dataclass(frozen=True, kw_only=True)
+class TrainingSummary:
+    """What a training run of K seeds is whatever was learned; the saved model is the seed that validation selected.
 
     Args:
         title: Such as ``"digits · rate code · LIF 128 · BPTT"``.
-        curves: ``"training loss"``, ``"validation loss"``, ``"validation error"``, ``"gradient norm"``, each
-            ``[K, epochs]``; nan where a seed had stopped.
+        curves: ``"training loss"``, ``"validation loss"``, ``"gradient norm"`` and, where something is decided,
+            ``"validation error"``, each ``[K, epochs]``; nan where a seed had stopped.
         selected_epoch: Index of the epoch that each seed kept, from 0, ``[K]``.
-        confusion: Test counts of the saved model, rows are the truth, ``[C, C]``.
-        class_names: The C classes in the order of ``confusion``.
-        test_errors: Wrong answers of each seed on the test set, ``[K]``.
         test_size: Number of test samples.
-        train_errors: Wrong answers of each seed on the training set, ``[K]``.
         train_size: Number of training samples.
-        chance: Error of always guessing the most frequent class, in [0, 1].
         selected_seed: Index of the saved model among the seeds, from 0.
         layers: The network's layers, first to last.
         examples: Samples to draw.
@@ -87,7 +82,6 @@ class RunSummary:
         reproduce: Command line that repeats the run; empty if there is none.
         left_out: How many test samples equal some that it was trained or selected on, and are not counted.
         all_seen: Whether all test samples do, so that none could be left out and their errors estimate no risk.
-        baselines: What plain methods make of the same data; none if that was not asked for.
 
     Raises:
         SnnlearnError: If the numbers contradict each other, so that no report can be true.
@@ -96,13 +90,8 @@ class RunSummary:
     title: str
     curves: dict[str, np.ndarray]
     selected_epoch: np.ndarray
-    confusion: np.ndarray
-    class_names: tuple[str, ...]
-    test_errors: np.ndarray
     test_size: int
-    train_errors: np.ndarray
     train_size: int
-    chance: float
     selected_seed: int
     layers: tuple[LayerSummary, ...]
     examples: tuple[Example, ...]
@@ -122,12 +111,45 @@ class RunSummary:
     reproduce: str = ""
     left_out: int = 0
     all_seen: bool = False
+
+    def __post_init__(self):
+        if not 0 <= self.selected_seed < self.num_seeds:
+            raise SnnlearnError(
+                f"selected_seed is {self.selected_seed}; give an index below the {self.num_seeds} seeds"
+            )
+
+    @property
+    def num_seeds(self) -> int:
+        """Number of seeds K."""
+        return len(self.selected_epoch)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSummary(TrainingSummary):
+    """One training run that learned classes.
+
+    Args:
+        confusion: Test counts of the saved model, rows are the truth, ``[C, C]``.
+        class_names: The C classes in the order of ``confusion``.
+        test_errors: Wrong answers of each seed on the test set, ``[K]``.
+        train_errors: Wrong answers of each seed on the training set, ``[K]``.
+        chance: Error of always guessing the most frequent class, in [0, 1].
+        baselines: What plain methods make of the same data; none if that was not asked for.
+
+    Raises:
+        SnnlearnError: If the numbers contradict each other, so that no report can be true.
+    """
+
+    confusion: np.ndarray
+    class_names: tuple[str, ...]
+    test_errors: np.ndarray
+    train_errors: np.ndarray
+    chance: float
     baselines: tuple[Baseline, ...] = ()
 
     def __post_init__(self):
-        seeds, classes = len(self.test_errors), len(self.class_names)
-        if not 0 <= self.selected_seed < seeds:
-            raise SnnlearnError(f"selected_seed is {self.selected_seed}; give an index below the {seeds} seeds")
+        super().__post_init__()
+        classes = len(self.class_names)
         if self.confusion.shape != (classes, classes):
             raise SnnlearnError(f"confusion has shape {self.confusion.shape}; expected {classes} × {classes} classes")
         wrong = self.confusion.sum() - np.trace(self.confusion)
@@ -136,8 +158,3 @@ class RunSummary:
                 f"confusion counts {wrong} errors in {self.confusion.sum()} samples, but the saved model has "
                 f"{self.test_errors[self.selected_seed]} in {self.test_size}; count both on the same test set"
             )
-
-    @property
-    def num_seeds(self) -> int:
-        """Number of seeds K."""
-        return len(self.test_errors)

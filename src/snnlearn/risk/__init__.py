@@ -35,6 +35,7 @@ from snnlearn.risk.certificate import prior_around as prior_around
 from snnlearn.risk.comparison import Comparison as Comparison
 from snnlearn.risk.comparison import compare_algorithms as compare_algorithms
 from snnlearn.risk.comparison import compare_hypotheses as compare_hypotheses
+from snnlearn.risk.comparison import compare_losses as compare_losses
 from snnlearn.risk.comparison import holm as holm
 from snnlearn.risk.comparison import mcnemar as mcnemar
 from snnlearn.risk.comparison import seeds_needed as seeds_needed
@@ -59,6 +60,9 @@ from snnlearn.risk.intervals import empirical_bernstein as empirical_bernstein
 from snnlearn.risk.intervals import hoeffding as hoeffding
 from snnlearn.risk.intervals import t_interval as t_interval
 from snnlearn.risk.intervals import wilson as wilson
+from snnlearn.risk.labels import LabelRisk as LabelRisk
+from snnlearn.risk.labels import balanced_error as balanced_error
+from snnlearn.risk.labels import label_risk as label_risk
 from snnlearn.risk.learners import from_algorithm as from_algorithm
 from snnlearn.risk.learners import from_estimator as from_estimator
 from snnlearn.risk.learners import full_batch_descent as full_batch_descent
@@ -86,6 +90,10 @@ from snnlearn.risk.quantisation import QuantisedBound as QuantisedBound
 from snnlearn.risk.quantisation import occam_bound as occam_bound
 from snnlearn.risk.quantisation import quantise as quantise
 from snnlearn.risk.quantisation import quantised_bound as quantised_bound
+from snnlearn.risk.values import ValueRisk as ValueRisk
+from snnlearn.risk.values import relative_errors as relative_errors
+from snnlearn.risk.values import value_risk as value_risk
+from snnlearn.risk.values import value_risks as value_risks
 from snnlearn.risk.wide_networks import arc_cosine_kernels as arc_cosine_kernels
 from snnlearn.risk.wide_networks import gradient_flow as gradient_flow
 from snnlearn.risk.wide_networks import tangent_kernel as tangent_kernel

@@ -9,8 +9,10 @@ import numpy as np
 
 from snnlearn._errors import SnnlearnError
 from snnlearn._memory import check_memory
+from snnlearn.data.base import Task
 from snnlearn.data.classes import is_number, shown, whole_numbers
 from snnlearn.data.found import Asked, Column, Form, Found
+from snnlearn.data.targets import task_asked, why
 
 LABELS = ("label", "class", "target", "y")
 """Names by which a column is taken for the label's if none is given."""
@@ -84,17 +86,17 @@ def samples(table: Table, asked: Asked, where: str) -> Found:
     if asked.form is not None:
         return _like(table, asked.form if asked.form.names else _of_numbers(table, asked.form), where)
     notes = list(table.notes)
-    label, why = _label(table, asked, where)
-    notes += why
+    labels, about = _label(table, asked, where)
+    notes += about
     group = None if asked.group is None else _place(table, asked.group, "group", where)
-    if label == group:
-        raise SnnlearnError(f"{where}: column {table.names[label]} is both the label and the group; give two columns")
-    left_out = _left_out(table, {label, group})
+    if group in labels:
+        raise SnnlearnError(f"{where}: column {table.names[group]} is both the label and the group; give two columns")
+    left_out = _left_out(table, {*labels, group})
     notes += left_out.values()
-    features = [i for i in range(len(table.names)) if i not in {label, group, *left_out}]
+    features = [i for i in range(len(table.names)) if i not in {*labels, group, *left_out}]
     if not features:
         raise SnnlearnError(f"{where} has no feature besides the label's column; its columns are {shown(table.names)}")
-    used = [i for i in (*features, label, group) if i is not None]
+    used = [i for i in (*features, *labels, group) if i is not None]
     _check_missing(table, used, where)
     columns = tuple(_column(table, i, where) for i in features)
     words = [column for column in columns if column.categories is not None]
@@ -105,13 +107,20 @@ def samples(table: Table, asked: Asked, where: str) -> Found:
     if constant := [table.names[i] for i in features if _is_constant(table.columns[i])]:
         notes.append(f"The same value in every row, so that nothing can be learned from it: {shown(constant)}.")
     x = _features([table.columns[i] for i in features], columns, where)
-    name = table.names[label]
-    form = Form(columns=columns, names=tuple(table.names), label=name)
+    names = tuple(table.names[i] for i in labels)
+    task = _task(table, labels, asked.task)
+    if asked.task is None and task != "classification":
+        notes.append(why(task, shown(names), _numbers(table, names, where)))
+    form = Form(columns=columns, names=tuple(table.names))
+    if task == "classification":
+        form, found = form._replace(label=names[0]), _labels(table.columns[labels[0]], names[0], where)
+    else:
+        form, found = form._replace(targets=names, task=task), _numbers(table, names, where)
     return Found(
         x=x,
-        labels=_labels(table.columns[label], name, where),
+        labels=found,
         groups=None if group is None else np.array([str(value) for value in table.columns[group]]),
-        class_names=table.categories.get(name, ()),
+        class_names=table.categories.get(names[0], ()),
         own_range=1,
         form=form,
         notes=tuple(notes),
@@ -123,8 +132,8 @@ def _like(table: Table, form: Form, where: str) -> Found:
     names = table.names
     if not table.named:
         names = list(form.names)
-        if len(table.columns) == len(names) - 1 and form.label in names:
-            names.remove(form.label)
+        if len(table.columns) == len(names) - len(form.labels):
+            names = [name for name in names if name not in form.labels]
         if len(table.columns) != len(names):
             raise SnnlearnError(
                 f"{where} has {len(table.columns)} columns without names; the network's training data had "
@@ -138,13 +147,15 @@ def _like(table: Table, form: Form, where: str) -> Found:
     places = [names.index(column.name) for column in form.columns]
     _check_missing(table, places, where)
     x = _features([table.columns[i] for i in places], form.columns, where)
-    if form.label not in names:
+    if not form.labels or any(name not in names for name in form.labels):
         return Found(x, None, form=form)
-    label = names.index(form.label)
-    column = table.columns[label]
-    if _missing(column).all():  # to be predicted
+    labels = [names.index(name) for name in form.labels]
+    if all(_missing(table.columns[label]).all() for label in labels):  # to be predicted
         return Found(x, None, form=form)
-    _check_missing(table, [label], where)
+    _check_missing(table, labels, where)
+    if form.label is None:
+        return Found(x, _numbers(table, form.labels, where), form=form)
+    column = table.columns[labels[0]]
     declared = table.categories.get(form.label, ())
     return Found(x, _labels(column, form.label, where), class_names=declared, form=form)
 
@@ -156,22 +167,46 @@ def _of_numbers(table: Table, form: Form) -> Form:
     return form._replace(columns=columns, names=tuple(table.names), label=label)
 
 
-def _label(table: Table, asked: Asked, where: str) -> tuple[int, list[str]]:
+def _label(table: Table, asked: Asked, where: str) -> tuple[list[int], list[str]]:
     if asked.label is not None:
-        return _place(table, asked.label, "label", where), []
+        text = str(asked.label)
+        keys = [text] if text in table.names else [key.strip() for key in text.split(",")]
+        places = [_place(table, key, "label", where) for key in keys]
+        if len(set(places)) < len(places):
+            raise SnnlearnError(f"{where}: --label {text} names a column twice; give each once")
+        return places, []
     for name in LABELS:
         for place, own in enumerate(table.names):
             if table.named and own.strip().lower() == name:
-                return place, [f"The label is column {own}."]
+                return [place], [f"The label is column {own}."]
     last = len(table.names) - 1
-    if last in (found := [last] if _is_categorical(table.columns[last]) else []) and last not in _left_out(
-        table, set()
-    ):
-        return found[0], [f"The label is the last column, {table.names[last]}; --label names another."]
+    fits = _is_number if asked.task == "regression" else _is_categorical
+    if fits(table.columns[last]) and last not in _left_out(table, set()):
+        return [last], [f"The label is the last column, {table.names[last]}; --label names another."]
     raise SnnlearnError(
-        f"{where} has no column {', '.join(LABELS)}, and its last does not hold classes; name one by --label, of "
-        f"{shown(table.names)}"
+        f"{where} has no column {', '.join(LABELS)}, and its last does not hold "
+        f"{'numbers' if asked.task == 'regression' else 'classes'}; name one by --label, of {shown(table.names)}"
     )
+
+
+def _is_number(column: np.ndarray) -> bool:
+    return column.dtype != object
+
+
+def _task(table: Table, labels: list[int], asked: Task | None) -> Task:
+    """What is to be learned from these columns."""
+    columns = [table.columns[i] for i in labels]
+    if asked is not None or len(columns) == 1:
+        return task_asked(columns[0], asked)
+    return task_asked(np.stack(columns, axis=1), None) if all(map(_is_number, columns)) else "multi-label"
+
+
+def _numbers(table: Table, names: tuple[str, ...], where: str) -> np.ndarray:
+    """Columns as numbers, `[m, D]`."""
+    columns = [table.columns[table.names.index(name)] for name in names]
+    if words := [name for name, column in zip(names, columns, strict=True) if not _is_number(column)]:
+        raise SnnlearnError(f"{where}: column {shown(words)} holds words; expected numbers to learn")
+    return np.stack([column.astype(np.float64) for column in columns], axis=1)
 
 
 def _is_categorical(column: np.ndarray) -> bool:
@@ -287,7 +322,7 @@ def _labels(column: np.ndarray, name: str, where: str) -> np.ndarray:
     if labels.dtype.kind not in "iu":
         raise SnnlearnError(
             f"{where}: column {name} is {_most_like(column)}, so it is not a class; name the label's column by "
-            "--label, or convert its values to classes"
+            "--label, or predict its values by --task regression"
         )
     return labels
 
