@@ -54,7 +54,7 @@ def test_an_affine_map_of_them_is_again_synapses(name):
     of_channels = jnp.reshape(jnp.arange(1.0, 1.0 + synapses.out_shape[0]), (-1, *(1,) * (len(synapses.out_shape) - 1)))
     for after, more in ((0.5, None), (of_channels, of_channels), (shift, shift)):
         expected = after * synapses(2.0 * x) + (0.0 if more is None else more)
-        jnp.allclose(synapses.affine(2.0, after, more)(x), expected, rtol=1e-5, atol=1e-5).item() or pytest.fail(name)
+        assert jnp.allclose(synapses.affine(2.0, after, more)(x), expected, rtol=1e-5, atol=1e-5).item(), name
     # No input of this size moves a current by more than the absolute weights say.
     moved = jnp.abs(synapses(x) - synapses(jnp.zeros_like(x)))
     assert bool(jnp.all(moved <= synapses.absolute()(jnp.abs(x)) + 1e-5))

@@ -106,10 +106,12 @@ def _task(options: Convert) -> tuple[Dataset, Train]:
     values = {name: getattr(options, name) for name in shared - {"layers", "reset", "out", "config"}}
     training = Train(**values)
     task = build.dataset(training)
+    build.only_classes(task, "convert")
     if task.kind == "spikes":
         raise SnnlearnError(f"convert: {task.name} is spikes, which no artificial network takes; give data of values")
-    if training.scale is None:
-        training = dataclasses.replace(training, scale=scale_of(training, task))
+    if training.scale is None:  # other software gives pixels from 0 to 1
+        scale = "all" if task.structure == "image" else scale_of(training, task)
+        training = dataclasses.replace(training, scale=scale)
     return task, training
 
 

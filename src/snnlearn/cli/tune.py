@@ -63,6 +63,7 @@ def tune(options: Tune) -> int:
 
         return tune_by_hand(options)
     ranges, task = space(options), build.dataset(options)
+    build.only_classes(task, "tune")
     # Which short trainings decide; each trial decides the rest by itself.
     settled, _ = chosen(options, task)
     options = dataclasses.replace(options, encode=settled.encode, series=settled.series)
@@ -312,4 +313,5 @@ def _confirmation(path: Path, options: Tune, found: Trial, task: Dataset, consol
 
 
 def _save(hypothesis: Hypothesis, path: Path, task: Dataset) -> None:
+    assert task.num_classes is not None
     save(hypothesis, path / "model.npz", class_names=task.class_names or tuple(map(str, range(task.num_classes))))

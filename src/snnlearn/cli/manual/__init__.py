@@ -46,7 +46,9 @@ def _of_run(options: Tune, path: Path) -> Desk:
     hypothesis, _ = folder.load()
     title = f"{path.resolve().name} · {folder.options().data}"
     out = options.out or path / "manual"
-    return Desk(hypothesis, data_of(folder), title=title, options=folder.options(), out=out)
+    task = data_of(folder)
+    build.only_classes(task, "tune")
+    return Desk(hypothesis, task, title=title, options=folder.options(), out=out)
 
 
 def _small(options: Tune) -> Desk:
@@ -56,6 +58,7 @@ def _small(options: Tune) -> Desk:
     layers = _LAYERS if options.layers == usual.layers else options.layers
     settings = {"layers": layers, "epochs": options.epochs or _EPOCHS, "seeds": 1}
     task = build.dataset(options)
+    build.only_classes(task, "tune")
     train, _ = chosen(build.training(options, settings, several_rules=False), task)
     with console_of().status("Training a small network"):
         experiment = build.experiment(train, task)

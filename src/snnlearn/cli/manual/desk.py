@@ -49,6 +49,7 @@ class Desk:
     def __init__(self, hypothesis: Hypothesis, data: Dataset, *, title: str, options: Train, out: Path):
         self.knobs, self._title, self._options, self._out = Knobs(hypothesis), title, options, out
         self._sample = Sample(data.validation.x[:_SAMPLES], data.validation.y[:_SAMPLES])
+        assert data.num_classes is not None
         self._names = data.class_names or tuple(map(str, range(data.num_classes)))
         self._xs = jnp.asarray(self._sample.x)
         # Those that `scores` gives to the samples, so that the picture is of the decision.
