@@ -24,8 +24,12 @@ from snnlearn.report.measure import environment
 
 HERE = Path(__file__).parent
 CODE = "import sys; from snnlearn.cli import main; sys.exit(main(sys.argv[1:]))"
-GAIN = "--data digits --split-seed 3 --validation 0.2 --layers 64 --epochs 5".split()
-"""A small network and a short training, in which the numbers matter; they are searched in the default ranges."""
+GAINS = {
+    "default_ranges": "--data digits --split-seed 3 --validation 0.2 --layers 64 --epochs 5".split(),
+    "with_batch_size": "--data digits --split-seed 4 --validation 0.2 --epochs 5 --vary learning-rate=log:0.01..1 "
+    "tau-mem=log:2e-3..100e-3 tau-out=log:2e-3..100e-3 xi=log:0.5..4 batch-size=8,16,32,64".split(),
+}
+"""Searches around the defaults for five epochs, each on a test sample of its own."""
 KILLED = (
     "--data digits --layers 16 --epochs 3 --seeds 2 --confirm-seeds 2 --vary learning-rate=log:0.01..1 "
     "tau-mem=2e-3..50e-3 xi=log:0.5..4"
@@ -100,9 +104,9 @@ def kills(folder: Path, trials: int, count: int) -> dict:
     return {"search": " ".join(options), "kills": count, "finished_at_kills": moments, "lost": lost, "same": same}
 
 
-def gain(folder: Path, trials: int) -> dict:
+def gain(folder: Path, name: str, trials: int) -> dict:
     """Search, and what the comparison on test data says."""
-    options = [*GAIN, "--trials", str(trials)]
+    options = [*GAINS[name], "--trials", str(trials)]
     finish(start(*options, "--out", folder / "gain"))
     found = summary(folder / "gain")
     outcomes = [trial["outcome"] for trial in found["trials"]]
@@ -121,7 +125,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=int, default=60)
     parser.add_argument("--kills", type=int, default=10)
-    parser.add_argument("--only", choices=("gain", "kills"))
+    parser.add_argument("--only", choices=("kills", *GAINS))
     parser.add_argument("--seed", type=int, default=0, help="random seed of the moments")
     parser.add_argument("--out", type=Path, default=HERE / "results" / "tune.json")
     options = parser.parse_args()
@@ -131,10 +135,9 @@ def main() -> int:
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors",
         "versions": environment(),
     }
-    for name, measure in {
-        "kills": lambda folder: kills(folder, 24, options.kills),
-        "gain": lambda folder: gain(folder, options.trials),
-    }.items():
+    measures = {"kills": lambda folder: kills(folder, 24, options.kills)}
+    measures |= {name: lambda folder, name=name: gain(folder, name, options.trials) for name in GAINS}
+    for name, measure in measures.items():
         if options.only not in (None, name):
             continue
         began = time.monotonic()

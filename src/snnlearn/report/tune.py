@@ -15,7 +15,7 @@ from snnlearn.report.figures import BLUE, CYCLE, GREY, ORANGE, shorten
 from snnlearn.report.paired import Pair, pair_section
 from snnlearn.report.value import Code, Figure, Headline, Note, Panels, Report, Section, Table
 from snnlearn.report.words import estimate, gap, number, percent, quantity
-from snnlearn.risk import Comparison, compare_algorithms, compare_hypotheses, t_interval
+from snnlearn.risk import Comparison, compare_algorithms, t_interval
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Learned:
     Args:
         wrong: whether each seed's hypothesis errs on each test sample, ``[K, n]``.
         validation_errors: Of the epoch kept, ``[K]``.
-        selected_seed: The one with the fewest.
+        selected_seed: The position of the one with the fewest.
         synops: Synaptic operations of one inference.
         macs: Its multiply-accumulates, for inputs of synapses that are not spikes.
     """
@@ -69,11 +69,6 @@ class Confirmation:
     def over_seeds(self) -> Comparison:
         """Which training is better."""
         return compare_algorithms(self.chosen.risks, self.given.risks)
-
-    def on_samples(self) -> Comparison:
-        """Which of the two networks that validation chose is better."""
-        networks = (one.wrong[one.selected_seed] for one in (self.chosen, self.given))
-        return compare_hypotheses(*networks)
 
 
 @dataclass(frozen=True)
@@ -165,7 +160,6 @@ _CONFIRMED = (
     "seed on the test sample: sign-flip test and t interval. The test sample was used here, once, for one choice out "
     "of {}; nothing was chosen by it."
 )
-_NETWORKS = "The network of each that validation selects, on the same test samples: McNemar's test, paired bootstrap."
 _FRONT = "Trials that no other beats in all objectives. front/NUMBER.toml in this folder is the configuration of each."
 
 
@@ -178,13 +172,9 @@ def tuned_report(tuned: Tuned) -> Report:
     sections, first = [], tuned.objectives[0]
     if (confirmed := tuned.confirmation) is not None:
         over_seeds = Pair("chosen", "given", confirmed.over_seeds(), confirmed.over_seeds().p_value)
-        on_samples = Pair("chosen", "given", confirmed.on_samples(), confirmed.on_samples().p_value)
-        note = Note(_CONFIRMED.format(tuned.tried()))
-        sections.append(pair_section([over_seeds], note, title="Confirmed on test data"))
+        found = pair_section([over_seeds], Note(_CONFIRMED.format(tuned.tried())), title="Confirmed on test data")
         costs = [(name, quantity(one.synops), quantity(one.macs)) for name, one in vars(confirmed).items()]
-        cost = Table(("configuration", "synops", "MACs"), costs)
-        found = pair_section([on_samples], Note(_NETWORKS), title="The two networks")
-        sections.append(Section(found.title, [*found.blocks, cost], detail=True))
+        sections.append(Section(found.title, [*found.blocks, Table(("configuration", "synops", "MACs"), costs)]))
     chosen = [
         (name, shown(value), "–" if tuned.first is None else shown(tuned.first.settings[key]), text.partition("=")[2])
         for (key, value), (name, text) in zip(tuned.best.settings.items(), tuned.ranges.items(), strict=True)
@@ -284,8 +274,8 @@ def _numbers(tuned: Tuned) -> dict[str, Any]:
             "trials": len(tuned.trials),
             "test_size": found.chosen.wrong.shape[1],
             **{f"{name}_risks": one.risks for name, one in vars(found).items()},
+            "seed_of_the_model": found.chosen.selected_seed,
             "seeds": Pair("chosen", "given", found.over_seeds(), found.over_seeds().p_value).numbers(),
-            "samples": Pair("chosen", "given", found.on_samples(), found.on_samples().p_value).numbers(),
         }
     return numbers
 
