@@ -79,7 +79,7 @@ def test_several_columns_are_labels_or_values(tmp_path):
 def test_a_file_for_a_trained_network_gives_its_targets_or_none(tmp_path):
     form = load(table(tmp_path / "a.csv", VALUES)).form
     assert Form.from_json(form.to_json()) == form
-    read = read_like(tmp_path / "a.csv", form)
+    read = read_like(tmp_path / "a.csv", form).labelled(tmp_path)
     np.testing.assert_allclose(read.y[:, 0], VALUES, rtol=1e-6)
     bare = tmp_path / "bare.csv"
     bare.write_text("a,b,c\n1,2,3\n")

@@ -54,6 +54,19 @@ def test_values_are_read_to_the_last_bit(tmp_path, channels):
     assert task.notes == ()
 
 
+def test_numbers_to_predict(tmp_path):
+    x, y = RNG.normal(size=(24, 2, 5)), RNG.integers(0, 3, 24).astype(float)
+    path = write(tmp_path / "a.ts", x, list(map(repr, y.tolist())), classes="false")
+    path.write_text(path.read_text().replace("@classLabel false", "@targetLabel true"))
+    task = load(path)
+    assert (task.task, task.shape, task.structure) == ("regression", (5, 2), "series")
+    parts = (task.train, task.validation, task.test)
+    found = sorted((x.tolist(), float(y[0])) for part in parts for x, y in zip(part.x, part.y, strict=True))
+    expected = zip(x.transpose(0, 2, 1).astype(np.float32), y, strict=True)
+    assert found == sorted((one.tolist(), float(value)) for one, value in expected)
+    np.testing.assert_array_equal(read_like(path, task.form).y[:, 0], y)
+
+
 def test_the_test_file_beside_the_training_file(tmp_path):
     x, labels = RNG.normal(size=(20, 2, 5)), ["run", "walk"] * 10
     write(tmp_path / "Made_TRAIN.ts", x, labels)
@@ -98,7 +111,11 @@ REFUSED = {
     "channels": (GOOD + "1,2:1,2:walk\n1,2:run\n", "series 2 has 1 channels and the first 2"),
     "stamps": (GOOD.replace("@timeStamps false", "@timeStamps true"), "time stamps"),
     "stamps unsaid": (GOOD + "(0,1),(1,2):(0,1),(1,2):walk\n", "time stamps"),
-    "regression": (GOOD.replace("@classLabel true walk run", "@targetLabel true"), "numbers to predict"),
+    "words to predict": (
+        GOOD.replace("@classLabel true walk run", "@targetLabel true") + "1,2:a\n",
+        "expected a number",
+    ),
+    "no flag": (GOOD.replace("@classLabel true walk run", "@targetLabel maybe"), "write true or false"),
     "unlabelled": (GOOD.replace("true walk run", "false") + "1,2:3,4\n", "has no labels"),
     "words before": ("words\n" + GOOD + "1,2:3,4:walk\n", "lines that start with @"),
     "flag": (GOOD.replace("@timeStamps false", "@timeStamps maybe"), "@timestamps maybe"),

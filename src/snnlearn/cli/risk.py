@@ -13,9 +13,11 @@ from snnlearn.cli.options import Risk
 from snnlearn.cli.run_folder import RunFolder
 from snnlearn.cli.seen import data_of, judged, recall
 from snnlearn.data import Dataset, Form, Sample
-from snnlearn.hypothesis import Hypothesis, decisions, scores
+from snnlearn.hypothesis import Hypothesis, decisions, predict, scores
 from snnlearn.report.files import present
 from snnlearn.report.risk import Bound, Calibration, Estimate, KnownRisk, risk_report
+from snnlearn.report.target_risk import label_risk_report, value_risk_report
+from snnlearn.report.value import Report
 
 
 def risk(options: Risk) -> int:
@@ -39,9 +41,25 @@ def _measure(options: Risk, folder: RunFolder, out: Path) -> int:
     sample, seen, left_out = judged(given, recall(folder))
     console = console_of()
     with console.status("Measuring"):
-        known = _known(options, hypothesis, trained_on, sample, source + left_out, seen)
-    present(risk_report(known), out, console, "risk.html")
+        if trained_on.num_classes is None:
+            found = _of_targets(options, hypothesis, trained_on, sample, source + left_out, seen)
+        else:
+            found = risk_report(_known(options, hypothesis, trained_on, sample, source + left_out, seen))
+    present(found, out, console, "risk.html")
     return 0
+
+
+def _of_targets(
+    options: Risk, hypothesis: Hypothesis, data: Dataset, sample: Sample, source: str, seen: str | None
+) -> Report:
+    """Of predicted values, or decisions about labels."""
+    decided, fitted = predict(hypothesis, sample.x), predict(hypothesis, data.train.x)
+    about = {"names": data.output_names, "title": str(options.run), "source": source, "seen": seen}
+    about["confidence"] = options.confidence
+    if data.task == "multi-label":
+        return label_risk_report(decided, sample.y, float(np.mean(fitted != data.train.y)), **about)
+    errors = np.mean(np.square(fitted.astype(float) - data.train.y), axis=0)
+    return value_risk_report(decided, sample.y, errors, **about)
 
 
 def labelled_file(path: Path, hypothesis: Hypothesis, form: Form) -> tuple[Sample, tuple[str, ...]]:

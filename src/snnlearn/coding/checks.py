@@ -32,6 +32,15 @@ def scalar(x: Any) -> Any:
     return x
 
 
+def number_or_array(x: Any) -> Any:
+    """A real number of any type as a float, and NumPy's numbers as a JAX array; anything else unchanged.
+
+    >>> number_or_array(np.float32(0.5)), number_or_array(np.ones(2)).tolist()
+    (0.5, [1.0, 1.0])
+    """
+    return for_jax(scalar(x))
+
+
 def for_jax(x: Any) -> Any:
     """NumPy's numbers as a JAX array; anything else unchanged, for a check to refuse."""
     return jnp.asarray(x) if isinstance(x, np.ndarray) and np.issubdtype(x.dtype, np.number) else x

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, final
+from typing import ClassVar, final
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -11,12 +11,8 @@ from jaxtyping import Array, Float
 from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import check_positive
 from snnlearn.coding.base import AbstractDecoder
-from snnlearn.coding.checks import check_part, for_jax, known_array, scalar
+from snnlearn.coding.checks import check_part, known_array, number_or_array
 from snnlearn.data.base import Task
-
-
-def _number_or_array(x: Any) -> Any:
-    return for_jax(scalar(x))
 
 
 @final
@@ -41,8 +37,8 @@ class InUnits(AbstractDecoder):
 
     task: ClassVar[Task] = "regression"
     decoder: AbstractDecoder
-    mean: float | Float[Array, " D"] = eqx.field(converter=_number_or_array, default=0.0)
-    scale: float | Float[Array, " D"] = eqx.field(converter=_number_or_array, default=1.0)
+    mean: float | Float[Array, " D"] = eqx.field(converter=number_or_array, default=0.0)
+    scale: float | Float[Array, " D"] = eqx.field(converter=number_or_array, default=1.0)
 
     def __check_init__(self):
         check_part(self, AbstractDecoder, "a decoder, such as MeanMembrane()", decoder=self.decoder)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from snnlearn.data.arrays import npz, read_labelled, read_series, read_values
 from snnlearn.data.base import Dataset, LearningData, Sample, WeightedSample, overlap, split
+from snnlearn.data.chaos import mackey_glass
 from snnlearn.data.distributions import (
     AbstractDistribution,
     BinomialCounts,
@@ -25,7 +26,6 @@ from snnlearn.data.found import Column, Form
 from snnlearn.data.hdf5 import Recorded, events, read_events
 from snnlearn.data.images import digits, fashion_mnist, idx, mnist, read_idx
 from snnlearn.data.loading import Read, load, read_like
-from snnlearn.data.mackey_glass import mackey_glass
 from snnlearn.data.spike_events import structured_events, write_events
 from snnlearn.data.synthetic import randman, spike_xor, yin_yang
 

@@ -177,6 +177,10 @@ class Dataset:
     class_weights: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.class_weights and len(self.class_weights) != self.num_classes:
+            raise SnnlearnError(
+                f"{self.name} has {len(self.class_weights)} class weights; give one for each of the classes"
+            )
         self.learning.check_part("test", self.test)
         for part in ("train", "validation", "test"):
             if self.kind == "spikes" and not is_spikes(getattr(self, part).x):
@@ -201,10 +205,6 @@ class Dataset:
         """The data for an algorithm: all but the test part, weighted by class if there are weights."""
         train, validation = self.train, self.validation
         if self.class_weights:
-            if self.num_classes != len(self.class_weights):
-                raise SnnlearnError(
-                    f"{self.name} has {len(self.class_weights)} class weights; give one for each of the classes"
-                )
             weights = np.array(self.class_weights, np.float32)
             train, validation = (WeightedSample(*part, weights[part.y]) for part in (train, validation))
         return LearningData(self.name, train, validation, self.num_classes)
@@ -226,6 +226,9 @@ class Dataset:
 
     def balanced(self) -> Dataset:
         r"""The same task, in whose learning all classes count alike: class c has weight $m/(C\,m_c)$.
+
+        Raises:
+            SnnlearnError: There are no classes.
 
         >>> s = Sample(np.array([[0.0], [1.0], [2.0]], np.float32), np.array([0, 1, 1], np.int32))
         >>> Dataset("bits", s, s, s, num_classes=2, kind="values").balanced().class_weights

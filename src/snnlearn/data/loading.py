@@ -181,7 +181,8 @@ def _assembled(
         )
     parts = {"": found, "validation": found.validation, "test": found.test}
     given = {part: one for part, one in parts.items() if one is not None}
-    task = task_asked(found.labels, asked)
+    said = None if found.form.task == "classification" else found.form.task
+    task = task_asked(found.labels, asked or said)  # pyright: ignore[reportArgumentType]
     learned = _classes if task == "classification" else partial(_targets, task=task, asked=asked)
     samples, names, about = learned(given, name, source)
     whole = samples[""]

@@ -49,11 +49,11 @@ def why(task: Task, name: str, labels: Shaped[np.ndarray, "m ..."]) -> str:
     """A sentence on what was assumed.
 
     >>> why("regression", "price", np.linspace(0, 1, 30))
-    'The values of price, 30 different numbers in 30 samples, are to be predicted (--task regression).'
+    'The values of price, 30 different ones in 30 samples, are to be predicted (--task regression).'
     """
     if task == "multi-label":
         return f"{name} are labels, of which any number holds at once (--task multi-label)."
-    what = f"{np.unique(labels).size} different numbers in {len(labels)} samples"
+    what = f"{len(np.unique(labels, axis=0))} different ones in {len(labels)} samples"
     return f"The values of {name}, {what}, are to be predicted (--task regression)."
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import ClassVar, final
 
+import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from snnlearn._parameters import check_positive
 from snnlearn.coding import AbstractDecoder, InUnits, MeanMembrane
+from snnlearn.coding.checks import number_or_array
 from snnlearn.losses.base import AbstractScoreLoss, AbstractStepwiseLoss
 
 
@@ -31,7 +33,7 @@ class ValueMeanSquaredError(AbstractScoreLoss):
     """
 
     decoder: AbstractDecoder | None = InUnits(MeanMembrane())
-    scale: float | Float[Array, " D"] = 1.0
+    scale: float | Float[Array, " D"] = eqx.field(converter=number_or_array, default=1.0)
 
     def __check_init__(self):
         check_positive(self, scale=self.scale)
@@ -60,7 +62,7 @@ class StepwiseValueMeanSquaredError(AbstractStepwiseLoss):
 
     decides_by: ClassVar[type[AbstractDecoder] | None] = MeanMembrane
     decoder: AbstractDecoder | None = InUnits(MeanMembrane())
-    scale: float | Float[Array, " D"] = 1.0
+    scale: float | Float[Array, " D"] = eqx.field(converter=number_or_array, default=1.0)
 
     def __check_init__(self):
         check_positive(self, scale=self.scale)

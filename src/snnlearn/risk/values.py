@@ -175,6 +175,9 @@ def relative_errors(predicted: np.ndarray, truth: np.ndarray, scale: np.ndarray)
     Returns:
         the losses, `[n]`.
 
+    Raises:
+        SnnlearnError: for an argument of another kind.
+
     >>> relative_errors(np.array([[1.0, 10.0]]), np.array([[0.0, 30.0]]), np.array([1.0, 10.0])).tolist()
     [2.5]
     """

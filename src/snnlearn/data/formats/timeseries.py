@@ -1,4 +1,4 @@
-"""The .ts files of sktime and aeon: time series of one or several channels, a class for each."""
+"""The .ts files of sktime and aeon: time series of one or several channels, a class or a number for each."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ def read_ts(path: Path, asked: Asked) -> Found:
     """Read time series, `[m, T, channels]`.
 
     The file is: header lines that start with `@`, such as `@classLabel true a b` with the names of the classes, and
-    after `@data` a series in each line: channels separated by colons, values by commas, the class last. Shorter series
+    after `@data` a series in each line: channels separated by colons, values by commas, the class last, or with
+    `@targetLabel true` the number that is to be predicted. Shorter series
     are padded with their last value to the length of the longest.
 
     Source: Löning et al. 2019, sktime, doi:10.48550/arXiv.1909.07872; Middlehurst et al. 2024, aeon,
@@ -30,7 +31,7 @@ def read_ts(path: Path, asked: Asked) -> Found:
     start = next((i for i, line in enumerate(lines) if line.lower() == "@data"), None)
     if start is None:
         raise SnnlearnError(f"{path} has no line @data, so it is not a .ts file; give one written by sktime or aeon")
-    class_names, labelled = _header(lines[:start], path)
+    class_names, labelled, of_numbers = _header(lines[:start], path)
     if not lines[start + 1 :]:
         raise SnnlearnError(f"{path} has no series after @data; expected one in each line")
     series, labels = [], []
@@ -45,28 +46,33 @@ def read_ts(path: Path, asked: Asked) -> Found:
             )
         labels.append(last.strip())
         series.append(_channels(channels, f"{path}: series {number}"))
-    return _padded(series, np.array(labels) if labelled else None, class_names, asked, path)
+    if of_numbers:
+        if wrong := [label for label in labels if not is_number(label)]:
+            raise SnnlearnError(f"{path}: a series ends with {wrong[0][:40]!r}; expected a number, as of @targetLabel")
+        found = np.array(labels, np.float64)
+    else:
+        found = np.array(labels) if labelled else None
+    return _padded(series, found, class_names, asked, path)
 
 
-def _header(lines: list[str], path: Path) -> tuple[tuple[str, ...], bool]:
-    """The classes' names, and whether each series ends with its class."""
+def _header(lines: list[str], path: Path) -> tuple[tuple[str, ...], bool, bool]:
+    """The classes' names, whether each series ends with its class or number, and whether it is a number."""
     about = {}
     for line in lines:
         if not line.startswith("@"):
             raise SnnlearnError(f"{path} has the line {line[:40]!r} before @data; expected lines that start with @")
         key, *values = line[1:].split()
         about[key.lower()] = values
-    if "classlabel" not in about and "targetlabel" in about:
-        raise SnnlearnError(f"{path} has numbers to predict (@targetLabel), not classes; give a set with classes")
-    for key, advice in (("timestamps", "give series of equal time steps"), ("classlabel", "write true or false")):
+    advices = {"timestamps": "give series of equal time steps"}
+    for key, advice in (advices | dict.fromkeys(("classlabel", "targetlabel"), "write true or false")).items():
         flag = about.get(key, ["false"])[:1]
         if not flag or flag[0].lower() not in _FLAGS:
             raise SnnlearnError(f"{path} says @{key} {' '.join(flag)}; {advice}")
         if key == "timestamps" and _FLAGS[flag[0].lower()]:
             raise SnnlearnError(f"{path} has time stamps (@timeStamps true), which are not supported; {advice}")
     of_class = about.get("classlabel", ["false"])
-    labelled = _FLAGS[of_class[0].lower()]
-    return tuple(of_class[1:]) if labelled else (), labelled
+    labelled, of_numbers = _FLAGS[of_class[0].lower()], _FLAGS[about.get("targetlabel", ["false"])[0].lower()]
+    return tuple(of_class[1:]) if labelled else (), labelled or of_numbers, of_numbers and not labelled
 
 
 def _channels(texts: list[str], where: str) -> np.ndarray:
@@ -119,4 +125,6 @@ def _padded(
             f"{shorter} of {len(series)} series are shorter than {longest} values, the shortest {lengths.min()}; they "
             "hold their last value to the end."
         )
-    return Found(x, labels, class_names=class_names, own_range=1, form=Form(), notes=tuple(notes))
+    of_numbers = labels is not None and labels.dtype.kind == "f"
+    form = Form(task="regression" if of_numbers else "classification")
+    return Found(x, labels, class_names=class_names, own_range=1, form=form, notes=tuple(notes))

@@ -59,11 +59,14 @@ def mackey_glass(
     start = 1.2 if seed == 0 else float(np.random.default_rng(seed).uniform(0.7, 1.7))
     lengths = [number + history + horizon - 1 for number in counts.values()]
     series = delayed(tau, start, _WARM_UP + sum(lengths))[_WARM_UP:]
-    parts = [_windows(part, history, horizon) for part in np.split(series.astype(np.float32), np.cumsum(lengths)[:-1])]
-    name, train = f"s(t + {horizon})", parts[0]
+    pieces = np.split(series.astype(np.float32), np.cumsum(lengths)[:-1])
+    train, validation, test = (_windows(piece, history, horizon) for piece in pieces)
+    name = f"s(t + {horizon})"
     return Dataset(
         f"mackey-glass, {horizon} ahead",
-        *parts,
+        train,
+        validation,
+        test,
         None,
         "values",
         low=train.x.min(axis=(0, 1)),

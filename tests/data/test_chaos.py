@@ -8,7 +8,7 @@ from scipy.integrate import solve_ivp
 
 from snnlearn._errors import SnnlearnError
 from snnlearn.data import mackey_glass
-from snnlearn.data.mackey_glass import delayed
+from snnlearn.data.chaos import delayed
 
 
 def by_the_method_of_steps(tau: int, start: float, size: int) -> np.ndarray:
