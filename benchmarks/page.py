@@ -10,13 +10,15 @@ import matplotlib
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter, FixedLocator, LogLocator, NullLocator, StrMethodFormatter
 
-from contest import FLOOR, HERE, MODULES, SUBJECT
+from contest import FLOOR, HERE, MODULES, PLAIN, SUBJECT
 from snnlearn.report.figures import CYCLE, GREY, STYLE
 from task import BASE, INFERENCE, SWEEPS, TRAINING, Task
 
 DOCS = HERE.parent / "docs"
 BROWN = "#8c6d46"
-COLORS = dict(zip((name for name in MODULES if name != FLOOR), (*CYCLE, BROWN), strict=True)) | {FLOOR: GREY}
+COLORS = dict(zip((name for name in MODULES if name not in (FLOOR, PLAIN)), (*CYCLE, BROWN), strict=True)) | {
+    FLOOR: GREY
+}
 LABELS = {
     "width": "hidden units in each of the two layers",
     "density": "spiking in a step (%)",
@@ -193,6 +195,28 @@ def step_section(step: dict) -> list[str]:
     ]
 
 
+def defaults_section(document: dict) -> list[str]:
+    """The table of the networks of default runs, by processor time."""
+    names = [name for name in MODULES if any(name in results for results in document["tasks"].values())]
+    lines = ["| task | " + " | ".join(names) + " |", "|---|" + "---|" * len(names)]
+    for task, results in document["tasks"].items():
+        cells = [
+            f"{number(results[n]['processor_ms'])} ms" if n == SUBJECT else times(results[n]["processor_ratio"])
+            for n in names
+        ]
+        lines.append(f"| `{task}` | " + " | ".join(cells) + " |")
+    return [
+        "## Networks of default runs",
+        f"Processor time of a training step, {moment(document)}. Other work ran on the machine, so that the time of "
+        "the clock says little. `×`: how much more a contender takes than snnlearn. Inputs are pixels, held over all "
+        "steps, as by default; each contender computes their product with the weights once. The task's name has the "
+        "time steps and the percentage of hidden units that spike in a step; `single` is a batch of one. "
+        f"`{PLAIN}` is snnlearn with its kernels switched off, which is how convolutions ran before they had any. "
+        "Numbers are in `benchmarks/results/step_defaults.json`.",
+        "\n".join(lines),
+    ]
+
+
 def moment(document: dict) -> str:
     """When, and on what."""
     return f"on {document['when'][:10]} on {document['processor']}, {document['threads']} threads, {document['system']}"
@@ -208,7 +232,7 @@ def versions(document: dict) -> str:
     return ", ".join(f"{package} {' and '.join(sorted(vs))}" for package, vs in sorted(found.items()))
 
 
-def text(document: dict, step: dict | None, images: dict[str, str]) -> str:
+def text(document: dict, step: dict | None, images: dict[str, str], defaults: dict | None = None) -> str:
     """The page."""
     rules, days = document["rules"], sorted({point["when"][:10] for point in document["points"]})
     measured = f"on {days[0]}" if len(days) == 1 else f"from {days[0]} to {days[-1]}"
@@ -237,6 +261,8 @@ def text(document: dict, step: dict | None, images: dict[str, str]) -> str:
         parts += axis_section(document, axis, image)
     if step is not None:
         parts += step_section(step)
+    if defaults is not None:
+        parts += defaults_section(defaults)
     parts += [
         "## Run it again",
         "```\n"
@@ -252,7 +278,7 @@ def write(results: Path, docs: Path) -> Path:
     """Draw the figures of every axis that was measured and write the page.
 
     Args:
-        results: `suite.json`; a `step.json` beside it gives its table.
+        results: `suite.json`; a `step.json` and a `step_defaults.json` beside it give their tables.
         docs: folder of the page; figures go into its `images`.
 
     Returns:
@@ -267,8 +293,11 @@ def write(results: Path, docs: Path) -> Path:
         for axis, image in images.items():
             figure(sweep(document, axis), axis).savefig(docs / "images" / image, metadata={"Date": None})
     page = docs / "benchmarks.md"
-    known = json.loads(step.read_text(encoding="utf-8")) if step.exists() else None
-    page.write_text(text(document, known, images), encoding="utf-8")
+    known, defaults = (
+        json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+        for path in (step, results.with_name("step_defaults.json"))
+    )
+    page.write_text(text(document, known, images, defaults), encoding="utf-8")
     return page
 
 

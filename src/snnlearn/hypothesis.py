@@ -17,7 +17,8 @@ from snnlearn._errors import SnnlearnError
 from snnlearn._memory import check_memory
 from snnlearn._parameters import check_one_dt
 from snnlearn.coding import AbstractDecoder, AbstractEncoder, PackedSpikes, pack_spikes
-from snnlearn.network import Network, fresh_state, takes_currents, why_not_compiled
+from snnlearn.network import Network, fresh_state, why_not_compiled
+from snnlearn.network.compiled import takes_currents
 
 
 @final
