@@ -65,6 +65,7 @@ def error_bound(
         one for each layer of the artificial network.
     """
     # As arrays, so that other settings need no other program.
+    plan = plan._replace(input_scale=jnp.asarray(plan.input_scale))
     return _error_bound(plan, jax.tree.map(jnp.asarray, settings), inputs, encoder)
 
 

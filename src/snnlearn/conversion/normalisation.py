@@ -177,7 +177,8 @@ class WeightNormBound(AbstractConversion):
     def __call__(self, plan: Plan, examples: Examples | None) -> Settings:
         """See the base."""
         found = {}
-        for population, highest in zip(plan.populations, _highest(plan, self.low, self.high), strict=True):
+        bounds = _highest(plan._replace(input_scale=1.0), self.low, self.high)  # so that one program does for all codes
+        for population, highest in zip(plan.populations, bounds, strict=True):
             why = f"no input from {self.low:g} to {self.high:g} takes it above 0"
             found[population] = Setting(positive_scale(population, float(highest), why), self.charge)
         return Settings(tuple(found.values()))

@@ -67,7 +67,7 @@ class Plan(NamedTuple):
 
     source: Network
     populations: tuple[Population, ...]
-    input_scale: float = 1.0
+    input_scale: Any = 1.0
 
     def of_layer(self, number: int) -> list[int]:
         """The numbers of the populations of a layer."""

@@ -1,0 +1,208 @@
+"""Accuracy against the number of steps, for all methods of conversion, on Fashion-MNIST.
+
+    python benchmarks/conversion.py --out benchmarks/results/conversion
+
+Trains a convolutional and a residual network of rectifiers, and the same of quantised rectifiers for QCFS, converts
+each by every method, and reads the spiking network after each number of steps, on the whole test sample. Each result is
+written when it is there, and one that is there is not computed again, so that the script may be killed and started
+again. `--train`, `--test` and `--epochs` make it small. Methods that are made for a number of steps are converted for
+each.
+
+Results of other tools for the same networks, in files of the same form whose names begin with "SpikingJelly", are drawn
+with them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+import snnlearn as sl
+from snnlearn import conversion
+from snnlearn.algorithms import GradientDescent
+from snnlearn.coding import Current
+from snnlearn.conversion.hypothesis import artificial_inputs
+from snnlearn.data import Dataset, Sample
+from snnlearn.hypothesis import Hypothesis
+from snnlearn.network import AveragePool2d, Chain, Connection, Conv2d, Dense, Layer, Network, OneToOne
+from snnlearn.neurons import AbstractNeuron, Identity, QuantisedRectifier, Rectifier
+from snnlearn.risk import clopper_pearson
+
+STEPS = (4, 8, 16, 32, 64, 128)
+CALIBRATING = 1024
+
+
+def plain(unit: Callable[[], AbstractNeuron], key: jax.Array) -> Network:
+    """Two convolutions, each before a pool, and a dense layer."""
+    keys = jax.random.split(key, 4)
+    second = Conv2d((32, 14, 14), 64, 3, padding=1, use_bias=True, key=keys[1])
+    return Network(
+        (
+            Layer(Conv2d((1, 28, 28), 32, 3, padding=1, use_bias=True, key=keys[0]), unit(), name="conv1"),
+            Layer(Chain(AveragePool2d((32, 28, 28), 2), second), unit(), name="conv2"),
+            Layer(
+                Chain(AveragePool2d((64, 14, 14), 2), Dense(64 * 49, 256, use_bias=True, key=keys[2])),
+                unit(),
+                name="dense",
+            ),
+            Layer(Dense(256, 10, use_bias=True, key=keys[3]), Identity(), name="output"),
+        )
+    )
+
+
+def residual(unit: Callable[[], AbstractNeuron], key: jax.Array) -> Network:
+    """A convolution and a pool, a block of two with a path around them, and a dense layer."""
+    keys = jax.random.split(key, 5)
+    pool, shape = AveragePool2d((32, 28, 28), 2), (32, 14, 14)
+    block = [Conv2d(shape, 32, 3, padding=1, use_bias=True, key=keys[n]) for n in (2, 3)]
+    return Network(
+        (
+            Layer(Conv2d((1, 28, 28), 32, 3, padding=1, use_bias=True, key=keys[0]), unit(), name="stem"),
+            Layer(Chain(pool, block[0]), unit(), name="inner"),
+            Layer([block[1], Connection(Chain(pool, OneToOne(shape)), "stem")], unit(), name="sum"),
+            Layer(
+                Chain(AveragePool2d(shape, 2), Dense(32 * 49, 256, use_bias=True, key=keys[1])), unit(), name="dense"
+            ),
+            Layer(Dense(256, 10, use_bias=True, key=keys[4]), Identity(), name="output"),
+        )
+    )
+
+
+NETWORKS = {"plain": plain, "residual": residual}
+METHODS = {
+    "maximum": conversion.MaximumNormalisation(),
+    "percentile 99.9": conversion.PercentileNormalisation(99.9),
+    "percentile by the bound": conversion.PercentileNormalisation(charge=0.5),
+    "threshold balancing": conversion.ThresholdBalancing(),
+    "weight-norm bound": conversion.WeightNormBound(),
+    "calibration": conversion.Calibration(conversion.PercentileNormalisation(99.9, charge=0.5)),
+    "QCFS": conversion.QCFS(),
+}
+FOR_EACH = ("percentile by the bound", "calibration")
+"""Made for a number of steps."""
+
+
+def data(train: int | None, test: int | None) -> Dataset:
+    """Fashion-MNIST, or the first samples of each part."""
+    whole = sl.data.fashion_mnist()
+    parts = {"train": train, "validation": train and train // 5, "test": test}
+    return dataclasses.replace(
+        whole, **{name: Sample(*(a[:n] for a in getattr(whole, name))) for name, n in parts.items()}
+    )
+
+
+def kept(path: Path, make: Callable[[], Any]) -> Any:
+    """What is in a JSON file, or is made and put there."""
+    if not path.exists():
+        content = make()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new = path.with_suffix(".new")
+        new.write_text(json.dumps(content, indent=1) + "\n")
+        new.replace(path)
+        print(path.name, {k: v for k, v in content.items() if k != "layers"}, flush=True)
+    return json.loads(path.read_text())
+
+
+def trained(path: Path, network: Network, task: Dataset, epochs: int, seed: int) -> Hypothesis:
+    """An artificial hypothesis, from the file if it is there."""
+    if not path.exists():
+        algorithm = GradientDescent(epochs=epochs, batch_size=64)
+        encoder = sl.coding.Rescaled(Current(num_steps=1), task.low, task.high)
+        experiment = sl.Experiment(task, encoder, network, algorithm, jax.random.split(jax.random.key(seed), 1))
+        for epoch in experiment.epochs():
+            print(path.stem, epoch.number, f"validation error {epoch.metrics.validation_error[0]:.2%}", flush=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sl.save(experiment.hypotheses(epoch.training)[0], path)
+    return sl.load(path)[0]
+
+
+def risk(hypothesis: Hypothesis, sample: Sample) -> dict[str, Any]:
+    """Errors on a sample, with an interval of the accuracy."""
+    return _accuracy(int(np.sum(sl.predict(hypothesis, sample.x) != sample.y)), len(sample.y))
+
+
+def _accuracy(errors: int, m: int) -> dict[str, Any]:
+    interval = clopper_pearson(errors, m)
+    return {"errors": errors, "n": m, "accuracy": 1 - errors / m, "interval": [1 - interval.high, 1 - interval.low]}
+
+
+def converted(
+    hypothesis: Hypothesis, method: conversion.AbstractConversion, task: Dataset, steps: Sequence[int]
+) -> dict[str, Any]:
+    """Convert for the last of some numbers of steps, and read the output after each."""
+    start = time.perf_counter()
+    spiking, found = conversion.convert_hypothesis(hypothesis, method, task.train.x[:CALIBRATING], num_steps=steps[-1])
+    seconds = time.perf_counter() - start
+    start = time.perf_counter()
+    scores = conversion.scores_over_time(spiking, task.test.x, tuple(steps))
+    inference = time.perf_counter() - start
+    layers = conversion.compare_layers(found, artificial_inputs(hypothesis.encoder, task.validation.x[:64]))
+    errors = {s: int(np.sum(scores[:, n].argmax(axis=1) != task.test.y)) for n, s in enumerate(steps)}
+    return {
+        "method": repr(found.method),
+        "conversion_seconds": seconds,
+        "inference_seconds": inference,
+        "steps": {str(s): _accuracy(count, len(task.test.y)) for s, count in errors.items()},
+        "layers": [layer._asdict() for layer in layers],
+    }
+
+
+def main(out: Path, train: int | None, test: int | None, epochs: int, seed: int, networks: Sequence[str]) -> None:
+    """Everything that is not there yet."""
+    task = data(train, test)
+    for name in networks:
+        for unit in (Rectifier, QuantisedRectifier):
+            kind = f"{name} {unit.__name__}"
+            network = NETWORKS[name](unit, jax.random.key(seed))
+            artificial = trained(out / f"{kind}.npz", network, task, epochs, seed)
+            kept(out / f"{kind}.json", lambda one=artificial: risk(one, task.test))
+            for method, value in METHODS.items():
+                if (method == "QCFS") != (unit is QuantisedRectifier):
+                    continue
+                for steps in [(s,) for s in STEPS] if method in FOR_EACH else [STEPS]:
+                    file = out / f"{name} {method} {steps[-1]}.json"
+                    kept(file, lambda h=artificial, v=value, s=steps: converted(h, v, task, s))
+    draw(out, networks)
+
+
+def draw(out: Path, networks: Sequence[str]) -> None:
+    """Accuracy against steps, one panel for each network."""
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(1, len(networks), figsize=(5.2 * len(networks), 3.6), squeeze=False, sharey=True)
+    for ax, name in zip(axes[0], networks, strict=True):
+        others = {file.stem.removeprefix(f"{name} ").rpartition(" ")[0] for file in out.glob(f"{name} SpikingJelly*")}
+        for method in (*METHODS, *sorted(others)):
+            points: dict[int, float] = {}
+            for file in out.glob(f"{name} {method} *.json"):
+                points |= {int(s): one["accuracy"] for s, one in json.loads(file.read_text())["steps"].items()}
+            steps = sorted(points)
+            ax.plot(steps, [100 * points[s] for s in steps], "o-", markersize=3, label=method)
+        for unit, style in ((Rectifier, "--"), (QuantisedRectifier, ":")):
+            accuracy = json.loads((out / f"{name} {unit.__name__}.json").read_text())["accuracy"]
+            ax.axhline(100 * accuracy, color="grey", linestyle=style, label=f"artificial, {unit.__name__}")
+        ax.set(title=name, xlabel="steps", xscale="log", xticks=STEPS, xticklabels=STEPS)
+        ax.minorticks_off()
+    axes[0][0].set(ylabel="test accuracy (%)")
+    axes[0][-1].legend(fontsize=7)
+    figure.tight_layout()
+    figure.savefig(out / "conversion.svg")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--train", type=int)
+    parser.add_argument("--test", type=int)
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--networks", nargs="+", choices=tuple(NETWORKS), default=tuple(NETWORKS))
+    main(**vars(parser.parse_args()))
