@@ -21,6 +21,7 @@ from snnlearn.data.distributions import (
     SpikeTrains,
     YinYang,
 )
+from snnlearn.data.ends import held, lengths_of, with_lengths
 from snnlearn.data.found import Column, Form
 from snnlearn.data.hdf5 import Recorded, events, read_events
 from snnlearn.data.images import digits, fashion_mnist, idx, mnist, read_idx
@@ -51,7 +52,9 @@ __all__ = [
     "digits",
     "events",
     "fashion_mnist",
+    "held",
     "idx",
+    "lengths_of",
     "load",
     "mnist",
     "npz",
@@ -66,6 +69,7 @@ __all__ = [
     "spike_xor",
     "split",
     "structured_events",
+    "with_lengths",
     "write_events",
     "yin_yang",
 ]

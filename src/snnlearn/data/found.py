@@ -110,6 +110,7 @@ class Asked:
         num_steps: Of events, the number of time steps.
         dt: Of events, the time step, s.
         form: How the network's own data were read, if the file is for it.
+        lengths: Of arrays, after how many steps each sample ends.
     """
 
     label: str | int | None = None
@@ -118,6 +119,7 @@ class Asked:
     num_steps: int | None = None
     dt: float | None = None
     form: Form | None = None
+    lengths: Any = None
 
 
 @dataclass(frozen=True, eq=False)
