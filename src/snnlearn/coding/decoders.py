@@ -170,4 +170,5 @@ class FirstSpike(AbstractDecoder):
             times: of the first spikes, s; `inf` for a silent unit.
             num_steps: the number of steps T of the window, at whose end a silent unit is assumed to spike.
         """
-        return -jnp.minimum(times, num_steps * self.dt) / self.scale
+        end = self.dt * jnp.asarray(num_steps, times.dtype)
+        return -jnp.minimum(times, end) / self.scale
