@@ -22,6 +22,9 @@ class Held(AbstractOuterEncoder):
     Args:
         encoder: the code.
 
+    Raises:
+        SnnlearnError: if encoder is none.
+
     >>> import jax
     >>> from snnlearn.coding import Current
     >>> x = jnp.array([[1.0], [2.0], [jnp.nan]])

@@ -133,12 +133,12 @@ def read_series(path: str | os.PathLike[str]) -> Float32[np.ndarray, " m T N"]:
     elif path.suffix in (".npy", ".npz"):
         content = load_arrays(path)
         x = array_of(content, "x", path) if isinstance(content, dict) else content
-        ending(Found(x, None), None, str(path))  # one window for all
     else:
         raise SnnlearnError(f"{path} has an unknown suffix for a signal; give a .npy, .npz or .csv file")
     if x.ndim not in (1, 2, 3):
         raise SnnlearnError(f"{path} has shape {x.shape}; give a signal [T] or [T, N], or several, [m, T, N]")
     x = x[None, :, None] if x.ndim == 1 else x[None] if x.ndim == 2 else x
+    ending(Found(x, None), None, str(path))  # all have the same window
     check(Sample(x, np.zeros(x.shape[:1], np.int32)), str(path))
     check_narrowing(x, str(path))
     return x.astype(np.float32, copy=False)

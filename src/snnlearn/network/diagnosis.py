@@ -11,7 +11,6 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from snnlearn._arguments import checked
-from snnlearn._errors import SnnlearnError
 from snnlearn.network.layer import Layer
 from snnlearn.network.network import Network, fresh_state
 from snnlearn.network.synapses import check_steps
@@ -59,8 +58,6 @@ def diagnose(
     check_steps("diagnose", network.in_shape, ("B", "T"), inputs=inputs)
     if lengths is None:
         lengths = jnp.full(len(inputs), inputs.shape[1])
-    if len(lengths) != len(inputs):
-        raise SnnlearnError(f"diagnose: there are {len(lengths)} lengths for {len(inputs)} samples; give one for each")
     keys = jax.random.split(jax.random.key(0), len(inputs))  # noise for each sample, where there is any
     on = jnp.arange(inputs.shape[1], dtype=lengths.dtype)[None] < lengths[:, None]
     outputs, slopes = jax.vmap(lambda xs, key: _outputs_and_slopes(network, xs, key))(inputs, keys)

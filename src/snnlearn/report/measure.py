@@ -197,9 +197,11 @@ def operations(
         sent = dict(enumerate(outputs)) | {FROM_INPUT: xs[:: encoder.held_steps]}
         spikes = {number: _spikes(layer) for number, layer in enumerate(network.layers)}
         spikes[FROM_INPUT] = encoder.gives_spikes
+        # A current is multiplied once for as long as it is held.
+        held = {FROM_INPUT: encoder.held_steps}
         found = [
             # What the last steps send arrives after the end.
-            of(connection.synapses, sent[source], spikes[source], length - lag)
+            of(connection.synapses, sent[source], spikes[source], -((lag - length) // held.get(source, 1)))
             for layer, ways in zip(network.layers, routes(network.layers), strict=True)
             for connection, (source, lag) in zip(layer.connections, ways, strict=True)
         ]
