@@ -97,6 +97,16 @@ def test_arrays_lists_and_files_say_the_same(tmp_path):
     assert spikes.kind == "spikes" and spikes.ends and spikes.train.x.dtype == np.uint8
 
 
+def test_recordings_may_end_before_the_window():
+    events = [("t", int), ("x", int)]
+    recordings = [np.array([(0, 1), (5000, 0)], events) for _ in range(M)]
+    task = load((recordings, Y), dt=1e-3, time_unit=1e-6, lengths=LENGTHS)
+    assert task.shape == (6, 2) and task.ends
+    x, own = task.train.x, lengths_of(task.train.x)
+    assert (x[:, 0] == [0, 1]).all() and own.min() < 6
+    assert not (x[np.arange(len(x)), own - 1, 0] == 1).any()  # the last event is after every end
+
+
 def test_files_and_lists_that_are_refused(tmp_path):
     np.savez(tmp_path / "nan.npz", x=with_lengths(X, LENGTHS), y=Y)
     np.savez(tmp_path / "long.npz", x=X, y=Y, lengths=LENGTHS + 5)

@@ -51,7 +51,7 @@ def load(
         time_unit: Events: the length of a tick, s; by default from the times' type and range.
         num_steps: Events: the number of time steps, by default 100, or the recordings' duration / dt.
         dt: Events: the time step, s.
-        lengths: `(x, y)` of arrays: after how many steps each sample ends, `[m]`; see
+        lengths: `(x, y)` of arrays, or recordings: after how many steps each sample ends, `[m]`; see
             [`with_lengths`][snnlearn.data.with_lengths]. A file of arrays has them as `lengths`.
         validation: Fraction for validation, in (0, 1).
         test: Fraction for test, in (0, 1); unused if the source has a test part.

@@ -57,7 +57,8 @@ def _pair(x: Any, y: Any, asked: Asked) -> Found:
         items = [_array(one, "x") for one in x]
         if items and items[0].dtype.names:
             recordings = [recording_of(one, f"recording {i}") for i, one in enumerate(items)]
-            return from_recordings(recordings, labels, asked, "the list of recordings")
+            where = "the list of recordings"
+            return ending(from_recordings(recordings, labels, asked, where), asked.lengths, where)
         if shapes := {item.shape for item in items} if len({item.shape for item in items}) > 1 else None:
             return _series(items, shapes, labels, asked)
         return ending(Found(np.stack(items) if items else np.zeros((0, 1)), labels), asked.lengths, "load")
