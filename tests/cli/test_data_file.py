@@ -119,7 +119,8 @@ def test_series_that_end_at_different_times_are_trained_on_as_they_are(say, tmp_
         say("train", "--data", tmp_path / "a.ts", *few, *options, "--out", tmp_path / name)
         say("predict", tmp_path / name, tmp_path / "new.ts", "--out", tmp_path / f"{name}.npz")
         say("evaluate", tmp_path / name, "--data", tmp_path / "new.ts")
-        predicted.append(np.load(tmp_path / f"{name}.npz")["scores"])
+        with np.load(tmp_path / f"{name}.npz") as found:
+            predicted.append(found["scores"])
     assert np.isfinite(predicted).all()
     encoders = [load(tmp_path / name / "model.npz")[0].encoder for name in ("frames", "whole")]
     x = jnp.array([[1.0], [2.0], *[[np.nan]] * 4])
