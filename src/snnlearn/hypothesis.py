@@ -17,6 +17,7 @@ from snnlearn._errors import SnnlearnError
 from snnlearn._memory import check_memory
 from snnlearn._parameters import check_one_dt
 from snnlearn.coding import AbstractDecoder, AbstractEncoder, PackedSpikes, pack_spikes
+from snnlearn.data.ends import filled, lengths_of
 from snnlearn.network import Network, fresh_state, why_not_compiled
 from snnlearn.network.compiled import takes_currents
 
@@ -61,7 +62,40 @@ class Hypothesis(eqx.Module):
             )
         state = fresh_state(self.network, key=key)
         output, _ = self.network(network_input(self.encoder, self.network, x, key=key), state)
-        return self.decoder(output)
+        return decoded(self.encoder, self.decoder, x, output)
+
+
+def decoded(encoder: AbstractEncoder, decoder: AbstractDecoder, x: Array, output: Float[Array, "T C"]) -> Array:
+    """The scores of one sample from the network's output, up to the sample's end."""
+    length = encoder.length(x)
+    return decoder(output) if length is None else decoder.until(output, length)
+
+
+def why_not_ended(encoder: AbstractEncoder, decoder: AbstractDecoder, xs: np.ndarray | Array) -> str | None:
+    """Why encoder and decoder do not know what to do with samples that end at different times, and what to give.
+
+    None if they do, or all samples go on to the last step.
+
+    Args:
+        encoder: from one `x` to the network's input over time.
+        decoder: from the network's output over time to scores.
+        xs: the samples, `[m, *shape]`.
+    """
+    if (lengths := lengths_of(xs)) is None:
+        return None
+    x = jnp.asarray(xs[int(np.argmin(lengths))])
+    if x.dtype != jnp.uint8 and not jnp.isfinite(encoder(x, key=jax.random.key(0))).all():
+        return (
+            f"the samples end at different times, and {type(encoder).__name__} takes all of a sample at once; encode "
+            "frame by frame, by Framewise, or hold the last value to the last step, by Held"
+        )
+    outputs = jnp.zeros((encoder.num_steps, 1))
+    if encoder.length(x) is not None and jnp.isnan(decoder.until(outputs, jnp.array(1))).any():
+        return (
+            f"the samples end at different times, and {type(decoder).__name__} does not say how it decides before the "
+            "last step; define its until, or give another decoder, such as MeanMembrane()"
+        )
+    return None
 
 
 def _fits(hypothesis: Hypothesis, shape: tuple[int, ...]) -> bool:
@@ -186,7 +220,7 @@ def scores(
         raise SnnlearnError(f"predict: xs is one sample, of shape {xs.shape}; give a batch of it, xs[None]")
     if len(xs) == 0:
         raise SnnlearnError("predict: there are no samples; give at least one")
-    if not np.all(np.isfinite(xs)):
+    if not np.all(np.isfinite(filled(np.asarray(xs), 0))):
         raise SnnlearnError("predict: the samples hold NaN or infinite values; remove or replace them")
     size, takes = math.prod(hypothesis.encoder.out_shape(xs.shape[1:])), math.prod(hypothesis.network.in_shape)
     if size != takes:
@@ -194,6 +228,8 @@ def scores(
             f"predict: a sample of shape {xs.shape[1:]} is encoded as {size} inputs, but the network takes {takes}; "
             "give samples of the shape that it was trained on"
         )
+    if (why := why_not_ended(hypothesis.encoder, hypothesis.decoder, xs)) is not None:
+        raise SnnlearnError(f"predict: {why}")
     check_size(hypothesis.encoder, hypothesis.network, samples=min(batch_size, len(xs)))
     return np.asarray(_scores(hypothesis, jnp.asarray(xs), jax.random.key(0) if key is None else key, batch_size))
 

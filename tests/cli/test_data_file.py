@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import json
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from snnlearn import load
 from snnlearn.cli import main
 
 SMALL = "--layers 8 --num-steps 4 --epochs 2 --batch-size 16".split()
@@ -102,3 +104,25 @@ def test_options_of_files_that_cannot_be(capsys, table, tmp_path):
     }.items():
         assert main(line.split()) == 2
         assert message in capsys.readouterr().err
+
+
+def test_series_that_end_at_different_times_are_trained_on_as_they_are(say, tmp_path):
+    lines = [",".join(f"{v:.3f}" for v in RNG.normal(size=3 + i % 4)) + f":{'xy'[i % 2]}" for i in range(40)]
+    head = "@timeStamps false\n@classLabel true x y\n@data\n"
+    (tmp_path / "a.ts").write_text(head + "\n".join(lines))
+    said = say("data", tmp_path / "a.ts")
+    assert "Samples end after 3 to 6 values, half of them after at most 4." in said and "nan" not in said
+    few = "--layers 4 --epochs 1 --batch-size 16 --num-steps 2".split()
+    (tmp_path / "new.ts").write_text(head + lines[0] + "\n1,2:x")
+    predicted = []
+    for name, options in (("frames", ["--series"]), ("whole", ["--encode", "current"])):
+        say("train", "--data", tmp_path / "a.ts", *few, *options, "--out", tmp_path / name)
+        say("predict", tmp_path / name, tmp_path / "new.ts", "--out", tmp_path / f"{name}.npz")
+        say("evaluate", tmp_path / name, "--data", tmp_path / "new.ts")
+        with np.load(tmp_path / f"{name}.npz") as found:
+            predicted.append(found["scores"])
+    assert np.isfinite(predicted).all()
+    encoders = [load(tmp_path / name / "model.npz")[0].encoder for name in ("frames", "whole")]
+    x = jnp.array([[1.0], [2.0], *[[np.nan]] * 4])
+    assert [encoder.length(x) is None for encoder in encoders] == [False, True]
+    assert int(encoders[0].length(x)) == 4

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from snnlearn.data import load, read_like
+from snnlearn.data import lengths_of, load, read_like
+from snnlearn.data.ends import own_steps
 
 from .refusals import refused, spoil
 
@@ -38,7 +39,8 @@ def write(path, series, labels, *, stamps="false", classes="true walk run"):
 def series_of(task):
     names = task.class_names
     parts = (task.train, task.validation, task.test)
-    return sorted((x.tolist(), names[y]) for part in parts for x, y in zip(part.x, part.y, strict=True))
+    each = [(x[:n], y) for part in parts for x, y, n in zip(part.x, part.y, own_steps(part.x), strict=True)]
+    return sorted((x.tolist(), names[y]) for x, y in each)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -64,7 +66,9 @@ def test_numbers_to_predict(tmp_path):
     found = sorted((x.tolist(), float(y[0])) for part in parts for x, y in zip(part.x, part.y, strict=True))
     expected = zip(x.transpose(0, 2, 1).astype(np.float32), y, strict=True)
     assert found == sorted((one.tolist(), float(value)) for one, value in expected)
-    np.testing.assert_array_equal(read_like(path, task.form).y[:, 0], y)
+    again = read_like(path, task.form).y
+    assert again is not None
+    np.testing.assert_array_equal(again[:, 0], y)
 
 
 def test_the_test_file_beside_the_training_file(tmp_path):
@@ -72,24 +76,23 @@ def test_the_test_file_beside_the_training_file(tmp_path):
     write(tmp_path / "Made_TRAIN.ts", x, labels)
     write(tmp_path / "Made_TEST.ts", x[:4, :, :3] + 1, labels[:4])
     task = load(tmp_path / "Made_TRAIN.ts")
-    held = np.repeat(x[:4, :, [2]] + 1, 2, axis=2)
-    expected = np.concatenate([x[:4, :, :3] + 1, held], axis=2).transpose(0, 2, 1).astype(np.float32)
+    over = np.full((4, x.shape[1], 2), np.nan)
+    expected = np.concatenate([x[:4, :, :3] + 1, over], axis=2).transpose(0, 2, 1).astype(np.float32)
     np.testing.assert_array_equal(task.test.x, expected)
     assert len(task.train.y) + len(task.validation.y) == 20
     assert "The test part is Made_TEST.ts." in task.notes
 
 
-def test_shorter_series_hold_their_last_value_and_it_is_said(tmp_path):
+def test_shorter_series_end_early_and_it_is_said(tmp_path):
     lengths = [3 + i % 3 for i in range(20)]
     x = [RNG.normal(size=(2, length)) for length in lengths]
     labels = ["run", "walk"] * 10
     task = load(write(tmp_path / "a.ts", x, labels))
-    held = [np.concatenate([one, np.repeat(one[:, -1:], 5 - one.shape[1], axis=1)], axis=1).T for one in x]
-    expected = sorted((one.astype(np.float32).tolist(), label) for one, label in zip(held, labels, strict=True))
+    expected = sorted((one.T.astype(np.float32).tolist(), label) for one, label in zip(x, labels, strict=True))
     assert series_of(task) == expected
     assert "14 of 20 series are shorter than 5 values, the shortest 3" in " ".join(task.notes)
     read = read_like(write(tmp_path / "b.ts", [one[:, :2] for one in x], labels), task.form)
-    assert read.x.shape == (20, 5, 2) and (read.x[:, 1:] == read.x[:, 1:2]).all()
+    assert read.x.shape == (20, 5, 2) and (lengths_of(read.x) == 2).all()
     assert read.y.tolist() == [1, 0] * 10
     unlabelled = write(tmp_path / "c.ts", x, [""] * 20, classes="false")
     assert read_like(unlabelled, task.form).y is None

@@ -21,10 +21,12 @@ from snnlearn.algorithms.devices import ONE_DEVICE, Devices
 from snnlearn.algorithms.iterative import AbstractIterativeAlgorithm, Metrics, Training
 from snnlearn.algorithms.optimizers import Optimizer, shared
 from snnlearn.coding import AbstractEncoder, PackedSpikes
+from snnlearn.coding.ends import over_and_over
 from snnlearn.data import LearningData, Sample, WeightedSample
 from snnlearn.data.base import task_of
-from snnlearn.hypothesis import Hypothesis, decide, encode, network_input, why_plain
+from snnlearn.hypothesis import Hypothesis, decide, decoded, encode, network_input, why_not_ended, why_plain
 from snnlearn.losses import AbstractLoss, CrossEntropy, weighted
+from snnlearn.losses.ends import ended_by
 from snnlearn.network import AbstractInitialisation, FluctuationDriven, Network, fresh_state, unroll
 from snnlearn.rules import BPTT, AbstractOnlineRule, AbstractRule
 from snnlearn.rules.online import in_blocks, parts, steps_of, time_first
@@ -115,7 +117,7 @@ class GradientDescent(AbstractIterativeAlgorithm):
         probe = jnp.asarray(data.train.x[: min(256, len(data.train.x))])
         most = jnp.inf if data.validation.weights is not None else jnp.iinfo(jnp.int32).max
         worst = jnp.asarray(np.asarray(most, np.float32 if data.validation.weights is not None else np.int32))
-        return self.devices.agreed(_start(self._compiled(), encoder, network, probe, worst, keys))
+        return self.devices.agreed(_start(self._compiled(), encoder, network, probe, worst, keys, data.ends))
 
     @checked
     def epoch(self, encoder: AbstractEncoder, training: Training, data: LearningData) -> tuple[Training, Metrics]:
@@ -153,7 +155,7 @@ class GradientDescent(AbstractIterativeAlgorithm):
     def _arguments(self, encoder: AbstractEncoder, training: Training, data: LearningData) -> tuple[Any, ...]:
         samples = on_device(data.train), on_device(data.validation)
         epochs = jnp.asarray(np.asarray(self.epochs, np.int32))
-        return self.devices.put((self._compiled(), encoder, training, *samples, epochs))
+        return self.devices.put((self._compiled(), encoder, training, *samples, epochs, data.ends))
 
     def _compiled(self) -> GradientDescent:
         """What the compiled programs depend on: not the number of epochs, which they are given."""
@@ -238,6 +240,10 @@ def _check_fit(algorithm: GradientDescent, encoder: AbstractEncoder, network: Ne
             f"{len(data.train.x)}; give at most that"
         )
     check_one_dt(algorithm, network.dt, encoder=encoder, loss=algorithm.loss)
+    assert algorithm.loss.decoder is not None
+    for part in (data.train, data.validation):
+        if (why := why_not_ended(encoder, algorithm.loss.decoder, part.x)) is not None:
+            raise SnnlearnError(f"GradientDescent: {data.name}: {why}")
 
 
 @eqx.filter_jit
@@ -248,10 +254,15 @@ def _start(
     probe: Array,
     worst: Real[Array, ""],
     keys: Key[Array, " K"],
+    ends: bool,
 ) -> Training:
     def one(key):
         key, weight_key, probe_key = jax.random.split(key, 3)
-        drawn = algorithm.initialisation(network, encode(encoder, probe, key=probe_key), key=weight_key)
+        inputs = encode(encoder, probe, key=probe_key)
+        lengths = jax.vmap(encoder.length)(probe) if ends else None
+        if lengths is not None:  # the silence after the end drives nothing
+            inputs = jax.vmap(over_and_over)(inputs, lengths)
+        drawn = algorithm.initialisation(network, inputs, key=weight_key)
         parameters = eqx.filter(drawn, algorithm.rule.trained(drawn))
         zero = jnp.zeros((), dtype=jnp.int32)
         return Training(
@@ -276,9 +287,12 @@ def _epoch(
     train: Sample | WeightedSample,
     validation: Sample | WeightedSample,
     epochs: Int[Array, ""],
+    ends: bool,
 ) -> tuple[Training, Metrics]:
     def each(algorithm, encoder, training, train, validation, epochs):
-        after = _side_by_side(lambda one: _one_epoch(algorithm, encoder, one, train, validation, epochs), training)
+        after = _side_by_side(
+            lambda one: _one_epoch(algorithm, encoder, one, train, validation, epochs, ends), training
+        )
         return eqx.filter(after, eqx.is_array)
 
     after, metrics = algorithm.devices.run(each, algorithm, encoder, training, train, validation, epochs)
@@ -300,8 +314,9 @@ def _one_epoch(
     train: Sample | WeightedSample,
     validation: Sample | WeightedSample,
     epochs: Int[Array, ""],
+    ends: bool,
 ) -> tuple[Training, Metrics]:
-    of_validation, (algorithm, targets) = algorithm.loss, _weighing(algorithm, train)
+    of_validation, (algorithm, targets) = algorithm.loss, _judging(algorithm, encoder, train, ends)
     order_key, batches_key, validation_key = jax.random.split(jax.random.fold_in(training.key, training.epoch), 3)
     num_batches = len(train.y) // algorithm.batch_size
     order = jax.random.permutation(order_key, len(train.y))[: num_batches * algorithm.batch_size]
@@ -338,7 +353,7 @@ def _one_epoch(
     parameters, optimizer_state = carry
     network = eqx.combine(parameters, constants)
 
-    loss, errors = evaluate(of_validation, encoder, network, validation, devices=devices, key=validation_key)
+    loss, errors = evaluate(of_validation, encoder, network, validation, ends=ends, devices=devices, key=validation_key)
     epoch = training.epoch + 1
     better = (errors < training.best_errors) | ((errors == training.best_errors) & (loss < training.best_loss))
     best = jax.tree.map(
@@ -358,14 +373,15 @@ def _one_epoch(
     return after, Metrics(training_loss, jnp.mean(norms), loss, errors / validation.y.size)
 
 
-def _weighing(
-    algorithm: GradientDescent, sample: Sample | WeightedSample
+def _judging(
+    algorithm: GradientDescent, encoder: AbstractEncoder, sample: Sample | WeightedSample, ends: bool
 ) -> tuple[GradientDescent, Shaped[Array, "m ..."]]:
-    """The algorithm with the loss that a sample's weights make of its own, and the targets of that loss."""
-    targets = jnp.asarray(sample.y)
-    if sample.weights is None:
-        return algorithm, targets
-    loss, targets = weighted(algorithm.loss, targets, _relative(sample.weights))
+    """The algorithm with the loss that a sample's ends and weights make of its own, and the targets of that loss."""
+    loss, targets = algorithm.loss, jnp.asarray(sample.y)
+    if ends:
+        loss, targets = ended_by(encoder, loss, jnp.asarray(sample.x), targets)
+    if sample.weights is not None:
+        loss, targets = weighted(loss, targets, _relative(sample.weights))
     return dataclasses.replace(algorithm, loss=loss), targets
 
 
@@ -428,6 +444,7 @@ def evaluate(
     sample: Sample | WeightedSample,
     *,
     batch_size: int = 256,
+    ends: bool = False,
     devices: Devices = ONE_DEVICE,
     key: PRNGKeyArray,
 ) -> tuple[Float[Array, ""], Real[Array, ""]]:
@@ -442,24 +459,29 @@ def evaluate(
         network: the network.
         sample: the sample.
         batch_size: how many are computed at once.
+        ends: whether some samples end before the last step.
         devices: which share the sample; of more than one, those that run this.
         key: random key of the encoder, and of the noise of neurons that draw their spikes.
     """
     assert loss.decoder is not None
     decoder, task = loss.decoder, task_of(sample.y)
 
+    of_sample, targets = (loss, jnp.asarray(sample.y))
+    if ends:
+        of_sample, targets = ended_by(encoder, loss, jnp.asarray(sample.x), targets)
+
     def one(sample):
-        x, y, key = sample
+        x, y, target, key = sample
         xs = network_input(encoder, network, x, key=key)
         outputs = unroll(network, xs, fresh_state(network, key=key))[0].outputs
         if task == "regression":
-            return loss(outputs, y), jnp.zeros((), jnp.int32)
-        scores = decoder(outputs[-1])
+            return of_sample(outputs, target), jnp.zeros((), jnp.int32)
+        scores = decoded(encoder, decoder, x, outputs[-1])
         decided = scores > 0 if task == "multi-label" else decide(scores, key=jax.random.fold_in(key, 1))
-        return loss(outputs, y), jnp.sum(decided != y, dtype=jnp.int32)
+        return of_sample(outputs, target), jnp.sum(decided != y, dtype=jnp.int32)
 
     size = len(sample.y)
-    share, counts = devices.share((sample.x, sample.y, jax.random.split(key, size)))
+    share, counts = devices.share((sample.x, sample.y, targets, jax.random.split(key, size)))
     losses, wrong = jax.lax.map(one, share, batch_size=min(batch_size, len(counts)))
     if sample.weights is not None:
         weights, _ = devices.share(_relative(sample.weights))

@@ -147,7 +147,13 @@ def encoder(options: Train, task: Dataset) -> coding.AbstractEncoder:
             option = f"--encode {options.encode}" if options.encode is not None else "--series"
             raise SnnlearnError(f"{option}: {task.name} already is spikes; drop it")
         return coding.Spikes(num_steps=task.train.x.shape[1], dt=task.dt)
+    if task.ends and not options.series:
+        parts = {name: getattr(task, name)._replace(x=data.held(getattr(task, name).x)) for name in PARTS}
+        return coding.Held(_scaled(code_of(options, task), options, replace(task, **parts)))
     return _scaled(code_of(options, task), options, task)
+
+
+PARTS = ("train", "validation", "test")
 
 
 def code_of(options: Train, task: Dataset) -> coding.AbstractEncoder:

@@ -32,9 +32,10 @@ from snnlearn.cli.processes import join, leads
 from snnlearn.cli.run_folder import RunFolder
 from snnlearn.cli.seen import data_of, judged, recall, remember
 from snnlearn.cli.terminal import printable
-from snnlearn.data import Dataset, Form, Read, Sample, read_like
+from snnlearn.data import Dataset, Form, Read, Sample, held, read_like
+from snnlearn.data.ends import filled
 from snnlearn.data.formats import holds_events
-from snnlearn.hypothesis import Hypothesis, decisions, scores, ties
+from snnlearn.hypothesis import Hypothesis, decisions, scores, ties, why_not_ended
 from snnlearn.hypothesis import predict as predict_all
 from snnlearn.model_file import save
 from snnlearn.report.baseline import baselines
@@ -367,13 +368,16 @@ def read_for(path: Path, hypothesis: Hypothesis, form: Form) -> Read:
         SnnlearnError: if it holds events and the network takes none, or does not fit.
     """
     if hypothesis.encoder.takes_spikes or not holds_events(path):
-        return read_like(path, form)
+        read = read_like(path, form)
+        if why_not_ended(hypothesis.encoder, hypothesis.decoder, read.x) is not None:
+            read = read._replace(x=held(read.x))
+        return read
     raise SnnlearnError(f"{path} holds events, but the network was trained on values; give a file of values")
 
 
 def check_values(hypothesis: Hypothesis, x: np.ndarray, where: str) -> None:
     """Refuse values that the network's code would silently clip, such as grey levels 0 … 255."""
-    encoder = hypothesis.encoder
+    encoder, x = hypothesis.encoder, filled(x, 0)
     if encoder.takes_spikes:
         if not np.all((x == 0) | (x == 1)):
             raise SnnlearnError(f"{where}: values from {x.min()} to {x.max()}, but the network takes spikes, 0 or 1")

@@ -16,6 +16,7 @@ from snnlearn.cli.choices import DATA
 from snnlearn.cli.commands import console_of
 from snnlearn.cli.options import Data, Train
 from snnlearn.data import Dataset, overlap
+from snnlearn.data.ends import filled, own_steps
 from snnlearn.data.formats import format_of
 
 _MOST_ROWS = 12
@@ -112,7 +113,8 @@ def _features(task: Dataset) -> Table:
     """The range of each feature, or channel, in the training part; or how often units spike."""
     x = task.train.x
     if task.kind == "spikes":
-        rates = x.mean(axis=(0, 1), dtype=np.float64) / task.dt
+        steps, x = own_steps(x).sum(), filled(x, 0)
+        rates = x.sum(axis=(0, 1), dtype=np.int64) / (steps * task.dt)
         table = Table("spikes", "least", "median", "greatest", "units that never spike")
         silent = f"{int((rates == 0).sum()):,} of {rates.size:,}"
         table.add_row("of a unit, Hz", *(f"{q:.3g}" for q in np.quantile(rates, (0, 0.5, 1))), silent)
@@ -121,6 +123,7 @@ def _features(task: Dataset) -> Table:
         return table
     table = Table("feature", "least", "mean", "greatest", "different")
     names, values = _named(task, x)
+    values = [own[~np.isnan(own)] for own in values]  # what comes after a series's end
     for name, own in list(zip(names, values, strict=True))[:_MOST_ROWS]:
         numbers = (f"{number:.4g}" for number in (own.min(), own.mean(dtype=np.float64), own.max()))
         table.add_row(name, *numbers, f"{np.unique(own).size:,}")
@@ -154,6 +157,11 @@ def _said(task: Dataset, file: str) -> list[str]:
             f"Spikes in {task.shape[0]} time steps of {1e3 * task.dt:g} ms, {task.shape[0] * task.dt:.4g} s in all, of "
             f"{task.shape[1]:,} units" + (f" ({' × '.join(map(str, task.form.grid))})." if task.form.grid[1:] else ".")
         )
+    if task.ends:
+        lengths = np.concatenate([own_steps(getattr(task, part).x) for part in _PARTS])
+        low, middle, high = np.quantile(lengths, (0, 0.5, 1)).astype(int)
+        what = "steps" if task.kind == "spikes" else "values"
+        said.append(f"Samples end after {low} to {high} {what}, half of them after at most {middle}.")
     if seen := int(task.seen(task.test.x).sum()):
         said.append(
             f"{seen} of {len(task.test.y)} test samples equal one of training or validation; a training leaves them "
@@ -176,7 +184,7 @@ def _draw(task: Dataset, folder: Path) -> Path:
         said = ", ".join(f"{value:.4g}" for value in y[index].tolist()) if y.ndim > 1 else names[y[index]]
         ax.set_title(said[:30], parse_math=False)
         if task.kind == "spikes":
-            step, unit = np.nonzero(x)
+            step, unit = np.nonzero(x == 1)
             ax.plot(1e3 * task.dt * step, unit, "|", markersize=2)
             ax.set(xlabel="ms", ylabel="unit")
         elif x.ndim == 1 or task.structure == "series":

@@ -26,6 +26,7 @@ from snnlearn.cli.seen import data_of
 from snnlearn.coding import PackedSpikes
 from snnlearn.data import Dataset
 from snnlearn.hypothesis import encode
+from snnlearn.losses.ends import ended_by
 from snnlearn.network import Network
 from snnlearn.report.gradients import Alignment, Measured, gradients_report
 
@@ -73,8 +74,9 @@ def _measure(options: Train, repeats: int, task: Dataset, trained: Network | Non
     x = jnp.asarray(task.train.x[: options.counts()[1]])
     keys = jax.random.split(jax.random.key(options.seed), len(x))
     inputs = algorithm.inputs(encoder, network, x, keys=keys)
-    targets = jnp.asarray(task.train.y[: options.counts()[1]])
-    rule, loss = algorithm.rule, algorithm.loss
+    rule, loss, targets = algorithm.rule, algorithm.loss, jnp.asarray(task.train.y[: options.counts()[1]])
+    if task.ends:
+        loss, targets = ended_by(encoder, loss, x, targets)
     program = eqx.filter_jit(lambda n, x, y, k: rule(n, loss, x, y, key=k))
     key, other = jax.random.split(jax.random.key(options.seed + 1))
     times = repeats if _is_random(rule, network) else 1

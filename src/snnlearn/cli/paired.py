@@ -40,7 +40,7 @@ def _compare(options: Compare, folders: list[RunFolder], out: Path) -> int:
     for one in data:
         build.only_classes(one, "compare --paired")
     for name, one in zip(names, data, strict=True):
-        if not (np.array_equal(one.test.x, test.x) and np.array_equal(one.test.y, test.y)):
+        if not (np.array_equal(one.test.x, test.x, equal_nan=True) and np.array_equal(one.test.y, test.y)):
             raise SnnlearnError(
                 f"--paired: {name} has another test sample than {names[0]}; give runs on the same data with the same "
                 "--split-seed, --test and --validation"

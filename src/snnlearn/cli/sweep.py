@@ -216,8 +216,9 @@ def _train(options: Train, task: Dataset) -> dict[str, Any]:
     experiment = build.experiment(options, task)
     training = experiment.run(lambda _: interrupts.check())
     hypotheses, encoder = experiment.hypotheses(training), experiment.encoder
-    inputs = encode(encoder, jnp.asarray(task.test.x[:64]), key=jax.random.key(0))
-    counted = operations(hypotheses[0].network, encoder, inputs)
+    probe = jnp.asarray(task.test.x[:64])
+    inputs, lengths = encode(encoder, probe, key=jax.random.key(0)), jax.vmap(encoder.length)(probe)
+    counted = operations(hypotheses[0].network, encoder, inputs, lengths)
     return {
         **_errors(hypotheses, task),
         "validation_errors": np.asarray(training.best_errors).tolist(),

@@ -16,7 +16,7 @@ from typing import ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray, Shaped
+from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
 
 from snnlearn._component import Component
 from snnlearn._errors import SnnlearnError
@@ -115,6 +115,16 @@ class AbstractEncoder(Component):
         """
         return None
 
+    def length(self, x: Shaped[Array, "*shape"]) -> Int[Array, ""] | None:
+        """After how many of its steps a sample ends; None if the code takes all of it at once, so that it has no end.
+
+        A code that says it is silent after the end, and what it gives before does not depend on what x holds later.
+
+        Args:
+            x: the sample; after its end NaN, see [`with_lengths`][snnlearn.data.with_lengths].
+        """
+        return None
+
     def inverse(self) -> AbstractReconstruction | str:
         """The matching reconstruction, with the encoder's own parameters; or the reason why there is none."""
         return f"{type(self).__name__} has no known inverse; define its `inverse`"
@@ -174,6 +184,10 @@ class AbstractOuterEncoder(AbstractEncoder):
         """Whether the inner encoder does."""
         return self.encoder.draws
 
+    def length(self, x: Shaped[Array, "*shape"]) -> Int[Array, ""] | None:
+        """The inner encoder's."""
+        return self.encoder.length(x)
+
 
 class AbstractDecoder(Component):
     """Turn a network's output over time into one score per class, whose argmax decides; or as its task says."""
@@ -194,6 +208,17 @@ class AbstractDecoder(Component):
         Raises:
             SnnlearnError: if the output has another shape than this decoder reads.
         """
+
+    def until(self, output: Float[Array, "T C"], length: Int[Array, ""]) -> Float[Array, " C"]:
+        """The scores of a sample that ends before the last step; what the output is after the end has no influence.
+
+        Unless a decoder defines it, it scores only samples that do not end early, and gives NaN for the others.
+
+        Args:
+            output: as for a whole sample.
+            length: the number of steps before the end, from 1 to T.
+        """
+        return jnp.where(length == len(output), self(output), jnp.nan)
 
 
 def inverse_of(encoder: AbstractEncoder) -> AbstractReconstruction:

@@ -16,6 +16,7 @@ from jaxtyping import Array, PRNGKeyArray
 
 from snnlearn._laws import demand, same
 from snnlearn.coding.base import AbstractDecoder, AbstractEncoder, AbstractInverse
+from snnlearn.data.ends import with_lengths
 
 
 def check_encoder(
@@ -31,7 +32,8 @@ def check_encoder(
     Shape, dtype and range; spikes and held values, if it says so; the same spikes for the same key, and for any key
     unless it draws; its probability, if any, is that of its spikes, and its inverse restores the sample's shape, with
     an interval that contains the sample; under `jit` and `vmap` a batch agrees with a plain loop; the smallest value
-    gives no output; for floats, NaN gives NaN and the gradient is finite.
+    gives no output; for floats, NaN gives NaN and the gradient is finite. If it sees where a sample ends, it is silent
+    after the end, and its output before does not depend on what would have come.
 
     Args:
         encoder: the encoder.
@@ -83,6 +85,20 @@ def check_encoder(
     if differentiable:
         unknown, _ = batch(jnp.full_like(xs, jnp.nan), jnp.stack(keys))
         demand(bool(jnp.isnan(unknown).all()), f"{name} turned NaN into spikes, or into silence, that look like data")
+        if encoder.length(xs[0]) is not None:
+            _check_ends(encoder, xs[0], first, keys[0])
+
+
+def _check_ends(encoder: AbstractEncoder, x: Array, output: np.ndarray, key: PRNGKeyArray) -> None:
+    """What comes after a sample's end has no influence on what comes before, and is silence."""
+    name, whole = type(encoder).__name__, encoder.num_steps
+    demand(int(encoder.length(x)) == whole, f"{name}.length is not {whole} for a sample without an end")  # pyright: ignore
+    for end in range(1, len(x)):
+        cut = jnp.asarray(with_lengths(np.asarray(x)[None], [end])[0])
+        length, found = int(encoder.length(cut)), np.asarray(encoder(cut, key=key))  # pyright: ignore
+        demand(0 < length < whole, f"{name}.length is {length} of {whole} steps for {end} of {len(x)}")
+        same(found[:length], output[:length], f"{name} depends on what comes after a sample's end", least=1.0)
+        demand(not found[length:].any(), f"{name} is not silent after a sample's end")
 
 
 def _check_facts(encoder: AbstractEncoder, x: Array, output: np.ndarray, keys: list[PRNGKeyArray]) -> None:
@@ -113,7 +129,8 @@ def check_decoder(decoder: AbstractDecoder) -> None:
     """Check a decoder's laws on random spikes, membranes and silence.
 
     Shape and dtype of the scores; under `jit` and `vmap` a batch agrees with a plain loop; the order of
-    the classes does not matter; a unit that fires in every step beats silent ones; the gradient is finite.
+    the classes does not matter; a unit that fires in every step beats silent ones; the gradient is finite. If it scores
+    samples that end early, nothing after the end has an influence.
 
     Args:
         decoder: the decoder.
@@ -139,3 +156,12 @@ def check_decoder(decoder: AbstractDecoder) -> None:
     demand(int(winner) == 1, f"{name} prefers a silent unit to one that fires in every step")
     gradients = jax.jit(jax.vmap(jax.grad(lambda output: decoder(output).sum())))(outputs)
     demand(bool(jnp.isfinite(gradients).all()), f"{name} has a gradient that is not finite")
+
+    end = jnp.array(len(spikes))
+    same(decoder.until(spikes, end), loop[1], f"{name}.until the last step differs from the whole", least=1.0)
+    early, later = decoder.until(spikes, end - 2), decoder.until(spikes.at[-2:].set(jnp.nan), end - 2)
+    if jnp.isfinite(early).all():  # else it needs the whole
+        same(later, early, f"{name}.until depends on what comes after the end", least=1.0)
+        slopes = jax.grad(lambda output: decoder.until(output, end - 2).sum())(spikes.at[-2:].set(jnp.nan))
+        demand(bool(jnp.isfinite(slopes).all()), f"{name}.until has a gradient that is not finite")
+        demand(not slopes[-2:].any(), f"{name}.until has a gradient after the end")

@@ -6,11 +6,12 @@ from typing import ClassVar, final
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from snnlearn._parameters import check_time_constants
 from snnlearn.coding.base import AbstractDecoder
 from snnlearn.coding.checks import check_above_zero, over_time, scalar
+from snnlearn.coding.ends import ending_last, until
 
 
 @final
@@ -26,6 +27,10 @@ class MeanMembrane(AbstractDecoder):
         output = over_time(self, output, "output", axes=2)
         return output.mean(axis=0)
 
+    def until(self, output: Float[Array, "T C"], length: Int[Array, ""]) -> Float[Array, " C"]:
+        """See the base: over the sample's own steps."""
+        return until(output, length).sum(axis=0) / length.astype(output.dtype)
+
 
 @final
 class MaxMembrane(AbstractDecoder):
@@ -40,6 +45,10 @@ class MaxMembrane(AbstractDecoder):
         output = over_time(self, output, "output", axes=2)
         return output.max(axis=0)
 
+    def until(self, output: Float[Array, "T C"], length: Int[Array, ""]) -> Float[Array, " C"]:
+        """See the base."""
+        return self(until(output, length, -jnp.inf))
+
 
 @final
 class LastMembrane(AbstractDecoder):
@@ -53,6 +62,10 @@ class LastMembrane(AbstractDecoder):
         """See the base."""
         output = over_time(self, output, "output", axes=2)
         return output[-1]
+
+    def until(self, output: Float[Array, "T C"], length: Int[Array, ""]) -> Float[Array, " C"]:
+        """See the base: in the sample's own last step."""
+        return self(ending_last(output, length))
 
 
 @final
@@ -69,6 +82,10 @@ class SpikeCount(AbstractDecoder):
         """See the base."""
         output = over_time(self, output, "output", axes=2)
         return output.sum(axis=0)
+
+    def until(self, output: Float[Array, "T C"], length: Int[Array, ""]) -> Float[Array, " C"]:
+        """See the base."""
+        return self(until(output, length))
 
 
 @final
@@ -101,6 +118,10 @@ class FilteredRate(AbstractDecoder):
         output = over_time(self, output, "output", axes=2)
         age = jnp.arange(len(output) - 1, -1, -1, dtype=output.dtype) * (self.dt / self.tau)
         return (-jnp.expm1(-self.dt / self.tau) / self.dt) * (jnp.exp(-age) @ output)
+
+    def until(self, output: Float[Array, "T C"], length: Int[Array, ""]) -> Float[Array, " C"]:
+        """See the base: the window ends with the sample."""
+        return self(ending_last(output, length))
 
 
 @final
@@ -138,11 +159,16 @@ class FirstSpike(AbstractDecoder):
         silent_so_far = jnp.cumprod(1.0 - output, axis=0)
         return -(self.dt / self.scale) * silent_so_far.sum(axis=0)
 
-    def of_times(self, times: Float[Array, " C"], num_steps: int) -> Float[Array, " C"]:
+    def until(self, output: Float[Array, "T C"], length: Int[Array, ""]) -> Float[Array, " C"]:
+        """See the base: a silent unit is assumed to spike at the sample's end."""
+        return self(until(output, length, 1.0))
+
+    def of_times(self, times: Float[Array, " C"], num_steps: int | Int[Array, ""]) -> Float[Array, " C"]:
         """The scores of first spikes in continuous time.
 
         Args:
             times: of the first spikes, s; `inf` for a silent unit.
             num_steps: the number of steps T of the window, at whose end a silent unit is assumed to spike.
         """
-        return -jnp.minimum(times, num_steps * self.dt) / self.scale
+        end = self.dt * jnp.asarray(num_steps, times.dtype)
+        return -jnp.minimum(times, end) / self.scale

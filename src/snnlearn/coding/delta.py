@@ -7,11 +7,12 @@ from typing import ClassVar, final
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray, Shaped
+from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
 
 from snnlearn._errors import SnnlearnError
 from snnlearn.coding.base import AbstractReconstruction, AbstractSpikeEncoder, check_window
 from snnlearn.coding.checks import Owner, an_array, check_above_zero, check_number, over_time, scalar
+from snnlearn.coding.ends import length_of, until
 
 _BITS = "what a code of changes carries depends on how the signal moves"
 
@@ -105,7 +106,11 @@ class Delta(AbstractSpikeEncoder):
         """See the base; deterministic."""
         x = _as_floats(self, x)
         self.out_shape(x.shape)
-        return _on_and_off(delta_events(x, self.threshold, self.initial))
+        return until(_on_and_off(delta_events(x, self.threshold, self.initial)), length_of(x))
+
+    def length(self, x: Shaped[Array, "T *n"]) -> Int[Array, ""]:
+        """See the base."""
+        return length_of(x)
 
     @property
     def range(self) -> None:
@@ -162,7 +167,11 @@ class SendOnDelta(AbstractSpikeEncoder):
         """See the base; deterministic."""
         x = _as_floats(self, x)
         self.out_shape(x.shape)
-        return _on_and_off(send_on_delta_events(x, self.threshold, self.initial))
+        return until(_on_and_off(send_on_delta_events(x, self.threshold, self.initial)), length_of(x))
+
+    def length(self, x: Shaped[Array, "T *n"]) -> Int[Array, ""]:
+        """See the base."""
+        return length_of(x)
 
     @property
     def range(self) -> None:

@@ -6,7 +6,7 @@ from typing import ClassVar, final
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray, Shaped
+from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
 
 from snnlearn._errors import SnnlearnError
 from snnlearn.coding.base import (
@@ -15,6 +15,7 @@ from snnlearn.coding.base import (
     check_window,
 )
 from snnlearn.coding.checks import an_array, check_number, scalar
+from snnlearn.coding.ends import length_of, until
 
 
 @final
@@ -102,7 +103,11 @@ class Spikes(AbstractSpikeEncoder):
         """See the base; deterministic."""
         x = an_array(self, x)
         self.out_shape(x.shape)
-        return x.astype(jnp.float32)
+        return until(x.astype(jnp.float32), self.length(x))
+
+    def length(self, x: Shaped[Array, "T *n"]) -> Int[Array, ""]:
+        """See the base; the mark is 255 in spikes of one byte, and NaN in floats."""
+        return length_of(x, spikes=True)
 
     @property
     def draws(self) -> bool:

@@ -9,15 +9,17 @@ from abc import abstractmethod
 from typing import ClassVar, final
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from snnlearn._component import Component
 from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import shown
 from snnlearn.coding.base import AbstractDecoder
 from snnlearn.coding.checks import an_array, check_above_zero, check_number, check_part, for_jax, known_array, scalar
+from snnlearn.coding.ends import until
 
 
 class AbstractKernel(Component):
@@ -175,9 +177,15 @@ class NearestTemplate(AbstractDecoder):
                 f"NearestTemplate: the spikes have shape {output.shape}, the templates {self.templates.shape[1:]}; "
                 "give both the same"
             )
-        steps = jnp.arange(len(output), dtype=output.dtype)
+        return self._score(output[None] - self.templates)
+
+    def until(self, output: Float[Array, "T n"], length: Int[Array, ""]) -> Float[Array, " K"]:
+        """See the base: what of the templates comes after the end counts neither."""
+        return self._score(jax.vmap(until, in_axes=(0, None))(output[None] - self.templates, length))
+
+    def _score(self, difference: Float[Array, "K T n"]) -> Float[Array, " K"]:
+        steps = jnp.arange(difference.shape[1], dtype=difference.dtype)
         similarity = self.kernel.autocorrelation(self.dt * jnp.abs(steps[:, None] - steps[None, :]))
-        difference = output[None] - self.templates
         return -_square(jnp.einsum("ksn,st,ktn->kn", difference, similarity, difference)).sum(axis=1)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import final
 
 import jax
-from jaxtyping import Array, Float, PRNGKeyArray, Shaped
+from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
 
 from snnlearn._errors import SnnlearnError
 from snnlearn.coding.base import (
@@ -16,6 +16,7 @@ from snnlearn.coding.base import (
 )
 from snnlearn.coding.bits import bits_per_value
 from snnlearn.coding.checks import an_array, check_part, over_time
+from snnlearn.coding.ends import length_of, until
 
 
 @final
@@ -23,7 +24,8 @@ class Framewise(AbstractOuterEncoder):
     """A signal over time, whose frames another encoder turns into a few steps each, one after the other.
 
     A signal `[num_frames, *n]` becomes `[num_frames · encoder.num_steps, *out]`. With `Rate(num_steps=1)` it is a
-    Poisson process whose rate follows the signal, and with `Current(num_steps=1)` the signal itself.
+    Poisson process whose rate follows the signal, and with `Current(num_steps=1)` the signal itself. A signal that ends
+    early, as [`with_lengths`][snnlearn.data.with_lengths] marks it, is followed by silence that counts for nothing.
 
     Args:
         encoder: the code of one frame; its num_steps is how long a frame lasts.
@@ -56,11 +58,15 @@ class Framewise(AbstractOuterEncoder):
         return self.num_frames * self.encoder.num_steps
 
     def __call__(self, x: Shaped[Array, "F *n"], *, key: PRNGKeyArray) -> Float[Array, "T *out"]:
-        """See the base; each frame has its own key."""
+        """See the base; each frame has its own key, and there is silence after the last one before the end."""
         x = an_array(self, x)
         out = self.out_shape(x.shape)
         frames = jax.vmap(lambda frame, k: self.encoder(frame, key=k))(x, jax.random.split(key, self.num_frames))
-        return frames.reshape(self.num_steps, *out)
+        return until(frames, length_of(x)).reshape(self.num_steps, *out)
+
+    def length(self, x: Shaped[Array, "F *n"]) -> Int[Array, ""]:
+        """See the base: the steps of the frames before the end."""
+        return length_of(x) * self.encoder.num_steps
 
     def inverse(self) -> AbstractReconstruction | str:
         """The inner encoder's, frame by frame."""

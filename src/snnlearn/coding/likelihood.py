@@ -14,7 +14,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.core import Tracer
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import shown
@@ -31,6 +31,7 @@ from snnlearn.coding.checks import (
     over_time,
     scalar,
 )
+from snnlearn.coding.ends import goes_on, until
 
 TuningCurves = Callable[[Float[Array, "*D"]], Float[Array, " n"]]
 """From a value, a number or `[D]`, to the rate of each neuron, Hz; every `AbstractTuning` is one."""
@@ -346,6 +347,12 @@ class LogLikelihood(AbstractDecoder):
         spikes = output if changes else output.sum(axis=0, keepdims=True)
         steps = 1 if changes else num_steps
         return jnp.einsum("ktn,tn->k", self.weight, spikes) + steps * self.bias.sum(axis=1) + self.log_prior
+
+    def until(self, output: Float[Array, "T n"], length: Int[Array, ""]) -> Float[Array, " K"]:
+        """See the base: without the evidence of later steps."""
+        later = ~goes_on(len(output), length)
+        of_steps = jnp.broadcast_to(self.bias, (len(self.bias), len(output)))
+        return self(until(output, length)) - jnp.where(later[None], of_steps, 0.0).sum(axis=1)
 
 
 def _log_prior(prior: Float[Array, " K"] | None, per_class: Float[Array, "K ..."]) -> Float[Array, " K"]:

@@ -19,6 +19,7 @@ from snnlearn.coding.base import (
 )
 from snnlearn.coding.bits import bits_per_value
 from snnlearn.coding.checks import Owner, an_array, check_part, known_array, over_time, scalar
+from snnlearn.data.ends import filled, lengths_of
 
 
 @final
@@ -155,7 +156,7 @@ def learn_range(x: np.ndarray | Array, *, axis: int | tuple[int, ...] | None = 0
     """The smallest and the largest value in training data, for `Rescaled(encoder, *learn_range(x_train))`.
 
     Args:
-        x: the training samples, `[m, *shape]`; never the test samples.
+        x: the training samples, `[m, *shape]`; never the test samples. What comes after a sample's end is left out.
         axis: axes that share one range: 0, the samples, for a range per feature; (0, 1) for one per channel of
             signals `[m, T, n]`; None for one range of all.
 
@@ -172,9 +173,11 @@ def learn_range(x: np.ndarray | Array, *, axis: int | tuple[int, ...] | None = 0
     values = np.asarray(an_array("learn_range", x), np.float32)
     if values.size == 0:
         raise SnnlearnError(f"learn_range: the data of shape {values.shape} are empty; give at least one sample")
-    if not np.isfinite(values).all():
+    if not np.isfinite(filled(values, 0.0)).all():
         raise SnnlearnError("learn_range: the data hold NaN or infinite values; remove or replace them")
     try:
+        if lengths_of(values) is not None:  # fmin and fmax pass over NaN
+            return np.asarray(np.fmin.reduce(values, axis)), np.asarray(np.fmax.reduce(values, axis))
         return np.asarray(values.min(axis)), np.asarray(values.max(axis))
     except (TypeError, ValueError):
         raise SnnlearnError(

@@ -13,6 +13,7 @@ from snnlearn._component import Component
 from snnlearn.coding.base import AbstractEncoder
 from snnlearn.coding.checks import check_number, scalar
 from snnlearn.coding.rescaled import Rescaled, learn_range
+from snnlearn.data.ends import lengths_of
 
 Bounds = tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]
 
@@ -68,7 +69,8 @@ class StandardScaling(AbstractScaling):
         """See the base."""
         low, high = learn_range(x, axis=axis)
         values = np.asarray(x, np.float64)
-        mean, std = values.mean(axis), values.std(axis)
+        known = np.isfinite(values)  # all but what comes after a sample's end
+        mean, std = (of(axis, where=known) for of in (values.mean, values.std))
         # What differs by the rounding of float32 alone is constant.
         constant = std <= 1e-6 * np.maximum(np.abs(low), np.abs(high))
         return np.asarray(mean, np.float32), np.asarray(np.where(constant, mean, mean + std), np.float32)
@@ -119,5 +121,7 @@ class QuantileScaling(AbstractScaling):
     def bounds(self, x: np.ndarray | Array, *, axis: int | tuple[int, ...] | None = 0) -> Bounds:
         """See the base."""
         learn_range(x, axis=axis)
-        low, high = np.quantile(np.asarray(x, np.float64), (self.share, 1 - self.share), axis=axis)
+        values = np.asarray(x, np.float64)
+        quantile = np.quantile if lengths_of(values) is None else np.nanquantile
+        low, high = quantile(values, (self.share, 1 - self.share), axis=axis)
         return np.asarray(low, np.float32), np.asarray(high, np.float32)

@@ -22,6 +22,7 @@ from snnlearn.data.distributions import (
     SpikeTrains,
     YinYang,
 )
+from snnlearn.data.ends import held, lengths_of, with_lengths
 from snnlearn.data.found import Column, Form
 from snnlearn.data.hdf5 import Recorded, events, read_events
 from snnlearn.data.images import digits, fashion_mnist, idx, mnist, read_idx
@@ -52,7 +53,9 @@ __all__ = [
     "digits",
     "events",
     "fashion_mnist",
+    "held",
     "idx",
+    "lengths_of",
     "load",
     "mackey_glass",
     "mnist",
@@ -68,6 +71,7 @@ __all__ = [
     "spike_xor",
     "split",
     "structured_events",
+    "with_lengths",
     "write_events",
     "yin_yang",
 ]

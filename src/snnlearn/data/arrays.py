@@ -13,7 +13,8 @@ from snnlearn._errors import SnnlearnError
 from snnlearn.data.base import Dataset, Sample, check, check_narrowing
 from snnlearn.data.classes import is_number
 from snnlearn.data.files import is_idx_name
-from snnlearn.data.formats.numpy import array_of, load_arrays
+from snnlearn.data.formats.numpy import array_of, ending, load_arrays
+from snnlearn.data.found import Found
 from snnlearn.data.images import read_idx, scale_pixels
 from snnlearn.data.loading import load
 
@@ -94,6 +95,7 @@ def read_values(path: str | os.PathLike[str]) -> Float32[np.ndarray, " m *shape"
     elif suffix in (".npy", ".npz"):
         content = load_arrays(path)
         x = array_of(content, "x", path) if isinstance(content, dict) else content
+        x = ending(Found(x, None), content.get("lengths") if isinstance(content, dict) else None, str(path)).x
     elif is_idx_name(path.name):
         x = read_idx(path)
         x = scale_pixels(x) if x.dtype == np.uint8 else x
@@ -136,6 +138,7 @@ def read_series(path: str | os.PathLike[str]) -> Float32[np.ndarray, " m T N"]:
     if x.ndim not in (1, 2, 3):
         raise SnnlearnError(f"{path} has shape {x.shape}; give a signal [T] or [T, N], or several, [m, T, N]")
     x = x[None, :, None] if x.ndim == 1 else x[None] if x.ndim == 2 else x
+    ending(Found(x, None), None, str(path))  # all have the same window
     check(Sample(x, np.zeros(x.shape[:1], np.int32)), str(path))
     check_narrowing(x, str(path))
     return x.astype(np.float32, copy=False)
@@ -173,6 +176,7 @@ def _read_image(path: Path) -> Float32[np.ndarray, "1 height width"]:
 
 
 def _pair(arrays: dict[str, np.ndarray], x: str, y: str, path: str | os.PathLike[str]) -> Sample:
-    sample = Sample(array_of(arrays, x, path), array_of(arrays, y, path))
+    found = ending(Found(array_of(arrays, x, path), None), arrays.get(x.replace("x", "lengths")), str(path))
+    sample = Sample(found.x, array_of(arrays, y, path))
     check(sample, f"{path} ({x}, {y})")
     return sample

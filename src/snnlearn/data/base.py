@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Integer, Shaped, UInt64
 
 from snnlearn._errors import SnnlearnError
+from snnlearn.data.ends import NO_SPIKE_NOR_SILENCE, filled, held, lengths_of
 from snnlearn.data.found import Form
 
 Task = Literal["classification", "regression", "multi-label"]
@@ -24,7 +25,8 @@ class Sample(NamedTuple):
     """The sample s = (z¹, …, zᵐ), zⁱ = (xⁱ, yⁱ), that a learning algorithm maps to a hypothesis.
 
     Args:
-        x: `[m, *shape]`, float32 values, or `[m, T, N]`, uint8 spikes (0 or 1).
+        x: `[m, *shape]`, float32 values, or `[m, T, N]`, uint8 spikes (0 or 1). Where samples end at different times,
+            the steps after the end are NaN, in spikes 255: see [`with_lengths`][snnlearn.data.with_lengths].
         y: `[m]`, int32 class labels, 0 … classes − 1; `[m, D]`, float32, what is to be predicted; or `[m, L]`, int32, 1
             where a label holds and else 0.
     """
@@ -94,6 +96,11 @@ class LearningData:
     def task(self) -> Task:
         """What is to be learned."""
         return task_of(self.train.y)
+
+    @property
+    def ends(self) -> bool:
+        """Whether some samples end before the last step."""
+        return any(lengths_of(part.x) is not None for part in (self.train, self.validation))
 
     @property
     def num_outputs(self) -> int:
@@ -245,6 +252,11 @@ class Dataset:
         return self.train.x.shape[1:]
 
     @property
+    def ends(self) -> bool:
+        """Whether some samples end before the last step."""
+        return self.learning.ends or lengths_of(self.test.x) is not None
+
+    @property
     def structure(self) -> Literal["table", "series", "image", "events"]:
         """What one x is: features `[N]`, a series of channels `[T, N]`, each with a range of its own, or an image.
 
@@ -344,6 +356,10 @@ def check(sample: Sample, where: str) -> None:
     if x.size == 0:
         raise SnnlearnError(f"{where} is empty, with x of shape {x.shape}; expected at least one sample")
     # One comparison catches NaN, infinity, and what float32 cannot hold, without a second array of this size.
+    if x.dtype.kind == "f" and (lengths := lengths_of(x)) is not None:
+        if not lengths.all():
+            raise SnnlearnError(f"{where} has a sample without any step (number {lengths.argmin()}); leave it out")
+        x = filled(x, 0.0)
     if not (-_FLOAT32_MAX <= float(x.min()) and float(x.max()) <= _FLOAT32_MAX):
         raise SnnlearnError(
             f"{where} has values that are NaN, infinite or too large for float32; remove or correct them"
@@ -417,8 +433,11 @@ def count_classes(y: Integer[np.ndarray, " m"], where: str) -> int:
 
 
 def is_spikes(x: Shaped[np.ndarray, " m *shape"]) -> bool:
-    """Whether x can be spikes: `[m, T, N]`, uint8 or bool, only 0 and 1."""
-    return x.ndim == 3 and x.dtype in (np.uint8, np.bool_) and bool(x.max(initial=0) <= 1)
+    """Whether x can be spikes: `[m, T, N]`, uint8 or bool, only 0 and 1, and the mark of what comes after the end."""
+    if x.ndim != 3 or x.dtype not in (np.uint8, np.bool_):
+        return False
+    highest = x.max(initial=0)
+    return bool(highest <= 1 or (highest == NO_SPIKE_NOR_SILENCE and filled(x, 0).max() <= 1))
 
 
 def check_narrowing(x: Shaped[np.ndarray, "m *shape"], where: str) -> None:
@@ -429,7 +448,7 @@ def check_narrowing(x: Shaped[np.ndarray, "m *shape"], where: str) -> None:
     """
     if np.can_cast(x.dtype, np.float32):
         return
-    rows = x.reshape(len(x), -1)
+    rows = held(x).reshape(len(x), -1)
     spread = rows.max(axis=0) - rows.min(axis=0)
     lost = np.spacing(np.abs(rows).max(axis=0).astype(np.float32)).astype(np.float64)
     for feature in np.flatnonzero((spread > 0) & (lost > 1e-3 * spread)):

@@ -122,6 +122,7 @@ class Asked:
         num_steps: Of events, the number of time steps.
         dt: Of events, the time step, s.
         form: How the network's own data were read, if the file is for it.
+        lengths: Of arrays, after how many steps each sample ends.
     """
 
     label: str | int | None = None
@@ -131,6 +132,7 @@ class Asked:
     dt: float | None = None
     form: Form | None = None
     task: Any = None
+    lengths: Any = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,6 +14,7 @@ from jaxtyping import Shaped
 from snnlearn._errors import SnnlearnError
 from snnlearn.data.base import Dataset, Sample, Task, check, check_narrowing, hold_out, is_spikes, split
 from snnlearn.data.classes import names_of, numbered, whole_numbers
+from snnlearn.data.ends import about_lengths, lengths_of
 from snnlearn.data.formats import read_found
 from snnlearn.data.formats.objects import from_object
 from snnlearn.data.found import Asked, Form, Found
@@ -32,6 +33,7 @@ def load(
     time_unit: float | None = None,
     num_steps: int | None = None,
     dt: float | None = None,
+    lengths: Any = None,
     validation: float = 0.1,
     test: float = 0.2,
     seed: int = 0,
@@ -40,7 +42,8 @@ def load(
 
     Files: tables (.csv, .tsv, .txt, .parquet, .arff), time series (.ts), arrays (.npz), images in a folder for each
     class, IDX, and events (.h5, .bin, .aedat, .aedat4, .npy in a folder for each class). In Python: a DataFrame, an
-    Arrow table, `(x, y)` of arrays or tensors, a PyTorch data set, or `(recordings, labels)` of structured arrays of
+    Arrow table, `(x, y)` of arrays or tensors, or of a list of series `[T_i, N]` that end at different times, a PyTorch
+    data set, or `(recordings, labels)` of structured arrays of
     events. A file `X_TRAIN` that has an `X_TEST` beside it is read with it. Nothing in a file is ever executed.
 
     Args:
@@ -53,6 +56,8 @@ def load(
         time_unit: Events: the length of a tick, s; by default from the times' type and range.
         num_steps: Events: the number of time steps, by default 100, or the recordings' duration / dt.
         dt: Events: the time step, s.
+        lengths: `(x, y)` of arrays, or recordings: after how many steps each sample ends, `[m]`; see
+            [`with_lengths`][snnlearn.data.with_lengths]. A file of arrays has them as `lengths`.
         validation: Fraction for validation, in (0, 1).
         test: Fraction for test, in (0, 1); unused if the source has a test part.
         seed: Seed of the cut.
@@ -72,10 +77,12 @@ def load(
     """
     if task is not None and task not in TASKS:
         raise SnnlearnError(f"load: task is {task!r}; give one of {', '.join(TASKS)}")
-    asked = Asked(label=label, task=task, group=group, time_unit=time_unit, num_steps=num_steps, dt=dt)
+    asked = Asked(label=label, task=task, group=group, time_unit=time_unit, num_steps=num_steps, dt=dt, lengths=lengths)
     if not isinstance(source, (str, os.PathLike)):
         found, name = from_object(source, asked), type(source).__name__
         where = f"the {name}"
+    elif lengths is not None:
+        raise SnnlearnError(f"lengths is for arrays in Python; save those of {source} in it, as an array named lengths")
     else:
         path = Path(source)
         found, name, where = _with_partner(path, asked), path.stem, str(path)
@@ -159,15 +166,21 @@ def _with_partner(path: Path, asked: Asked) -> Found:
 
 
 def _equally_long(first: Found, second: Found) -> tuple[Found, Found]:
-    """Series of equal length: shorter ones hold their last value, as within a file."""
+    """Series in arrays of one shape: those of the shorter file end before the last step."""
     if first.x.ndim != 3 or second.x.ndim != 3 or first.form.dt is not None:
         return first, second
     longest = max(first.x.shape[1], second.x.shape[1])
-    padded = (
-        replace(one, x=np.pad(one.x, ((0, 0), (0, longest - one.x.shape[1]), (0, 0)), mode="edge"))
-        for one in (first, second)
-    )
-    return next(padded), next(padded)
+
+    def padded(one: Found) -> Found:
+        more = longest - one.x.shape[1]
+        if not more:
+            return one
+        x = np.pad(one.x.astype(float, copy=False), ((0, 0), (0, more), (0, 0)), constant_values=np.nan)
+        lengths = lengths_of(x)
+        assert lengths is not None
+        return replace(one, x=x, notes=about_lengths(lengths, longest))
+
+    return padded(first), padded(second)
 
 
 def _assembled(
@@ -285,4 +298,4 @@ def _range(x: np.ndarray, found: Found) -> tuple[Any, Any]:
     if not found.own_range:
         return float(x.min()), float(x.max())
     axes = tuple(range(x.ndim - found.own_range))
-    return x.min(axis=axes), x.max(axis=axes)
+    return np.nanmin(x, axis=axes), np.nanmax(x, axis=axes)  # NaN is after a series's end

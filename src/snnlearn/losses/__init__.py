@@ -13,6 +13,7 @@ from snnlearn.losses.classification import ClassMeanSquaredError as ClassMeanSqu
 from snnlearn.losses.classification import CrossEntropy as CrossEntropy
 from snnlearn.losses.classification import StepwiseCrossEntropy as StepwiseCrossEntropy
 from snnlearn.losses.conformance import check_loss as check_loss
+from snnlearn.losses.ends import ended as ended
 from snnlearn.losses.kernel import Kernel as Kernel
 from snnlearn.losses.labels import LabelCrossEntropy as LabelCrossEntropy
 from snnlearn.losses.labels import StepwiseLabelCrossEntropy as StepwiseLabelCrossEntropy

@@ -6,7 +6,7 @@ from typing import final
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from snnlearn._errors import SnnlearnError
 from snnlearn.coding import AbstractDecoder
@@ -49,6 +49,10 @@ class ActorCritic(AbstractStepwiseLoss):
 
     def moments(self, target: Float[Array, "T 3"], num_steps: int) -> Float[Array, "T 3"]:
         """See the base."""
+        return target
+
+    def moments_until(self, target: Float[Array, "T 3"], num_steps: int, length: Int[Array, ""]) -> Float[Array, "T 3"]:
+        """See the base: the same, as it is no mean."""
         return target
 
     def at_step(self, output: Float[Array, " n"], moment: Float[Array, " 3"]) -> Float[Array, ""]:

@@ -7,11 +7,12 @@ from typing import Any, ClassVar, final
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Shaped
+from jaxtyping import Array, Bool, Float, Int, Shaped
 
 from snnlearn._component import Component
 from snnlearn._errors import SnnlearnError
 from snnlearn.coding import AbstractDecoder
+from snnlearn.coding.ends import until
 from snnlearn.losses.kernel import Kernel
 
 Outputs = tuple[Float[Array, "T ..."], ...]
@@ -42,6 +43,13 @@ class AbstractLoss(Component):
         """The terms of the sum and their weights; itself if it is not a sum."""
         return [(1.0, self)]
 
+    def length(self, target: Shaped[Array, "..."]) -> Int[Array, ""] | None:
+        """After how many steps the sample ends, as a target of [`ended`][snnlearn.losses.ended] says; None otherwise.
+
+        A rule that adds something up over time besides the losses of the steps asks for it.
+        """
+        return None
+
     def __add__(self, other: "AbstractLoss") -> "Sum | StepwiseSum":
         return _sum((self, other), (1.0, 1.0))
 
@@ -59,12 +67,35 @@ class AbstractScoreLoss(AbstractLoss):
         """The loss of scores `[C]` and a class label, or what the loss says."""
 
     def __call__(self, outputs: Outputs, target: Shaped[Array, "..."]) -> Float[Array, ""]:
-        """The loss of the decoder's scores of the network's output."""
+        """The loss of the decoder's scores of the network's output, up to the sample's end."""
         assert self.decoder is not None
-        return self.of_scores(self.decoder(outputs[-1]), target)
+        length = self.length(target)
+        scores = self.decoder(outputs[-1]) if length is None else self.decoder.until(outputs[-1], length)
+        return self.of_scores(scores, target)
 
 
-class AbstractStepwiseLoss(AbstractLoss):
+class _AbstractSumOverSteps(AbstractLoss):
+    """What losses that are sums over time steps say of samples that end at different times."""
+
+    def moments_until(self, target: Shaped[Array, "..."], num_steps: int, length: Int[Array, ""]) -> Any:
+        """The moments of a sample that ends after `length` of the steps: those that `moments` gives for so many steps.
+
+        A mean over steps is thus one over the sample's own. Moments of later steps have no influence.
+
+        Raises:
+            SnnlearnError: unless the loss defines it.
+        """
+        raise SnnlearnError(
+            f"{type(self).__name__} does not say what it is of samples that end at different times; define its "
+            "moments_until, or give samples of equal length"
+        )
+
+    def goes_on(self, moment: Any) -> Bool[Array, ""] | None:
+        """Whether the sample goes on in the step of this moment; None if every sample goes on to the last step."""
+        return None
+
+
+class AbstractStepwiseLoss(_AbstractSumOverSteps):
     r"""A loss that is a sum over time steps, $\mathcal L=\sum_t\ell(y^t, m^t)$, as online rules need it.
 
     Apart from the network's output, a step's contribution depends only on its moment $m^t$: the target of that step,
@@ -88,7 +119,7 @@ class AbstractStepwiseLoss(AbstractLoss):
         return jnp.sum(jax.vmap(self.at_step)(outputs[-1], self.moments(target, len(outputs[-1]))))
 
 
-class AbstractFilteredLoss(AbstractLoss):
+class AbstractFilteredLoss(_AbstractSumOverSteps):
     r"""A loss that is a sum over time steps of the filtered output, $\sum_t\ell((h*y)^t, m^t)$, as of spike trains."""
 
     @property
@@ -123,8 +154,12 @@ class AbstractRateLoss(AbstractLoss):
         """The loss of the hidden layers' firing rates, Hz, each `[*shape]`."""
 
     def __call__(self, outputs: Outputs, target: Shaped[Array, "..."]) -> Float[Array, ""]:
-        """The loss of the rates; the target is ignored."""
-        return self.of_rates(tuple(jnp.mean(spikes, axis=0) / self.dt for spikes in outputs[:-1]))
+        """The loss of the rates, up to the sample's end; the target is ignored otherwise."""
+        length = self.length(target)
+        if length is None:
+            return self.of_rates(tuple(jnp.mean(spikes, axis=0) / self.dt for spikes in outputs[:-1]))
+        counts = [jnp.sum(until(spikes, length), axis=0) for spikes in outputs[:-1]]
+        return self.of_rates(tuple(count / (length.astype(count.dtype) * self.dt) for count in counts))
 
 
 @final
@@ -155,6 +190,10 @@ class Sum(AbstractLoss):
         """See the base."""
         return list(zip(self.weights, self.terms, strict=True))
 
+    def length(self, target: Shaped[Array, "..."]) -> Int[Array, ""] | None:
+        """See the base: the same for all terms."""
+        return self.terms[0].length(target) if self.terms else None
+
     def __call__(self, outputs: Outputs, target: Shaped[Array, "..."]) -> Float[Array, ""]:
         """See the base."""
         parts = zip(self.terms, self.weights, strict=True)
@@ -182,9 +221,21 @@ class StepwiseSum(AbstractStepwiseLoss):
         """See the base."""
         return list(zip(self.weights, self.terms, strict=True))
 
+    def length(self, target: Shaped[Array, "..."]) -> Int[Array, ""] | None:
+        """See the base: the same for all terms."""
+        return self.terms[0].length(target) if self.terms else None
+
     def moments(self, target: Shaped[Array, "..."], num_steps: int) -> Any:
         """See the base; one for each term."""
         return tuple(term.moments(target, num_steps) for term in self.terms)
+
+    def moments_until(self, target: Shaped[Array, "..."], num_steps: int, length: Int[Array, ""]) -> Any:
+        """See the base; one for each term."""
+        return tuple(term.moments_until(target, num_steps, length) for term in self.terms)
+
+    def goes_on(self, moment: Any) -> Bool[Array, ""] | None:
+        """See the base: the same for all terms."""
+        return self.terms[0].goes_on(moment[0]) if self.terms else None
 
     def at_step(self, output: Float[Array, "*n"], moment: Any) -> Float[Array, ""]:
         """See the base."""

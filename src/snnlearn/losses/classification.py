@@ -47,6 +47,10 @@ class StepwiseCrossEntropy(AbstractStepwiseLoss):
         """See the base: the label, and 1/T."""
         return jnp.full(num_steps, target), jnp.full(num_steps, 1 / num_steps)
 
+    def moments_until(self, target: Int[Array, ""], num_steps: int, length: Int[Array, ""]) -> tuple[Array, Array]:
+        """See the base: the label, and 1 over the sample's own steps."""
+        return jnp.full(num_steps, target), jnp.full(num_steps, 1 / length.astype(jnp.result_type(float)))
+
     def at_step(self, output: Float[Array, " C"], moment: tuple[Array, Array]) -> Float[Array, ""]:
         """See the base."""
         target, share = moment

@@ -31,6 +31,13 @@ class MeanSquaredError(AbstractStepwiseLoss):
         check_steps(self, target, num_steps)
         return target, jnp.full(num_steps, 1 / num_steps)
 
+    def moments_until(
+        self, target: Float[Array, "T *n"], num_steps: int, length: Int[Array, ""]
+    ) -> tuple[Array, Array]:
+        """See the base: the target of each step, and 1 over the sample's own steps."""
+        check_steps(self, target, num_steps)
+        return target, jnp.full(num_steps, 1 / length.astype(jnp.result_type(float)))
+
     def at_step(self, output: Float[Array, "*n"], moment: tuple[Array, Array]) -> Float[Array, ""]:
         """See the base."""
         target, share = moment
@@ -44,6 +51,10 @@ class _AbstractSpikeTrainDistance(AbstractFilteredLoss):
         """See the base: the filtered target."""
         check_steps(self, target, num_steps)
         return self.kernel(target)
+
+    def moments_until(self, target: Float[Array, "T *n"], num_steps: int, length: Int[Array, ""]) -> Array:
+        """See the base: the same, as the filter is causal."""
+        return self.moments(target, num_steps)
 
 
 @final
@@ -169,6 +180,10 @@ class ClassSpikeTrains(AbstractFilteredLoss):
     def moments(self, target: Int[Array, ""], num_steps: int) -> Any:
         """See the base."""
         return self.distance.moments(self.train(target, num_steps), num_steps)
+
+    def moments_until(self, target: Int[Array, ""], num_steps: int, length: Int[Array, ""]) -> Any:
+        """See the base."""
+        return self.distance.moments_until(self.train(target, num_steps), num_steps, length)
 
     def at_step(self, output: Float[Array, "*n"], moment: Any) -> Float[Array, ""]:
         """See the base."""

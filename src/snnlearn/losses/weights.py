@@ -7,7 +7,7 @@ from typing import Any, final
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Shaped
+from jaxtyping import Array, Bool, Float, Int, Shaped
 
 from snnlearn.coding import AbstractDecoder
 from snnlearn.losses.base import (
@@ -80,6 +80,10 @@ class WeightedLoss(AbstractLoss):
         """The loss's."""
         return self.loss.decoder
 
+    def length(self, target: Float[Array, " n"]) -> Int[Array, ""] | None:
+        """The loss's."""
+        return self.loss.length(_apart(target, self.one)[1])
+
     def __call__(self, outputs: Outputs, target: Float[Array, " n"]) -> Float[Array, ""]:
         """See the base."""
         weight, target = _apart(target, self.one)
@@ -102,6 +106,10 @@ class WeightedScores(AbstractScoreLoss):
     def decoder(self) -> AbstractDecoder | None:  # pyright: ignore[reportIncompatibleVariableOverride]
         """The loss's."""
         return self.loss.decoder
+
+    def length(self, target: Float[Array, " n"]) -> Int[Array, ""] | None:
+        """The loss's."""
+        return self.loss.length(_apart(target, self.one)[1])
 
     def of_scores(self, scores: Float[Array, " C"], target: Float[Array, " n"]) -> Float[Array, ""]:
         """See the base."""
@@ -129,6 +137,14 @@ class WeightedSteps(AbstractStepwiseLoss):
     def moments(self, target: Float[Array, " n"], num_steps: int) -> tuple[Any, Array]:
         """See the base: the loss's, and the weight."""
         return _moments(self.loss, target, num_steps, self.one)
+
+    def length(self, target: Float[Array, " n"]) -> Int[Array, ""] | None:
+        """The loss's."""
+        return self.loss.length(_apart(target, self.one)[1])
+
+    def goes_on(self, moment: tuple[Any, Array]) -> Bool[Array, ""] | None:
+        """The loss's."""
+        return self.loss.goes_on(moment[0])
 
     def at_step(self, output: Float[Array, "*n"], moment: tuple[Any, Array]) -> Float[Array, ""]:
         """See the base."""
@@ -161,6 +177,14 @@ class WeightedFilteredSteps(AbstractFilteredLoss):
     def moments(self, target: Float[Array, " n"], num_steps: int) -> tuple[Any, Array]:
         """See the base: the loss's, and the weight."""
         return _moments(self.loss, target, num_steps, self.one)
+
+    def length(self, target: Float[Array, " n"]) -> Int[Array, ""] | None:
+        """The loss's."""
+        return self.loss.length(_apart(target, self.one)[1])
+
+    def goes_on(self, moment: tuple[Any, Array]) -> Bool[Array, ""] | None:
+        """The loss's."""
+        return self.loss.goes_on(moment[0])
 
     def at_step(self, output: Float[Array, "*n"], moment: tuple[Any, Array]) -> Float[Array, ""]:
         """See the base."""

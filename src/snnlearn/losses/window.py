@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, final
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Shaped
+from jaxtyping import Array, Float, Int, Shaped
 
 from snnlearn._errors import SnnlearnError
 from snnlearn.coding import AbstractDecoder
@@ -47,7 +47,21 @@ class Window(AbstractStepwiseLoss):
         share = jnp.where((steps >= start) & (steps < stop), num_steps / (stop - start), 0.0)
         return self.loss.moments(target, num_steps), share
 
+    def moments_until(self, target: Shaped[Array, "..."], num_steps: int, length: Int[Array, ""]) -> tuple[Any, Array]:
+        """See the base: the window of the sample's own steps; a sample without a step in it costs nothing."""
+        start = _within(self.start, length)
+        stop = length if self.stop is None else _within(self.stop, length)
+        steps = jnp.arange(num_steps, dtype=length.dtype)
+        factor = length.astype(jnp.result_type(float)) / jnp.maximum(stop - start, 1).astype(jnp.result_type(float))
+        share = jnp.where((steps >= start) & (steps < stop), factor, 0.0)
+        return self.loss.moments_until(target, num_steps, length), share
+
     def at_step(self, output: Float[Array, "*n"], moment: tuple[Any, Array]) -> Float[Array, ""]:
         """See the base."""
         inner, share = moment
         return share * self.loss.at_step(output, inner)
+
+
+def _within(index: int, length: Int[Array, ""]) -> Int[Array, ""]:
+    """A slice's index, in a signal of this length."""
+    return jnp.minimum(index, length) if index >= 0 else jnp.maximum(length + index, 0)

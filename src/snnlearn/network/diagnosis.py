@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from snnlearn._arguments import checked
 from snnlearn.network.layer import Layer
@@ -35,15 +35,19 @@ class Diagnosis(NamedTuple):
 
 
 @checked
-def diagnose(network: Network, inputs: Float[Array, "B T ..."]) -> tuple[Diagnosis | None, ...]:
+def diagnose(
+    network: Network, inputs: Float[Array, "B T ..."], lengths: Int[Array, " B"] | None = None
+) -> tuple[Diagnosis | None, ...]:
     """Diagnose each layer on a batch; None for a layer that does not spike.
 
     Args:
         network: the network.
         inputs: encoded data, `[B, T, *in_shape]`.
+        lengths: after how many steps each sample ends, `[B]`, 1 to T; None if all go on to the last.
 
     Raises:
-        SnnlearnError: if an argument is of another kind, or the input of a step has not the network's size.
+        SnnlearnError: if an argument is of another kind, the input of a step has not the network's size, or there is
+            not a length for each sample.
 
     >>> from snnlearn.network import feedforward
     >>> network = feedforward((4, 3, 2), key=jax.random.key(0))
@@ -52,9 +56,12 @@ def diagnose(network: Network, inputs: Float[Array, "B T ..."]) -> tuple[Diagnos
     (1.0, None)
     """
     check_steps("diagnose", network.in_shape, ("B", "T"), inputs=inputs)
+    if lengths is None:
+        lengths = jnp.full(len(inputs), inputs.shape[1])
     keys = jax.random.split(jax.random.key(0), len(inputs))  # noise for each sample, where there is any
+    on = jnp.arange(inputs.shape[1], dtype=lengths.dtype)[None] < lengths[:, None]
     outputs, slopes = jax.vmap(lambda xs, key: _outputs_and_slopes(network, xs, key))(inputs, keys)
-    return tuple(map(_diagnose, network.layers, outputs, slopes))
+    return tuple(_diagnose(*each, on) for each in zip(network.layers, outputs, slopes, strict=True))
 
 
 def _outputs_and_slopes(network: Network, xs: Array, key: PRNGKeyArray) -> tuple[Any, Any]:
@@ -80,11 +87,17 @@ def _slope(function: Callable[[Any], Array], state: Any) -> Array:
     return jax.jvp(lambda v: function(eqx.tree_at(lambda s: s.v, state, v)), (state.v,), (jnp.ones_like(state.v),))[1]
 
 
-def _diagnose(layer: Layer, spikes: Array, slopes: Array) -> Diagnosis | None:
+def _diagnose(layer: Layer, spikes: Array, slopes: Array, on: Bool[Array, "B T"]) -> Diagnosis | None:
     neuron = core(layer.neuron)
     if not isinstance(neuron, AbstractSpikingNeuron):
         return None
-    per_step = jnp.mean(spikes, axis=(0, 1))
+
+    def mean(values: Array) -> Array:
+        """Over the samples' own steps."""
+        there = on.reshape(*on.shape, *(1,) * (values.ndim - 2))
+        return jnp.sum(jnp.where(there, values, 0.0), axis=(0, 1)) / jnp.sum(on, dtype=values.dtype)
+
+    per_step = mean(spikes)
     most = 1 / (1 + (neuron.refractory.steps(neuron.dt) if neuron.refractory is not None else 0))
     # ∂z_t/∂v_(t−1) = ψ ∂v_t/∂v_(t−1), and the last factor is that of the free membrane.
     free, still = layer.neuron.free(), layer.neuron.no_current(layer.shape)
@@ -93,5 +106,5 @@ def _diagnose(layer: Layer, spikes: Array, slopes: Array) -> Diagnosis | None:
         firing_rate=per_step / neuron.dt,
         silent=jnp.mean(per_step == 0),
         saturated=jnp.mean(per_step >= 0.9 * most),
-        surrogate_mass=jnp.mean(slopes / (decay[None, None] * neuron.surrogate.pseudo_derivative(jnp.zeros(())))),
+        surrogate_mass=jnp.mean(mean(slopes) / (decay * neuron.surrogate.pseudo_derivative(jnp.zeros(())))),
     )

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from snnlearn.data import Dataset, Sample
+from snnlearn.data import Dataset, Sample, held
+from snnlearn.data.ends import filled
 from snnlearn.risk import Comparison, compare_hypotheses, from_estimator
 
 _STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
@@ -38,10 +39,10 @@ class Baseline:
 def baselines(data: Dataset, wrong: np.ndarray) -> tuple[Baseline, ...]:
     """Fit scikit-learn's logistic regression and nearest neighbours to the training sample, and put a network beside.
 
-    Features are standardised; of spikes they are each unit's count. The strength of the regularisation, and the number
-    of neighbours, are those with the fewest validation errors; of equal ones, the strongest and the most. Where classes
-    have weights, they have them in the regression and in choosing. A large training sample is cut to 10,000. The test
-    sample is used once by each.
+    Features are standardised; of spikes they are each unit's count, and series that end early hold their last value.
+    The strength of the regularisation, and the number of neighbours, are those with the fewest validation errors; of
+    equal ones, the strongest and the most. Where classes have weights, they have them in the regression and in
+    choosing. A large training sample is cut to 10,000. The test sample is used once by each.
 
     Args:
         data: The data.
@@ -105,5 +106,5 @@ def not_too_many(sample: Sample) -> tuple[Sample, str]:
 
 def features(data: Dataset, part: Sample) -> Sample:
     """A sample as rows of numbers."""
-    x = part.x.sum(axis=1) if data.kind == "spikes" else part.x
+    x = filled(part.x, 0).sum(axis=1) if data.kind == "spikes" else held(part.x)
     return Sample(x.reshape(len(x), -1), part.y)

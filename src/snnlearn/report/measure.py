@@ -12,10 +12,11 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from snnlearn._parameters import trained_part
 from snnlearn.coding import AbstractEncoder
+from snnlearn.coding.ends import until
 from snnlearn.data import Dataset
 from snnlearn.hypothesis import Hypothesis, decisions, encode, predict, scores, ties
 from snnlearn.network import AbstractSynapses, Diagnosis, Layer, Network, diagnose, fresh_state, unroll
@@ -116,9 +117,10 @@ def in_common(
     """
     selected = select(history)
     chosen = hypotheses[selected]
-    inputs = encode(chosen.encoder, jnp.asarray(data.test.x[:_PROBE]), key=jax.random.key(0))
-    counted = operations(chosen.network, chosen.encoder, inputs)
-    layers = tuple(_layers(chosen.network, diagnosed(chosen.network, inputs)))
+    probe = jnp.asarray(data.test.x[:_PROBE])
+    inputs, lengths = encode(chosen.encoder, probe, key=jax.random.key(0)), jax.vmap(chosen.encoder.length)(probe)
+    counted = operations(chosen.network, chosen.encoder, inputs, lengths)
+    layers = tuple(_layers(chosen.network, diagnosed(chosen.network, inputs, lengths)))
     # The first epoch also compiles, and so does the first after a run was resumed.
     typical = np.median(history.seconds[1:]) if len(history.seconds) > 1 else history.seconds[0]
     curves = {
@@ -167,9 +169,11 @@ def select(history: History) -> int:
 
 
 @eqx.filter_jit
-def diagnosed(network: Network, inputs: Float[Array, "B T ..."]) -> tuple[Diagnosis | None, ...]:
+def diagnosed(
+    network: Network, inputs: Float[Array, "B T ..."], lengths: Int[Array, " B"] | None = None
+) -> tuple[Diagnosis | None, ...]:
     """`diagnose`, compiled."""
-    return diagnose(network, inputs)
+    return diagnose(network, inputs, lengths)
 
 
 class Operations(NamedTuple):
@@ -185,8 +189,13 @@ class Operations(NamedTuple):
 
 
 @eqx.filter_jit
-def operations(network: Network, encoder: AbstractEncoder, inputs: Float[Array, "B T ..."]) -> Operations:
-    """Count the operations of one inference.
+def operations(
+    network: Network,
+    encoder: AbstractEncoder,
+    inputs: Float[Array, "B T ..."],
+    lengths: Int[Array, " B"] | None = None,
+) -> Operations:
+    """Count the operations of one inference, up to each sample's end.
 
     A synapse without a spike costs nothing. Currents arrive in all steps, including zeros, so their products are
     counted densely, as in an artificial network; but a held current is multiplied only once.
@@ -195,28 +204,35 @@ def operations(network: Network, encoder: AbstractEncoder, inputs: Float[Array, 
         network: the network.
         encoder: the encoder of the inputs.
         inputs: encoded data, `[B, T, *in_shape]`.
+        lengths: after how many steps each sample ends; None if all go on to the last.
     """
 
-    def of(synapses: AbstractSynapses, xs: Array, spikes: bool) -> Operations:
+    def of(synapses: AbstractSynapses, xs: Array, spikes: bool, last: Array) -> Operations:
         if not spikes:
-            return Operations(jnp.zeros(()), jnp.asarray(float(len(xs) * synapses.multiply_accumulates())))
+            steps = jnp.clip(last, 0, len(xs)).astype(jnp.result_type(float))
+            return Operations(jnp.zeros(()), steps * float(synapses.multiply_accumulates()))
+        xs = until(xs, last)
         direct, all_of_them = (jnp.sum(jax.vmap(f)(xs)) for f in (synapses.direct_operations, synapses.operations))
         return Operations(direct, all_of_them - direct)
 
-    def one(xs, key):
+    def one(xs, key, length):
         outputs = unroll(network, xs, fresh_state(network, key=key))[0].outputs
         sent = dict(enumerate(outputs)) | {FROM_INPUT: xs[:: encoder.held_steps]}
         spikes = {number: _spikes(layer) for number, layer in enumerate(network.layers)}
         spikes[FROM_INPUT] = encoder.gives_spikes
+        # A current is multiplied once for as long as it is held.
+        held = {FROM_INPUT: encoder.held_steps}
         found = [
             # What the last steps send arrives after the end.
-            of(connection.synapses, sent[source][: len(sent[source]) - lag], spikes[source])
+            of(connection.synapses, sent[source], spikes[source], -((lag - length) // held.get(source, 1)))
             for layer, ways in zip(network.layers, routes(network.layers), strict=True)
             for connection, (source, lag) in zip(layer.connections, ways, strict=True)
         ]
         return jax.tree.map(lambda *counts: sum(counts), *found)
 
-    return jax.tree.map(jnp.mean, jax.vmap(one)(inputs, jax.random.split(jax.random.key(0), len(inputs))))
+    if lengths is None:
+        lengths = jnp.full(len(inputs), inputs.shape[1])
+    return jax.tree.map(jnp.mean, jax.vmap(one)(inputs, jax.random.split(jax.random.key(0), len(inputs)), lengths))
 
 
 def dense_network(network: Network) -> str:
@@ -325,9 +341,11 @@ def example(hypothesis: Hypothesis, data: Dataset, index: int, label: str, predi
         label: the truth, in words.
         predicted: the decision, in words.
     """
-    key = jax.random.key(index)
-    xs = hypothesis.encoder(jnp.asarray(data.test.x[index]), key=key)
-    activity = _activity(hypothesis.network, xs, key)
+    key, x = jax.random.key(index), jnp.asarray(data.test.x[index])
+    xs = hypothesis.encoder(x, key=key)
+    activity, end = _activity(hypothesis.network, xs, key), hypothesis.encoder.length(x)
+    if end is not None:
+        xs, activity = jax.tree.map(lambda a: a[: int(end)], (xs, activity))
     layers = [("input", _flat(xs), hypothesis.encoder.gives_spikes)]
     membranes = []
     for number, (layer, output, v) in enumerate(

@@ -6,6 +6,7 @@ from any learning rule: it is asked at weights $w = \mu + \sigma\epsilon$, and t
 
 from __future__ import annotations
 
+import dataclasses
 from typing import NamedTuple, final
 
 import equinox as eqx
@@ -21,8 +22,10 @@ from snnlearn._parameters import split, trained_part
 from snnlearn.coding import AbstractDecoder, AbstractEncoder
 from snnlearn.data import Sample
 from snnlearn.data.base import check, overlap
-from snnlearn.hypothesis import decide, encode
+from snnlearn.data.ends import lengths_of
+from snnlearn.hypothesis import decide, decoded, encode
 from snnlearn.losses import AbstractLoss, CrossEntropy
+from snnlearn.losses.ends import ended_by
 from snnlearn.network import Network
 from snnlearn.risk.bounds import check_delta
 from snnlearn.risk.empirical import Risk, risk_of_errors
@@ -165,10 +168,13 @@ class MinimisedBound(eqx.Module):
             )
         posterior = prior.weights
         state = self.optimizer.init(_trained(posterior))  # pyright: ignore[reportArgumentType]
-        x, y = jnp.asarray(sample.x), jnp.asarray(sample.y)
+        x, y, loss = jnp.asarray(sample.x), jnp.asarray(sample.y), self.loss
+        if lengths_of(sample.x) is not None:
+            loss, y = ended_by(encoder, loss, x, y)
+        judging = dataclasses.replace(self, loss=loss)
         for epoch in range(self.epochs):
             posterior, state = _descend(
-                self, posterior, state, prior.weights, encoder, x, y, jax.random.fold_in(key, epoch)
+                judging, posterior, state, prior.weights, encoder, x, y, jax.random.fold_in(key, epoch)
             )
         return posterior
 
@@ -328,7 +334,7 @@ def _gibbs_errors(posterior, encoder, decoder, x, y, draws, key):
             weight_key, encoder_key = jax.random.split(key)
             tie_key = jax.random.fold_in(key, 1)
             output, _ = posterior.draw(key=weight_key)(encoder(x, key=encoder_key))
-            return decide(decoder(output), key=tie_key) != y
+            return decide(decoded(encoder, decoder, x, output), key=tie_key) != y
 
         return jax.lax.map(draw, jax.random.split(key, draws))
 

@@ -22,8 +22,10 @@ from snnlearn.algorithms import AbstractAlgorithm
 from snnlearn.coding import AbstractEncoder
 from snnlearn.data import LearningData, Sample
 from snnlearn.data.base import check, hold_out
-from snnlearn.hypothesis import decide, encode, predict
+from snnlearn.data.ends import lengths_of
+from snnlearn.hypothesis import decide, decoded, encode, predict
 from snnlearn.losses import AbstractLoss, CrossEntropy
+from snnlearn.losses.ends import ended_by
 from snnlearn.network import Network
 from snnlearn.risk.all_tasks import Learner
 from snnlearn.risk.cross_validation import Decide
@@ -175,7 +177,7 @@ def full_batch_descent(
     start, constants = split(network)
 
     @eqx.filter_jit
-    def descend(x, y):
+    def descend(loss, x, y):
         def step(parameters, key):
             encoder_key, rule_key = jax.random.split(key)
             inputs = encode(encoder, x, key=encoder_key)
@@ -187,12 +189,14 @@ def full_batch_descent(
     @eqx.filter_jit
     def decided(parameters, x):
         trained = eqx.combine(parameters, constants)
-        scores = jax.vmap(lambda xs: decoder(trained(xs)[0]))(encode(encoder, x, key=key))
+        scores = jax.vmap(lambda x, xs: decoded(encoder, decoder, x, trained(xs)[0]))(x, encode(encoder, x, key=key))
         return decide(scores, key=jax.random.fold_in(key, 1))
 
     def learn(sample: Sample) -> Decide:
         check(sample, "full_batch_descent: the sample")
-        trained = descend(jnp.asarray(sample.x), jnp.asarray(sample.y))
+        x, y = jnp.asarray(sample.x), jnp.asarray(sample.y)
+        of_sample, targets = (loss, y) if lengths_of(sample.x) is None else ended_by(encoder, loss, x, y)
+        trained = descend(of_sample, x, targets)
         return lambda x: np.asarray(decided(trained, jnp.asarray(x)))
 
     return learn

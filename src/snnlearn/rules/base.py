@@ -11,13 +11,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Array, Float, PRNGKeyArray, Shaped
+from jaxtyping import Array, Bool, Float, PRNGKeyArray, Shaped
 
 from snnlearn._arguments import checked
 from snnlearn._component import Component
 from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import check_one_dt, trained
 from snnlearn.coding import AbstractDecoder, MeanMembrane, PackedSpikes
+from snnlearn.coding.ends import goes_on
 from snnlearn.losses import AbstractLoss, CrossEntropy
 from snnlearn.losses.base import Outputs
 from snnlearn.network import LayerState, Network, unroll
@@ -197,6 +198,12 @@ def _outputs_in_segments(network: Network, size: int, inputs: Any, state: Any) -
 def by_step(inputs: Float[Array, "B T ..."] | PackedSpikes) -> Float[Array, "T B ..."] | PackedSpikes:
     """A batch's inputs with the axis of time, or of words, before that of samples."""
     return jax.tree.map(lambda a: jnp.swapaxes(a, 0, 1), inputs)
+
+
+def going_on(loss: AbstractLoss, targets: Shaped[Array, "B ..."], num_steps: int) -> Bool[Array, "T B"] | None:
+    """Whether each sample goes on in each step; None if every sample goes on to the last."""
+    lengths = jax.vmap(loss.length)(targets)
+    return None if lengths is None else jax.vmap(lambda length: goes_on(num_steps, length), out_axes=1)(lengths)
 
 
 def start_state(network: Network, batch_size: int, *, key: PRNGKeyArray) -> tuple[LayerState, ...]:

@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import check_one_dt, split
 from snnlearn.coding import AbstractDecoder, FirstSpike, PackedSpikes
+from snnlearn.coding.ends import until
 from snnlearn.kernels.products import numbers
 from snnlearn.losses import AbstractLoss, AbstractScoreLoss
 from snnlearn.network import Network, spike_times
@@ -82,8 +83,12 @@ class EventProp(AbstractRule):
             network = eqx.combine(parameters, constants)
 
             def one(xs, target):
+                end = loss.length(target)
+                if end is not None:  # spikes after it would count as input
+                    xs = until(xs, end)
                 *_, output = spike_times(network, xs, max_spikes=self.max_spikes)
-                parts = [w * term.of_scores(decoder.of_times(output[0], len(xs)), target) for w, term, decoder in terms]
+                window = len(xs) if end is None else end
+                parts = [w * term.of_scores(decoder.of_times(output[0], window), target) for w, term, decoder in terms]
                 return sum(parts, start=jnp.zeros(()))
 
             return jnp.mean(jax.vmap(one, in_axes=(1, 0))(numbers(by_step(inputs)), targets))

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from snnlearn._parameters import split
 from snnlearn.neurons import AbstractNeuron
@@ -92,6 +92,20 @@ def linearise(
             output_current=d_current[0],
             output_parameters=jnp.stack([d for d, _ in d_theta]) if theta else _none(current),
         ),
+    )
+
+
+def only_while(on: Bool[Array, " B"], local: Local) -> Local:
+    """The derivatives of a batch's step, where no sample that has ended has an effect on its output any more."""
+
+    def kept(derivative: Float[Array, "..."], axes: int) -> Float[Array, "..."]:
+        there = on.reshape(*(1,) * axes, -1, *(1,) * (derivative.ndim - axes - 1))
+        return jnp.where(there, derivative, 0.0)
+
+    return local._replace(
+        output_state=kept(local.output_state, 1),
+        output_current=kept(local.output_current, 0),
+        output_parameters=kept(local.output_parameters, 1),
     )
 
 

@@ -17,7 +17,7 @@ from snnlearn.kernels.products import numbers
 from snnlearn.losses import AbstractLoss
 from snnlearn.network import Network
 from snnlearn.network.graph import propagate
-from snnlearn.rules.base import AbstractRule, by_step, mean_loss, start_state
+from snnlearn.rules.base import AbstractRule, by_step, going_on, mean_loss, start_state
 from snnlearn.rules.forward_gradient import drawn_like
 from snnlearn.rules.online import of_layers
 
@@ -193,10 +193,13 @@ class NodePerturbation(AbstractRule):
         xs = numbers(by_step(inputs))
         rest = start_state(network, len(targets), key=key)
         undisturbed = jax.vmap(loss)(_disturbed(network, rest, xs, 0.0, key), targets)
+        on = going_on(loss, targets, len(xs))
 
         def estimate(key):
             change = jax.vmap(loss)(_disturbed(network, rest, xs, self.sigma, key), targets) - undisturbed
-            return _correlated(network, rest, xs, self.sigma, change / (self.sigma**2 * len(targets)), key)
+            weights = jnp.broadcast_to(change / (self.sigma**2 * len(targets)), xs.shape[:2])
+            weights = weights if on is None else jnp.where(on, weights, 0.0)  # noise after the end changes no loss
+            return _correlated(network, rest, xs, self.sigma, weights, key)
 
         estimates = jax.lax.map(estimate, jax.random.split(key, self.num_samples))
         return jnp.mean(undisturbed), jax.tree.map(lambda g: jnp.mean(g, axis=0), estimates)
@@ -241,13 +244,13 @@ def _correlated(
     rest: Any,
     xs: Float[Array, "T B ..."],
     sigma: float,
-    weights: Float[Array, " B"],
+    weights: Float[Array, "T B"],
     key: PRNGKeyArray,
 ) -> Network:
     """The same run once more, with the sum over time and samples of weight × noise × presynaptic activity."""
     zero = jax.tree.map(jnp.zeros_like, trained_part(network))
 
-    def product(synapses, x, noise):
+    def product(synapses, x, noise, weights):
         weighted = weights.reshape(-1, *(1,) * (noise.ndim - 1)) * noise
         parameters, constants = split(synapses)
         _, pull = jax.vjp(lambda p: jnp.reshape(jax.vmap(eqx.combine(p, constants))(x), noise.shape), parameters)
@@ -255,16 +258,18 @@ def _correlated(
 
     def step(carry, now):
         states, total = carry
-        x, k = now
+        x, w, k = now
         states, _, noises, inputs = _step_disturbed(network, states, x, sigma, k)
         parts = []
         for layer, none, arriving, noise in zip(network.layers, zero.layers, inputs, noises, strict=True):
             at_port = [noise[c.port] if isinstance(noise, dict) else noise for c in layer.connections]
             each = zip(layer.connections, arriving, at_port, strict=True)
-            parts.append(layer.with_parts([product(c.synapses, x, n) for c, x, n in each], none.neuron, none.feedback))
+            parts.append(
+                layer.with_parts([product(c.synapses, x, n, w) for c, x, n in each], none.neuron, none.feedback)
+            )
         return (states, jax.tree.map(jnp.add, total, of_layers(network, parts))), None
 
-    (_, total), _ = jax.lax.scan(step, (rest, zero), (xs, jax.random.split(key, len(xs))))
+    (_, total), _ = jax.lax.scan(step, (rest, zero), (xs, weights, jax.random.split(key, len(xs))))
     return total
 
 

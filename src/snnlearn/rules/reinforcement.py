@@ -14,7 +14,7 @@ from typing import Any, ClassVar, NamedTuple, final
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray, Shaped
+from jaxtyping import Array, Bool, Float, PRNGKeyArray, Shaped
 
 from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import check_one_dt, check_positive
@@ -23,8 +23,9 @@ from snnlearn.losses import AbstractLoss, Kernel
 from snnlearn.network import Network
 from snnlearn.neurons import AbstractNeuron
 from snnlearn.rules import traces as tr
-from snnlearn.rules.base import AbstractRule, by_step, start_state
-from snnlearn.rules.online import AbstractOnlineRule, no_gradient, of_layers, stepwise
+from snnlearn.rules.base import AbstractRule, by_step, going_on, start_state
+from snnlearn.rules.local import only_while
+from snnlearn.rules.online import AbstractOnlineRule, no_gradient, of_layers, steps_of, stepwise
 from snnlearn.rules.three_factor import arrived, currents_of, linearised_step, ready
 
 Baseline = Callable[[Float[Array, " B"]], Float[Array, " B"]]
@@ -98,7 +99,10 @@ class XieSeung(AbstractRule):
         memory = _start(self, total, network, batch_size, key)
         unrewarded = jnp.zeros(batch_size)
         xs = by_step(inputs)
-        memory, outputs, _, _ = _advance(total, network, memory, xs, None, lambda *_: (unrewarded, unrewarded))
+        on = going_on(loss, targets, steps_of(inputs))
+        memory, outputs, _, _ = _advance(
+            total, network, memory, xs, on, lambda *_: (unrewarded, unrewarded), lambda on: on
+        )
         losses = jax.vmap(loss, in_axes=(1, 0))(outputs, targets)
         surprise = (losses - self.baseline(losses)) / batch_size
         gradient = [
@@ -156,7 +160,8 @@ class OnlineXieSeung(AbstractOnlineRule):
             losses = jax.vmap(at_step)(output, moment)
             return losses, (losses - self.baseline(losses)) / len(losses)
 
-        memory, _, losses, gradient = _advance(self._kernel(network), network, memory, xs, moments, reward)
+        going = jax.vmap(stepwise(self, loss).goes_on)
+        memory, _, losses, gradient = _advance(self._kernel(network), network, memory, xs, moments, reward, going)
         return memory, jnp.sum(jnp.mean(losses, axis=1)), gradient
 
     def finish(
@@ -205,11 +210,13 @@ def _advance(
     xs: Float[Array, "K B ..."] | PackedSpikes,
     moments: Any,
     reward: Callable,
+    going: Callable[[Any], Bool[Array, " B"] | None],
 ) -> tuple[Memory, tuple[Float[Array, "K B ..."], ...], Float[Array, "K B"], Network]:
     """The next K steps: memory, each layer's output, losses and gradient.
 
     `reward` maps the network's output and the moment to each sample's loss in this step, and to its difference from the
-    expected loss, divided by the batch size.
+    expected loss, divided by the batch size. `going` tells by the moment which samples have not ended; what comes after
+    the end earns nothing.
     """
     plans = [_plan(kernel, layer.neuron) for layer in network.layers]
     scored = eqx.tree_at(_neurons, network, [layer.neuron.scored() for layer in network.layers])
@@ -220,6 +227,8 @@ def _advance(
         known, moment = now
         states, local, outputs = linearised_step(scored, bring, memory.state, known)
         losses, surprise = reward(outputs[-1], moment)
+        if (on := going(moment)) is not None:
+            local, surprise = tuple(only_while(on, each) for each in local), jnp.where(on, surprise, 0.0)
         signals = [_of_units(surprise, layer.shape) for layer in network.layers]
         stepped = [tr.step(*each) for each in zip(plans, network.layers, memory.traces, local, signals, strict=True)]
         memory = Memory(states, tuple(traces for traces, _ in stepped))

@@ -21,7 +21,7 @@ from snnlearn.network.synapses import AbstractSynapses
 from snnlearn.rules import traces as tr
 from snnlearn.rules.base import start_state
 from snnlearn.rules.feedback import AbstractFeedback
-from snnlearn.rules.local import Local, linearise
+from snnlearn.rules.local import Local, linearise, only_while
 from snnlearn.rules.online import AbstractOnlineRule, no_gradient, of_layers, parts
 from snnlearn.rules.traces import Arrived
 
@@ -37,12 +37,14 @@ class Memory(NamedTuple):
         traces: the layers'.
         output: the state of the loss's filter, `[F, B, *out]`.
         counts: spikes of each hidden layer so far, `[B, *shape]`, if their rate matters.
+        steps: how many steps each sample has had so far.
     """
 
     state: Any
     traces: tuple[tr.LayerTraces, ...]
     output: Float[Array, "F B *out"]
     counts: tuple[Float[Array, "B ..."], ...]
+    steps: Float[Array, " B"]
 
 
 Current = Callable[[Any], Float[Array, "K B ..."]]
@@ -208,6 +210,7 @@ class AbstractThreeFactorRule(AbstractOnlineRule):
             traces=tuple(tr.at_rest(p, layer, batch_size) for p, layer in zip(plans, network.layers, strict=True)),
             output=_output_kernel(loss_parts.steps).at_rest((batch_size, *network.out_shape)),
             counts=tuple(jnp.zeros((batch_size, *layer.shape)) for layer in network.layers[:-1] if loss_parts.rates),
+            steps=jnp.zeros(batch_size),
         )
 
     def advance(
@@ -227,11 +230,17 @@ class AbstractThreeFactorRule(AbstractOnlineRule):
             values, errors = jax.vmap(jax.value_and_grad(per_step.at_step))(seen, moment)
             errors = errors / batch_size
             signals = jax.vmap(self.feedback, in_axes=(None, 0, 0))(network, errors, self.responses(local))
+            on = jax.vmap(per_step.goes_on)(moment)
+            if on is None:
+                on = jnp.ones(batch_size, bool)
+            elif memory.counts:  # after the end there is no error, but there would be spikes to count
+                local = tuple(only_while(on, each) for each in local)
             stepped = [
                 tr.step(*each) for each in zip(plans, layers, memory.traces, local, (*signals, errors), strict=True)
             ]
-            counts = tuple(n + z for n, z in zip(memory.counts, outputs, strict=False))
-            memory = Memory(states, tuple(traces for traces, _ in stepped), filtered, counts)
+            more = on.astype(values.dtype)
+            counts = tuple(n + jax.vmap(jnp.multiply)(more, z) for n, z in zip(memory.counts, outputs, strict=False))
+            memory = Memory(states, tuple(traces for traces, _ in stepped), filtered, counts, memory.steps + more)
             return (memory, value + jnp.mean(values)), ([block for _, block in stepped], outputs)
 
         start = memory, jnp.zeros(())
@@ -251,11 +260,14 @@ class AbstractThreeFactorRule(AbstractOnlineRule):
         if not rates:
             return none, zero
 
-        def penalty(counts):
-            hertz = tuple(count / (num_steps * network.dt) for count in counts)
+        def penalty(counts, steps):
+            hertz = tuple(count / (steps * network.dt) for count in counts)
             return sum((weight * band.of_rates(hertz) for weight, band in rates), start=jnp.zeros(()))
 
-        value, signals = jax.value_and_grad(lambda counts: jnp.mean(jax.vmap(penalty)(counts)))(memory.counts)
+        def mean(counts):
+            return jnp.mean(jax.vmap(penalty)(counts, memory.steps))
+
+        value, signals = jax.value_and_grad(mean)(memory.counts)
         hidden = zip(network.layers[:-1], memory.traces[:-1], signals, strict=True)
         return value, of_layers(network, (*(tr.accumulated(*each) for each in hidden), zero.layers[-1]))
 

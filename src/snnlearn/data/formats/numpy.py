@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import zipfile
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,16 +14,20 @@ from snnlearn._errors import SnnlearnError
 from snnlearn._memory import check_memory
 from snnlearn.data.base import is_spikes
 from snnlearn.data.classes import whole_numbers
+from snnlearn.data.ends import about_lengths, lengths_of, with_lengths
 from snnlearn.data.found import Asked, Form, Found
 
 
 def read_npz(path: Path, asked: Asked) -> Found:
-    """Read `x` and, if it is there, `y`, and the test part `x_test`, `y_test`; with `dt`, x is spikes."""
+    """Read `x` and, if it is there, `y`, and the test part `x_test`, `y_test`; with `dt`, x is spikes.
+
+    `lengths` and `lengths_test` say after how many steps each sample ends.
+    """
     arrays = load_arrays(path)
     if not isinstance(arrays, dict):
         if asked.form is None:
             raise SnnlearnError(f"{path} is a single array; give a .npz file, as numpy.savez(path, x=x, y=y) writes it")
-        return Found(arrays, None)
+        return ending(Found(arrays, None), None, str(path))
     of_spikes = "dt" in arrays
     form = Form(dt=_time_step(arrays["dt"], path)) if of_spikes else Form()
     found = [_part(arrays, "x", "y", path, form, labelled=asked.form is None)]
@@ -29,7 +35,7 @@ def read_npz(path: Path, asked: Asked) -> Found:
         found.append(_part(arrays, "x_test", "y_test", path, form, labelled=True))
     names = tuple(map(str, arrays["class_names"].tolist())) if "class_names" in arrays else ()
     train, test = found[0], found[1] if len(found) > 1 else None
-    return Found(train.x, train.labels, class_names=names, form=form, test=test)
+    return replace(train, class_names=names, test=test)
 
 
 def _part(arrays: dict[str, np.ndarray], x: str, y: str, path: Path, form: Form, *, labelled: bool) -> Found:
@@ -40,7 +46,29 @@ def _part(arrays: dict[str, np.ndarray], x: str, y: str, path: Path, form: Form,
             f"{path} has dt, but its x is {values.dtype} of shape {values.shape} and not spikes; "
             "leave dt out, or give x as uint8 [samples, steps, units] with only 0 and 1"
         )
-    return Found(values, labels, form=form)
+    return ending(Found(values, labels, form=form), arrays.get(x.replace("x", "lengths")), str(path))
+
+
+def ending(found: Found, lengths: Any, where: str) -> Found:
+    """What was found, as series of which each ends after its own number of steps; as it is without lengths.
+
+    Raises:
+        SnnlearnError: These are no lengths of it.
+    """
+    if lengths is None:
+        if (found.x.dtype.kind == "f" or found.form.dt is not None) and lengths_of(found.x) is not None:
+            raise SnnlearnError(
+                f"{where} has values that are NaN, or no spikes, in the last steps of a sample; remove them, or say by "
+                "lengths where samples end"
+            )
+        return found
+    try:
+        x = with_lengths(found.x, lengths)
+    except SnnlearnError as error:
+        raise SnnlearnError(f"{where}: {error}") from None
+    if found.form.dt is not None:
+        return replace(found, x=x)
+    return replace(found, x=x, own_range=1, notes=about_lengths(np.asarray(lengths), x.shape[1]))
 
 
 def load_arrays(path: str | os.PathLike[str]) -> np.ndarray | dict[str, np.ndarray]:

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from snnlearn._errors import SnnlearnError
+from snnlearn.data.ends import about_lengths, rectangular
 from snnlearn.data.formats.frames import from_table, is_table
+from snnlearn.data.formats.numpy import ending
 from snnlearn.data.formats.structured import from_recordings, recording_of
 from snnlearn.data.found import Asked, Found
 
@@ -55,11 +57,29 @@ def _pair(x: Any, y: Any, asked: Asked) -> Found:
         items = [_array(one, "x") for one in x]
         if items and items[0].dtype.names:
             recordings = [recording_of(one, f"recording {i}") for i, one in enumerate(items)]
-            return from_recordings(recordings, labels, asked, "the list of recordings")
+            where = "the list of recordings"
+            return ending(from_recordings(recordings, labels, asked, where), asked.lengths, where)
         if shapes := {item.shape for item in items} if len({item.shape for item in items}) > 1 else None:
-            raise SnnlearnError(f"x has samples of different shapes, {sorted(shapes)[:3]}; give all the same shape")
-        return Found(np.stack(items) if items else np.zeros((0, 1)), labels)
-    return Found(_array(x, "x"), labels)
+            return _series(items, shapes, labels, asked)
+        return ending(Found(np.stack(items) if items else np.zeros((0, 1)), labels), asked.lengths, "load")
+    return ending(Found(_array(x, "x"), labels), asked.lengths, "load")
+
+
+def _series(items: list[np.ndarray], shapes: set[tuple[int, ...]], labels: np.ndarray, asked: Asked) -> Found:
+    """Samples of different shapes, if these are series of the same channels."""
+    channels = {shape[1:] for shape in shapes}
+    if len(channels) > 1 or channels == {()} or () in shapes or (0, *next(iter(channels))) in shapes:
+        raise SnnlearnError(
+            f"x has samples of different shapes, {sorted(shapes)[:3]}; give all the same shape, or series as [steps, "
+            "channels], each with at least one step"
+        )
+    if asked.lengths is not None:
+        raise SnnlearnError("load got lengths, and a list of series, each of which has its own; give one of both")
+    if any(item.dtype.kind not in "buif" for item in items):
+        raise SnnlearnError("x has series that are not numbers; give real numbers")
+    steps = np.array([len(item) for item in items])
+    x = rectangular(items, int(steps.max()))
+    return Found(x, labels, own_range=1, notes=about_lengths(steps, x.shape[1]))
 
 
 def _array(given: Any, name: str) -> np.ndarray:

@@ -13,7 +13,7 @@ import numpy as np
 from snnlearn._errors import SnnlearnError
 from snnlearn.data.formats.cameras import Camera, Recording, Recordings, binned, pixels
 from snnlearn.data.formats.class_folders import holds
-from snnlearn.data.formats.numpy import load_arrays
+from snnlearn.data.formats.numpy import ending, load_arrays
 from snnlearn.data.found import Asked, Found
 
 _MOST_LOOKED_AT = 3
@@ -93,7 +93,7 @@ def read_npz(path: Path, asked: Asked) -> Found:
     labels = next((arrays[name] for name in _LABELS if name in arrays and arrays[name].dtype.names is None), None)
     names = sorted((name for name in arrays if arrays[name].dtype.names), key=_by_number)
     recordings = [recording_of(arrays[name], f"{path} ({name})") for name in names]
-    return from_recordings(recordings, labels, asked, str(path))
+    return ending(from_recordings(recordings, labels, asked, str(path)), arrays.get("lengths"), str(path))
 
 
 def from_recordings(recordings: Sequence[Recording], labels: np.ndarray | None, asked: Asked, where: str) -> Found:

@@ -9,6 +9,7 @@ import numpy as np
 from snnlearn._errors import SnnlearnError
 from snnlearn._memory import check_memory
 from snnlearn.data.classes import is_number
+from snnlearn.data.ends import about_lengths, rectangular
 from snnlearn.data.files import read_text
 from snnlearn.data.found import Asked, Form, Found
 
@@ -20,8 +21,8 @@ def read_ts(path: Path, asked: Asked) -> Found:
 
     The file is: header lines that start with `@`, such as `@classLabel true a b` with the names of the classes, and
     after `@data` a series in each line: channels separated by colons, values by commas, the class last, or with
-    `@targetLabel true` the number that is to be predicted. Shorter series
-    are padded with their last value to the length of the longest.
+    `@targetLabel true` the number that is to be predicted. Series may end at different times. A channel that ends
+    before the others of its series is held at its last value.
 
     Source: Löning et al. 2019, sktime, doi:10.48550/arXiv.1909.07872; Middlehurst et al. 2024, aeon,
     doi:10.48550/arXiv.2406.14231, for the format.
@@ -118,13 +119,7 @@ def _padded(
             )
         longest = asked.form.shape[0]
     check_memory(8 * len(series) * longest * series[0].shape[1], f"{path}, {len(series)} × {longest} values,", "cut it")
-    x = np.stack([np.pad(one, ((0, longest - len(one)), (0, 0)), mode="edge") for one in series])
-    notes = []
-    if shorter := int((lengths < longest).sum()):
-        notes.append(
-            f"{shorter} of {len(series)} series are shorter than {longest} values, the shortest {lengths.min()}; they "
-            "hold their last value to the end."
-        )
+    x = rectangular(series, longest)
     of_numbers = labels is not None and labels.dtype.kind == "f"
     form = Form(task="regression" if of_numbers else "classification")
-    return Found(x, labels, class_names=class_names, own_range=1, form=form, notes=tuple(notes))
+    return Found(x, labels, class_names=class_names, own_range=1, form=form, notes=about_lengths(lengths, longest))
