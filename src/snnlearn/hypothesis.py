@@ -16,7 +16,7 @@ from snnlearn._arguments import check_fields, checked
 from snnlearn._errors import SnnlearnError
 from snnlearn._memory import check_memory
 from snnlearn._parameters import check_one_dt
-from snnlearn.coding import AbstractDecoder, AbstractEncoder, PackedSpikes, pack_spikes
+from snnlearn.coding import AbstractDecoder, AbstractEncoder, HeldValues, PackedSpikes, hold_values, pack_spikes
 from snnlearn.network import Network, fresh_state, why_not_compiled
 
 
@@ -75,22 +75,6 @@ def _not_run(network: Network) -> str | None:
     return why_not_compiled(network.layers)
 
 
-def why_plain(
-    encoder: AbstractEncoder, network: Network, work: Callable[[Network], str | None] = _not_run
-) -> str | None:
-    """Why the kernels do not work on this encoder's output; None if they do.
-
-    Args:
-        encoder: the encoder.
-        network: the network.
-        work: the reason why the kernels cannot do a task for a network with spikes as input, such as a rule's
-            `why_plain`; by default the task is to run the network.
-    """
-    if not encoder.gives_spikes:
-        return f"the input of {type(encoder).__name__} is not spikes"
-    return work(network)
-
-
 def network_input(
     encoder: AbstractEncoder,
     network: Network,
@@ -98,10 +82,23 @@ def network_input(
     work: Callable[[Network], str | None] = _not_run,
     *,
     key: PRNGKeyArray,
-) -> Float[Array, "T ..."] | PackedSpikes:
-    """One encoded sample, `[T, *in_shape]`, or packed if the kernels work on it: see `why_plain`."""
+) -> Float[Array, "T ..."] | PackedSpikes | HeldValues:
+    """One encoded sample, `[T, *in_shape]`, or packed or held if the kernels work on it.
+
+    Args:
+        encoder: the encoder.
+        network: the network.
+        x: the sample.
+        work: the reason why the kernels cannot do a task for a network, such as a rule's `why_plain`; by default the
+            task is to run the network.
+        key: random key of the encoder.
+    """
     xs = encoder(x, key=key)
-    return xs if why_plain(encoder, network, work) is not None else pack_spikes(xs)
+    if work(network) is not None:
+        return xs
+    if encoder.gives_spikes:
+        return pack_spikes(xs)
+    return hold_values(xs, encoder.held_steps) if encoder.held_steps > 1 else xs
 
 
 def encode(encoder: AbstractEncoder, xs: Array, *, key: PRNGKeyArray) -> Float[Array, "B T ..."]:
