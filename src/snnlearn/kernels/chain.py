@@ -20,6 +20,7 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 from jaxtyping import Array, Float, UInt32
 
+from snnlearn._errors import SnnlearnError
 from snnlearn.neurons.lowering import Constants, Equation, LoweredState, Shape, step
 
 BLOCK = 16  # units are padded to a multiple of this
@@ -262,7 +263,16 @@ def _primitive(name: str, function, shapes) -> Primitive:
         lambda *args, forms, num_steps: [ShapedArray(a.shape, a.dtype) for a in shapes(args, forms, num_steps)]
     )
     mlir.register_lowering(primitive, mlir.lower_fun(function, multiple_results=True))
+    ad.primitive_jvps[primitive] = _no_second_derivative
     return primitive
+
+
+def _no_second_derivative(*_: Any, **__: Any) -> Any:
+    """The first is a primitive of its own, so whoever comes here asks for the next."""
+    raise SnnlearnError(
+        "the compiled kernels have first derivatives only, and a second one was asked for; trace it within "
+        "`with snnlearn.kernels.plain():`, which runs plain JAX"
+    )
 
 
 forward_p = _primitive(

@@ -91,17 +91,21 @@ void copy_block_straight(float* out, const float* in, int rows, int units, int u
           r < rows && unit + n < units ? in[static_cast<long>(r) * units + unit + n] : 0.0f;
 }
 
-// Work on the blocks of several matrices, side by side.
+// Work on the blocks of several matrices, side by side unless it is done before another thread is awake.
 class Blocks {
  public:
-  void add(int units, std::function<void(int)> work) {
+  void add(int rows, int units, std::function<void(int)> work) {
+    size_ += static_cast<long>(rows) * units;
     for (int unit = 0; unit < padded(units); unit += kBlock) work_.push_back([work, unit] { work(unit); });
   }
   void run(ffi::ThreadPool& pool) {
-    in_parallel(pool, static_cast<int>(work_.size()), [this](int k) { work_[k](); });
+    if (size_ > kFew) return in_parallel(pool, static_cast<int>(work_.size()), [this](int k) { work_[k](); });
+    for (const auto& work : work_) work();
   }
 
  private:
+  static constexpr long kFew = 1 << 16;
+  long size_ = 0;
   std::vector<std::function<void()>> work_;
 };
 
@@ -109,7 +113,7 @@ using Copy = void (*)(float*, const float*, int, int, int);
 
 Blocked lay_out(Memory& memory, Blocks& blocks, Copy copy, const float* in, int rows, int units) {
   Blocked out{memory.floats(size_of(rows, units)), padded(rows)};
-  blocks.add(units, [=](int unit) { copy(out.data + static_cast<long>(unit) * out.rows, in, rows, units, unit); });
+  blocks.add(rows, units, [=](int unit) { copy(out.data + static_cast<long>(unit) * out.rows, in, rows, units, unit); });
   return out;
 }
 
@@ -301,7 +305,7 @@ ffi::Error backward(ffi::ThreadPool pool, int64_t num_steps, ffi::Span<const int
 
   Blocks blocks;
   auto gather = [&](Blocked Gradient::*which, int l, float* out, int rows, int units) {
-    blocks.add(units, [=, &parts](int unit) {
+    blocks.add(rows, units, [=, &parts](int unit) {
       const int width = std::min(kBlock, padded(units) - unit);
       float* sum = (parts[0][l].*which).data + static_cast<long>(unit) * padded(rows);
       for (int k = 1; k < workers; ++k) {
