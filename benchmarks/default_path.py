@@ -154,7 +154,7 @@ def main() -> None:
     if options.worker:
         work(options.worker, options.folder)
         return
-    results = json.loads(options.out.read_text()) if options.out.exists() else {"cases": {}, "commands": {}}
+    results: dict = json.loads(options.out.read_text()) if options.out.exists() else {"cases": {}, "commands": {}}
     results |= machine(os.cpu_count() or 1) | {"when": datetime.now(UTC).isoformat(timespec="seconds")}
     results["before"] = "plain JAX" if options.before is None else "the checkout of --before"
     results["note"] = "Least times."

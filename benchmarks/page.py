@@ -299,7 +299,7 @@ def write(results: Path, docs: Path) -> Path:
             figure(sweep(document, axis), axis).savefig(docs / "images" / image, metadata={"Date": None})
     page = docs / "benchmarks.md"
     known = [json.loads(path.read_text(encoding="utf-8")) if path.exists() else None for path in others]
-    page.write_text(text(document, *known, images), encoding="utf-8")
+    page.write_text(text(document, known[0], known[1], images), encoding="utf-8")
     return page
 
 
