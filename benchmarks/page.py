@@ -32,6 +32,7 @@ PANELS = {
     (TRAINING, "memory_mb"): ("Memory of training", "MB"),
     (INFERENCE, "memory_mb"): ("Memory of a forward pass", "MB"),
 }
+DEFAULT_WHAT = ("epoch", "gradient", "predict one")
 LEAST_MB = 1.0
 """Memory below this is drawn as this: the system counts pages, and not all are the contender's."""
 
@@ -217,6 +218,34 @@ def defaults_section(document: dict) -> list[str]:
     ]
 
 
+def default_section(found: dict) -> list[str]:
+    """What `default_path.py` measured."""
+    lines = [
+        "| data | network | steps | held | an epoch's gradient, ms | by itself, ms | one prediction, ms |",
+        "|" + "---|" * 7,
+    ]
+    for case, each in found["cases"].items():
+        facts = each["facts"]
+        pairs = [tuple(number(each[what][way]["least"]) for way in ("before", "kernels")) for what in DEFAULT_WHAT]
+        cells = [case, facts["units"], str(facts["steps"]), str(facts["held"]), *(" → ".join(pair) for pair in pairs)]
+        lines.append("| " + " | ".join(cells) + " |")
+    whole = [
+        f"{case} {each['before']['median']:.0f} → {each['kernels']['median']:.0f} s "
+        f"(training {each['before, training']['median']:.0f} → {each['kernels, training']['median']:.0f} s)"
+        for case, each in found["commands"].items()
+    ]
+    return [
+        "## Default runs",
+        f"What `snnlearn train --data NAME` computes, by plain JAX → by the kernels. Measured by "
+        f"`benchmarks/default_path.py` {moment(found)}, in turn. {found['note']} An epoch's gradients "
+        "include its share of the validation; *held* is for how many steps a value stays the same.",
+        "\n".join(lines),
+        f"The whole commands, with the start of Python, compilation and the report: {'; '.join(whole)}."
+        if whole
+        else "",
+    ]
+
+
 def moment(document: dict) -> str:
     """When, and on what."""
     return f"on {document['when'][:10]} on {document['processor']}, {document['threads']} threads, {document['system']}"
@@ -232,7 +261,9 @@ def versions(document: dict) -> str:
     return ", ".join(f"{package} {' and '.join(sorted(vs))}" for package, vs in sorted(found.items()))
 
 
-def text(document: dict, step: dict | None, images: dict[str, str], defaults: dict | None = None) -> str:
+def text(
+    document: dict, step: dict | None, images: dict[str, str], defaults: dict | None = None, default: dict | None = None
+) -> str:
     """The page."""
     rules, days = document["rules"], sorted({point["when"][:10] for point in document["points"]})
     measured = f"on {days[0]}" if len(days) == 1 else f"from {days[0]} to {days[-1]}"
@@ -263,6 +294,8 @@ def text(document: dict, step: dict | None, images: dict[str, str], defaults: di
         parts += step_section(step)
     if defaults is not None:
         parts += defaults_section(defaults)
+    if default is not None:
+        parts += default_section(default)
     parts += [
         "## Run it again",
         "```\n"
@@ -278,14 +311,13 @@ def write(results: Path, docs: Path) -> Path:
     """Draw the figures of every axis that was measured and write the page.
 
     Args:
-        results: `suite.json`; a `step.json` and a `step_defaults.json` beside it give their tables.
+        results: `suite.json`; a `step.json`, `step_defaults.json` and `default_path.json` beside it give their tables.
         docs: folder of the page; figures go into its `images`.
 
     Returns:
         The page.
     """
     document = json.loads(results.read_text(encoding="utf-8"))
-    step = results.with_name("step.json")
     images = {axis: f"benchmarks_{axis.replace(' ', '_')}.svg" for axis in SWEEPS if len(sweep(document, axis)) > 1}
     (docs / "images").mkdir(parents=True, exist_ok=True)
     # The same results give the same files.
@@ -293,11 +325,11 @@ def write(results: Path, docs: Path) -> Path:
         for axis, image in images.items():
             figure(sweep(document, axis), axis).savefig(docs / "images" / image, metadata={"Date": None})
     page = docs / "benchmarks.md"
-    known, defaults = (
+    known, defaults, default = (
         json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
-        for path in (step, results.with_name("step_defaults.json"))
+        for path in map(results.with_name, ("step.json", "step_defaults.json", "default_path.json"))
     )
-    page.write_text(text(document, known, images, defaults), encoding="utf-8")
+    page.write_text(text(document, known, images, defaults, default), encoding="utf-8")
     return page
 
 

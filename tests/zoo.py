@@ -70,7 +70,7 @@ ENCODERS = {
     "TunedPopulation": coding.TunedPopulation(
         coding.Rate(num_steps=4, max_rate=60.0), coding.VonMisesTuning(jnp.arange(3.0), 1.5, 60.0, 5.0)
     ),
-    "Held": coding.Held(coding.Current(num_steps=4)),
+    "HoldLast": coding.HoldLast(coding.Current(num_steps=4)),
     "Framewise": coding.Framewise(coding.LinearLatency(num_steps=4), num_frames=2),
     "Latency": coding.Latency(num_steps=4, tau=9e-3, threshold=0.1),
     "LinearLatency": coding.LinearLatency(num_steps=4, threshold=0.2),

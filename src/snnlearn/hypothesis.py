@@ -16,10 +16,9 @@ from snnlearn._arguments import check_fields, checked
 from snnlearn._errors import SnnlearnError
 from snnlearn._memory import check_memory
 from snnlearn._parameters import check_one_dt
-from snnlearn.coding import AbstractDecoder, AbstractEncoder, PackedSpikes, pack_spikes
+from snnlearn.coding import AbstractDecoder, AbstractEncoder, HeldValues, PackedSpikes, hold_values, pack_spikes
 from snnlearn.data.ends import filled, lengths_of
 from snnlearn.network import Network, fresh_state, why_not_compiled
-from snnlearn.network.compiled import takes_currents
 
 
 @final
@@ -87,7 +86,7 @@ def why_not_ended(encoder: AbstractEncoder, decoder: AbstractDecoder, xs: np.nda
     if x.dtype != jnp.uint8 and not jnp.isfinite(encoder(x, key=jax.random.key(0))).all():
         return (
             f"the samples end at different times, and {type(encoder).__name__} takes all of a sample at once; encode "
-            "frame by frame, by Framewise, or hold the last value to the last step, by Held"
+            "frame by frame, by Framewise, or hold the last value to the last step, by HoldLast"
         )
     outputs = jnp.zeros((encoder.num_steps, 1))
     if encoder.length(x) is not None and jnp.isnan(decoder.until(outputs, jnp.array(1))).any():
@@ -111,22 +110,6 @@ def _not_run(network: Network) -> str | None:
     return why_not_compiled(network.layers)
 
 
-def why_plain(
-    encoder: AbstractEncoder, network: Network, work: Callable[[Network], str | None] = _not_run
-) -> str | None:
-    """Why the kernels do not work on this encoder's output; None if they do.
-
-    Args:
-        encoder: the encoder.
-        network: the network.
-        work: the reason why the kernels cannot do a task for a network with spikes as input, such as a rule's
-            `why_plain`; by default the task is to run the network.
-    """
-    if not encoder.gives_spikes and not takes_currents(network.layers):
-        return f"the input of {type(encoder).__name__} is not spikes"
-    return work(network)
-
-
 def network_input(
     encoder: AbstractEncoder,
     network: Network,
@@ -134,10 +117,23 @@ def network_input(
     work: Callable[[Network], str | None] = _not_run,
     *,
     key: PRNGKeyArray,
-) -> Float[Array, "T ..."] | PackedSpikes:
-    """One encoded sample, `[T, *in_shape]`, or packed if the kernels work on it: see `why_plain`."""
+) -> Float[Array, "T ..."] | PackedSpikes | HeldValues:
+    """One encoded sample, `[T, *in_shape]`, or packed or held if the kernels work on it.
+
+    Args:
+        encoder: the encoder.
+        network: the network.
+        x: the sample.
+        work: the reason why the kernels cannot do a task for a network, such as a rule's `why_plain`; by default the
+            task is to run the network.
+        key: random key of the encoder.
+    """
     xs = encoder(x, key=key)
-    return pack_spikes(xs) if encoder.gives_spikes and why_plain(encoder, network, work) is None else xs
+    if work(network) is not None:
+        return xs
+    if encoder.gives_spikes:
+        return pack_spikes(xs)
+    return hold_values(xs, encoder.held_steps) if encoder.held_steps > 1 else xs
 
 
 def encode(encoder: AbstractEncoder, xs: Array, *, key: PRNGKeyArray) -> Float[Array, "B T ..."]:

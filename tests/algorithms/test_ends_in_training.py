@@ -12,7 +12,7 @@ import pytest
 from snnlearn import Hypothesis, predict, risk
 from snnlearn._errors import SnnlearnError
 from snnlearn.algorithms import GradientDescent
-from snnlearn.coding import AbstractDecoder, Current, Framewise, Held, MeanMembrane, Spikes
+from snnlearn.coding import AbstractDecoder, Current, Framewise, HoldLast, MeanMembrane, Spikes
 from snnlearn.data import LearningData, Sample, held, with_lengths
 from snnlearn.data.ends import filled
 from snnlearn.hypothesis import scores
@@ -118,10 +118,10 @@ class LastSteps(AbstractDecoder):
 
 def test_parts_that_do_not_know_of_ends():
     flat = feedforward((12, 2), key=KEY)
-    one, other = Current(num_steps=3), Held(Current(num_steps=3))
+    one, other = Current(num_steps=3), HoldLast(Current(num_steps=3))
     whole = Hypothesis(one, flat, MeanMembrane())
     ends = "the samples end at different times, and"
-    with pytest.raises(SnnlearnError, match=f"predict: {ends} Current takes all .* to the last step, by Held"):
+    with pytest.raises(SnnlearnError, match=f"predict: {ends} Current takes all .* to the last step, by HoldLast"):
         predict(whole, CUT)
     sample = Sample(CUT, Y)
     with pytest.raises(SnnlearnError, match=f"GradientDescent: it: {ends} Current takes all of a sample at once"):

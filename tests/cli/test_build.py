@@ -165,7 +165,7 @@ OF_CHANGES = {"delta": coding.Delta, "send-on-delta": coding.SendOnDelta}
 def test_every_code_of_the_library_has_a_name():
     """But for codes around codes, those of the tuning curves, which have no sensible default, and spikes themselves."""
     named = {type(code) for code, _ in CODES.values()} | set(OF_CHANGES.values())
-    without = {coding.Framewise, coding.Held, coding.Rescaled, coding.Spikes, coding.TunedPopulation}
+    without = {coding.Framewise, coding.HoldLast, coding.Rescaled, coding.Spikes, coding.TunedPopulation}
     classes = {c for c in vars(coding).values() if isinstance(c, type) and not c.__name__.startswith("Abstract")}
     assert {thing for thing in classes if issubclass(thing, coding.AbstractEncoder)} - without == named
     assert set(NAMED.choices) == {*CODES, *OF_CHANGES}

@@ -328,7 +328,7 @@ def test_from_python(mine, tmp_path):
 
     curves = {name: np.stack([np.asarray(getattr(one, name)) for one in found], axis=1) for name in found[0]._fields}
     history = report.History(**curves, best_epoch=np.asarray(training.best_epoch), seconds=np.ones(2))
-    plain = algorithm.why_plain(encoder, network)
+    plain = algorithm.why_plain(network)
     summary = report.summarise(hypotheses["Cautious"], task, history, title="own", config={}, why_plain=plain)
     assert summary.layers[0].spiking and summary.layers[0].firing_rate.any()
     report.write(report.run_report(summary), tmp_path)

@@ -26,7 +26,7 @@ def exercise(library: str) -> None:
     import equinox as eqx
     import jax
 
-    from snnlearn.coding import pack_spikes
+    from snnlearn.coding import HeldValues, pack_spikes
     from snnlearn.kernels import library as loaded
     from snnlearn.losses import CrossEntropy, StepwiseCrossEntropy
     from snnlearn.network import feedforward, why_not_compiled
@@ -42,8 +42,9 @@ def exercise(library: str) -> None:
             assert why_not_compiled(network.layers) is None, why_not_compiled(network.layers)
             xs = jax.random.bernoulli(key, 0.2, (batch, steps, inputs)).astype("float32")
             packed, classes = jax.vmap(pack_spikes)(xs), jax.numpy.zeros(batch, int)
-            for rule, loss in ((BPTT(), CrossEntropy()), (EProp(), StepwiseCrossEntropy())):
-                jax.block_until_ready(eqx.filter_jit(rule)(network, loss, packed, classes, key=key))
+            rules = [(BPTT(), CrossEntropy(), given) for given in (packed, xs, HeldValues(xs[:, :1], steps))]
+            for rule, loss, given in (*rules, (EProp(), StepwiseCrossEntropy(), packed)):
+                jax.block_until_ready(eqx.filter_jit(rule)(network, loss, given, classes, key=key))
             print(f"{type(neuron).__name__} {inputs}-{units}, recurrent {recurrent}: done", flush=True)
     images(key)
     fuzz(60)
@@ -88,6 +89,7 @@ def calls(rng: np.random.Generator) -> Iterator[tuple[str, list, list, dict]]:
     import jax.numpy as jnp
 
     from snnlearn.kernels import chain
+    from snnlearn.neurons.lowering import Equation, LoweredSurrogate, Shape
 
     batch, inputs, hidden, units = map(int, rng.integers(1, 40, 4))
     steps, words = int(rng.integers(1, 80)), jnp.uint32
@@ -99,22 +101,26 @@ def calls(rng: np.random.Generator) -> Iterator[tuple[str, list, list, dict]]:
     for name, (first, out) in {"currents": (2, 1), "outer": (1, 2)}.items():
         yield name, [shape[0], shape[first]], [shape[out]], {"num_steps": np.int64(steps)}
 
-    recurrent, surrogate = bool(rng.integers(2)), chain.Shape(rng.integers(5))
+    surrogate = LoweredSurrogate(Shape(rng.integers(5)), 0.5, 2.0)
+    spiking = Equation(True, bool(rng.integers(2)), bool(rng.integers(2)), surrogate)
+    frames = int(rng.choice([0, 1, steps]))
+    inputs = 0 if frames and rng.integers(2) else inputs
     forms = (
-        chain.Form(inputs, hidden, True, recurrent, bool(rng.integers(2)), bool(rng.integers(2)), surrogate, 0.5, 2.0),
-        chain.Form(hidden, units, False, False, False, False, surrogate, 0.5, 2.0),
+        chain.Form(inputs, hidden, bool(rng.integers(2)), spiking, frames),
+        chain.Form(hidden, units, False, Equation()),
     )
     x = array(batch, -(-steps // 32), inputs, dtype=words)
     forward, backward, made, gradients = [x], [x], [], []
     for form, (trace, output, state) in zip(forms, chain._sizes(forms, steps, x), strict=True):
-        bias = array(-(-form.units // 16) * 16)
+        wide = -(-form.units // 16) * 16
+        bias = array(batch, form.frames, form.units) if form.frames else array(wide)
         loop = array(*[form.units] * 2) if form.recurrent else array(0)
-        parts = [array(11, *bias.shape), array(form.units, form.inputs), bias, loop, array(*state.shape)]
-        spikes = array(*trace.shape, dtype=words) if form.spiking else array(batch, 0, dtype=words)
+        parts = [array(11, wide), array(form.units, form.inputs), bias, loop, array(*state.shape)]
+        spikes = array(*trace.shape, dtype=words) if form.neuron.spiking else array(batch, 0, dtype=words)
         forward += parts
         backward += [*parts, spikes, array(*output.shape), array(*state.shape)]
         made += [trace, state]
-        gradients += [parts[1], parts[2][: form.units], parts[3], state]
+        gradients += [parts[1], bias if form.frames else bias[: form.units], parts[3], state]
     attributes = chain._attributes(forms, steps)
     yield "forward", forward, [jax.ShapeDtypeStruct(m.shape, m.dtype) for m in made], attributes
     yield "backward", backward, [jax.ShapeDtypeStruct(g.shape, g.dtype) for g in gradients], attributes

@@ -17,7 +17,7 @@ from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
 
 from snnlearn import SnnlearnError, kernels
-from snnlearn.coding import PackedSpikes, pack_spikes
+from snnlearn.coding import HeldValues, PackedSpikes, pack_spikes
 from snnlearn.kernels import library
 from snnlearn.kernels.products import currents
 from snnlearn.losses import CrossEntropy
@@ -100,6 +100,10 @@ def draw_network(neuron, sizes, recurrent, use_bias, gain, seed):
     return eqx.combine(jax.tree.unflatten(structure, [gain * w + n for w, n in zip(leaves, noise, strict=True)]), rest)
 
 
+def draw_currents(batch, num_frames, size, seed):
+    return jax.random.uniform(jax.random.key(seed), (batch, num_frames, size), minval=-0.2)
+
+
 def draw_spikes(batch, num_steps, size, density, seed):
     return jax.random.bernoulli(jax.random.key(seed), density, (batch, num_steps, size)).astype(jnp.float32)
 
@@ -114,13 +118,21 @@ def _shift(neuron, by):
     return dataclasses.replace(neuron, v_th=neuron.v_th + by)
 
 
-@eqx.filter_jit
+def by_kernels(function, *arguments):
+    """A program of its own, or one that was traced before might serve."""
+    return eqx.filter_jit(lambda *arguments: function(*arguments))(*arguments)
+
+
+def by_plain_jax(function, *arguments):
+    with kernels.plain():
+        return by_kernels(function, *arguments)
+
+
 def outputs(network, xs):
     activity, states = jax.vmap(lambda xs: unroll(network, xs))(xs)
     return activity.outputs, states
 
 
-@eqx.filter_jit
 @partial(eqx.filter_value_and_grad, has_aux=True)
 def scored(network, pieces, weights):
     """A number that depends on every output and every state, by way of the state between two pieces; all of these."""
@@ -144,8 +156,13 @@ def close(actual, expected, relative=1e-4):
         np.testing.assert_allclose(a, e, rtol=0, atol=relative * float(jnp.max(jnp.abs(e))) + 1e-6)
 
 
+PACKED = jax.vmap(pack_spikes)
+INPUTS = ["spikes", "currents", "held currents", "a constant current"]
+
+
 @compiled
-@settings(max_examples=6, deadline=None, phases=(Phase.explicit, Phase.generate))
+@pytest.mark.parametrize("kind", INPUTS)
+@settings(max_examples=2, deadline=None, phases=(Phase.explicit, Phase.generate))
 @given(
     neuron=st.sampled_from(NEURONS),
     reset=st.sampled_from(RESETS),
@@ -163,23 +180,48 @@ def close(actual, expected, relative=1e-4):
     data=st.data(),
 )
 def test_equal_to_the_plain_network(
-    neuron, reset, surrogate, hidden, inputs, classes, recurrent, use_bias, num_steps, batch, density, gain, seed, data
+    kind,
+    neuron,
+    reset,
+    surrogate,
+    hidden,
+    inputs,
+    classes,
+    recurrent,
+    use_bias,
+    num_steps,
+    batch,
+    density,
+    gain,
+    seed,
+    data,
 ):
     neuron = dataclasses.replace(neuron, reset=reset, surrogate=surrogate)
     network = draw_network(neuron, (inputs, *hidden, classes), recurrent, use_bias, gain, seed)
     assert why_not_compiled(network.layers) is None
-    xs = draw_spikes(batch, num_steps, inputs, density, seed)
     cut = data.draw(st.integers(1, num_steps - 1), "cut")
+    if kind == "spikes":
+        xs = draw_spikes(batch, num_steps, inputs, density, seed)
+        pieces = xs[:, :cut], xs[:, cut:]
+        fed = tuple(map(PACKED, pieces))
+    else:
+        lengths = {"currents": (1, 1), "held currents": (2, 3), "a constant current": (cut, num_steps - cut)}[kind]
+        frames = [max(1, steps // length) for steps, length in zip((cut, num_steps - cut), lengths, strict=True)]
+        held = [
+            HeldValues(draw_currents(batch, f, inputs, seed + n), length)
+            for n, (f, length) in enumerate(zip(frames, lengths, strict=True))
+        ]
+        pieces = [jax.vmap(HeldValues.unpack)(piece) for piece in held]
+        xs = jnp.concatenate(pieces, axis=1)
+        fed = pieces if kind == "currents" else held
     weights = [
-        jax.random.normal(jax.random.key(n), (num_steps, layer.shape[0])) for n, layer in enumerate(network.layers)
+        jax.random.normal(jax.random.key(n), (xs.shape[1], layer.shape[0])) for n, layer in enumerate(network.layers)
     ]
-    pieces = xs[:, :cut], xs[:, cut:]
-    (value, (expected, states)), gradient = scored(network, pieces, weights)
-    packed = tuple(jax.vmap(pack_spikes)(piece) for piece in pieces)
-    (other_value, (actual, after)), other_gradient = scored(network, packed, weights)
+    (value, (expected, states)), gradient = by_plain_jax(scored, network, pieces, weights)
+    (other_value, (actual, after)), other_gradient = by_kernels(scored, network, fed, weights)
     if any(bool(jnp.any(a != e)) for a, e in zip(actual[:-1], expected[:-1], strict=True)):
         for by in (-1e-5, 1e-5):  # where a membrane is as near to its threshold as this, rounding decides
-            others, _ = outputs(shifted(network, by), xs)
+            others, _ = by_plain_jax(outputs, shifted(network, by), xs)
             assume(all(bool(jnp.all(a == b)) for a, b in zip(others[:-1], expected[:-1], strict=True)))
     for a, e in zip(actual[:-1], expected[:-1], strict=True):
         np.testing.assert_array_equal(a, e)
@@ -191,7 +233,7 @@ def case():
     neuron = LIF(tau_mem=8e-3, v_th=0.4, surrogate=Triangle(0.5, 0.4), reset=ToValue(block_gradient=False))
     network = draw_network(neuron, (20, 40, 24, 5), True, True, 6.0, 0)
     xs = draw_spikes(6, 40, 20, 0.2, 1)
-    spikes = outputs(network, xs)[0][:-1]
+    spikes = by_plain_jax(outputs, network, xs)[0][:-1]
     assert all(0.02 < float(jnp.mean(s)) < 0.5 for s in spikes)
     return network, xs, jax.vmap(pack_spikes)(xs), jnp.arange(6) % 5
 
@@ -203,11 +245,11 @@ def bptt(network, xs, ys):
 @compiled
 def test_a_rule_gets_the_same_gradient(case):
     network, xs, words, ys = case
-    expected = eqx.filter_jit(bptt)(network, xs, ys)
-    close(eqx.filter_jit(bptt)(network, words, ys), expected)
+    expected = by_plain_jax(bptt, network, xs, ys)
     assert float(jnp.max(jnp.abs(expected[1].layers[0].recurrent.weight))) > 1e-4
-    with kernels.plain():
-        close(eqx.filter_jit(lambda *case: bptt(*case))(network, words, ys), expected)
+    for fed in (words, xs):
+        close(by_kernels(bptt, network, fed, ys), expected)
+    close(by_plain_jax(bptt, network, words, ys), expected)
 
 
 @compiled
@@ -217,8 +259,8 @@ def test_errors_where_they_are_needed(above):
     neuron = LIF(tau_mem=8e-3, v_th=0.4, surrogate=Boxcar(0.7, 0.05))
     network = draw_network(neuron, (20, 70, above, 5), False, True, 6.0, 0)
     xs, ys = draw_spikes(6, 40, 20, 0.2, 1), jnp.arange(6) % 5
-    loss, expected = eqx.filter_jit(bptt)(network, xs, ys)
-    close(eqx.filter_jit(bptt)(network, jax.vmap(pack_spikes)(xs), ys), (loss, expected))
+    loss, expected = by_plain_jax(bptt, network, xs, ys)
+    close(by_kernels(bptt, network, jax.vmap(pack_spikes)(xs), ys), (loss, expected))
     assert float(jnp.max(jnp.abs(expected.layers[0].synapses.weight))) > 1e-4
 
 
@@ -251,7 +293,10 @@ def test_forward_mode(case):
 
         return derivative(weights, jax.tree.map(jnp.cos, weights))
 
-    close(run(words), run(xs))
+    with kernels.plain():
+        expected = run(xs)
+    for fed in (words, xs):
+        close(run(fed), expected)
 
 
 @compiled
@@ -263,10 +308,16 @@ def test_several_networks_and_gradients_of_single_samples(case):
     def loss(weights, xs, y):
         return CrossEntropy()(unroll(eqx.combine(weights, rest), xs)[0].outputs, y)
 
-    samples = jax.vmap(jax.grad(loss), in_axes=(None, 0, 0))
-    close(jax.jit(samples)(weights, words, ys), jax.jit(samples)(weights, xs, ys))
-    networks = jax.vmap(samples, in_axes=(0, None, None))
-    close(jax.jit(networks)(several, words, ys), jax.jit(networks)(several, xs, ys))
+    def samples(weights, xs, ys):
+        return jax.vmap(jax.grad(loss), in_axes=(None, 0, 0))(weights, xs, ys)
+
+    def networks(weights, xs, ys):
+        return jax.vmap(samples, in_axes=(0, None, None))(weights, xs, ys)
+
+    for function, each in ((samples, weights), (networks, several)):
+        expected = by_plain_jax(function, each, xs, ys)
+        for fed in (words, xs):
+            close(by_kernels(function, each, fed, ys), expected)
 
 
 @compiled
@@ -383,9 +434,10 @@ def test_wrappers_and_components_of_ones_own(neuron, recurrent):
     assert why_not_compiled(network.layers) is None
     xs = draw_spikes(4, 40, 20, 0.2, 1)
     pieces, weights = (xs[:, :15], xs[:, 15:]), [jnp.ones((40, layer.shape[0])) for layer in network.layers]
-    expected = scored(network, pieces, weights)
+    expected = by_plain_jax(scored, network, pieces, weights)
     assert all(0.02 < float(jnp.mean(spikes)) < 0.5 for spikes in expected[0][1][0][:-1])
-    close(scored(network, tuple(jax.vmap(pack_spikes)(piece) for piece in pieces), weights), expected)
+    for fed in (tuple(map(PACKED, pieces)), pieces):
+        close(by_kernels(scored, network, fed, weights), expected)
 
 
 @compiled
@@ -403,9 +455,10 @@ def test_weights_that_are_not_finite_show_as_in_plain_jax(case, where, wrong):
     network, xs, _, _ = case
     silent = xs.at[..., 0].set(0.0)
     network = eqx.tree_at(where, network, where(network).at[2, 0].set(wrong))
-    expected, found = (outputs(network, x)[0] for x in (silent, jax.vmap(pack_spikes)(silent)))
-    for a, b in zip(found, expected, strict=True):
-        np.testing.assert_allclose(a, b, rtol=0, atol=1e-4)
+    expected = by_plain_jax(outputs, network, silent)[0]
+    for fed in (PACKED(silent), silent):
+        for a, b in zip(by_kernels(outputs, network, fed)[0], expected, strict=True):
+            np.testing.assert_allclose(a, b, rtol=0, atol=1e-4)
     assert bool(jnp.isnan(expected[2]).any()) == (where(network) is network.layers[2].synapses.weight)
     by_weight = currents(network.layers[0].synapses.weight)(jnp.swapaxes(silent, 0, 1))
     np.testing.assert_array_equal(

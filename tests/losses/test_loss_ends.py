@@ -9,7 +9,7 @@ import pytest
 from test_loss_laws import CASES, CLASSES, LABEL, MEMBRANES, SPIKES, T
 
 from snnlearn._errors import SnnlearnError
-from snnlearn.coding import Current, Framewise, Held, SpikeCount
+from snnlearn.coding import Current, Framewise, HoldLast, SpikeCount
 from snnlearn.losses import (
     AbstractLoss,
     AbstractStepwiseLoss,
@@ -97,7 +97,7 @@ def test_losses_that_do_not_say_what_they_are_then():
 
 def test_the_encoder_says_where():
     xs, labels = jnp.ones((2, 4, 1)).at[1, 2:].set(jnp.nan), jnp.array([0, 1])
-    assert ended_by(Held(Current(3)), CrossEntropy(), xs, labels) == (CrossEntropy(), labels)
+    assert ended_by(HoldLast(Current(3)), CrossEntropy(), xs, labels) == (CrossEntropy(), labels)
     loss, targets = ended_by(Framewise(Current(3), 4), CrossEntropy(), xs, labels)
     assert [int(loss.length(target)) for target in targets] == [12, 6]
     assert targets.dtype == labels.dtype

@@ -68,7 +68,7 @@ def fake_run(
         warnings=("9.4 % of the units of layer 1 never spike on the probe data.",),
         config={"seed": 0, "seeds": seeds, "data": {"name": "digits"}, "network": {"units": [128], "tau_mem": 0.02}},
         environment={"snnlearn": "0.1.0", "jax": "0.10.2", "python": "3.13"},
-        why_plain="the input of Current is not spikes",
+        why_plain="layer 1 has Conv2d synapses, not Dense",
         reproduce="snnlearn train run.toml",
     )
     return RunSummary(**(summary | changes))

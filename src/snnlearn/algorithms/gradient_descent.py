@@ -20,16 +20,17 @@ from snnlearn._parameters import check_one_dt, shown
 from snnlearn.algorithms.devices import ONE_DEVICE, Devices
 from snnlearn.algorithms.iterative import AbstractIterativeAlgorithm, Metrics, Training
 from snnlearn.algorithms.optimizers import Optimizer, shared
-from snnlearn.coding import AbstractEncoder, PackedSpikes
+from snnlearn.coding import AbstractEncoder, HeldValues, PackedSpikes
 from snnlearn.coding.ends import over_and_over
 from snnlearn.data import LearningData, Sample, WeightedSample
 from snnlearn.data.base import task_of
-from snnlearn.hypothesis import Hypothesis, decide, decoded, encode, network_input, why_not_ended, why_plain
+from snnlearn.hypothesis import Hypothesis, decide, decoded, encode, network_input, why_not_ended
 from snnlearn.losses import AbstractLoss, CrossEntropy, weighted
 from snnlearn.losses.ends import ended_by
 from snnlearn.network import AbstractInitialisation, FluctuationDriven, Network, fresh_state, unroll
 from snnlearn.rules import BPTT, AbstractOnlineRule, AbstractRule
-from snnlearn.rules.online import in_blocks, parts, steps_of, time_first
+from snnlearn.rules.base import steps_of
+from snnlearn.rules.online import in_blocks, parts, time_first
 
 
 @final
@@ -161,19 +162,18 @@ class GradientDescent(AbstractIterativeAlgorithm):
         """What the compiled programs depend on: not the number of epochs, which they are given."""
         return dataclasses.replace(self, epochs=1)
 
-    def why_plain(self, encoder: AbstractEncoder, network: Network) -> str | None:
+    def why_plain(self, network: Network) -> str | None:
         """Why training runs as plain JAX, as a clause; None if the event-driven kernels do the work.
 
         Args:
-            encoder: as at the start.
             network: the network.
         """
-        return why_plain(encoder, network, self.rule.why_plain)
+        return self.rule.why_plain(network)
 
     def inputs(
         self, encoder: AbstractEncoder, network: Network, xs: Array, *, keys: Key[Array, " B"]
-    ) -> Float[Array, "B T ..."] | PackedSpikes:
-        """A batch as the rule gets it: encoded, and packed where the kernels do the work.
+    ) -> Float[Array, "B T ..."] | PackedSpikes | HeldValues:
+        """A batch as the rule gets it: encoded, and packed or held where the kernels do the work.
 
         Args:
             encoder: as at the start.
@@ -401,7 +401,7 @@ def _update_online(
     carry: Any,
     constants: Any,
     descend: Callable,
-    inputs: Array | PackedSpikes,
+    inputs: Array | PackedSpikes | HeldValues,
     targets: Array,
     key: PRNGKeyArray,
 ) -> tuple[Any, tuple[Float[Array, ""], Float[Array, ""]]]:

@@ -149,7 +149,7 @@ def encoder(options: Train, task: Dataset) -> coding.AbstractEncoder:
         return coding.Spikes(num_steps=task.train.x.shape[1], dt=task.dt)
     if task.ends and not options.series:
         parts = {name: getattr(task, name)._replace(x=data.held(getattr(task, name).x)) for name in PARTS}
-        return coding.Held(_scaled(code_of(options, task), options, replace(task, **parts)))
+        return coding.HoldLast(_scaled(code_of(options, task), options, replace(task, **parts)))
     return _scaled(code_of(options, task), options, task)
 
 

@@ -213,7 +213,7 @@ def _conclude(
         history,
         title=_title(options, experiment.data),
         config=as_table(options),
-        why_plain=experiment.algorithm.why_plain(experiment.encoder, hypotheses[0].network),
+        why_plain=experiment.algorithm.why_plain(hypotheses[0].network),
         baselines=others if options.baseline else None,
         reproduce=folder.reproduce_command(),
     )

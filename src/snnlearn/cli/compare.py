@@ -222,7 +222,7 @@ def working_memory(function: Callable, *arguments: Any) -> int:
 
 def _contender(best: _Trained, rule: str) -> Contender:
     experiment, hypotheses = best.experiment, best.experiment.hypotheses(best.training)
-    why_plain = experiment.algorithm.why_plain(experiment.encoder, hypotheses[0].network)
+    why_plain = experiment.algorithm.why_plain(hypotheses[0].network)
     summary = summarise(hypotheses, experiment.data, best.history, title=rule, config={}, why_plain=why_plain)
     statement = report.state_risk(summary)
     firing_rate, silent = of_hidden_units(summary.layers)

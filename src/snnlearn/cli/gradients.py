@@ -23,7 +23,7 @@ from snnlearn.cli.folders import new_folder
 from snnlearn.cli.options import Gradients, Train
 from snnlearn.cli.run_folder import RunFolder
 from snnlearn.cli.seen import data_of
-from snnlearn.coding import PackedSpikes
+from snnlearn.coding import HeldValues, PackedSpikes
 from snnlearn.data import Dataset
 from snnlearn.hypothesis import encode
 from snnlearn.losses.ends import ended_by
@@ -116,15 +116,18 @@ def _lengths(num_steps: int) -> tuple[int, ...]:
     return tuple(num_steps * factor**power for power in range(4))
 
 
-def _of_length(inputs: Array | PackedSpikes, num_steps: int) -> Any:
+def _of_length(inputs: Array | PackedSpikes | HeldValues, num_steps: int) -> Any:
     """The shape of a batch of so many time steps."""
 
     def repeated(array: Array, steps: int) -> Array:
         return jnp.broadcast_to(array[:, :1], (len(array), steps, *array.shape[2:]))
 
-    def of_length(inputs: Array | PackedSpikes) -> Array | PackedSpikes:
+    def of_length(inputs: Array | PackedSpikes | HeldValues) -> Array | PackedSpikes | HeldValues:
         if isinstance(inputs, PackedSpikes):
             return PackedSpikes(repeated(inputs.words, -(-num_steps // 32)), num_steps)
+        if isinstance(inputs, HeldValues):
+            steps = num_steps if inputs.values.shape[1] == 1 else inputs.steps
+            return HeldValues(repeated(inputs.values, num_steps // steps), steps)
         return repeated(inputs, num_steps)
 
     return eqx.filter_eval_shape(of_length, inputs)

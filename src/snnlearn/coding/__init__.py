@@ -42,7 +42,9 @@ from snnlearn.coding.distances import van_rossum_distance as van_rossum_distance
 from snnlearn.coding.distances import victor_purpura_distance as victor_purpura_distance
 from snnlearn.coding.framewise import Framewise as Framewise
 from snnlearn.coding.framewise import InverseFramewise as InverseFramewise
-from snnlearn.coding.held import Held as Held
+from snnlearn.coding.held import HeldValues as HeldValues
+from snnlearn.coding.held import hold_values as hold_values
+from snnlearn.coding.hold_last import HoldLast as HoldLast
 from snnlearn.coding.information import CodeCost as CodeCost
 from snnlearn.coding.information import bayes_error as bayes_error
 from snnlearn.coding.information import bayes_error_estimate as bayes_error_estimate

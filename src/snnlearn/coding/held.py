@@ -1,69 +1,64 @@
-"""Series of different lengths for a code that takes all of a series at once."""
+"""Values that stay the same for some steps: what does not change is multiplied by weights only once."""
 
 from __future__ import annotations
 
 from typing import final
 
+import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
+from jaxtyping import Array, Float
 
-from snnlearn.coding.base import AbstractEncoder, AbstractOuterEncoder, AbstractReconstruction
-from snnlearn.coding.bits import bits_per_value
-from snnlearn.coding.checks import an_array, check_part
-from snnlearn.coding.ends import length_of
+from snnlearn._errors import SnnlearnError
+from snnlearn.coding.base import check_whole
+from snnlearn.coding.checks import an_array
 
 
 @final
-class Held(AbstractOuterEncoder):
-    """Samples whose last value is held to the last step, for a code that takes all of a series at once.
+class HeldValues(eqx.Module):
+    """The input of one sample, of which each value is held for several steps: a constant current is one frame.
 
-    Such a code cannot leave out what comes after the end, as `Framewise` does: a constant looks to it like data.
+    A network accepts it in place of an array `[T, *shape]`, T = F · steps. A batch has a leading axis.
 
     Args:
-        encoder: the code.
+        values: F frames.
+        steps: for how many steps each frame is held, ≥ 1.
 
     Raises:
-        SnnlearnError: if encoder is none.
+        SnnlearnError: if steps is not a whole number of at least 1.
 
-    >>> import jax
-    >>> from snnlearn.coding import Current
-    >>> x = jnp.array([[1.0], [2.0], [jnp.nan]])
-    >>> Held(Current(num_steps=1))(x, key=jax.random.key(0)).tolist()
-    [[[1.0], [2.0], [2.0]]]
+    >>> HeldValues(jnp.array([[1.0], [3.0]]), 2).unpack().tolist()
+    [[1.0], [1.0], [3.0], [3.0]]
     """
 
-    encoder: AbstractEncoder
-
-    def __init__(self, encoder: AbstractEncoder):
-        self.encoder = encoder
+    values: Float[Array, "*B F *shape"]
+    steps: int = eqx.field(static=True)
 
     def __check_init__(self):
-        check_part(self, AbstractEncoder, "an encoder, such as Current(20)", encoder=self.encoder)
+        check_whole(self, at_least=1, steps=self.steps)
 
-    def __call__(self, x: Shaped[Array, "T *n"], *, key: PRNGKeyArray) -> Float[Array, "S *out"]:
-        """See the base."""
-        return self.encoder(self._held(x), key=key)
+    def unpack(self) -> Float[Array, "T *shape"]:
+        """The values of one sample in each step."""
+        return jnp.repeat(self.values, self.steps, axis=0)
 
-    def length(self, x: Shaped[Array, "T *n"]) -> Int[Array, ""] | None:
-        """The code's own, which sees no end."""
-        return self.encoder.length(self._held(x))
 
-    def probability(self, x: Shaped[Array, "T *n"]) -> Float[Array, "*out"] | None:
-        """The code's."""
-        return self.encoder.probability(self._held(x))
+def hold_values(xs: Float[Array, "T *shape"], steps: int) -> HeldValues:
+    """Values that stay the same for `steps` steps, each of them once. The inverse of `unpack`.
 
-    def inverse(self) -> AbstractReconstruction | str:
-        """The code's."""
-        return self.encoder.inverse()
+    Args:
+        xs: the values of one sample in each step; of each frame the first step is taken.
+        steps: for how many steps each is held, ≥ 1.
 
-    def bits(self, in_shape: tuple[int, ...]) -> float | str:
-        """The code's."""
-        return bits_per_value(self.encoder, in_shape)
+    Raises:
+        SnnlearnError: if it is not an array of numbers, steps first, whose number is a multiple of `steps`.
 
-    def out_shape(self, in_shape: tuple[int, ...]) -> tuple[int, ...]:
-        """The code's."""
-        return self.encoder.out_shape(in_shape)
-
-    def _held(self, x: Shaped[Array, "T *n"]) -> Shaped[Array, "T *n"]:
-        x = an_array(self, x)
-        return x if x.ndim == 0 else x[jnp.minimum(jnp.arange(len(x)), length_of(x) - 1)]
+    >>> hold_values(jnp.array([[1.0], [1.0], [3.0], [3.0]]), 2).values.tolist()
+    [[1.0], [3.0]]
+    """
+    xs = an_array("hold_values", xs, "xs")
+    check_whole("hold_values", at_least=1, steps=steps)
+    if xs.ndim == 0 or len(xs) % steps:
+        raise SnnlearnError(
+            f"hold_values: xs has shape {xs.shape}, whose first axis is not frames of {steps} steps; give an array, "
+            "steps first, of a multiple of so many"
+        )
+    return HeldValues(xs[::steps], steps)

@@ -1,4 +1,4 @@
-"""A chain of dense layers over a whole sequence, driven by packed spikes, as one call forward and one backward.
+"""A chain of dense layers over a whole sequence, driven by packed spikes or currents, as one call forward and one back.
 
 Three primitives: `forward`, its derivative `tangent`, which is linear, and `backward`, the transpose of that. Each
 works on a batch, and `vmap` makes the batch larger, so a network that is written for one sample calls the
@@ -20,6 +20,7 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 from jaxtyping import Array, Float, UInt32
 
+from snnlearn._errors import SnnlearnError
 from snnlearn.neurons.lowering import Constants, Equation, LoweredState, Shape, step
 
 BLOCK = 16  # units are padded to a multiple of this
@@ -33,12 +34,14 @@ class Form(NamedTuple):
         units: how many.
         recurrent: whether its spikes are its own input one step later.
         neuron: the units' equation.
+        frames: F, of currents that each sample has of its own, each held for T / F steps; 0 if all have the same bias.
     """
 
     inputs: int
     units: int
     recurrent: bool
     neuron: Equation
+    frames: int = 0
 
     @property
     def keeps_active(self) -> bool:
@@ -48,10 +51,16 @@ class Form(NamedTuple):
 
 
 class Weights(NamedTuple):
-    """What is learned of a layer: `[units, inputs]`, `[units]`, and `[units, units]`, empty without recurrence."""
+    """What a layer receives besides spikes, and by which weights these act.
+
+    Args:
+        weight: of its inputs.
+        bias: `[units]`, or what comes from outside, `[F, units]`.
+        loop: `[units, units]`, empty without recurrence.
+    """
 
     weight: Float[Array, "units inputs"]
-    bias: Float[Array, " units"]
+    bias: Float[Array, "..."]
     loop: Float[Array, "..."]
 
 
@@ -68,7 +77,7 @@ def run(
     Args:
         forms: the layers.
         num_steps: T.
-        words: the input's spikes, step t being bit t mod 32 of word ⌊t / 32⌋.
+        words: the input's spikes, step t being bit t mod 32 of word ⌊t / 32⌋; of no inputs where currents are all.
         constants: of each layer.
         weights: of each layer.
         states: of each layer before the first step.
@@ -78,6 +87,7 @@ def run(
     """
     before = [_rows(form, state)[None] for form, state in zip(forms, states, strict=True)]
     rows = [_padded_units(form, _rows(form, c)) for form, c in zip(forms, constants, strict=True)]
+    weights = [w._replace(bias=w.bias[None]) if form.frames else w for form, w in zip(forms, weights, strict=True)]
     outputs, after = _chain(forms, num_steps, words[None], tuple(rows), tuple(weights), tuple(before))
     return [output[0] for output in outputs], [LoweredState(*state[0]) for state in after]
 
@@ -142,7 +152,7 @@ def _outputs(forms, num_steps, traces) -> list[Float[Array, "B T units"]]:
 def _unpacked(words: UInt32[Array, "B W padded"], num_steps: int, units: int) -> Float[Array, "B T units"]:
     place = np.arange(32, dtype=np.uint32).reshape(1, 1, 32, 1)
     bits = words[:, : -(-num_steps // 32), None, :units] >> place & np.uint32(1)
-    return bits.reshape(len(words), -1, units)[:, :num_steps].astype(jnp.float32)
+    return bits.reshape(len(words), 32 * bits.shape[1], units)[:, :num_steps].astype(jnp.float32)
 
 
 # ------------------------------------------------------------------------------------------- the primitives' shapes
@@ -164,8 +174,8 @@ def _sizes(forms, num_steps, words):
 
 def _attributes(forms, num_steps) -> dict[str, Any]:
     ints, floats = [], []
-    for inputs, units, recurrent, (spiking, late_reset, reset_flows, (shape, *numbers)) in forms:
-        ints += [inputs, units, spiking, recurrent, late_reset, reset_flows, shape]
+    for inputs, units, recurrent, (spiking, late_reset, reset_flows, (shape, *numbers)), frames in forms:
+        ints += [inputs, units, spiking, recurrent, late_reset, reset_flows, shape, frames]
         floats += numbers
     return {
         "num_steps": np.int64(num_steps),
@@ -178,7 +188,7 @@ def _padded_biases(forms, args, per_layer: int) -> list[Array]:
     args = list(args)
     for n, form in enumerate(forms):
         at = 1 + n * per_layer + 2
-        args[at] = _padded_units(form, args[at])
+        args[at] = args[at] if form.frames else _padded_units(form, args[at])
     return args
 
 
@@ -191,8 +201,8 @@ def _call_forward(*args, forms, num_steps):
 def _call_backward(*args, forms, num_steps):
     results = []
     for n, (form, (_, _, state)) in enumerate(zip(forms, _sizes(forms, num_steps, args[0]), strict=True)):
-        loop = args[1 + n * 8 + 3].shape
-        shapes = (form.units, form.inputs), (form.units,), loop
+        bias, loop = (args[1 + n * 8 + which].shape for which in (2, 3))
+        shapes = (form.units, form.inputs), bias, loop
         results += [*(jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes), state]
     call = jax.ffi.ffi_call("snnlearn_backward", results)
     return call(*_padded_biases(forms, args, 8), **_attributes(forms, num_steps))
@@ -230,6 +240,7 @@ def _reference_layer(form, row, x, weight, bias, loop, before) -> tuple[Array, A
         output, state = step(form.neuron, constants, current, state)
         return state, output
 
+    bias = jnp.repeat(bias, x.shape[1] // form.frames, axis=1) if form.frames else bias
     with jax.numpy_rank_promotion("allow"):
         currents = jnp.swapaxes(x @ weight.T + bias, 0, 1)
         after, outputs = jax.lax.scan(advance, LoweredState(*jnp.swapaxes(before, 0, 1)), currents)
@@ -252,7 +263,16 @@ def _primitive(name: str, function, shapes) -> Primitive:
         lambda *args, forms, num_steps: [ShapedArray(a.shape, a.dtype) for a in shapes(args, forms, num_steps)]
     )
     mlir.register_lowering(primitive, mlir.lower_fun(function, multiple_results=True))
+    ad.primitive_jvps[primitive] = _no_second_derivative
     return primitive
+
+
+def _no_second_derivative(*_: Any, **__: Any) -> Any:
+    """The first is a primitive of its own, so whoever comes here asks for the next."""
+    raise SnnlearnError(
+        "the compiled kernels have first derivatives only, and a second one was asked for; trace it within "
+        "`with snnlearn.kernels.plain():`, which runs plain JAX"
+    )
 
 
 forward_p = _primitive(
@@ -309,7 +329,7 @@ def _batched(primitive: Primitive, shared):
         bind = partial(primitive.bind, forms=forms, num_steps=num_steps)
         args = [a if d is None else jnp.moveaxis(a, d, 0) for a, d in zip(args, dims, strict=True)]
         batched = [d is not None for d in dims]
-        share = shared(len(forms)) if shared is not None else None
+        share = shared(forms) if shared is not None else None
         if share is not None and not any(b and s for b, s in zip(batched, share, strict=True)):
             merged = []
             for a, b, s in zip(args, batched, share, strict=True):
@@ -330,6 +350,15 @@ def _batched(primitive: Primitive, shared):
     batching.primitive_batchers[primitive] = rule
 
 
-_batched(forward_p, lambda n: [False, *([True] * 4 + [False]) * n])
-_batched(tangent_p, lambda n: [False, *([True] * 4 + [False] * 2) * n, *([True] * 3 + [False]) * n])
+def _learned(forms):
+    """Of each layer's weight, bias, loop and state, whether all samples share it."""
+    return [[True, not form.frames, True, False] for form in forms]
+
+
+def _flags(*parts):
+    return [False, *(share for part in parts for each in part for share in each)]
+
+
+_batched(forward_p, lambda forms: _flags([[True, *each] for each in _learned(forms)]))
+_batched(tangent_p, lambda forms: _flags([[True, *each, False] for each in _learned(forms)], _learned(forms)))
 _batched(backward_p, None)

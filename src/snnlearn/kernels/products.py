@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -17,21 +18,24 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from snnlearn._errors import SnnlearnError
+from snnlearn.coding.held import HeldValues
 from snnlearn.coding.packed import PackedSpikes, pack_spikes
 from snnlearn.kernels.library import why_plain
 
 BLOCK, PAD = 64, 16  # as in cpp/chain.hpp
 
-Activity = Float[Array, "K B ..."] | PackedSpikes
-"""Whatever numbers, or spikes, on which the kernels are used."""
+Activity = Float[Array, "K B ..."] | PackedSpikes | HeldValues
+"""Numbers in each step, or spikes, on which the kernels are used, or numbers that stay the same for some steps."""
 
 
-def known_spikes(xs: Float[Array, "K B ..."]) -> Float[Array, "K B ..."] | PackedSpikes:
+def known_spikes(xs: Float[Array, "K B ..."]) -> Float[Array, "K B ..."] | PackedSpikes | HeldValues:
     """Numbers that are known to be 0 or 1: packed, if the kernels can be used."""
     return pack_spikes(xs) if _serves(xs) else xs
 
 
-def currents(weight: Float[Array, "units in"]) -> Callable[[Activity], Float[Array, "K B units"]]:
+def currents(
+    weight: Float[Array, "units in"],
+) -> Callable[[Float[Array, "K B ..."] | PackedSpikes], Float[Array, "K B units"]]:
     r"""The map of spikes to currents, $i^k_b=Wx^k_b$, for spikes only, as numbers or packed.
 
     The weights come first, so they are laid out once for many steps.
@@ -46,7 +50,7 @@ def currents(weight: Float[Array, "units in"]) -> Callable[[Activity], Float[Arr
     rows = jnp.pad(weight.T, ((0, 0), (0, -units % width)))
     blocks = jnp.swapaxes(rows.reshape(len(rows), -1, width), 0, 1)
 
-    def of(xs: Activity) -> Float[Array, "K B units"]:
+    def of(xs: Float[Array, "K B ..."] | PackedSpikes) -> Float[Array, "K B units"]:
         xs = _flat(xs, inputs)
         x, num_steps = (xs.words, xs.num_steps) if isinstance(xs, PackedSpikes) else (xs, len(xs))
         out = jax.ShapeDtypeStruct((num_steps, x.shape[1], rows.shape[1]), jnp.float32)
@@ -67,7 +71,7 @@ def unless_finite(weight: Float[Array, "units in"]) -> Float[Array, " units"]:
 
 def outer(xs: Activity, errors: Float[Array, "K B units"]) -> Float[Array, "in units"]:
     r"""The transpose, which gives the gradient of the weights from errors, $\sum_{k,b}x^k_b(\delta^k_b)^\top$."""
-    xs = _flat(xs)
+    xs, errors = once(_flat(xs), errors)
     if not (isinstance(xs, PackedSpikes) and _serves(errors)):
         x = numbers(xs)
         return x.reshape(-1, x.shape[-1]).T @ errors.reshape(-1, errors.shape[-1])
@@ -80,7 +84,19 @@ def outer(xs: Activity, errors: Float[Array, "K B units"]) -> Float[Array, "in u
     return jnp.swapaxes(found, 0, 1).reshape(inputs, -1)[:, :units]
 
 
-def _flat(xs: Activity, size: int | None = None) -> Activity:
+def once(
+    xs: Activity, errors: Float[Array, "K B ..."]
+) -> tuple[Float[Array, "F B ..."] | PackedSpikes, Float[Array, "F B ..."]]:
+    """Each held value once, with the sum of the errors of its steps; anything else as it is."""
+    if not isinstance(xs, HeldValues):
+        return xs, errors
+    return xs.values, jnp.sum(errors.reshape(-1, xs.steps, *errors.shape[1:]), axis=1)
+
+
+_A = TypeVar("_A", bound=Activity)
+
+
+def _flat(xs: _A, size: int | None = None) -> _A:
     """The same with the units of a step in one axis, of this size if it is given."""
 
     def flat(a: Array) -> Array:
@@ -92,9 +108,9 @@ def _flat(xs: Activity, size: int | None = None) -> Activity:
     return jax.tree.map(flat, xs)
 
 
-def numbers(xs: Float[Array, "K B ..."] | PackedSpikes) -> Float[Array, "K B ..."]:
-    """Spikes as numbers, 0 or 1."""
-    return xs.unpack() if isinstance(xs, PackedSpikes) else xs
+def numbers(xs: Float[Array, "K B ..."] | PackedSpikes | HeldValues) -> Float[Array, "K B ..."]:
+    """The numbers of each step: of spikes, 0 or 1."""
+    return xs.unpack() if isinstance(xs, (PackedSpikes, HeldValues)) else xs
 
 
 def _serves(array: Array) -> bool:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from snnlearn._parameters import trained_part
+from snnlearn.coding.held import HeldValues
 from snnlearn.coding.packed import PackedSpikes
 from snnlearn.kernels import why_plain
 from snnlearn.kernels.chain import Form, Weights, run
-from snnlearn.kernels.products import unless_finite
+from snnlearn.kernels.products import numbers, unless_finite
 from snnlearn.network.convolved import lowered_images
 from snnlearn.network.graph import in_chain
 from snnlearn.network.layer import Layer, LayerState
@@ -23,10 +25,10 @@ from snnlearn.neurons.lowering import Lowered, LoweredState
 
 
 class LoweredLayer(NamedTuple):
-    """A layer as the kernels take it."""
+    """A layer as the kernels take it; the first may have any map without time as synapses, which then are None."""
 
     neuron: Lowered
-    synapses: LoweredSynapses
+    synapses: LoweredSynapses | None
     recurrent: LoweredSynapses | None
 
 
@@ -36,7 +38,7 @@ def lowered(layers: Sequence[Layer]) -> list[LoweredLayer] | str:
         return reason
     found = []
     for number, layer in enumerate(layers, start=1):
-        part = _lowered(layer, last=number == len(layers))
+        part = _lowered(layer, first=number == 1, last=number == len(layers))
         if isinstance(part, str):
             return f"layer {number} {part}"
         found.append(part)
@@ -44,54 +46,66 @@ def lowered(layers: Sequence[Layer]) -> list[LoweredLayer] | str:
 
 
 def why_not_compiled(layers: Sequence[Layer]) -> str | None:
-    """Why these layers run as plain JAX on packed spikes; None if the compiled kernels run them."""
+    """Why these layers run as plain JAX; None if the compiled kernels run them, whatever their input."""
     found = lowered(layers)
     if isinstance(found, str) and any(len(layer.synapses.in_shape) > 1 for layer in layers):
         found = lowered_images(layers)
     return found if isinstance(found, str) else None
 
 
-def takes_currents(layers: Sequence[Layer]) -> bool:
-    """Whether the kernels that run these layers take any numbers as input, not only spikes."""
-    return isinstance(lowered(layers), str) and not isinstance(lowered_images(layers), str)
-
-
 def run_compiled(
-    layers: Sequence[Layer], parts: Sequence[LoweredLayer], xs: PackedSpikes, states: Sequence[LayerState]
+    layers: Sequence[Layer],
+    parts: Sequence[LoweredLayer],
+    xs: Float[Array, "T ..."] | PackedSpikes | HeldValues,
+    states: Sequence[LayerState],
 ) -> tuple[tuple[Float[Array, "T units"], ...], tuple[LayerState, ...]]:
-    """Run layers over packed spikes.
+    """Run layers over their input: spikes from one to the next, anything else by its currents.
 
     Args:
         layers: the layers.
         parts: what `lowered` made of them.
-        xs: the input.
+        xs: the input, of float32.
         states: of each layer before the first step.
 
     Returns:
         the output of each layer, and its state after the last step.
     """
+    forms = list(map(_form, layers, parts))
+    if isinstance(xs, PackedSpikes) and parts[0].synapses is not None:
+        words, num_steps, currents = xs.words.reshape(len(xs.words), -1), xs.num_steps, None
+    else:
+        currents, num_steps = _currents(layers[0], xs)
+        words = jnp.zeros((-(-num_steps // 32), 0), jnp.uint32)
+        forms[0] = forms[0]._replace(inputs=0, frames=len(currents))
     outputs, after = run(
-        tuple(map(_form, layers, parts)),
-        xs.num_steps,
-        xs.words.reshape(len(xs.words), -1),
+        tuple(forms),
+        num_steps,
+        words,
         [part.neuron.constants for part in parts],
-        [_weights(part) for part in parts],
+        [_weights(part, currents if number == 0 else None) for number, part in enumerate(parts)],
         [_before(layer, state) for layer, state in zip(layers, states, strict=True)],
     )
     return tuple(outputs), tuple(map(_after, layers, states, after))
 
 
-def _lowered(layer: Layer, *, last: bool) -> LoweredLayer | str:
+def in_single_precision(tree: Any) -> bool:
+    """Whether all its real numbers are float32, as those of the kernels are."""
+    return all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(eqx.filter(tree, eqx.is_inexact_array)))
+
+
+def _lowered(layer: Layer, *, first: bool, last: bool) -> LoweredLayer | str:
     """The statements of the parts, and what the kernels require of every layer."""
     synapses, recurrent = (s if s is None else s.lowered() for s in (layer.synapses, layer.recurrent))
     neuron = layer.neuron.lowered()
+    if first and isinstance(synapses, str) and layer.synapses.initial_state() is None and len(layer.shape) == 1:
+        synapses = None  # their currents are computed before
     for reason in (synapses, recurrent, neuron):
         if isinstance(reason, str):
             return reason
     part = LoweredLayer(neuron, synapses, recurrent)  # pyright: ignore[reportArgumentType]: none is a reason
     if len(layer.shape) > 1:
         return f"has units of shape {list(layer.shape)}, not in one axis"
-    for weight in (s.weight for s in (part.synapses, part.recurrent) if s is not None):
+    for weight in jax.tree.leaves(eqx.filter((layer.synapses, layer.recurrent), eqx.is_inexact_array)):
         if weight.dtype != jnp.float32:
             return f"has weights of type {weight.dtype}, not float32"
     if not part.neuron.equation.spiking and not last:
@@ -103,19 +117,31 @@ def _lowered(layer: Layer, *, last: bool) -> LoweredLayer | str:
     return part
 
 
+def _currents(layer: Layer, xs: Float[Array, "T ..."] | PackedSpikes | HeldValues) -> tuple[Array, int]:
+    """The currents of the layer's input, `[F, units]`, one product for all frames, and the number of steps."""
+    values, steps = (xs.values, xs.steps) if isinstance(xs, HeldValues) else (numbers(xs), 1)
+    currents = jax.vmap(layer.synapses)(values)
+    return currents.reshape(len(currents), -1), len(currents) * steps
+
+
 def _form(layer: Layer, part: LoweredLayer) -> Form:
     """Sizes are those that the layer states, so that the kernels check the weights by them."""
     inputs, (units,) = math.prod(layer.synapses.in_shape), layer.shape
     return Form(inputs, units, part.recurrent is not None, part.neuron.equation)
 
 
-def _weights(part: LoweredLayer) -> Weights:
-    each = [part.synapses] if part.recurrent is None else [part.synapses, part.recurrent]
+def _weights(part: LoweredLayer, currents: Float[Array, "F units"] | None) -> Weights:
+    """Its weights; currents, where they are given, stand in the place of what its input does."""
+    synapses = part.synapses if currents is None else None
+    each = [s for s in (synapses, part.recurrent) if s is not None]
     biases = [s.bias for s in each if s.bias is not None]
-    loop = jnp.zeros((0,)) if part.recurrent is None else part.recurrent.weight
-    return Weights(
-        part.synapses.weight, sum([unless_finite(s.weight) for s in each] + biases, start=jnp.zeros(())), loop
-    )
+    bias = sum([unless_finite(s.weight) for s in each] + biases, start=jnp.zeros((), jnp.float32))
+    loop = jnp.zeros((0,), jnp.float32) if part.recurrent is None else part.recurrent.weight
+    if synapses is not None:
+        return Weights(synapses.weight, bias, loop)
+    assert currents is not None
+    none = jnp.zeros((currents.shape[1], 0), jnp.float32)
+    return Weights(none, currents + jnp.broadcast_to(bias, currents.shape[1:])[None], loop)
 
 
 def _before(layer: Layer, state: LayerState) -> LoweredState:

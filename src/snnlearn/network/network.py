@@ -9,15 +9,16 @@ from typing import Any, ClassVar, NamedTuple, final
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from snnlearn._arguments import check_fields, checked
 from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import time_steps
+from snnlearn.coding.held import HeldValues
 from snnlearn.coding.packed import PackedSpikes
-from snnlearn.network.compiled import lowered, run_compiled
+from snnlearn.kernels.products import numbers
+from snnlearn.network.compiled import in_single_precision, lowered, run_compiled
 from snnlearn.network.connection import line
 from snnlearn.network.convolved import lowered_images, run_images
 from snnlearn.network.graph import FROM_INPUT, Fire, check_graph, propagate, routes
@@ -132,12 +133,12 @@ class Network(eqx.Module):
         )
 
     def __call__(
-        self, xs: Float[Array, "T ..."] | PackedSpikes, state: tuple[LayerState, ...] | None = None
+        self, xs: Float[Array, "T ..."] | PackedSpikes | HeldValues, state: tuple[LayerState, ...] | None = None
     ) -> tuple[Float[Array, "T ..."], tuple[LayerState, ...]]:
         """All time steps.
 
         Args:
-            xs: input, `[T, *in_shape]`, or packed spikes.
+            xs: input, `[T, *in_shape]`, packed spikes, or held values.
             state: the state before the first step; None is at rest. To run a long sequence in pieces, pass on the
                 state.
 
@@ -202,7 +203,7 @@ def nothing(state: Any) -> None:
 @checked
 def unroll(
     network: Network,
-    xs: Float[Array, "T ..."] | PackedSpikes,
+    xs: Float[Array, "T ..."] | PackedSpikes | HeldValues,
     state: tuple[LayerState, ...] | None = None,
     *,
     record: Record = nothing,
@@ -212,12 +213,12 @@ def unroll(
     One scan computes all layers in each step. Computing layer by layer, each for the whole sequence, gives the same,
     needs twice the memory and is no faster on CPU.
 
-    The compiled kernels run packed spikes, and through layers of images also any other input, if they know all layers
-    (`why_not_compiled`) and only outputs are recorded.
+    The compiled kernels run it if they know all layers (`why_not_compiled`), all numbers are float32 and only outputs
+    are recorded. They have first derivatives, in reverse and forward mode; for second ones use `kernels.plain()`.
 
     Args:
         network: the network.
-        xs: input, `[T, *in_shape]`, or packed spikes.
+        xs: input, `[T, *in_shape]`, packed spikes, or held values.
         state: the state before the first step; None is at rest.
         record: a function of a layer's neuron state after each step, such as `lambda state: state.v`.
 
@@ -246,14 +247,16 @@ def unroll(
                 f"unroll: the spikes of a step have shape {xs.words.shape[1:]}, and the network takes "
                 f"{network.in_shape}; make their sizes equal"
             )
-        if record is nothing and not isinstance(parts := lowered(network.layers), str):
+    else:
+        check_steps("unroll", network.in_shape, ("T",), xs=xs.values if isinstance(xs, HeldValues) else xs)
+    if record is nothing and in_single_precision((xs, state)):
+        if not isinstance(parts := lowered(network.layers), str):
             outputs, state = run_compiled(network.layers, parts, xs, state)
             return Activity(outputs, (None,) * len(outputs)), state
-        xs = xs.unpack()
-    check_steps("unroll", network.in_shape, ("T",), xs=xs)
-    if record is nothing and xs.dtype == jnp.float32 and not isinstance(images := lowered_images(network.layers), str):
-        outputs, state = run_images(network.layers, images, xs, state)
-        return Activity(outputs, (None,) * len(outputs)), state
+        if not isinstance(images := lowered_images(network.layers), str):
+            outputs, state = run_images(network.layers, images, numbers(xs), state)
+            return Activity(outputs, (None,) * len(outputs)), state
+    xs = numbers(xs)
     state, activity = jax.lax.scan(step, state, xs)
     return activity, state
 

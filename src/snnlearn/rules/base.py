@@ -17,7 +17,7 @@ from snnlearn._arguments import checked
 from snnlearn._component import Component
 from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import check_one_dt, trained
-from snnlearn.coding import AbstractDecoder, MeanMembrane, PackedSpikes
+from snnlearn.coding import AbstractDecoder, HeldValues, MeanMembrane, PackedSpikes
 from snnlearn.coding.ends import goes_on
 from snnlearn.losses import AbstractLoss, CrossEntropy
 from snnlearn.losses.base import Outputs
@@ -49,7 +49,7 @@ class AbstractRule(Component):
         self,
         network: Network,
         loss: AbstractLoss,
-        inputs: Float[Array, "B T ..."] | PackedSpikes,
+        inputs: Float[Array, "B T ..."] | PackedSpikes | HeldValues,
         targets: Shaped[Array, "B ..."],
         *,
         key: PRNGKeyArray,
@@ -59,7 +59,8 @@ class AbstractRule(Component):
         Args:
             network: the network.
             loss: the loss of one sample.
-            inputs: encoded data, `[B, T, *in_shape]`, in any shape of that size; or packed spikes, `[B, W, *in_shape]`.
+            inputs: encoded data, `[B, T, *in_shape]`, in any shape of that size; or packed spikes, `[B, W, *in_shape]`,
+                or held values, `[B, F, *in_shape]`.
             targets: what the loss takes, `[B, ...]`.
             key: random key of the rule's draws and of the network's noise, if there are any.
 
@@ -81,7 +82,7 @@ class AbstractRule(Component):
         return None
 
     def why_plain(self, network: Network) -> str | None:
-        """Why the kernels cannot do its work on packed spikes; None if they can.
+        """Why the kernels cannot do its work; None if they can, and packed spikes or held values may come as such.
 
         Args:
             network: the network.
@@ -110,7 +111,8 @@ def _refusing(call: Any) -> Any:
     def refusing(self, network, loss, inputs, targets, *, key):
         rule = type(self).__name__
         if not isinstance(inputs, PackedSpikes):  # of which `unroll` says it
-            check_steps(rule, network.in_shape, ("B", "T"), inputs=inputs)
+            values = inputs.values if isinstance(inputs, HeldValues) else inputs
+            check_steps(rule, network.in_shape, ("B", "T"), inputs=values)
         if loss.decoder is not None and targets.ndim == 1:
             _check_labels(rule, network, loss, targets)
         return call(self, network, loss, inputs, targets, key=key)
@@ -138,7 +140,7 @@ def _check_labels(rule: str, network: Network, loss: AbstractLoss, targets: Arra
 def mean_loss(
     network: Network,
     loss: AbstractLoss,
-    inputs: Float[Array, "B T ..."] | PackedSpikes,
+    inputs: Float[Array, "B T ..."] | PackedSpikes | HeldValues,
     targets: Shaped[Array, "B ..."],
     *,
     segment: int | None = None,
@@ -149,7 +151,7 @@ def mean_loss(
     Args:
         network: the network.
         loss: the loss of one sample.
-        inputs: encoded data, `[B, T, *in_shape]`, or packed.
+        inputs: encoded data, `[B, T, *in_shape]`, or packed or held.
         targets: the loss's targets, `[B, ...]`.
         segment: steps between stored states; None to store all.
         key: random key of the network's noise, if there is any.
@@ -170,19 +172,23 @@ def _outputs(network: Network, inputs: Any, state: Any) -> tuple[Outputs, Any]:
 
 def _outputs_in_segments(network: Network, size: int, inputs: Any, state: Any) -> tuple[Outputs, Any]:
     """The same in segments: only the state at the start of each is stored, and the backward pass runs it again."""
-    packed = isinstance(inputs, PackedSpikes)
-    num_steps = inputs.num_steps if packed else inputs.shape[1]
-    if packed:
+    if isinstance(inputs, HeldValues) and inputs.values.shape[1] > 1:
+        inputs = jax.vmap(HeldValues.unpack)(inputs)  # only what is held all the time can be cut anywhere
+    num_steps = steps_of(inputs)
+    if isinstance(inputs, PackedSpikes):
         size = -(-size // 32) * 32  # a word of spikes is not cut
     whole = (num_steps - 1) // size  # segments before the last, which is run once
     if whole == 0:
         return _outputs(network, inputs, state)
 
     def piece(start, length):
-        if not packed:
-            return jax.lax.dynamic_slice_in_dim(inputs, start, length, axis=1)
-        words = jax.lax.dynamic_slice_in_dim(inputs.words, start // 32, -(-length // 32), axis=1)
-        return PackedSpikes(words, length)
+        match inputs:
+            case HeldValues():
+                return HeldValues(inputs.values, length)
+            case PackedSpikes():
+                words = jax.lax.dynamic_slice_in_dim(inputs.words, start // 32, -(-length // 32), axis=1)
+                return PackedSpikes(words, length)
+        return jax.lax.dynamic_slice_in_dim(inputs, start, length, axis=1)
 
     # The input is cut in here, so that no piece of it is kept besides the whole.
     @partial(jax.checkpoint, prevent_cse=False)  # in a scan there is nothing to prevent
@@ -195,7 +201,19 @@ def _outputs_in_segments(network: Network, size: int, inputs: Any, state: Any) -
     return jax.tree.map(lambda a, b: jnp.concatenate([a.reshape(-1, *a.shape[2:]), b]), first, last), state
 
 
-def by_step(inputs: Float[Array, "B T ..."] | PackedSpikes) -> Float[Array, "T B ..."] | PackedSpikes:
+def steps_of(inputs: Float[Array, "B T ..."] | PackedSpikes | HeldValues) -> int:
+    """The number of time steps of a batch."""
+    match inputs:
+        case PackedSpikes():
+            return inputs.num_steps
+        case HeldValues():
+            return inputs.values.shape[1] * inputs.steps
+    return inputs.shape[1]
+
+
+def by_step(
+    inputs: Float[Array, "B T ..."] | PackedSpikes | HeldValues,
+) -> Float[Array, "T B ..."] | PackedSpikes | HeldValues:
     """A batch's inputs with the axis of time, or of words, before that of samples."""
     return jax.tree.map(lambda a: jnp.swapaxes(a, 0, 1), inputs)
 

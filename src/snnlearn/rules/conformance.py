@@ -20,7 +20,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
 from snnlearn._laws import demand, kind_of, same
 from snnlearn._parameters import trained_part
-from snnlearn.coding import PackedSpikes
+from snnlearn.coding import HeldValues, PackedSpikes
 from snnlearn.losses import AbstractLoss
 from snnlearn.network import Network, unroll
 from snnlearn.rules.base import AbstractRule, start_state
@@ -30,7 +30,7 @@ def check_rule(
     rule: AbstractRule,
     network: Network,
     loss: AbstractLoss,
-    inputs: Float[Array, "B T ..."] | PackedSpikes,
+    inputs: Float[Array, "B T ..."] | PackedSpikes | HeldValues,
     targets: Shaped[Array, "B ..."],
     *,
     deterministic: bool = True,
@@ -89,7 +89,7 @@ def check_rule(
 
 @eqx.filter_jit
 def _evaluate(
-    network: Network, loss: AbstractLoss, inputs: Array | PackedSpikes, targets: Array, key: PRNGKeyArray
+    network: Network, loss: AbstractLoss, inputs: Array | PackedSpikes | HeldValues, targets: Array, key: PRNGKeyArray
 ) -> tuple[Any, Array]:
     rest = start_state(network, len(targets), key=key)
     outputs = jax.vmap(lambda xs, state: unroll(network, xs, state)[0].outputs)(inputs, rest)

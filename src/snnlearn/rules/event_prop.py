@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
 from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import check_one_dt, split
-from snnlearn.coding import AbstractDecoder, FirstSpike, PackedSpikes
+from snnlearn.coding import AbstractDecoder, FirstSpike, HeldValues, PackedSpikes
 from snnlearn.coding.ends import until
 from snnlearn.kernels.products import numbers
 from snnlearn.losses import AbstractLoss, AbstractScoreLoss
@@ -67,7 +67,7 @@ class EventProp(AbstractRule):
         self,
         network: Network,
         loss: AbstractLoss,
-        inputs: Float[Array, "B T ..."] | PackedSpikes,
+        inputs: Float[Array, "B T ..."] | PackedSpikes | HeldValues,
         targets: Shaped[Array, "B ..."],
         *,
         key: PRNGKeyArray,

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
 from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import split
-from snnlearn.coding import PackedSpikes
+from snnlearn.coding import HeldValues, PackedSpikes
 from snnlearn.losses import AbstractLoss
 from snnlearn.network import Network
 from snnlearn.rules.base import AbstractRule, mean_loss
@@ -59,7 +59,7 @@ class ForwardGradient(AbstractRule):
         self,
         network: Network,
         loss: AbstractLoss,
-        inputs: Float[Array, "B T ..."] | PackedSpikes,
+        inputs: Float[Array, "B T ..."] | PackedSpikes | HeldValues,
         targets: Shaped[Array, "B ..."],
         *,
         key: PRNGKeyArray,

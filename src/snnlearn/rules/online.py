@@ -13,7 +13,8 @@ from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
 from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import check_one_dt, trained_part
-from snnlearn.coding import PackedSpikes, pack_spikes
+from snnlearn.coding import HeldValues, PackedSpikes, pack_spikes
+from snnlearn.kernels.products import numbers
 from snnlearn.losses import (
     AbstractFilteredLoss,
     AbstractLoss,
@@ -23,7 +24,7 @@ from snnlearn.losses import (
     StepwiseSum,
 )
 from snnlearn.network import Layer, Network
-from snnlearn.rules.base import AbstractRule, by_step
+from snnlearn.rules.base import AbstractRule, by_step, steps_of
 
 
 class AbstractOnlineRule(AbstractRule):
@@ -60,7 +61,7 @@ class AbstractOnlineRule(AbstractRule):
         network: Network,
         loss: AbstractLoss,
         memory: Any,
-        xs: Float[Array, "K B ..."] | PackedSpikes,
+        xs: Float[Array, "K B ..."] | PackedSpikes | HeldValues,
         moments: Any,
     ) -> tuple[Any, Float[Array, ""], Network]:
         """Go through the next K steps.
@@ -86,7 +87,7 @@ class AbstractOnlineRule(AbstractRule):
         self,
         network: Network,
         loss: AbstractLoss,
-        inputs: Float[Array, "B T ..."] | PackedSpikes,
+        inputs: Float[Array, "B T ..."] | PackedSpikes | HeldValues,
         targets: Shaped[Array, "B ..."],
         *,
         key: PRNGKeyArray,
@@ -166,26 +167,23 @@ def of_layers(network: Network, gradients: Iterable[Layer]) -> Network:
     return eqx.tree_at(lambda n: n.layers, zero, tuple(gradients))
 
 
-def steps_of(inputs: Float[Array, "B T ..."] | PackedSpikes) -> int:
-    """The number of time steps of a batch."""
-    return inputs.num_steps if isinstance(inputs, PackedSpikes) else inputs.shape[1]
-
-
 def time_first(
     rule: AbstractRule,
     loss: AbstractLoss,
-    inputs: Float[Array, "B T ..."] | PackedSpikes,
+    inputs: Float[Array, "B T ..."] | PackedSpikes | HeldValues,
     targets: Shaped[Array, "B ..."],
-) -> tuple[Float[Array, "T B ..."] | PackedSpikes, Any]:
+) -> tuple[Float[Array, "T B ..."] | PackedSpikes | HeldValues, Any]:
     """Inputs, and the loss's moments, with the axes `[T, B, ...]` that `advance` expects."""
     moments = partial(parts(rule, loss).steps.moments, num_steps=steps_of(inputs))
     return by_step(inputs), jax.vmap(lambda target: moments(target), out_axes=1)(targets)
 
 
-def in_blocks(steps: tuple[Float[Array, "T B ..."] | PackedSpikes, Any], size: int, num_steps: int) -> tuple[Any, Any]:
+def in_blocks(
+    steps: tuple[Float[Array, "T B ..."] | PackedSpikes | HeldValues, Any], size: int, num_steps: int
+) -> tuple[Any, Any]:
     """The result of `time_first` in N blocks of `size` steps, `[N, size, B, ...]`, and the remaining steps.
 
-    Either is None where there are none. Packed spikes remain so.
+    Either is None where there are none. Packed spikes remain so, and so do values that are held in all steps.
     """
     xs, moments = steps
     number, left = divmod(num_steps, size)
@@ -193,8 +191,11 @@ def in_blocks(steps: tuple[Float[Array, "T B ..."] | PackedSpikes, Any], size: i
     def cut(a):
         return a[: number * size].reshape(number, size, *a.shape[1:]), a[number * size :]
 
-    if not isinstance(xs, PackedSpikes):
-        blocks, rest = cut(xs)
+    if isinstance(xs, HeldValues) and xs.steps == num_steps:
+        each = jnp.broadcast_to(xs.values, (number, *xs.values.shape))
+        blocks, rest = HeldValues(each, size), HeldValues(xs.values, left) if left else None
+    elif not isinstance(xs, PackedSpikes):
+        blocks, rest = cut(numbers(xs))
     elif size % 32:
         blocks, rest = cut(xs.unpack())
         blocks, rest = PackedSpikes(jax.vmap(pack_spikes)(blocks).words, size), pack_spikes(rest)

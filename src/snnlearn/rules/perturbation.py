@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
 from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import check_one_dt, check_positive, split, trained_part
-from snnlearn.coding import PackedSpikes
+from snnlearn.coding import HeldValues, PackedSpikes
 from snnlearn.kernels.products import numbers
 from snnlearn.losses import AbstractLoss
 from snnlearn.network import Network
@@ -57,7 +57,7 @@ class WeightPerturbation(AbstractRule):
         self,
         network: Network,
         loss: AbstractLoss,
-        inputs: Float[Array, "B T ..."] | PackedSpikes,
+        inputs: Float[Array, "B T ..."] | PackedSpikes | HeldValues,
         targets: Shaped[Array, "B ..."],
         *,
         key: PRNGKeyArray,
@@ -108,7 +108,7 @@ class EvolutionStrategy(AbstractRule):
         self,
         network: Network,
         loss: AbstractLoss,
-        inputs: Float[Array, "B T ..."] | PackedSpikes,
+        inputs: Float[Array, "B T ..."] | PackedSpikes | HeldValues,
         targets: Shaped[Array, "B ..."],
         *,
         key: PRNGKeyArray,
@@ -170,7 +170,7 @@ class NodePerturbation(AbstractRule):
         self,
         network: Network,
         loss: AbstractLoss,
-        inputs: Float[Array, "B T ..."] | PackedSpikes,
+        inputs: Float[Array, "B T ..."] | PackedSpikes | HeldValues,
         targets: Shaped[Array, "B ..."],
         *,
         key: PRNGKeyArray,
@@ -279,7 +279,12 @@ def _noise(network: Network, sigma: float, key: PRNGKeyArray) -> Network:
 
 
 def _opposite_pair(
-    network: Network, loss: AbstractLoss, inputs: Array | PackedSpikes, targets: Array, sigma: float, key: PRNGKeyArray
+    network: Network,
+    loss: AbstractLoss,
+    inputs: Array | PackedSpikes | HeldValues,
+    targets: Array,
+    sigma: float,
+    key: PRNGKeyArray,
 ) -> tuple[Network, Array, Array]:
     """A perturbation of the parameters, and the mean loss with it and with its opposite."""
     noise = _noise(network, sigma, key)

@@ -18,7 +18,7 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray, Shaped
 
 from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import check_one_dt, check_positive
-from snnlearn.coding import AbstractDecoder, PackedSpikes, SpikeCount
+from snnlearn.coding import AbstractDecoder, HeldValues, PackedSpikes, SpikeCount
 from snnlearn.losses import AbstractLoss, Kernel
 from snnlearn.network import Network
 from snnlearn.neurons import AbstractNeuron
@@ -87,7 +87,7 @@ class XieSeung(AbstractRule):
         self,
         network: Network,
         loss: AbstractLoss,
-        inputs: Float[Array, "B T ..."] | PackedSpikes,
+        inputs: Float[Array, "B T ..."] | PackedSpikes | HeldValues,
         targets: Shaped[Array, "B ..."],
         *,
         key: PRNGKeyArray,
@@ -150,7 +150,7 @@ class OnlineXieSeung(AbstractOnlineRule):
         network: Network,
         loss: AbstractLoss,
         memory: Memory,
-        xs: Float[Array, "K B ..."] | PackedSpikes,
+        xs: Float[Array, "K B ..."] | PackedSpikes | HeldValues,
         moments: Any,
     ) -> tuple[Memory, Float[Array, ""], Network]:
         """See the base."""
@@ -207,7 +207,7 @@ def _advance(
     kernel: Kernel,
     network: Network,
     memory: Memory,
-    xs: Float[Array, "K B ..."] | PackedSpikes,
+    xs: Float[Array, "K B ..."] | PackedSpikes | HeldValues,
     moments: Any,
     reward: Callable,
     going: Callable[[Any], Bool[Array, " B"] | None],

@@ -11,7 +11,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from snnlearn._parameters import split
-from snnlearn.coding import PackedSpikes
+from snnlearn.coding import HeldValues, PackedSpikes
 from snnlearn.kernels.products import numbers
 from snnlearn.losses import AbstractLoss
 from snnlearn.network import Network
@@ -62,7 +62,7 @@ class RTRL(AbstractOnlineRule):
         network: Network,
         loss: AbstractLoss,
         memory: tuple[Any, Float[Array, "B S P"]],
-        xs: Float[Array, "K B ..."] | PackedSpikes,
+        xs: Float[Array, "K B ..."] | PackedSpikes | HeldValues,
         moments: Any,
     ) -> tuple[Any, Float[Array, ""], Network]:
         """See the base."""

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from snnlearn._parameters import trained
-from snnlearn.coding import PackedSpikes
+from snnlearn.coding import HeldValues, PackedSpikes
 from snnlearn.kernels import why_plain
 from snnlearn.kernels.products import currents, known_spikes, numbers
 from snnlearn.losses import AbstractFilteredLoss, AbstractLoss, Kernel
@@ -61,7 +61,10 @@ def current_of(synapses: AbstractSynapses, *, spikes: bool) -> Current | None:
     if spikes and not isinstance(lowered := synapses.lowered(), str):
         by_weight, bias = currents(lowered.weight), lowered.bias
         return by_weight if bias is None else lambda xs: by_weight(xs) + bias[None, None]
-    return lambda xs: jax.vmap(jax.vmap(synapses))(numbers(xs))
+    each = jax.vmap(jax.vmap(synapses))
+    return lambda xs: (
+        HeldValues(each(xs.values), xs.steps).unpack() if isinstance(xs, HeldValues) else each(numbers(xs))
+    )
 
 
 Bring = tuple[tuple[Current | None, ...], ...]
@@ -154,7 +157,9 @@ def arrived(
             waiting, given = jnp.swapaxes(line, 0, 1), numbers(given)
             given = given.reshape(*given.shape[:2], *waiting.shape[2:])
             given = jnp.concatenate([waiting, given])[: len(given)]
-        return known_spikes(given) if gives[way.source] and not isinstance(given, PackedSpikes) else given
+        if isinstance(given, (PackedSpikes, HeldValues)) or not gives[way.source]:
+            return given
+        return known_spikes(given)
 
     return [
         tuple(at(way, line) for way, line in zip(ways, state.lines, strict=True))

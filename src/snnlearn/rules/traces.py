@@ -16,8 +16,8 @@ from jaxtyping import Array, Float
 
 from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import split, trained_part
-from snnlearn.coding import PackedSpikes
-from snnlearn.kernels.products import Activity, numbers, outer
+from snnlearn.coding import HeldValues, PackedSpikes
+from snnlearn.kernels.products import Activity, numbers, once, outer
 from snnlearn.losses import Kernel
 from snnlearn.network import Layer
 from snnlearn.network.synapses import AbstractSynapses
@@ -31,7 +31,7 @@ from snnlearn.rules.eligibility import (
 )
 from snnlearn.rules.local import Local, linearise_rest
 
-Arrived = Float[Array, "K B ..."] | PackedSpikes
+Arrived = Float[Array, "K B ..."] | PackedSpikes | HeldValues
 """What reached synapses in each step of a block, for a batch; packed where it is known to be spikes."""
 
 
@@ -216,10 +216,11 @@ def _in_shape(xs: Any, shape: tuple[int, ...]) -> Any:
 
 
 def _before_weights(synapses: AbstractSynapses, xs: Arrived) -> Activity:
-    """The input of the synapses with the weights; spikes stay packed if nothing precedes these."""
+    """The input of the synapses with the weights; spikes stay packed if nothing precedes these, held values held."""
     if synapses.pairs and isinstance(xs, PackedSpikes):
         return _in_shape(xs, synapses.in_shape)
-    return jax.vmap(jax.vmap(lambda x: synapses.before(x)))(numbers(xs))
+    xs = xs if isinstance(xs, HeldValues) else numbers(xs)
+    return jax.tree.map(jax.vmap(jax.vmap(lambda x: synapses.before(x))), xs)
 
 
 def accumulated(layer: Layer, traces: LayerTraces, signal: Float[Array, "B *units"]) -> Layer:
@@ -267,6 +268,7 @@ def _product(synapses: AbstractSynapses, worth: Float[Array, "K B *units"], pre:
     if synapses.pairs and isinstance(pre, PackedSpikes):
         return with_weight(synapses, outer(_before_weights(synapses, pre), worth).T)
     weights, constants = split(synapses)
+    pre, worth = once(pre, worth)
     xs = _in_shape(numbers(pre), synapses.in_shape)
     _, pull = jax.vjp(lambda weights: jax.vmap(jax.vmap(eqx.combine(weights, constants)))(xs), weights)
     return pull(worth)[0]

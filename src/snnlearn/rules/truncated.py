@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import split
-from snnlearn.coding import PackedSpikes
+from snnlearn.coding import HeldValues, PackedSpikes
 from snnlearn.losses import AbstractLoss
 from snnlearn.network import Network, unroll
 from snnlearn.rules.base import start_state
@@ -68,7 +68,7 @@ class TruncatedBPTT(AbstractOnlineRule):
         network: Network,
         loss: AbstractLoss,
         memory: Memory,
-        xs: Float[Array, "K B ..."] | PackedSpikes,
+        xs: Float[Array, "K B ..."] | PackedSpikes | HeldValues,
         moments: Any,
     ) -> tuple[Memory, Float[Array, ""], Network]:
         """See the base."""

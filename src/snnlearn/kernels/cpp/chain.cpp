@@ -133,17 +133,26 @@ struct Pass {
       copy_rows(scratch.state[s], padded(size), before(l, first + s), size, kStates, size);
   }
 
-  // The currents of a block of units by the layer's input, [steps, width].
-  void currents(const Layer& layer, int s, int unit, int width, float* out) {
-    const float *weight = block(layer.weight, unit), *bias = layer.bias + unit;
+  // The currents of a block of units, [steps, width]: of the layer's input, and its bias or what stands in its place.
+  void currents(const Layer& layer, int sample, int s, int unit, int width, float* out) {
+    const float *weight = block(layer.weight, unit), *bias = layer.frames ? nullptr : layer.bias + unit;
+    if (!bias) frames(layer, sample, unit, width, out);
     if (!inputs[s].is_many) {
-      SNNLEARN_BY_WIDTH(width, add_rows, out, scratch.events[s], steps, weight, bias);
+      if (bias || layer.inputs) SNNLEARN_BY_WIDTH(width, add_rows, out, scratch.events[s], steps, weight, bias);
       return;
     }
-    for (int t = 0; t < steps; ++t)
+    for (int t = 0; bias && t < steps; ++t)
       for (int n = 0; n < width; ++n) out[long(t) * width + n] = bias[n];
     by_rows(scratch.numbers, inputs[s].words, inputs[s].stride, layer.inputs, steps);
     add_product(out, width, scratch.numbers, layer.inputs, steps, layer.inputs, weight, width);
+  }
+
+  // A sample's own currents of a block of units, each frame in all of its steps, [steps, width].
+  void frames(const Layer& layer, int sample, int unit, int width, float* out) {
+    const int hold = steps / layer.frames, real = width_at(unit, layer.units);
+    const float* in = layer.bias + long(sample) * layer.frames * layer.units + unit;
+    for (int f = 0; f < layer.frames; ++f, in += layer.units)
+      for (int k = 0; k < hold; ++k, out += width) copy_rows(out, width, in, layer.units, 1, real);
   }
 
   // current [width] += what units that were active before the first step send through the loop
@@ -169,7 +178,7 @@ struct Forward : Pass {
         const int width = width_at(unit, padded(layer.units));
         for (int s = 0; s < count; ++s) {
           float* current = layer.recurrent ? block({scratch.sequences[0][s], steps}, unit) : scratch.sequences[0][0];
-          currents(layer, s, unit, width, current);
+          currents(layer, first + s, s, unit, width, current);
           if (!layer.recurrent) advance(l, first + s, s, unit, width, 0, steps, current);
         }
       }
@@ -282,7 +291,7 @@ struct Backward : Pass {
       for (int s = 0; s < count; ++s) {
         float* at = block({derivatives(s), steps}, unit);
         float* jump = jumps(layer, s) ? block({jumps(layer, s), steps}, unit) : nullptr;
-        currents(layer, s, unit, width, at);
+        currents(layer, first + s, s, unit, width, at);
         if (layer.recurrent) {
           loop_from_start(layer, before(l, first + s) + long(kSpikes) * layer.units, unit, width, at);
           SNNLEARN_BY_WIDTH(width, add_rows, at + width, scratch.own[s], steps - 1, block(layer.loop, unit), nullptr);
@@ -426,6 +435,16 @@ struct Backward : Pass {
     if (count) add();
   }
 
+  // The gradient by a sample's own currents [frames, units]: the sum of the errors of each frame's steps.
+  void by_frame(const Layer& layer, float* out, const float* error, int unit, int width) {
+    const int hold = steps / layer.frames, real = width_at(unit, layer.units);
+    for (int f = 0; f < layer.frames; ++f, out += layer.units, error += long(hold) * width) {
+      float sum[kBlock] = {};
+      SNNLEARN_BY_WIDTH(width, add_all_errors, sum, hold, error);
+      copy_rows(out, real, sum, width, 1, real);
+    }
+  }
+
   // The gradients of weights and biases.
   void learn(int l, int first, int count) {
     const Layer& layer = chain.layers[l];
@@ -440,14 +459,17 @@ struct Backward : Pass {
       const int width = width_at(unit, size);
       if (!has_gradients) {  // here and not all at once, so that the block is still in the cache
         fill(block(gradient.weight, unit), long(gradient.weight.rows) * width);
-        fill(gradient.bias + unit, width);
+        if (!layer.frames) fill(gradient.bias + unit, width);
         if (layer.recurrent) fill(block(gradient.loop, unit), long(gradient.loop.rows) * width);
       }
       for (int s = 0; s < count; ++s) {
         const float* error = block({errors(l, s), steps}, unit);
         float* weight = block(gradient.weight, unit);
         SNNLEARN_BY_WIDTH(width, add_errors, weight, scratch.events[s], error);
-        SNNLEARN_BY_WIDTH(width, add_all_errors, gradient.bias + unit, steps, error);
+        if (layer.frames)
+          by_frame(layer, gradient.bias + long(first + s) * layer.frames * layer.units + unit, error, unit, width);
+        else
+          SNNLEARN_BY_WIDTH(width, add_all_errors, gradient.bias + unit, steps, error);
         if (!layer.recurrent) continue;
         float* loop = block(gradient.loop, unit);
         SNNLEARN_BY_WIDTH(width, add_errors, loop, scratch.own[s], error + width);

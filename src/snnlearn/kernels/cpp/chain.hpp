@@ -38,13 +38,14 @@ struct Blocked {
 
 struct Layer {
   int inputs, units;
+  int frames;  // of currents that each sample has of its own, each for steps / frames steps; 0 with a bias for all
   bool spiking, recurrent;
   bool late_reset;     // the reset acts in the next step
   bool reset_flows;    // a gradient passes through the spikes that reset
   Surrogate surrogate;
   float height, slope;    // of the surrogate; the slope is 1 / width where there is one
   const float* constants;  // [kConstants, padded units]
-  const float* bias;       // [padded units]
+  const float* bias;       // [padded units], or the currents, [batch, frames, units]
   Blocked weight;          // [inputs, units], as all that follow with padded rows
   Blocked loop;            // [units, units], from the unit that spikes
   Blocked weight_back;     // [units, inputs]
@@ -80,7 +81,7 @@ struct Gradient {
   float* before;        // [batch, kStates, units]
   Blocked weight;       // [inputs, units]
   Blocked loop;         // [units, units]
-  float* bias;          // [padded units]
+  float* bias;          // [padded units], or by the currents, [batch, frames, units]
 };
 
 // The same code, compiled for several instruction sets. Samples [first, last) of the batch; scratch is memory of

@@ -91,17 +91,21 @@ void copy_block_straight(float* out, const float* in, int rows, int units, int u
           r < rows && unit + n < units ? in[static_cast<long>(r) * units + unit + n] : 0.0f;
 }
 
-// Work on the blocks of several matrices, side by side.
+// Work on the blocks of several matrices, side by side unless it is done before another thread is awake.
 class Blocks {
  public:
-  void add(int units, std::function<void(int)> work) {
+  void add(int rows, int units, std::function<void(int)> work) {
+    size_ += static_cast<long>(rows) * units;
     for (int unit = 0; unit < padded(units); unit += kBlock) work_.push_back([work, unit] { work(unit); });
   }
   void run(ffi::ThreadPool& pool) {
-    in_parallel(pool, static_cast<int>(work_.size()), [this](int k) { work_[k](); });
+    if (size_ > kFew) return in_parallel(pool, static_cast<int>(work_.size()), [this](int k) { work_[k](); });
+    for (const auto& work : work_) work();
   }
 
  private:
+  static constexpr long kFew = 1 << 16;
+  long size_ = 0;
   std::vector<std::function<void()>> work_;
 };
 
@@ -109,11 +113,11 @@ using Copy = void (*)(float*, const float*, int, int, int);
 
 Blocked lay_out(Memory& memory, Blocks& blocks, Copy copy, const float* in, int rows, int units) {
   Blocked out{memory.floats(size_of(rows, units)), padded(rows)};
-  blocks.add(units, [=](int unit) { copy(out.data + static_cast<long>(unit) * out.rows, in, rows, units, unit); });
+  blocks.add(rows, units, [=](int unit) { copy(out.data + static_cast<long>(unit) * out.rows, in, rows, units, unit); });
   return out;
 }
 
-constexpr int kLayerInts = 7, kLayerFloats = 2;
+constexpr int kLayerInts = 8, kLayerFloats = 2;
 
 // What does not fit its call, or nothing. Backward, each layer has three arguments more: spikes that were kept, and the
 // errors of its output and of the state after it, any of which may be empty.
@@ -127,7 +131,7 @@ std::string misfit(int64_t num_steps, ffi::Span<const int64_t> ints, ffi::Span<c
       static_cast<int64_t>(args.size()) != 1 + takes * layers || static_cast<int64_t>(rets.size()) != gives * layers)
     return "the number of layers";
   const auto words = args.get<ffi::AnyBuffer>(0)->dimensions();
-  if (words.size() != 3 || !counts(words[0], 0) || !counts(words[2], 1)) return "the input";
+  if (words.size() != 3 || !counts(words[0], 0) || !counts(words[2], 0)) return "the input";
   const int64_t batch = words[0], kept = words_of(static_cast<int>(num_steps));
   if (!is(*args.get<ffi::AnyBuffer>(0), kWord, {batch, kept, words[2]})) return "the input";
 
@@ -137,12 +141,14 @@ std::string misfit(int64_t num_steps, ffi::Span<const int64_t> ints, ffi::Span<c
     const int64_t* facts = ints.begin() + l * kLayerInts;
     const int64_t inputs = facts[0], units = facts[1];
     const bool spiking = facts[2], recurrent = facts[3], last = l + 1 == layers;
-    if (inputs != before || !counts(units, 1) || !(spiking || (last && !recurrent)) || facts[6] < 0 || facts[6] > 4)
+    const int64_t frames = facts[7];
+    if (inputs != before || !counts(units, 1) || !(spiking || (last && !recurrent)) || facts[6] < 0 || facts[6] > 4 ||
+        frames < 0 || (frames ? num_steps % frames != 0 : inputs == 0))
       return "the form" + layer;
     const int64_t wide = padded(static_cast<int>(units));
     before = units;
     const int64_t words_each =
-        words_kept({0, 0, spiking, recurrent, false, facts[5] != 0, static_cast<Surrogate>(facts[6])},
+        words_kept({0, 0, 0, spiking, recurrent, false, facts[5] != 0, static_cast<Surrogate>(facts[6])},
                    static_cast<int>(num_steps));
     auto given = [&](int64_t n, ffi::DataType type, std::initializer_list<int64_t> sizes, bool empty = false) {
       const auto buffer = *args.get<ffi::AnyBuffer>(1 + l * takes + n);
@@ -154,7 +160,9 @@ std::string misfit(int64_t num_steps, ffi::Span<const int64_t> ints, ffi::Span<c
     if (!given(0, kFloat, {kConstants, wide})) return "an array of constants" + layer;
     if (!given(1, kFloat, {units, inputs}) || (backward && !made(0, kFloat, {units, inputs})))
       return "the weight" + layer;
-    if (!given(2, kFloat, {wide}) || (backward && !made(1, kFloat, {units}))) return "the bias" + layer;
+    if (frames ? !given(2, kFloat, {batch, frames, units}) || (backward && !made(1, kFloat, {batch, frames, units}))
+               : !given(2, kFloat, {wide}) || (backward && !made(1, kFloat, {units})))
+      return "the bias" + layer;
     if (recurrent && (!given(3, kFloat, {units, units}) || (backward && !made(2, kFloat, {units, units}))))
       return "the recurrent weight" + layer;
     if (!given(4, kFloat, {batch, kStates, units}) || !made(backward ? 3 : 1, kFloat, {batch, kStates, units}))
@@ -206,6 +214,7 @@ void read_chain(Call& call, ffi::ThreadPool& pool, int num_steps, ffi::Span<cons
     layer.late_reset = facts[4];
     layer.reset_flows = facts[5];
     layer.surrogate = static_cast<Surrogate>(facts[6]);
+    layer.frames = static_cast<int>(facts[7]);
     layer.height = floats.begin()[l * kLayerFloats];
     layer.slope = floats.begin()[l * kLayerFloats + 1];
     const int at = 1 + l * per_layer;
@@ -271,6 +280,7 @@ ffi::Error backward(ffi::ThreadPool pool, int64_t num_steps, ffi::Span<const int
     whole[l].output = argument<float>(args, at + 6);
     whole[l].after = argument<float>(args, at + 7);
     whole[l].before = result<float>(rets, 4 * l + 3);
+    whole[l].bias = result<float>(rets, 4 * l + 1);
   }
 
   // Each worker has gradients of its own; the first worker's become the sum.
@@ -285,7 +295,7 @@ ffi::Error backward(ffi::ThreadPool pool, int64_t num_steps, ffi::Span<const int
         const Layer& layer = call.layers[l];
         Gradient& part = parts[k][l];
         part.weight = {call.memory.floats(size_of(layer.inputs, layer.units)), padded(layer.inputs)};
-        part.bias = call.memory.floats(padded(layer.units));
+        if (!layer.frames) part.bias = call.memory.floats(padded(layer.units));
         if (layer.recurrent)
           part.loop = {call.memory.floats(size_of(layer.units, layer.units)), padded(layer.units)};
       }
@@ -295,7 +305,7 @@ ffi::Error backward(ffi::ThreadPool pool, int64_t num_steps, ffi::Span<const int
 
   Blocks blocks;
   auto gather = [&](Blocked Gradient::*which, int l, float* out, int rows, int units) {
-    blocks.add(units, [=, &parts](int unit) {
+    blocks.add(rows, units, [=, &parts](int unit) {
       const int width = std::min(kBlock, padded(units) - unit);
       float* sum = (parts[0][l].*which).data + static_cast<long>(unit) * padded(rows);
       for (int k = 1; k < workers; ++k) {
@@ -309,10 +319,9 @@ ffi::Error backward(ffi::ThreadPool pool, int64_t num_steps, ffi::Span<const int
     const Layer& layer = call.layers[l];
     gather(&Gradient::weight, l, result<float>(rets, 4 * l), layer.inputs, layer.units);
     if (layer.recurrent) gather(&Gradient::loop, l, result<float>(rets, 4 * l + 2), layer.units, layer.units);
-    float* bias = result<float>(rets, 4 * l + 1);
-    for (int n = 0; n < layer.units; ++n) {
-      bias[n] = 0;
-      for (int k = 0; k < workers; ++k) bias[n] += parts[k][l].bias[n];
+    for (int n = 0; !layer.frames && n < layer.units; ++n) {
+      whole[l].bias[n] = 0;
+      for (int k = 0; k < workers; ++k) whole[l].bias[n] += parts[k][l].bias[n];
     }
   }
   blocks.run(pool);
