@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from snnlearn._errors import SnnlearnError as SnnlearnError
 
 if TYPE_CHECKING:
+    from snnlearn import aeon as aeon
     from snnlearn import algorithms as algorithms
     from snnlearn import coding as coding
     from snnlearn import data as data
@@ -42,6 +43,7 @@ _PACKAGES = (
     "algorithms",
     "environments",
     "sklearn",
+    "aeon",
     "risk",
     "report",
 )
