@@ -38,8 +38,9 @@ def drifts(m: int = 40, channels: int = 2, least: int = 12, most: int = 20) -> t
 def test_all_of_aeons_checks_that_apply(kind):
     results = check_estimator(kind, raise_exceptions=False)
     assert len(results) > 20
-    failed = {name: result for name, result in results.items() if result != "PASSED" and "No stored" not in str(result)}
-    assert not failed
+    failed = {name.partition("(")[0] for name, result in results.items() if result != "PASSED"}
+    # Early classifiers keep what they predicted; aeon does not ask its own for this, nor for three checks that pass here.
+    assert failed == ({"check_non_state_changing_method"} if kind is SpikingEarlyClassifier else set())
 
 
 @pytest.mark.parametrize("by_frames", [True, None])
