@@ -39,7 +39,7 @@ def test_all_of_aeons_checks_that_apply(kind):
     results = check_estimator(kind, raise_exceptions=False)
     assert len(results) > 20
     failed = {name.partition("(")[0] for name, result in results.items() if result != "PASSED"}
-    # Early classifiers keep what they predicted; aeon does not ask its own for this, nor for three checks that pass here.
+    # Early classifiers keep what they predicted; aeon leaves this check out for its own, and three that pass here.
     assert failed == ({"check_non_state_changing_method"} if kind is SpikingEarlyClassifier else set())
 
 
