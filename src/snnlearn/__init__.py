@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from snnlearn._errors import SnnlearnError as SnnlearnError
 
 if TYPE_CHECKING:
+    from snnlearn import aeon as aeon
     from snnlearn import algorithms as algorithms
     from snnlearn import coding as coding
     from snnlearn import conversion as conversion
@@ -44,6 +45,7 @@ _PACKAGES = (
     "conversion",
     "environments",
     "sklearn",
+    "aeon",
     "risk",
     "report",
 )
