@@ -62,11 +62,6 @@ class AbstractNeuron(Component):
         """Whether it draws random numbers, from a key in its state."""
         return False
 
-    @property
-    def timeless(self) -> bool:
-        """Whether its output is a function of the current of the same step, as in an artificial network."""
-        return False
-
     def rectified(self) -> tuple[Rectified, ...] | str:
         """The parts whose sum its output is, for its conversion to spiking neurons; or why there are none."""
         return f"is {type(self).__name__}, which has time already"

@@ -37,11 +37,6 @@ class AbstractStateless(AbstractNeuron):
     def __check_init__(self):
         check_positive(self, dt=self.dt)
 
-    @property
-    def timeless(self) -> bool:
-        """True."""
-        return True
-
     def rectified(self) -> tuple[Rectified, ...] | str:
         """See the base."""
         return f"is {type(self).__name__}, which is not known to be a sum of rectified parts"
