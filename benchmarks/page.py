@@ -216,7 +216,8 @@ def default_section(found: dict) -> list[str]:
         f"`benchmarks/default_path.py` {moment(found)}, in turn. {found['note']} An epoch's gradients "
         "include its share of the validation; *held* is for how many steps a value stays the same.",
         "\n".join(lines),
-        f"The whole commands, medians, most of which is the start of Python, compilation, baselines and the report: {'; '.join(whole)}."
+        "The whole commands, medians, most of which is the start of Python, compilation, baselines and the report: "
+        f"{'; '.join(whole)}."
         if whole
         else "",
     ]
