@@ -231,7 +231,7 @@ def default_section(found: dict) -> list[str]:
         lines.append("| " + " | ".join(cells) + " |")
     whole = [
         f"{case} {each['before']['median']:.0f} → {each['kernels']['median']:.0f} s "
-        f"(training {each['before, training']['median']:.0f} → {each['kernels, training']['median']:.0f} s)"
+        f"(training {number(each['before, training']['median'])} → {number(each['kernels, training']['median'])} s)"
         for case, each in found["commands"].items()
     ]
     return [
@@ -240,7 +240,8 @@ def default_section(found: dict) -> list[str]:
         f"`benchmarks/default_path.py` {moment(found)}, in turn. {found['note']} An epoch's gradients "
         "include its share of the validation; *held* is for how many steps a value stays the same.",
         "\n".join(lines),
-        f"The whole commands, with the start of Python, compilation and the report: {'; '.join(whole)}."
+        "The whole commands, medians, most of which is the start of Python, compilation, baselines and the report: "
+        f"{'; '.join(whole)}."
         if whole
         else "",
     ]
