@@ -22,6 +22,17 @@ def test_help_needs_no_jax():
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+def test_imports_start_no_device():
+    """Forks, and processes that are to become one, need JAX as it was installed."""
+    code = (
+        "import snnlearn.cli.commands, snnlearn.cli.convert, snnlearn.cli.manual, snnlearn.cli.tune, snnlearn.sklearn\n"
+        "from jax._src import xla_bridge\n"
+        "print(list(xla_bridge._backends))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
 def test_no_arguments_show_the_commands(capsys):
     with pytest.raises(SystemExit) as end:
         main([])

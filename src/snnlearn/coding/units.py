@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar, final
 
 import equinox as eqx
@@ -11,7 +12,7 @@ from jaxtyping import Array, Float
 from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import check_positive
 from snnlearn.coding.base import AbstractDecoder
-from snnlearn.coding.checks import check_part, known_array, number_or_array
+from snnlearn.coding.checks import check_number, check_part, known_array, number_or_array
 from snnlearn.data.base import Task
 
 
@@ -44,7 +45,10 @@ class InUnits(AbstractDecoder):
         check_part(self, AbstractDecoder, "a decoder, such as MeanMembrane()", decoder=self.decoder)
         check_positive(self, scale=self.scale)
         for name, value in (("mean", self.mean), ("scale", self.scale)):
-            known_array(self, value, name, shape="one number, or one for each value", axes=(0, 1))
+            if isinstance(value, float):  # a default: importing this must not start JAX
+                check_number(self, "a finite number", math.isfinite, **{name: value})
+            else:
+                known_array(self, value, name, shape="one number, or one for each value", axes=(0, 1))
 
     @property
     def reads_spikes(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]

@@ -96,7 +96,7 @@ def _error_bound(
     return jax.lax.map(one, (inputs, keys, found.currents, found.outputs), batch_size=64)
 
 
-def _of_code(encoder: AbstractEncoder, scale: float, x: Array, key: Array) -> _Deviation:
+def _of_code(encoder: AbstractEncoder, scale: float | Array, x: Array, key: Array) -> _Deviation:
     """The deviation of the input's code; none of a value that is held."""
     zero = jnp.zeros_like(x)
     if encoder.held_steps == encoder.num_steps:

@@ -286,6 +286,9 @@ def _transpose(cotangents, *args, forms, num_steps):
 
 ad.primitive_transposes[tangent_p] = _transpose
 
-_batched(forward_p, lambda n: [False, *([True] * 3 + [False]) * n])
-_batched(tangent_p, lambda n: [False, *([True] * 3 + [False] * 3) * n, False, *([True] * 2 + [False]) * n])
+_batched(forward_p, lambda forms: [False, *([True] * 3 + [False]) * len(forms)])
+_batched(
+    tangent_p,
+    lambda forms: [False, *([True] * 3 + [False] * 3) * len(forms), False, *([True] * 2 + [False]) * len(forms)],
+)
 _batched(backward_p, None)
