@@ -25,6 +25,9 @@ KEY = jax.random.key(0)
 
 INSTANCES = [
     coding.QuantileScaling(0.02),
+    coding.HoldLast(coding.Current(12)),
+    coding.InUnits(coding.MeanMembrane()),
+    coding.EachLabel(coding.MeanMembrane()),
     coding.Rate(12),
     coding.PoissonRate(12),
     coding.RegularRate(12),

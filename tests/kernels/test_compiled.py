@@ -27,7 +27,6 @@ from snnlearn.network import (
     Layer,
     LoweredSynapses,
     Network,
-    Part,
     feedforward,
     unroll,
     why_not_compiled,
@@ -218,6 +217,8 @@ def test_equal_to_the_plain_network(
         jax.random.normal(jax.random.key(n), (xs.shape[1], layer.shape[0])) for n, layer in enumerate(network.layers)
     ]
     (value, (expected, states)), gradient = by_plain_jax(scored, network, pieces, weights)
+    # Errors that grow through resets in 70 steps may overflow, in either at another step.
+    assume(all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves((value, gradient))))
     (other_value, (actual, after)), other_gradient = by_kernels(scored, network, fed, weights)
     if any(bool(jnp.any(a != e)) for a, e in zip(actual[:-1], expected[:-1], strict=True)):
         for by in (-1e-5, 1e-5):  # where a membrane is as near to its threshold as this, rounding decides
@@ -354,7 +355,6 @@ def test_what_is_not_compiled_says_why(case, monkeypatch):
             lambda dense: Layer(dense, Filtered(CubaLIF())),
             "layer 1 is Filtered around a neuron with a synaptic current",
         ),
-        (lambda dense: Layer(Part(dense.in_shape[0], 0, 4), LIF()), "layer 1 has Part synapses"),
     ],
 )
 def test_layers_that_the_kernels_do_not_know(layer, reason, case):

@@ -230,7 +230,10 @@ DENSE = Dense(32, 3, key=jax.random.key(0))
         ([Layer(IMAGE, LIF(tau_mem=jnp.full((2, 4, 4), 20e-3)))], "layer 1 has trained neuron parameters"),
         ([Layer(IMAGE, LI()), Layer(DENSE, LI())], "layer 1 is LI, from which no spikes go to the next"),
         ([Layer(AveragePool2d((1, 6, 6), 2), LIF())], "layer 1 has no weights"),
-        ([Layer(Chain(IMAGE, DENSE), LIF())], "layer 1 has more stages of synapses than a pooling and then weights"),
+        (
+            [Layer(IMAGE, LIF()), Layer(Chain(DENSE, Dense(3, 3, key=jax.random.key(0))), LI())],
+            "layer 2 has more stages of synapses than a pooling and then weights",
+        ),
         (
             [Layer(IMAGE, LIF()), Layer(Chain(Part(32, 0, 8), Dense(8, 3, key=jax.random.key(0))), LI())],
             "layer 2 has Part synapses, not Dense, Conv2d or AveragePool2d before one of these",

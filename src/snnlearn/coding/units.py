@@ -7,7 +7,7 @@ from typing import ClassVar, final
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import check_positive
@@ -57,7 +57,13 @@ class InUnits(AbstractDecoder):
 
     def __call__(self, output: Float[Array, "T C"]) -> Float[Array, " C"]:
         """See the base."""
-        scores = self.decoder(output)
+        return self._in_units(self.decoder(output))
+
+    def until(self, output: Float[Array, "T C"], length: Int[Array, ""]) -> Float[Array, " C"]:
+        """See the base: as the inner decoder."""
+        return self._in_units(self.decoder.until(output, length))
+
+    def _in_units(self, scores: Float[Array, " D"]) -> Float[Array, " D"]:
         mean, scale = (jnp.asarray(value, scores.dtype) for value in (self.mean, self.scale))
         for name, value in (("mean", mean), ("scale", scale)):
             if value.ndim and value.shape != scores.shape:
@@ -96,3 +102,7 @@ class EachLabel(AbstractDecoder):
     def __call__(self, output: Float[Array, "T C"]) -> Float[Array, " C"]:
         """See the base."""
         return self.decoder(output)
+
+    def until(self, output: Float[Array, "T C"], length: Int[Array, ""]) -> Float[Array, " C"]:
+        """See the base: as the inner decoder."""
+        return self.decoder.until(output, length)

@@ -91,8 +91,8 @@ def delayed(tau: int, start: float, size: int) -> Float[np.ndarray, " size"]:
     A step is a tenth of a unit of time. Within a step of the past, the series is the cubic through its ends with its
     derivatives there, so that the order is kept.
 
-    >>> delayed(17, 1.2, 3).round(4).tolist()
-    [1.2, 1.1198, 1.0473]
+    >>> delayed(17, 1.2, 3).round(4).tolist()  # e^(-t / 10) (1.2 - c) + c with c = 2.4 / (1 + 1.2¹⁰)
+    [1.2, 1.1176, 1.043]
     """
     h, lag = 1 / _SUBSTEPS, tau * _SUBSTEPS
     s, slope = [start] * (lag + 1), [0.0] * (lag + 1)

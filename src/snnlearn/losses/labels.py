@@ -47,6 +47,11 @@ class StepwiseLabelCrossEntropy(AbstractStepwiseLoss):
         """See the base: the labels, and 1/T."""
         return jnp.broadcast_to(target, (num_steps, *target.shape)), jnp.full(num_steps, 1 / num_steps)
 
+    def moments_until(self, target: Int[Array, " L"], num_steps: int, length: Int[Array, ""]) -> tuple[Array, Array]:
+        """See the base: the labels, and 1 over the sample's own steps."""
+        share = 1 / length.astype(jnp.result_type(float))
+        return jnp.broadcast_to(target, (num_steps, *target.shape)), jnp.full(num_steps, share)
+
     def at_step(self, output: Float[Array, " L"], moment: tuple[Array, Array]) -> Float[Array, ""]:
         """See the base."""
         target, share = moment

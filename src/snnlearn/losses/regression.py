@@ -6,7 +6,7 @@ from typing import ClassVar, final
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from snnlearn._parameters import check_positive
 from snnlearn.coding import AbstractDecoder, InUnits, MeanMembrane
@@ -70,6 +70,11 @@ class StepwiseValueMeanSquaredError(AbstractStepwiseLoss):
     def moments(self, target: Float[Array, " D"], num_steps: int) -> tuple[Array, Array]:
         """See the base: the values, and 1/T."""
         return jnp.broadcast_to(target, (num_steps, *target.shape)), jnp.full(num_steps, 1 / num_steps)
+
+    def moments_until(self, target: Float[Array, " D"], num_steps: int, length: Int[Array, ""]) -> tuple[Array, Array]:
+        """See the base: the values, and 1 over the sample's own steps."""
+        share = 1 / length.astype(jnp.result_type(float))
+        return jnp.broadcast_to(target, (num_steps, *target.shape)), jnp.full(num_steps, share)
 
     def at_step(self, output: Float[Array, " D"], moment: tuple[Array, Array]) -> Float[Array, ""]:
         """See the base."""
