@@ -65,6 +65,7 @@ def fake_run(
         num_steps=100,
         wall_time=72.4,
         samples_per_second=20_312.0,
+        notes=("The label is column target.",),
         warnings=("9.4 % of the units of layer 1 never spike on the probe data.",),
         config={"seed": 0, "seeds": seeds, "data": {"name": "digits"}, "network": {"units": [128], "tau_mem": 0.02}},
         environment={"snnlearn": "0.1.0", "jax": "0.10.2", "python": "3.13"},

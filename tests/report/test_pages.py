@@ -54,6 +54,7 @@ def train(name: str) -> Report:
             examples=(example,),
             layers=tuple(replace(layer, name=name) for layer in fake_run().layers),
             warnings=(name,),
+            notes=(name,),
             config={name: name},
             reproduce=name,
             environment={name: name},

@@ -153,6 +153,7 @@ class Dataset:
         class_weights: How many times a sample of each class counts in learning; empty if all count alike.
         left_out: How many samples `unseen` took out of the test part.
         notes: What was lost or assumed in reading it, in sentences.
+        doubts: Reasons to doubt what is measured on it, in sentences.
         all_seen: Whether all test samples were seen in training, so that their errors do not estimate the risk.
         form: How it was read from a file, so that other files can be read the same way.
 
@@ -182,6 +183,7 @@ class Dataset:
     form: Form = Form()
     target_names: tuple[str, ...] = ()
     class_weights: tuple[float, ...] = ()
+    doubts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.class_weights and len(self.class_weights) != self.num_classes:

@@ -72,7 +72,7 @@ def mackey_glass(
         low=train.x.min(axis=(0, 1)),
         high=train.x.max(axis=(0, 1)),
         target_names=(name,),
-        notes=(
+        doubts=(
             "Test samples overlap in time, so that their errors are not independent: intervals over samples are "
             "shorter than they should be.",
         ),

@@ -89,7 +89,7 @@ def summarise_labels(
     """
     truth, names = data.test.y, data.output_names
     decided = [predict(one, data.test.x) for one in hypotheses]
-    common = in_common(hypotheses, data, history, said=data.notes)
+    common = in_common(hypotheses, data, history, said=())
     chosen = common["selected_seed"]
     of_chosen = decided[chosen]
     said = [", ".join(np.array(names)[row > 0].tolist()) or "none" for row in (*truth[:3], *of_chosen[:3])]

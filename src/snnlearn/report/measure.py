@@ -83,7 +83,7 @@ def summarise(
     confusion = np.zeros((len(names), len(names)), dtype=int)
     np.add.at(confusion, (data.test.y, decided), 1)
     others = () if baselines is None else baselines(data, wrong[selected])
-    common = in_common(hypotheses, data, history, said=[*advice(others), *data.notes, *_tied(tied, len(decided))])
+    common = in_common(hypotheses, data, history, said=[*advice(others), *_tied(tied, len(decided))])
     right = decided == data.test.y
     return RunSummary(
         **common,
@@ -145,7 +145,8 @@ def in_common(
         "num_steps": inputs.shape[1],
         "wall_time": float(np.sum(history.seconds)),
         "samples_per_second": float(len(hypotheses) * len(data.train.y) / max(typical, 1e-9)),
-        "warnings": (*said, *warnings(layers), *growth(history)),
+        "notes": data.notes,
+        "warnings": (*said, *data.doubts, *warnings(layers), *growth(history)),
         "environment": environment(),
         "left_out": data.left_out,
         "all_seen": data.all_seen,

@@ -76,6 +76,7 @@ class TrainingSummary:
         wall_time: Training time in s, all seeds.
         samples_per_second: Training samples processed per second, all seeds together.
         warnings: One sentence each.
+        notes: What was assumed in reading the data, one sentence each.
         config: The run's configuration, flat or nested.
         environment: Versions of the software, by name.
         why_plain: Why the training ran as plain JAX; None if the kernels ran it.
@@ -105,6 +106,7 @@ class TrainingSummary:
     wall_time: float
     samples_per_second: float
     warnings: tuple[str, ...]
+    notes: tuple[str, ...]
     config: dict[str, object]
     environment: dict[str, str]
     why_plain: str | None

@@ -10,7 +10,7 @@ import numpy as np
 
 from snnlearn.report.figures import draw_curves, draw_example, draw_rates, example_size, shorten
 from snnlearn.report.summary import LayerSummary, TrainingSummary
-from snnlearn.report.value import Block, Code, Figure, Folded, Note, Panels, Row, Table
+from snnlearn.report.value import Block, Code, Figure, Folded, Note, Panels, Paragraph, Row, Table
 from snnlearn.report.words import duration, percent, quantity
 
 
@@ -118,6 +118,7 @@ def how_to_reproduce(summary: TrainingSummary) -> list[Block]:
     return [
         Note("The same configuration in the same environment repeats this run."),
         *([Code(summary.reproduce)] if summary.reproduce else []),
+        *(Paragraph(note) for note in summary.notes),
         Folded("Configuration", Code(settings)),
         Folded("Environment", Table(("", "version"), list(summary.environment.items()))),
     ]
@@ -145,7 +146,7 @@ def share_silent(summary: TrainingSummary) -> float:
 def training_numbers(summary: TrainingSummary) -> dict[str, Any]:
     """A summary's numbers whatever was learned, without those only for pictures."""
     same = ("title", "test_size", "train_size", "selected_seed", "parameters", "synops", "macs", "dense", "dense_macs")
-    same += ("wall_time", "samples_per_second", "warnings", "environment")
+    same += ("wall_time", "samples_per_second", "warnings", "notes", "environment")
     return {
         **{name: getattr(summary, name) for name in same},
         "test_left_out": summary.left_out,

@@ -91,7 +91,7 @@ def summarise_values(
     common = in_common(hypotheses, data, history, said=())
     chosen = common["selected_seed"]
     others = () if baselines is None else baselines(data, losses[chosen])
-    common["warnings"] = (*advice(others), *data.notes, *common["warnings"])
+    common["warnings"] = (*advice(others), *common["warnings"])
     worst = int(np.argmax(losses[chosen]))
     shown = [*[i for i in range(min(3, len(truth))) if i != worst][:2], worst]
     return ValueSummary(
