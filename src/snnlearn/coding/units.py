@@ -60,7 +60,11 @@ class InUnits(AbstractDecoder):
         return self._in_units(self.decoder(output))
 
     def until(self, output: Float[Array, "T C"], length: Int[Array, ""]) -> Float[Array, " C"]:
-        """See the base: as the inner decoder."""
+        """See the base: as the inner decoder.
+
+        Raises:
+            SnnlearnError: for another number of values than the fields have.
+        """
         return self._in_units(self.decoder.until(output, length))
 
     def _in_units(self, scores: Float[Array, " D"]) -> Float[Array, " D"]:
