@@ -197,19 +197,16 @@ def step_section(step: dict) -> list[str]:
 
 
 def defaults_section(document: dict) -> list[str]:
-    """The table of the networks of default runs, by processor time."""
+    """The table of the networks of default runs."""
     names = [name for name in MODULES if any(name in results for results in document["tasks"].values())]
     lines = ["| task | " + " | ".join(names) + " |", "|---|" + "---|" * len(names)]
     for task, results in document["tasks"].items():
-        cells = [
-            f"{number(results[n]['processor_ms'])} ms" if n == SUBJECT else times(results[n]["processor_ratio"])
-            for n in names
-        ]
+        cells = [f"{number(results[n]['median_ms'])} ms" if n == SUBJECT else times(results[n]["ratio"]) for n in names]
         lines.append(f"| `{task}` | " + " | ".join(cells) + " |")
     return [
         "## Networks of default runs",
-        f"Processor time of a training step, {moment(document)}. Other work ran on the machine, so that the time of "
-        "the clock says little. `×`: how much more a contender takes than snnlearn. Inputs are pixels, held over all "
+        f"Time of a training step, {moment(document)}, median of turns. `×`: how much more a contender takes than "
+        "snnlearn. Inputs are pixels, held over all "
         "steps, as by default; each contender computes their product with the weights once. The task's name has the "
         "time steps and the percentage of hidden units that spike in a step; `single` is a batch of one. "
         f"`{PLAIN}` is snnlearn with its kernels switched off, which is how convolutions ran before they had any. "
