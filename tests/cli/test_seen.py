@@ -75,7 +75,8 @@ def test_copies_are_not_called_unseen(say, tmp_path):
     x, y = rng.random((60, 3)), rng.integers(0, 2, 60)
     np.savez(tmp_path / "five.npz", x=np.tile(x, (5, 1)), y=np.tile(y, 5))
     say("train", "--data", tmp_path / "five.npz", *OPTIONS, "--out", tmp_path / "run")
-    seen = np.load(tmp_path / "run" / "seen.npz")
+    with np.load(tmp_path / "run" / "seen.npz") as file:
+        seen = dict(file)
     assert not np.isin(seen["test.x"], np.concatenate([seen["train.x"], seen["validation.x"]])).any()
     # Where a class has but one x, none is unseen, and the page and the summary say so.
     np.savez(tmp_path / "one.npz", x=np.repeat(np.eye(3), 20, axis=0), y=np.repeat(np.arange(3), 20))

@@ -27,6 +27,11 @@ KEY = jax.random.key(0)
 RNG = np.random.default_rng(0)
 
 
+def arrays(path):
+    with np.load(path) as file:
+        return dict(file)
+
+
 def layers_of(network, xs):
     found = activations(network, jnp.asarray(xs)).outputs
     return {layer.name or "output": np.asarray(one) for layer, one in zip(network.layers, found, strict=True)}
@@ -84,7 +89,7 @@ def test_what_scikit_learn_cannot_have_converted():
 
 @pytest.mark.parametrize("name", ["keras.keras", "keras.h5"])
 def test_keras(name):
-    read, expected = KerasFile(FILES / name).read(), np.load(FILES / "keras.npz")
+    read, expected = KerasFile(FILES / name).read(), arrays(FILES / "keras.npz")
     found = layers_of(read.network, expected["x"].transpose(0, 3, 1, 2))
     assert list(found) == ["r1", "dw", "leaky", "c2", "d1", "output"]
     for layer in ("r1", "dw", "leaky", "c2"):
@@ -95,7 +100,7 @@ def test_keras(name):
 
 
 def test_keras_in_one_dimension():
-    expected = np.load(FILES / "sequential.npz")
+    expected = arrays(FILES / "sequential.npz")
     read = KerasFile(FILES / "sequential.keras").read()
     close(layers_of(read.network, expected["x"].transpose(0, 2, 1))["output"], expected["y"])
 
@@ -126,7 +131,7 @@ def test_what_keras_cannot_have_converted(tmp_path, old, new, match):
 
 
 def test_onnx_of_pytorch():
-    read, expected = OnnxFile(FILES / "torch.onnx").read(), np.load(FILES / "torch.npz")
+    read, expected = OnnxFile(FILES / "torch.onnx").read(), arrays(FILES / "torch.npz")
     assert verify(read, expected["x"]) < 1e-5
     close(centred(layers_of(read.network, expected["x"])["output"]), centred(expected["logit"]))
 
@@ -147,7 +152,7 @@ def plain():
 
 def test_safetensors_of_pytorch():
     """With the `module.` of DataParallel, which is dropped and said (snn_toolbox#65), and batch normalisation."""
-    read, expected = Safetensors(FILES / "plain.safetensors", plain()).read(), np.load(FILES / "torch.npz")
+    read, expected = Safetensors(FILES / "plain.safetensors", plain()).read(), arrays(FILES / "torch.npz")
     assert "'module.'" in read.notes[0]
     close(layers_of(read.network, expected["x8"])["output"], expected["y8"])
 
