@@ -14,6 +14,7 @@ from snnlearn._errors import SnnlearnError as SnnlearnError
 if TYPE_CHECKING:
     from snnlearn import aeon as aeon
     from snnlearn import algorithms as algorithms
+    from snnlearn import circuits as circuits
     from snnlearn import coding as coding
     from snnlearn import conversion as conversion
     from snnlearn import data as data
@@ -47,6 +48,7 @@ _PACKAGES = (
     "sklearn",
     "aeon",
     "risk",
+    "circuits",
     "report",
 )
 _NAMES = {

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+import operator
 import typing
 from abc import abstractmethod
 from collections.abc import Callable
@@ -133,7 +134,28 @@ class TimeConstant(AbstractLogarithmic):
         return self.dt + jnp.exp(self.log)
 
 
-PositiveParameter = float | Constant | Positive | TimeConstant
+@final
+class Times(AbstractQuantity):
+    """A trained quantity times a constant factor, such as that by which a device differs from its design.
+
+    Args:
+        quantity: the quantity.
+        factor: one number, or one for each unit.
+
+    >>> round(float(Times(Positive(jnp.array(0.02)), Constant(1.5)).value), 6)
+    0.03
+    """
+
+    quantity: AbstractQuantity
+    factor: Constant
+
+    @property
+    def value(self) -> Float[Array, "..."]:
+        """The product."""
+        return self.quantity.value * self.factor.value
+
+
+PositiveParameter = float | Constant | Positive | TimeConstant | Times
 """A positive constant, or a trained positive array."""
 
 Parameter = float | Constant | Float[Array, "..."]
@@ -173,6 +195,28 @@ def with_constants(tree: Any) -> Any:
     return tree
 
 
+def parameters(tree: Any) -> dict[str, Callable[[Any], Any]]:
+    """Every parameter in a tree of modules: by its place, how to get it from the tree.
+
+    Args:
+        tree: a neuron, or any other tree of modules.
+
+    >>> from snnlearn.neurons import LIF, ToValue
+    >>> sorted(parameters(LIF(reset=ToValue(0.25))))
+    ['reset.v_reset', 'resistance', 'tau_mem', 'v_leak', 'v_th']
+    """
+    found: dict[str, Callable[[Any], Any]] = {}
+    for name, is_parameter in _fields(type(tree)) if isinstance(tree, eqx.Module) else ():
+        if is_parameter and getattr(tree, name) is not None:
+            found[name] = operator.attrgetter(name)
+        elif not is_parameter:
+            found |= {
+                f"{name}.{place}": operator.attrgetter(f"{name}.{place}")
+                for place in parameters(getattr(tree, name, None))
+            }
+    return found
+
+
 def _is_none(leaf: Any) -> bool:
     return leaf is None
 
@@ -182,7 +226,8 @@ def _fields(cls: type) -> tuple[tuple[str, bool], ...]:
     """The fields of a module that are part of its tree, and whether each is a parameter."""
     hints = typing.get_type_hints(cls)
     fields = (field for field in dataclasses.fields(cls) if not field.metadata.get("static", False))
-    return tuple((field.name, hints.get(field.name) in (Parameter, PositiveParameter)) for field in fields)
+    kinds = (Parameter, PositiveParameter, Parameter | None, PositiveParameter | None)
+    return tuple((field.name, hints.get(field.name) in kinds) for field in fields)
 
 
 Number = int | float | np.number
