@@ -36,6 +36,7 @@ COMMANDS: dict[str, tuple[type, tuple[str, ...]]] = {
     "gradients": (commands.Gradients, (*SMALL, "--rules", "bptt", "--repeats", "2", "--out", "out")),
     "data": (commands.Data, ("blobs.npz", "--out", "out")),
     "risk": (commands.Risk, ("run", "--bits", "4")),
+    "deploy": (commands.Deploy, ("run", "--mismatch", "0.2", "--chips", "2")),
     "no-free-lunch": (commands.NoFreeLunch, ("--points", "2", "--samples", "1", "--out", "out")),
     "certify": (commands.Certify, (*TINY, "--bound-epochs", "1", "--networks", "1", "--out", "out")),
     "sweep": (commands.Sweep, (*TINY, "--seeds", "2", "--vary", "xi=1,2", "--sizes", "--out", "out")),
@@ -44,6 +45,9 @@ COMMANDS: dict[str, tuple[type, tuple[str, ...]]] = {
         (*TINY, "--vary", "xi=1..2", "--trials", "1", "--confirm-seeds", "2", "--seeds", "1", "--out", "out"),
     ),
 }
+
+
+_RISK = tuple(f"run/{name}.{kind}" for name in ("risk", "deploy-ideal") for kind in ("json", "html"))
 
 
 @dataclass(frozen=True)
@@ -202,7 +206,7 @@ def option_cases(draw: st.DrawFn) -> Case:
         name, between = draw(st.sampled_from(names)), draw(st.sampled_from([",", ".."] if command == "tune" else [","]))
         arguments += ["--vary", f"{name}={between.join(word for _ in range(2) for word in draw(values(hints[name])))}"]
     files = dict.fromkeys(name for name in FIFOS if any(name in argument for argument in arguments))
-    return Case("option", tuple(arguments), files, refused=numbers, may_change=("run/risk.json", "run/risk.html"))
+    return Case("option", tuple(arguments), files, refused=numbers, may_change=_RISK)
 
 
 # --- trees ------------------------------------------------------------------------------------------------------------
@@ -473,7 +477,6 @@ def _closed(file: h5py.File, buffer: io.BytesIO) -> bytes:
 
 Spoil = Callable[[st.DrawFn, bytes], bytes]
 _ON = ("--out", "out", "--layers", "4", "--epochs", "1", "--batch-size", "4", "--num-steps", "4")
-_RISK = ("run/risk.json", "run/risk.html")
 _RUN = tuple(f"run/{name}" for name in ("report.html", "summary.json", "model.npz"))
 _HALF = ("half/metrics.jsonl", "half/checkpoint.npz")
 _SWEEP = ("sweep/summary.json", "sweep/report.html")
@@ -487,6 +490,7 @@ FILES: list[tuple[str, Spoil, list[tuple[str, ...]], tuple[str, ...]]] = [
             ("train", "--data", "blobs.npz", *_ON),
             ("evaluate", "run", "--data", "blobs.npz"),
             ("risk", "run", "--data", "blobs.npz"),
+            ("deploy", "run", "--data", "blobs.npz", "--chips", "2"),
         ],
         _RISK,
     ),

@@ -11,7 +11,7 @@ import pytest
 from snnlearn import SnnlearnError, neurons, rules
 from snnlearn.cli import choices, main
 from snnlearn.cli.axis import Axis
-from snnlearn.cli.options import Convert, Encode, Role, Train, axes, roles
+from snnlearn.cli.options import Convert, Deploy, Encode, Role, Train, axes, roles
 
 AXES = {name: thing for name, thing in vars(choices).items() if isinstance(thing, Axis)}
 
@@ -41,7 +41,7 @@ def test_every_value_fills_something_and_comes_from_an_option(of):
     # Those that classes of one's own alone have, and those of codes that are on top of no population.
     beyond = set(axis.values) if of == "ON_TOP" else {"dt"}
     assert set(axis.values) - filled <= beyond
-    options = Convert if of == "CONVERSIONS" else Train
+    options = {"CONVERSIONS": Convert, "CHIPS": Deploy}.get(of, Train)
     assert set(axis.values.values()) <= set(typing.get_type_hints(options))
     assert axis.default in axis.choices
 

@@ -19,9 +19,11 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from snnlearn.algorithms import Trial
+from snnlearn.circuits import ChipRisk, Sensitivity
 from snnlearn.report import CodeSummary, Report, codes_report, print_report, run_report, value, write
 from snnlearn.report.certificate import Certified, certificate_report
 from snnlearn.report.compare import Contender, comparison_report
+from snnlearn.report.deploy import DeploySummary, deploy_report
 from snnlearn.report.gradients import Alignment, Measured, gradients_report
 from snnlearn.report.no_free_lunch import Averaged, no_free_lunch_report
 from snnlearn.report.paired import compare_all, paired_report
@@ -29,7 +31,7 @@ from snnlearn.report.risk import Bound, Calibration, Estimate, KnownRisk, risk_r
 from snnlearn.report.sweep import Configuration, Swept, sweep_report
 from snnlearn.report.tune import Confirmation, Learned, Tuned, tuned_report
 from snnlearn.report.value import Row
-from snnlearn.risk import Certificate, clopper_pearson, compare_algorithms, reliability, risk_of_errors
+from snnlearn.risk import Certificate, Interval, clopper_pearson, compare_algorithms, reliability, risk_of_errors
 
 RUN = "top.document.documentElement.setAttribute('data-{}', 'ran')"
 HOSTILE = (
@@ -165,6 +167,30 @@ def search(name: str) -> Report:
     )
 
 
+def deployment(name: str) -> Report:
+    wrong = np.arange(30) < np.array([[3], [5], [9]])
+    effects = [
+        Sensitivity(name, 0.1, Interval(0.05, 0.15, 0.95), 0.02),
+        Sensitivity("b", 0.0, Interval(0, 0, 0.95), 0.1),
+    ]
+    return deploy_report(
+        DeploySummary(
+            title=name,
+            chip=name,
+            chip_source=name,
+            sample=name,
+            designed=wrong[0],
+            risk=ChipRisk(wrong),
+            most=0.2,
+            confidence=0.95,
+            sensitivities=effects,
+            sensitive_chips=3,
+            duration=0.02,
+            reproduce=name,
+        )
+    )
+
+
 def certificate(name: str) -> Report:
     found = Certificate(bound=0.2, empirical_risk=0.1, empirical_risk_bound=0.12, kl=3.0, m=100, delta=0.05, draws=10)
     one = risk_of_errors(5, 50)
@@ -186,7 +212,7 @@ def codes(name: str) -> Report:
     return codes_report(np.eye(2), [code], title=name, note=name)
 
 
-MAKE = (train, compare, gradients, risk, sweep, search, certificate, no_free_lunch, paired, codes)
+MAKE = (train, compare, gradients, risk, sweep, search, deployment, certificate, no_free_lunch, paired, codes)
 
 
 @pytest.fixture(scope="module")

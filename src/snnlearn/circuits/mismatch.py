@@ -19,14 +19,14 @@ from snnlearn.network import Network
 
 @final
 class Mismatch(AbstractEffect):
-    """A parameter of every neuron times a factor of its own, drawn once for each chip.
+    """Parameters of every neuron times factors of their own, drawn once for each chip.
 
     Factors of a parameter do not depend on what else is drawn, or on other layers. What training may change, it may
     still change: the factor is then part of the circuit, and the parameter before it is trained.
 
     Args:
         parameter: the name of the parameter, such as `"tau_mem"`; every neuron that has one is changed, within wrappers
-            and resets, too.
+            and resets, too. None is every parameter that there is.
         law: the law of the factors.
 
     Raises:
@@ -40,7 +40,7 @@ class Mismatch(AbstractEffect):
     (3,)
     """
 
-    parameter: str = eqx.field(static=True)
+    parameter: str | None = eqx.field(static=True)
     law: AbstractLaw
 
     def __check_init__(self):
@@ -49,7 +49,7 @@ class Mismatch(AbstractEffect):
     @property
     def label(self) -> str:
         """See the base."""
-        return f"mismatch of {self.parameter}"
+        return "mismatch of neurons" if self.parameter is None else f"mismatch of {self.parameter}"
 
     def __call__(self, network: Network, *, key: PRNGKeyArray) -> Network:
         """See the base."""
@@ -63,25 +63,27 @@ class Mismatch(AbstractEffect):
             )
             names |= found
             layers.append(layer.with_parts([c.synapses for c in layer.connections], neuron, layer.feedback))
-        if self.parameter not in names:
+        if not names:
+            raise SnnlearnError("Mismatch: the neurons of the network have no parameters; give one whose neurons have")
+        if self.parameter not in (None, *names):
             raise SnnlearnError(
                 f"Mismatch: no neuron of the network has a parameter {self.parameter!r}; give one of "
-                f"{', '.join(sorted(names)) or 'another network, whose neurons have some'}"
+                f"{', '.join(sorted(names))}"
             )
         return eqx.tree_at(lambda n: n.layers, network, tuple(layers))
 
 
-def changed(neuron: Any, parameter: str, factor: Callable[[str], Float[Array, "..."]]) -> tuple[Any, set[str]]:
+def changed(neuron: Any, parameter: str | None, factor: Callable[[str], Float[Array, "..."]]) -> tuple[Any, set[str]]:
     """A neuron with one parameter, wherever in it, times a factor; and the names of all its parameters.
 
     Args:
         neuron: the neuron.
-        parameter: its name.
+        parameter: its name; None for all.
         factor: from the place of the parameter in the neuron to the factor.
     """
     places = parameters(neuron)
     for place, get in places.items():
-        if _name(place) == parameter:
+        if parameter in (None, _name(place)):
             neuron = eqx.tree_at(get, neuron, times(get(neuron), factor(place)))
     return neuron, {_name(place) for place in places}
 

@@ -268,3 +268,12 @@ OPTIMIZERS = Axis(
         "sgd": Choice("optax:sgd", {"momentum": 0.9}),
     },
 )
+
+CHIPS = Axis(
+    Choice,
+    base="",
+    part="",
+    default="ideal",
+    values=_same("mismatch"),
+    choices={"ideal": Choice("snnlearn.circuits:ideal")},
+)

@@ -14,6 +14,7 @@ import tyro
 from snnlearn._errors import SnnlearnError
 from snnlearn.cli.axis import Axis, like
 from snnlearn.cli.choices import (
+    CHIPS,
     CODES,
     CONVERSIONS,
     DATA,
@@ -736,6 +737,34 @@ class Convert(_Codes, _Data):
     """The folder to create. By default runs/converted-SOURCE, with a number added if that exists."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Deploy(_Reader):
+    """Deploy a trained network on many chips of a kind: its risk there, the yield, and what each non-ideality costs.
+
+    Prints the numbers; writes deploy-CHIP.json and deploy-CHIP.html into the run's folder.
+    """
+
+    run: Annotated[Path, tyro.conf.Positional]
+    """The run folder, also that of a conversion."""
+    chip: Annotated[str, CHIPS, tyro.conf.arg(metavar=CHIPS.metavar)] = "ideal"
+    """The kind of chip."""
+    chips: Count = 200
+    """How many chips are drawn."""
+    mismatch: Annotated[float | None, Within(0.0, 10.0), tyro.conf.arg(metavar="FLOAT")] = None
+    """Coefficient of variation of every parameter of every neuron. By default that of the kind of chip."""
+    under: OptionalShare = None
+    """The error that a good chip may have; the yield is the share of good ones. By default two points above that of the
+    network as designed."""
+    data: File = None
+    """A file or folder with labels, in any format that train accepts, to use instead of the run's test sample."""
+    chip_seed: Seed = 0
+    """Random seed of the chips: the same seed, the same chips."""
+    confidence: Share = 0.95
+    """Confidence of the intervals."""
+    out: Folder = None
+    """Folder for the two files. By default the run folder."""
+
+
 COMMANDS: dict[str, type] = {
     "train": Train,
     "convert": Convert,
@@ -744,6 +773,7 @@ COMMANDS: dict[str, type] = {
     "compare": Compare,
     "gradients": Gradients,
     "risk": Risk,
+    "deploy": Deploy,
     "sweep": Sweep,
     "tune": Tune,
     "certify": Certify,

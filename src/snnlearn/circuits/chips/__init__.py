@@ -1,0 +1,3 @@
+"""Kinds of chips, each with the source and the date of its figures."""
+
+from snnlearn.circuits.chips.ideal import ideal as ideal
