@@ -86,7 +86,12 @@ def test_gradients_measures_each_rule_and_says_which_refuse(tmp_path, capsys, mo
 
 def test_gradients_of_a_run_are_of_its_network_on_its_data_in_its_code(finished, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("snnlearn.cli.gradients._LONG", 20)
-    assert main(["gradients", "--run", str(finished), "--rules", "bptt", "--out", str(tmp_path / "g")]) == 0
+    assert main(["gradients", "--run", str(finished), "--rules", "bptt", "--flow", "--out", str(tmp_path / "g")]) == 0
+    flow = json.loads((tmp_path / "g" / "flow.json").read_text())
+    assert np.shape(flow["norms"]) == (2, 8) and flow["time_constants"][1].keys() == {"tau_mem"}
+    # The readout is a leaky integrator, whose errors are those of its membrane alone.
+    np.testing.assert_allclose(flow["half_lives"][1], np.log(2) * flow["time_constants"][1]["tau_mem"], rtol=1e-3)
+    assert "Lyapunov" in (tmp_path / "g" / "report.html").read_text()
     (found,) = json.loads((tmp_path / "g" / "gradients.json").read_text())
     assert found["num_steps"] == 8 and len(found["layers"]) == 3
     assert "blobs" in (tmp_path / "g" / "report.html").read_text()

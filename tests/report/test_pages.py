@@ -20,11 +20,12 @@ from rich.console import Console
 
 from snnlearn.algorithms import Trial
 from snnlearn.circuits import ChipRisk, Sensitivity
+from snnlearn.network import GradientFlow
 from snnlearn.report import CodeSummary, Report, codes_report, print_report, run_report, value, write
 from snnlearn.report.certificate import Certified, certificate_report
 from snnlearn.report.compare import Contender, comparison_report
 from snnlearn.report.deploy import DeploySummary, deploy_report
-from snnlearn.report.gradients import Alignment, Measured, gradients_report
+from snnlearn.report.gradients import Alignment, Flow, Measured, gradients_report
 from snnlearn.report.no_free_lunch import Averaged, no_free_lunch_report
 from snnlearn.report.paired import compare_all, paired_report
 from snnlearn.report.risk import Bound, Calibration, Estimate, KnownRisk, risk_report
@@ -95,7 +96,9 @@ def compare(name: str) -> Report:
 def gradients(name: str) -> Report:
     layers = tuple(Alignment(layer, 0.9, 1.0, 0.1, 0.1, 0.1) for layer in ("all", "layer 1", "layer 2"))
     measured = [Measured(name, name, layers, 0.1, 10, (10_000, 20_000), (10, 20))]
-    return gradients_report(measured, title=name, setting=[Row(name, name, name)])
+    norms = np.array([[1.0, 1e-3, 1e-6, 1e-9], [1.0, 1e2, 1e4, 1e6]])
+    flow = Flow(GradientFlow(norms, 1e-2), ({name: 0.01}, {}), 3.0, 5)
+    return gradients_report(measured, title=name, setting=[Row(name, name, name)], flow=flow)
 
 
 def risk(name: str) -> Report:

@@ -77,7 +77,7 @@ def _run(arguments: list[str]) -> int:
     if getattr(options, "resume", None) is not None:
         _check_alone(arguments, "--resume", *(("--distributed", "--epochs") if name == "train" else ()), "--allow")
     if name == "gradients" and options.run is not None:
-        _check_alone(arguments, "--run", "--rules", "--repeats", "--out", "--allow")
+        _check_alone(arguments, "--run", "--rules", "--repeats", "--flow", "--out", "--allow")
     module = name.replace("-", "_")
     where = "commands" if name in ("train", "evaluate", "predict", "encode") else module
     where = "data_file" if name == "data" else where

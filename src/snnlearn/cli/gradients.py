@@ -14,6 +14,7 @@ from jaxtyping import Array
 
 from snnlearn import report, rules
 from snnlearn._errors import SnnlearnError
+from snnlearn._parameters import parameters, value
 from snnlearn.algorithms.gradient_descent import seed
 from snnlearn.cli import build, interrupts
 from snnlearn.cli.by_data import chosen
@@ -27,9 +28,11 @@ from snnlearn.coding import HeldValues, PackedSpikes
 from snnlearn.data import Dataset
 from snnlearn.hypothesis import encode
 from snnlearn.losses.ends import ended_by
-from snnlearn.network import Network
-from snnlearn.report.gradients import Alignment, Measured, gradients_report
+from snnlearn.network import Network, gradient_flow, lyapunov_exponents
+from snnlearn.neurons import AbstractNeuron
+from snnlearn.report.gradients import Alignment, Flow, Measured, gradients_report
 
+_FOLLOWED = 32  # samples whose errors are followed back through time
 _LONG = 10240  # steps, by which memory that grows with them outgrows that of blocks of 128
 
 
@@ -42,7 +45,7 @@ def gradients(options: Gradients) -> int:
         options, _ = chosen(options, task)
     else:
         folder = RunFolder.open(options.run, allow=options.allow)
-        asked = {name: getattr(options, name) for name in ("rules", "repeats", "run", "out")}
+        asked = {name: getattr(options, name) for name in ("rules", "repeats", "flow", "run", "out")}
         options = Gradients(**vars(folder.options()) | asked)
         task, network = data_of(folder), folder.load()[0].network
     with new_folder(options.out, f"gradients-{Path(options.data).stem}") as path:
@@ -62,9 +65,35 @@ def _gradients(options: Gradients, task: Dataset, network: Network | None, path:
                 console.print(f"{name}: {refusal}", soft_wrap=True)
     if not measured:
         raise SnnlearnError("no rule of --rules is defined for this network; see the messages above")
+    flow = None
+    if options.flow:
+        with console.status("Following errors back through time"):
+            flow = _flow(options, task, network)
     title = f"{options.data} · gradients of {len(measured)} rules"
-    report.present(gradients_report(measured, title=title, setting=setting(options, task)[:3]), path, console)
+    found = gradients_report(measured, title=title, setting=setting(options, task)[:3], flow=flow)
+    report.present(found, path, console)
     return 0
+
+
+def _flow(options: Train, task: Dataset, trained: Network | None) -> Flow:
+    """Of a batch that the training would begin with; the plain network, as derivatives by states need."""
+    experiment, training = prepare(options, task)
+    network = seed(training.network, 0) if trained is None else trained
+    key = jax.random.key(options.seed + 2)
+    x = jnp.asarray(task.train.x[: min(_FOLLOWED, options.counts()[1])])
+    inputs = encode(experiment.encoder, x, key=key)
+    return Flow(
+        found=gradient_flow(network, inputs, key=key),
+        time_constants=tuple(_time_constants(layer.neuron) for layer in network.layers),
+        exponent=float(lyapunov_exponents(network, inputs, key=key)[0]),
+        samples=len(inputs),
+    )
+
+
+def _time_constants(neuron: AbstractNeuron) -> dict[str, float]:
+    """The mean of each, s, by name."""
+    found = {place.rpartition(".")[2]: value(get(neuron)) for place, get in parameters(neuron).items()}
+    return {name: float(np.mean(number)) for name, number in found.items() if name.startswith("tau")}
 
 
 def _measure(options: Train, repeats: int, task: Dataset, trained: Network | None) -> Measured:

@@ -510,6 +510,9 @@ class Gradients(Train):
     """The rules, named as in train --rule."""
     repeats: Count = 64
     """Number of gradients drawn from each random rule."""
+    flow: bool = False
+    """Also follow an error of the last step back through time: how much of it reaches each layer at each lag,
+    half-lives beside time constants, and the largest Lyapunov exponent."""
     run: Folder = None
     """A run folder: use its trained network instead of a new one, and the run's data and encoder."""
 

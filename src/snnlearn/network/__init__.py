@@ -11,6 +11,10 @@ from snnlearn.network.convolution import Convolution as Convolution
 from snnlearn.network.diagnosis import Diagnosis as Diagnosis
 from snnlearn.network.diagnosis import diagnose as diagnose
 from snnlearn.network.event_driven import spike_times as spike_times
+from snnlearn.network.flow import GradientFlow as GradientFlow
+from snnlearn.network.flow import gradient_flow as gradient_flow
+from snnlearn.network.flow import lyapunov_exponents as lyapunov_exponents
+from snnlearn.network.flow import singular_values as singular_values
 from snnlearn.network.initialisation import AbstractInitialisation as AbstractInitialisation
 from snnlearn.network.initialisation import AsGiven as AsGiven
 from snnlearn.network.initialisation import FluctuationDriven as FluctuationDriven

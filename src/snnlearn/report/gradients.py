@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
 from matplotlib.ticker import MaxNLocator
 
+from snnlearn.network import GradientFlow
 from snnlearn.report.figures import draw_lines, scale_to
 from snnlearn.report.value import Figure, Note, Numbers, Panels, Paragraph, Report, Row, Section, Table
 
@@ -70,6 +72,23 @@ class Measured:
         return 1e6 * self.seconds / self.num_steps
 
 
+@dataclass(frozen=True)
+class Flow:
+    """How much of an error of the last step reaches earlier states.
+
+    Args:
+        found: Norms of each layer at each lag, means over samples.
+        time_constants: Of each layer's neurons, s, by name.
+        exponent: The largest Lyapunov exponent, 1/s.
+        samples: How many it was measured on.
+    """
+
+    found: GradientFlow
+    time_constants: tuple[dict[str, float], ...]
+    exponent: float
+    samples: int
+
+
 _HEADER = ("rule", "reference", "layer", "cosine", "norm ratio", "bias", "variance")
 _BIAS = (
     "Bias: |mean of draws − reference| / |reference|, ± what it would be by chance alone. Variance: of one draw. "
@@ -89,13 +108,16 @@ _READ = (
 )
 
 
-def gradients_report(measured: Sequence[Measured], *, title: str, setting: Sequence[Row]) -> Report:
+def gradients_report(
+    measured: Sequence[Measured], *, title: str, setting: Sequence[Row], flow: Flow | None = None
+) -> Report:
     """Report how close each rule's gradient is to the one it estimates, and its cost.
 
     Args:
         measured: The rules.
         title: Of the report.
         setting: What they were measured on.
+        flow: How an error flows back through time, if that was measured.
     """
     lengths = measured[0].lengths
     alignment = Figure(
@@ -131,14 +153,118 @@ def gradients_report(measured: Sequence[Measured], *, title: str, setting: Seque
         title=title,
         sections=[
             Section("All layers together", [Table((*_SHORT, f"at {lengths[-1]}"), short), Paragraph(_READ)]),
+            *([] if flow is None else [_flow(flow)]),
             Section("Alignment", [Note(_BIAS), Panels([alignment], width=640), Table(_HEADER, rows)], detail=True),
             Section(
                 "Cost of one gradient", [Note(_MEMORY), Panels([growth], width=640), Table(header, costs)], detail=True
             ),
             Section("On what", [Numbers(setting)], detail=True),
         ],
-        numbers={"gradients": measured},
+        warnings=() if flow is None else _doubts(flow),
+        numbers={"gradients": measured} | ({} if flow is None else {"flow": _flow_numbers(flow)}),
     )
+
+
+def _flow(flow: Flow) -> Section:
+    norms, half_lives = flow.found.norms, flow.found.half_lives
+    rows = [
+        (
+            f"layer {number}",
+            _time(half_lives[number - 1]),
+            ", ".join(f"{name} {_time(tau)}" for name, tau in flow.time_constants[number - 1].items()) or "–",
+            f"{norms[number - 1, 0]:.2g}",
+            f"{norms[number - 1, -1]:.2g}",
+        )
+        for number in range(1, len(norms) + 1)
+    ]
+    exponent = f"{flow.exponent:+.3g}".replace("-", "−")
+    growth = (
+        f"The largest Lyapunov exponent of the gradient is {exponent} per second: along its direction, errors "
+        f"{'grow' if flow.exponent > 0 else 'shrink'} by a factor of e every {_time(1 / abs(flow.exponent))}."
+        if flow.exponent
+        else "The largest Lyapunov exponent of the gradient is 0."
+    )
+    last = norms.shape[1]
+    return Section(
+        "Flow through time",
+        [
+            Note(
+                "A random error of length 1 at the output of the last step is sent back through time, with the "
+                "surrogate derivatives of training. Norm: of the error that arrives at all state variables of a layer, "
+                f"root mean square over {flow.samples} samples. Half-life: from a line through its logarithm over the "
+                "later half of the lags; a leaky membrane alone would have tau · ln 2."
+            ),
+            Table(("", "half-life", "time constants", "norm, 1 step back", f"{last} steps back"), rows),
+            Paragraph(growth),
+            Panels(
+                [
+                    Figure("norm of the error against lag", (5.0, 3.2), partial(_draw_flow, flow=flow)),
+                    Figure(
+                        "norm of the error for each layer and lag",
+                        (5.0, 1.0 + 0.5 * len(norms)),
+                        partial(_draw_flow_map, flow=flow),
+                    ),
+                ]
+            ),
+        ],
+    )
+
+
+def _doubts(flow: Flow) -> tuple[str, ...]:
+    """Sentences on errors that vanish or explode over the sequence."""
+    found, duration = [], flow.found.norms.shape[1] * flow.found.dt
+    for number, (norms, half_life) in enumerate(zip(flow.found.norms, flow.found.half_lives, strict=True), start=1):
+        if not norms.any():
+            continue
+        if half_life < duration / 20:
+            found.append(
+                f"Errors vanish in layer {number}: they halve every {_time(half_life)}, and a sample lasts "
+                f"{_time(duration)}, so that little is learned of what happened long before; longer time constants, "
+                "adaptation or a linear recurrent unit carry errors further."
+            )
+        if norms.max() > 1e3 * norms[0]:
+            found.append(
+                f"Errors explode in layer {number}: {norms.max() / norms[0]:.1g} times as large {np.argmax(norms) + 1} "
+                "steps back as one step back; clip gradients, or make recurrent weights smaller."
+            )
+    return tuple(found)
+
+
+def _flow_numbers(flow: Flow) -> dict[str, Any]:
+    return {
+        "norms": flow.found.norms,
+        "half_lives": flow.found.half_lives,
+        "time_constants": flow.time_constants,
+        "largest_lyapunov_exponent": flow.exponent,
+        "samples": flow.samples,
+    }
+
+
+def _time(seconds: float) -> str:
+    if math.isnan(seconds):
+        return "–"
+    return "does not fall" if math.isinf(seconds) else f"{1e3 * seconds:.3g}\xa0ms"
+
+
+def _draw_flow(figure: Any, flow: Flow) -> None:
+    ax, norms = figure.subplots(), flow.found.norms
+    lags = 1e3 * flow.found.dt * np.arange(1, norms.shape[1] + 1)
+    logarithms = np.log10(np.where(norms > 0, norms, np.nan))
+    draw_lines(ax, [(f"layer {number}", lags, one) for number, one in enumerate(logarithms, start=1)], loc="best")
+    ax.set(xlabel="time before the last step (ms)", ylabel="log₁₀ of the norm")
+
+
+def _draw_flow_map(figure: Any, flow: Flow) -> None:
+    ax, norms = figure.subplots(), flow.found.norms
+    with np.errstate(divide="ignore"):
+        logarithms = np.log10(norms)
+    low = max(logarithms[np.isfinite(logarithms)].min(initial=0.0), -12.0)
+    last = 1e3 * flow.found.dt * norms.shape[1]
+    shown = ax.imshow(
+        np.maximum(logarithms, low), aspect="auto", extent=(0, last, len(norms) + 0.5, 0.5), interpolation="nearest"
+    )
+    figure.colorbar(shown, ax=ax, label="log₁₀ of the norm")
+    ax.set(xlabel="time before the last step (ms)", ylabel="layer", yticks=range(1, len(norms) + 1))
 
 
 def _draw_alignment(figure: Any, measured: Sequence[Measured]) -> None:
