@@ -8,12 +8,31 @@ import pytest
 
 import snnlearn as sl
 from snnlearn import SnnlearnError
-from snnlearn.circuits import Chip, ChipRisk, LogNormal, Mismatch, deploy, risk_over_chips, sensitivities
+from snnlearn.circuits import (
+    Chip,
+    ChipRisk,
+    LogNormal,
+    Mismatch,
+    decision_steps,
+    deploy,
+    risk_over_chips,
+    sensitivities,
+)
 
 DATA = sl.data.yin_yang(num_train=10, num_validation=10, num_test=60)
 NETWORK = sl.network.feedforward((4, 20, 3), key=jax.random.key(0))
-HYPOTHESIS = sl.Hypothesis(sl.coding.Current(num_steps=10), NETWORK, sl.coding.MeanMembrane())
+HYPOTHESIS = sl.Hypothesis(sl.coding.Current(num_steps=10, gain=20.0), NETWORK, sl.coding.MeanMembrane())
 KIND = Chip("two", effects=(Mismatch("v_th", LogNormal(1.0)), Mismatch("tau_mem", LogNormal(0.0))))
+
+
+class Whole(sl.coding.AbstractDecoder):
+    """The sum of all steps, of which nobody knows what it is before the last."""
+
+    def __call__(self, output):
+        """See the base."""
+        return output.sum(axis=0)
+
+
 KEYS = jax.random.split(jax.random.key(1), 4)
 
 
@@ -37,6 +56,19 @@ def test_an_effect_costs_what_is_lost_with_it_and_none_without_strength(found):
     assert thresholds.cost != 0
     assert times.cost == 0
     assert times.interval[:2] == (0, 0)
+
+
+def test_a_decision_stays_after_its_step_and_not_before():
+    steps = decision_steps(HYPOTHESIS, DATA.test.x)
+    keys = jax.random.split(jax.random.key(0), len(DATA.test.x))
+    outputs = jax.vmap(lambda x, key: NETWORK(HYPOTHESIS.encoder(x, key=key))[0])(DATA.test.x, keys)
+    decided = np.stack([np.argmax(outputs[:, :n].mean(axis=1), axis=1) for n in range(1, 11)], axis=1)
+    for of_one, step in zip(decided, steps, strict=True):
+        assert (of_one[step - 1 :] == of_one[-1]).all()
+        assert step == 1 or of_one[step - 2] != of_one[-1]
+    assert len(set(steps.tolist())) > 3
+    rank = sl.Hypothesis(HYPOTHESIS.encoder, NETWORK, Whole())
+    assert decision_steps(rank, DATA.test.x) is None
 
 
 def test_intervals_cover_what_they_are_of():

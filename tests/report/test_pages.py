@@ -189,6 +189,7 @@ def deployment(name: str) -> Report:
             sensitivities=effects,
             sensitive_chips=3,
             duration=0.02,
+            decided=np.linspace(0.001, 0.02, 30),
             reproduce=name,
         )
     )

@@ -6,6 +6,7 @@ from snnlearn.circuits.base import draw_key as draw_key
 from snnlearn.circuits.chip import Chip as Chip
 from snnlearn.circuits.chip import deploy as deploy
 from snnlearn.circuits.chips import ideal as ideal
+from snnlearn.circuits.latency import decision_steps as decision_steps
 from snnlearn.circuits.laws import AbstractLaw as AbstractLaw
 from snnlearn.circuits.laws import LogNormal as LogNormal
 from snnlearn.circuits.laws import Normal as Normal

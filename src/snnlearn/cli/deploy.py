@@ -12,7 +12,7 @@ import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from snnlearn._errors import SnnlearnError
-from snnlearn.circuits import Chip, risk_over_chips, sensitivities
+from snnlearn.circuits import Chip, decision_steps, risk_over_chips, sensitivities
 from snnlearn.cli import interrupts
 from snnlearn.cli.choices import CHIPS
 from snnlearn.cli.commands import console_of, form_of, keep_compiled_programs
@@ -65,6 +65,7 @@ def _measured(options: Deploy, folder: RunFolder, chip: Chip) -> DeploySummary:
         costs = sensitivities(
             hypothesis, chip, sample, keys=few, with_all=risk, each=each, confidence=options.confidence
         )
+    steps = decision_steps(hypothesis, sample.x)
     most = min(1.0, float(np.mean(designed)) + _GOOD) if options.under is None else options.under
     return DeploySummary(
         title=f"{trained_on.name} on {chip.name}",
@@ -78,6 +79,7 @@ def _measured(options: Deploy, folder: RunFolder, chip: Chip) -> DeploySummary:
         sensitivities=costs,
         sensitive_chips=len(few),
         duration=hypothesis.encoder.num_steps * hypothesis.network.dt,
+        decided=None if steps is None else steps * hypothesis.network.dt,
         reproduce=_command(options),
     )
 

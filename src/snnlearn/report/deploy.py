@@ -32,6 +32,8 @@ class DeploySummary:
         sensitivities: What each effect costs.
         sensitive_chips: On how many of the chips that was measured.
         duration: Of an inference in the network's time, s.
+        decided: After which time the decision about each sample stays what it is, s, ``[m]``; None if the decoder does
+            not say how it decides before the end.
         reproduce: The command.
     """
 
@@ -46,6 +48,7 @@ class DeploySummary:
     sensitivities: Sequence[Sensitivity]
     sensitive_chips: int
     duration: float
+    decided: np.ndarray | None
     reproduce: str
 
     @property
@@ -133,8 +136,26 @@ def _numbers(summary: DeploySummary) -> list[Row]:
             estimate(share, sure, 1),
             f"chips with an error of at most {percent(summary.most, digits)}; exact {confidence} interval over chips",
         ),
-        Row("Time of an inference", f"{1e3 * summary.duration:.4g} ms", "steps times the time step of the network"),
+        Row("Time of an inference", _ms(summary.duration), "steps times the time step, in the network's time"),
+        *_latency(summary),
     ]
+
+
+def _latency(summary: DeploySummary) -> list[Row]:
+    if summary.decided is None:
+        return []
+    median, late = np.quantile(summary.decided, [0.5, 0.95], method="inverted_cdf")
+    return [
+        Row(
+            "Latency",
+            _ms(late),
+            f"after it, decisions about 95\xa0% of samples do not change any more; about half of them: {_ms(median)}",
+        )
+    ]
+
+
+def _ms(seconds: float) -> str:
+    return f"{1e3 * seconds:.4g} ms"
 
 
 def _figures(summary: DeploySummary) -> Panels:
@@ -243,4 +264,5 @@ def _json(summary: DeploySummary) -> dict[str, Any]:
         ],
         "sensitivity_chips": summary.sensitive_chips,
         "inference_seconds": summary.duration,
+        "decision_seconds": summary.decided,
     }
