@@ -22,6 +22,7 @@ PACKAGES = (
     sl.algorithms,
     sl.conversion,
     sl.environments,
+    sl.circuits,
     sl.risk,
 )
 PUBLIC = {
@@ -48,6 +49,10 @@ KINDS = {
     "refractory periods": (sl.neurons, sl.neurons.AbstractRefractory, zoo.NEURONS),
     "discretisations": (sl.neurons, sl.neurons.AbstractDiscretisation, zoo.NEURONS),
     "synapses": (sl.network, sl.network.AbstractSynapses, zoo.SYNAPSES),
+    "effects": (sl.circuits, sl.circuits.AbstractEffect, zoo.EFFECTS),
+    "laws": (sl.circuits, sl.circuits.AbstractLaw, zoo.EFFECTS),
+    "spreads": (sl.circuits, sl.circuits.AbstractSpread, zoo.EFFECTS),
+    "courses": (sl.circuits, sl.circuits.AbstractCourse, zoo.EFFECTS),
 }
 
 

@@ -9,6 +9,24 @@ import jax
 import jax.numpy as jnp
 
 from snnlearn import coding, network, neurons
+from snnlearn.circuits import (
+    Compensated,
+    DeadNeurons,
+    Drift,
+    EachChip,
+    EachSample,
+    EachStep,
+    Flicker,
+    LogNormal,
+    Mismatch,
+    NoisyReads,
+    Normal,
+    PcmRead,
+    Polynomial,
+    ProgrammingError,
+    StuckDevices,
+    SynapticMismatch,
+)
 from snnlearn.network import Chain, Conv2d, Dense
 from snnlearn.neurons import ALIF, IF, LI, LIF, CubaLIF, Delayed
 
@@ -52,6 +70,7 @@ NEURONS = {
     "ClippedRectifier": neurons.ClippedRectifier(ceiling=jnp.array(3.0)),
     "QuantisedRectifier": neurons.QuantisedRectifier(levels=3, ceiling=1.7),
     "Charged": neurons.Charged(IF(v_th=0.7), 0.4),
+    "Dead": neurons.Dead(LIF(v_th=0.4), neurons.Constant([0, 1, 0])),
     "SilentRefractory": LIF(refractory=neurons.SilentRefractory(4e-3)),
     "EscapeNoise": neurons.EscapeNoise(LIF(surrogate=neurons.ExponentialEscape(70.0, 0.3))),  # pyright: ignore
     **{f"surrogate {type(s).__name__}": LIF(surrogate=s) for s in SURROGATES},
@@ -110,3 +129,18 @@ SYNAPSES = {
     "Transposed": Chain(network.Transposed((2, 8), (1, 0)), Dense(16, UNITS, key=KEY)),
     "Part": Chain(network.Part(16, 3, 9), Dense(6, UNITS, key=KEY)),
 }
+EFFECTS = {
+    "Mismatch": (Mismatch("tau_mem", LogNormal(0.2)), Mismatch("tau_mem", LogNormal(0.0))),
+    "Normal": (Mismatch("v_th", Normal(0.1)), Mismatch("v_th", Normal(0.0))),
+    "SynapticMismatch": (SynapticMismatch(0.2, 0.3, 0.2), SynapticMismatch(0.0, 0.3, 0.2)),
+    "ProgrammingError": (ProgrammingError(Polynomial.pcm()), ProgrammingError(Polynomial.proportional(0.0))),
+    "Compensated Drift": (Compensated(Drift(200.0)), Compensated(Drift(20.0))),
+    "StuckDevices": (StuckDevices(0.3), StuckDevices(0.0)),
+    "DeadNeurons": (DeadNeurons(0.3), DeadNeurons(0.0)),
+    "PcmRead": (NoisyReads(PcmRead(time=100.0), EachSample()), None),
+    **{
+        type(course).__name__: (NoisyReads(Polynomial.proportional(0.3), course), None)
+        for course in (EachStep(), EachChip(), Flicker(slowest=0.1, bands=2))
+    },
+}
+"""And the same without strength, if there is such a thing."""

@@ -161,6 +161,9 @@ PositiveParameter = float | Constant | Positive | TimeConstant | Times
 Parameter = float | Constant | Float[Array, "..."]
 """A constant, or a trained array."""
 
+FixedParameter = float | Constant
+"""A constant that has no derivative, such as a number of time steps."""
+
 Value = float | Float[Array, "..."]
 """What a parameter stands for."""
 
@@ -226,7 +229,7 @@ def _fields(cls: type) -> tuple[tuple[str, bool], ...]:
     """The fields of a module that are part of its tree, and whether each is a parameter."""
     hints = typing.get_type_hints(cls)
     fields = (field for field in dataclasses.fields(cls) if not field.metadata.get("static", False))
-    kinds = (Parameter, PositiveParameter, Parameter | None, PositiveParameter | None)
+    kinds = (Parameter, PositiveParameter, FixedParameter, Parameter | None, PositiveParameter | None)
     return tuple((field.name, hints.get(field.name) in kinds) for field in fields)
 
 

@@ -44,7 +44,7 @@ def test_the_same_chip_is_the_same_chip():
     ("law", "exact"),
     [
         (LogNormal(0.3), scipy.stats.lognorm(np.sqrt(np.log1p(0.09)))),
-        (Normal(0.5), scipy.stats.truncnorm(-2, np.inf, loc=1, scale=0.5)),
+        (Normal(0.8), scipy.stats.truncnorm(-1.25, np.inf, loc=1, scale=0.8)),
     ],
 )
 def test_mismatch_has_the_law_that_it_claims(law, exact):

@@ -12,7 +12,8 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from snnlearn._component import Component
 from snnlearn._errors import SnnlearnError
-from snnlearn._parameters import check_not_negative
+from snnlearn._parameters import check_not_negative, check_positive, number
+from snnlearn.circuits.base import by_place
 
 
 class AbstractLaw(Component):
@@ -20,7 +21,7 @@ class AbstractLaw(Component):
 
     @abstractmethod
     def draw(self, shape: tuple[int, ...], *, key: PRNGKeyArray) -> Float[Array, "..."]:
-        """Independent factors > 0, of the shape."""
+        """Independent factors > 0, of the shape, each by its place (`by_place`)."""
 
 
 @final
@@ -39,14 +40,14 @@ class LogNormal(AbstractLaw):
     True
     """
 
-    cv: float | Float[Array, ""] = eqx.field(converter=lambda cv: cv if isinstance(cv, jax.Array) else float(cv))
+    cv: float | Float[Array, ""] = eqx.field(converter=number)
 
     def __check_init__(self):
         check_not_negative(self, cv=self.cv)
 
     def draw(self, shape: tuple[int, ...], *, key: PRNGKeyArray) -> Float[Array, "..."]:
         """See the base."""
-        return jnp.exp(jnp.sqrt(jnp.log1p(jnp.square(self.cv))) * jax.random.normal(key, shape))
+        return jnp.exp(jnp.sqrt(jnp.log1p(jnp.square(self.cv))) * by_place(jax.random.normal, shape, key=key))
 
 
 @final
@@ -75,4 +76,32 @@ class Normal(AbstractLaw):
     def draw(self, shape: tuple[int, ...], *, key: PRNGKeyArray) -> Float[Array, "..."]:
         """See the base."""
         lowest = -1 / self.std if self.std > 0 else -math.inf
-        return 1 + self.std * jax.random.truncated_normal(key, lowest, math.inf, shape)
+
+        def draw(key: PRNGKeyArray, shape: tuple[int, ...]) -> Array:
+            return jax.random.truncated_normal(key, lowest, math.inf, shape)
+
+        return 1 + self.std * by_place(draw, shape, key=key)
+
+
+def pelgrom(a_vt: float, width: float, length: float, *, kappa: float = 0.7, u_t: float = 25.8e-3) -> LogNormal:
+    r"""The law of a subthreshold transistor's current by its area, $e^{\kappa\,\Delta V_T/U_T}$.
+
+    Thresholds are normal with $\sigma(\Delta V_T)=A_{VT}/\sqrt{WL}$ (Pelgrom et al. 1989,
+    doi:10.1109/JSSC.1989.572629).
+
+    Args:
+        a_vt: $A_{VT}$, V m, > 0: 3.5e-9 (3.5 mV µm) in a process of 180 nm.
+        width: $W$ of the gate, m, > 0.
+        length: $L$ of the gate, m, > 0.
+        kappa: subthreshold slope factor, > 0.
+        u_t: thermal voltage $kT/q$, V, > 0.
+
+    Raises:
+        SnnlearnError: for a number that is not positive.
+
+    >>> round(pelgrom(3.5e-9, 1e-6, 1e-6).cv, 3)
+    0.095
+    """
+    check_positive("pelgrom", a_vt=a_vt, width=width, length=length, kappa=kappa, u_t=u_t)
+    s = kappa / u_t * a_vt / math.sqrt(width * length)
+    return LogNormal(math.sqrt(math.expm1(s * s)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, final
 
@@ -59,7 +60,7 @@ class Mismatch(AbstractEffect):
             neuron, found = changed(
                 layer.neuron,
                 self.parameter,
-                lambda place, number=number, layer=layer: self.law.draw(layer.shape, key=draw_key(key, number, place)),
+                lambda which, number=number, layer=layer: self.law.draw(layer.shape, key=draw_key(key, number, which)),
             )
             names |= found
             layers.append(layer.with_parts([c.synapses for c in layer.connections], neuron, layer.feedback))
@@ -79,12 +80,18 @@ def changed(neuron: Any, parameter: str | None, factor: Callable[[str], Float[Ar
     Args:
         neuron: the neuron.
         parameter: its name; None for all.
-        factor: from the place of the parameter in the neuron to the factor.
+        factor: to the factor from the parameter's name, numbered where there are several: its place would change when
+            another effect wraps the neuron.
     """
     places = parameters(neuron)
+    seen: Counter[str] = Counter()
     for place, get in places.items():
-        if parameter in (None, _name(place)):
-            neuron = eqx.tree_at(get, neuron, times(get(neuron), factor(place)))
+        name = _name(place)
+        if parameter in (None, name):
+            neuron = eqx.tree_at(
+                get, neuron, times(get(neuron), factor(f"{name} {seen[name]}" if seen[name] else name))
+            )
+            seen[name] += 1
     return neuron, {_name(place) for place in places}
 
 

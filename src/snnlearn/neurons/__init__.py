@@ -20,6 +20,7 @@ from snnlearn.neurons.conformance import check_neuron as check_neuron
 from snnlearn.neurons.conformance import check_surrogate as check_surrogate
 from snnlearn.neurons.current_based import CubaLIF as CubaLIF
 from snnlearn.neurons.current_based import CubaLIFState as CubaLIFState
+from snnlearn.neurons.dead import Dead as Dead
 from snnlearn.neurons.delayed import Delayed as Delayed
 from snnlearn.neurons.delayed import DelayedState as DelayedState
 from snnlearn.neurons.discretisation import AbstractDiscretisation as AbstractDiscretisation
