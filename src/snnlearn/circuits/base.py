@@ -3,9 +3,11 @@
 # No "from __future__ import annotations": Equinox reads AbstractVar from the annotations themselves.
 import zlib
 from abc import abstractmethod
+from collections.abc import Callable
 
 import jax
-from jaxtyping import PRNGKeyArray
+import jax.numpy as jnp
+from jaxtyping import Array, PRNGKeyArray
 
 from snnlearn._component import Component
 from snnlearn.network import Network
@@ -61,3 +63,23 @@ def draw_key(key: PRNGKeyArray, *names: str | int) -> PRNGKeyArray:
     for name in names:
         key = jax.random.fold_in(key, zlib.crc32(str(name).encode()))
     return key
+
+
+def by_place(draw: Callable[..., Array], shape: tuple[int, ...], *, key: PRNGKeyArray) -> Array:
+    """Independent draws, each of which depends on its place alone, and not on how many others there are.
+
+    A device is then the same device in a larger array, so a network that grows keeps its chip.
+
+    Args:
+        draw: such as `jax.random.normal`: from a key and a shape to an array.
+        shape: of the draws.
+        key: random key.
+
+    >>> small, large = (by_place(jax.random.normal, shape, key=jax.random.key(0)) for shape in [(2, 3), (4, 5)])
+    >>> bool((small == large[:2, :3]).all())
+    True
+    """
+    if len(shape) <= 1:
+        return draw(key, shape)
+    keys = jax.vmap(lambda number: jax.random.fold_in(key, number))(jnp.arange(shape[0]))
+    return jax.vmap(lambda key: by_place(draw, shape[1:], key=key))(keys)

@@ -21,6 +21,7 @@ from snnlearn.network.network import Network as Network
 from snnlearn.network.network import feedforward as feedforward
 from snnlearn.network.network import fresh_state as fresh_state
 from snnlearn.network.network import unroll as unroll
+from snnlearn.network.noise import AbstractOuterSynapses as AbstractOuterSynapses
 from snnlearn.network.noise import CurrentNoise as CurrentNoise
 from snnlearn.network.noise import NoiseState as NoiseState
 from snnlearn.network.noise import ReadNoise as ReadNoise

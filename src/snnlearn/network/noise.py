@@ -20,8 +20,8 @@ class NoiseState(NamedTuple):
     key: PRNGKeyArray
 
 
-class _NoisySynapses(AbstractSynapses):
-    """Synapses with noise: shapes, costs and the map without noise are those of the synapses inside."""
+class AbstractOuterSynapses(AbstractSynapses):
+    """Synapses around others, such as with noise: shapes, costs and the map at rest are those inside."""
 
     synapses: eqx.AbstractVar[AbstractSynapses]
 
@@ -39,9 +39,23 @@ class _NoisySynapses(AbstractSynapses):
         """See the base: without noise."""
         return self.synapses(x)
 
-    def initial_state(self) -> NoiseState:
-        """See the base."""
-        return NoiseState(self.synapses.initial_state(), jax.random.key(0))
+    def initial_state(self) -> Any:
+        """See the base: that of the synapses inside."""
+        return self.synapses.initial_state()
+
+    def step(self, x: Float[Array, "..."], state: Any) -> tuple[Float[Array, "..."], Any]:
+        """See the base: that of the synapses inside."""
+        return self.synapses.step(x, state)
+
+    @property
+    def steady(self) -> bool:
+        """As those inside are."""
+        return self.synapses.steady
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether those inside have."""
+        return self.synapses.has_weights
 
     @property
     def carrier(self) -> AbstractSynapses:
@@ -52,9 +66,9 @@ class _NoisySynapses(AbstractSynapses):
         """See the base."""
         return self.synapses.before(x)
 
-    def redrawn(self, *, key: PRNGKeyArray) -> "_NoisySynapses":
+    def redrawn(self, *, key: PRNGKeyArray) -> "AbstractOuterSynapses":
         """See the base."""
-        return eqx.tree_at(lambda noisy: noisy.synapses, self, self.synapses.redrawn(key=key))
+        return eqx.tree_at(lambda outer: outer.synapses, self, self.synapses.redrawn(key=key))
 
     def operations(self, x: Float[Array, "..."]) -> Float[Array, ""]:
         """See the base: those of the synapses inside."""
@@ -70,7 +84,7 @@ class _NoisySynapses(AbstractSynapses):
 
 
 @final
-class ReadNoise(_NoisySynapses):
+class ReadNoise(AbstractOuterSynapses):
     r"""Synapses whose weights are read with noise, drawn in each time step, $i^t=(W+\sigma N^t)\,x^t$.
 
     $N^t$ is standard normal, for each weight and step, and not part of the derivative by W. A sample's noise comes from
@@ -102,6 +116,10 @@ class ReadNoise(_NoisySynapses):
                 f"ReadNoise: std is {self.std}; give a finite number of at least 0, in the unit of weights"
             )
 
+    def initial_state(self) -> NoiseState:
+        """See the base."""
+        return NoiseState(self.synapses.initial_state(), jax.random.key(0))
+
     def step(self, x: Float[Array, "..."], state: NoiseState) -> tuple[Float[Array, "..."], NoiseState]:
         """See the base."""
         later, now = jax.random.split(state.key)
@@ -132,7 +150,7 @@ class ReadNoise(_NoisySynapses):
 
 
 @final
-class CurrentNoise(_NoisySynapses):
+class CurrentNoise(AbstractOuterSynapses):
     r"""Synapses whose currents are noisy, $i^t=W x^t+\sigma n^t$.
 
     $n^t$ is standard normal, for each unit and step. A sample's noise comes from a key in the network's state.
@@ -160,14 +178,13 @@ class CurrentNoise(_NoisySynapses):
         check_fields(self, "synapses")
         check_not_negative(self, std=self.std)
 
+    def initial_state(self) -> NoiseState:
+        """See the base."""
+        return NoiseState(self.synapses.initial_state(), jax.random.key(0))
+
     def step(self, x: Float[Array, "..."], state: NoiseState) -> tuple[Float[Array, "..."], NoiseState]:
         """See the base."""
         later, now = jax.random.split(state.key)
         current, synapses = self.synapses.step(x, state.synapses)
         noise = jax.random.normal(now, current.shape, current.dtype)
         return current + value(self.std) * noise, NoiseState(synapses, later)
-
-    @property
-    def steady(self) -> bool:
-        """As those inside are, as the noise adds to their currents."""
-        return self.synapses.steady
