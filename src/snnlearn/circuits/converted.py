@@ -241,9 +241,13 @@ class ConvertedMembranes(AbstractEffect):
         """See the base."""
         return "converters of membranes"
 
+    def applies(self, network: Network) -> bool:
+        """Whether a neuron does not spike."""
+        return not all(layer.neuron.spikes for layer in network.layers)
+
     def __call__(self, network: Network, *, key: PRNGKeyArray) -> Network:
         """See the base."""
-        if all(layer.neuron.spikes for layer in network.layers):
+        if not self.applies(network):
             raise SnnlearnError(
                 "ConvertedMembranes: all neurons of the network spike; give one with a readout of membranes, or leave "
                 "this effect out"
@@ -292,6 +296,11 @@ class ConvertedParameter(AbstractEffect):
     def label(self) -> str:
         """See the base."""
         return f"converters of {self.parameter}"
+
+    def applies(self, network: Network) -> bool:
+        """Whether a neuron has the parameter."""
+        places = (place for layer in network.layers for place in parameters(layer.neuron))
+        return any(self.parameter == place.rpartition(".")[2] for place in places)
 
     def __call__(self, network: Network, *, key: PRNGKeyArray) -> Network:
         """See the base."""
