@@ -28,6 +28,10 @@ class AbstractEffect(Component):
         """What it is called, in a chip only once; its draws depend on it."""
         return type(self).__name__
 
+    def applies(self, network: Network) -> bool:
+        """Whether a network has something that it acts on."""
+        return True
+
     @abstractmethod
     def __call__(self, network: Network, *, key: PRNGKeyArray) -> Network:
         """The network under this effect.

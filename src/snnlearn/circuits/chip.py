@@ -12,6 +12,7 @@ from snnlearn._arguments import check_fields, checked
 from snnlearn._component import Component
 from snnlearn._errors import SnnlearnError
 from snnlearn.circuits.base import AbstractEffect, AbstractLimit, draw_key
+from snnlearn.circuits.energy import Ledger
 from snnlearn.network import Network
 
 
@@ -24,6 +25,7 @@ class Chip(Component):
         effects: applied in this order.
         limits: what a network has to fit into.
         source: where the figures come from, and when.
+        energy: what each thing costs that it does; what has not been published is missing in its accounts.
 
     Raises:
         SnnlearnError: for a part of another kind, or two effects of one label.
@@ -36,9 +38,10 @@ class Chip(Component):
     effects: tuple[AbstractEffect, ...] = ()
     limits: tuple[AbstractLimit, ...] = ()
     source: str = eqx.field(static=True, default="")
+    energy: Ledger = Ledger()
 
     def __check_init__(self):
-        check_fields(self, "name", "effects", "limits", "source")
+        check_fields(self, "name", "effects", "limits", "source", "energy")
         twice = [label for label, times in Counter(effect.label for effect in self.effects).items() if times > 1]
         if twice:
             raise SnnlearnError(f"Chip: {self.name} has more than one {twice[0]}; give one of each kind")

@@ -52,6 +52,10 @@ class Mismatch(AbstractEffect):
         """See the base."""
         return "mismatch of neurons" if self.parameter is None else f"mismatch of {self.parameter}"
 
+    def applies(self, network: Network) -> bool:
+        """Whether a neuron has the parameter."""
+        return any(self.parameter == _name(place) for layer in network.layers for place in parameters(layer.neuron))
+
     def __call__(self, network: Network, *, key: PRNGKeyArray) -> Network:
         """See the base."""
         names: set[str] = set()

@@ -1,0 +1,48 @@
+"""DYNAP-SE2."""
+
+from __future__ import annotations
+
+from snnlearn._arguments import checked
+from snnlearn.circuits.chip import Chip
+from snnlearn.circuits.chips.analog import neuron_mismatch
+from snnlearn.circuits.energy import Figure, Ledger
+from snnlearn.circuits.limits import FanIn, NeuronKinds, SpikingOutputs
+from snnlearn.circuits.placement import Cores
+from snnlearn.circuits.quantisation import QuantisedWeights
+from snnlearn.neurons import ALIF, LIF, CubaLIF
+
+
+@checked
+def dynap_se2(*, mismatch: float = 0.1) -> Chip:
+    """DYNAP-SE2, subthreshold neurons and synapses that nobody calibrates.
+
+    | what | figure | source |
+    |---|---|---|
+    | neurons | 4 cores of 256 | Richter et al. 2024 |
+    | synapses | 64 at a neuron | Richter et al. 2024 |
+    | weights | 4 bits choose among base weights, here 1, 2, 4, 8; a dendrite gives the sign | Rockpool 2024 |
+    | mismatch | 10 % of each parameter | Rockpool 2024, its default |
+
+    Left out for want of a public number: noise, delays (there are circuits for them), and all energies.
+
+    Args:
+        mismatch: coefficient of variation of each parameter of neurons, ≥ 0.
+
+    Raises:
+        SnnlearnError: for a negative mismatch.
+
+    Source: Richter et al. 2024, doi:10.1088/2634-4386/ad1cd7; Rockpool 2024, https://rockpool.ai.
+
+    >>> dynap_se2().name
+    'DYNAP-SE2'
+    """
+    return Chip(
+        "DYNAP-SE2",
+        effects=(
+            QuantisedWeights(bits=5),  # four, and a sign by the choice of a dendrite
+            *neuron_mismatch(mismatch),
+        ),
+        limits=(Cores(4, neurons=256), FanIn(64), NeuronKinds(LIF, CubaLIF, ALIF), SpikingOutputs()),
+        source="Richter et al. 2024, doi:10.1088/2634-4386/ad1cd7; Rockpool 2024",
+        energy=Ledger(neuron_update=Figure(0.0, "part of the power: neurons are circuits, without steps")),
+    )
