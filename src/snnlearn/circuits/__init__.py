@@ -3,6 +3,7 @@
 from snnlearn.circuits.base import AbstractEffect as AbstractEffect
 from snnlearn.circuits.base import AbstractLimit as AbstractLimit
 from snnlearn.circuits.base import draw_key as draw_key
+from snnlearn.circuits.black_box import BlackBox as BlackBox
 from snnlearn.circuits.calibration import calibrate as calibrate
 from snnlearn.circuits.calibration import simulated as simulated
 from snnlearn.circuits.calibration import Trim as Trim
@@ -10,14 +11,16 @@ from snnlearn.circuits.chip import Chip as Chip
 from snnlearn.circuits.chip import deploy as deploy
 from snnlearn.circuits.chips import ideal as ideal
 from snnlearn.circuits.device import AbstractDevice as AbstractDevice
-from snnlearn.circuits.device import Converter as Converter
 from snnlearn.circuits.device import Measured as Measured
+from snnlearn.circuits.device import Reading as Reading
 from snnlearn.circuits.device import SimulatedDevice as SimulatedDevice
 from snnlearn.circuits.in_the_loop import InTheLoop as InTheLoop
 from snnlearn.circuits.laws import AbstractLaw as AbstractLaw
 from snnlearn.circuits.laws import LogNormal as LogNormal
 from snnlearn.circuits.laws import Normal as Normal
 from snnlearn.circuits.mismatch import Mismatch as Mismatch
+from snnlearn.circuits.remote import RemoteDevice as RemoteDevice
+from snnlearn.circuits.remote import serve as serve
 from snnlearn.circuits.risk import ChipRisk as ChipRisk
 from snnlearn.circuits.risk import risk_over_chips as risk_over_chips
 from snnlearn.circuits.risk import scores_on_chips as scores_on_chips

@@ -103,8 +103,8 @@ def calibrate(
     trims: Sequence[Trim],
     device: Callable[[tuple[Trim, ...]], AbstractDevice],
     *,
-    current: float = 2.0,
-    num_steps: int = 200,
+    current: float = 4.0,
+    num_steps: int = 300,
     trials: int = 16,
     key: PRNGKeyArray,
 ) -> tuple[Trim, ...]:
@@ -121,7 +121,7 @@ def calibrate(
         trims: the circuits that there are.
         device: the device with codes set.
         current: the largest current of the measurements; times the resistance it should be well above the threshold.
-        num_steps: of a measurement, 5 time constants or more.
+        num_steps: of a measurement, 10 time constants or more.
         trials: currents of different size, ≥ 2, so that readings average out.
         key: of the device's noise.
 
@@ -171,12 +171,11 @@ def calibrate(
     ]
     codes, _ = jax.lax.scan(searched, codes, jnp.arange(max((trim.bits for trim in trims), default=0)))
     above = [_map(lambda c, t=trim: jnp.minimum(c + 1, 2**t.bits - 1), e) for trim, e in zip(trims, codes, strict=True)]
+    both = jax.tree.map(lambda c, a: jnp.stack([c, a]), codes, above)
     nearest = jax.tree.map(
-        lambda low, high, c, a: jnp.where(jnp.abs(high) < jnp.abs(low), a, c),
-        errors(codes),
-        errors(above),
-        codes,
-        above,
+        lambda left, code: jnp.where(jnp.abs(left[1]) < jnp.abs(left[0]), code[1], code[0]),
+        jax.lax.map(errors, both),
+        both,
     )
     return tuple(trim.with_codes(each) for trim, each in zip(trims, nearest, strict=True))
 
@@ -204,14 +203,17 @@ def measured(
             raise SnnlearnError(f"calibrate: the device reads no membrane of layer {number}; give one that does")
         down, drive = v[:half], inputs[:half, :1]
         response = jnp.sum(drive * down, axis=0) / jnp.sum(drive * drive, axis=0)  # to a current of 1
-        settled = jnp.mean(response[-(len(response) // 4) :], axis=0)
-        slowness = jnp.sum(1 - response / settled[None], axis=0)
+        settled = jnp.mean(response[len(response) // 2 :], axis=0)
+        # Of the first fifth: later steps would add more noise than they tell of the time constant.
+        slowness = jnp.mean(1 - response[: len(response) // 5] / settled[None], axis=0)
         quantities.append({"resistance": settled, "tau_mem": slowness})
         if layer.neuron.spikes:
             first = jnp.argmax(output[half:] > 0, axis=1)  # 0 if it never spikes: then the last is the highest
             before = jnp.where(first > 0, first - 1, output.shape[1] - 1)
-            highest = jnp.take_along_axis(v[half:], before[:, None], axis=1)[:, 0]
-            quantities[-1]["v_th"] = jnp.mean(highest, axis=0)
+            highest, earlier = (
+                jnp.take_along_axis(v[half:], jnp.maximum(before - back, 0)[:, None], axis=1)[:, 0] for back in (0, 4)
+            )
+            quantities[-1]["v_th"] = jnp.mean(highest + (highest - earlier) / 8, axis=0)  # half a step later
     return quantities
 
 
@@ -232,8 +234,8 @@ def _probe(network: Network) -> Network:
 
 def _currents(current: float, num_steps: int, trials: int) -> Float[Array, "B T 1"]:
     """Constant currents below rest, and then rising ones, of `trials` sizes each; all sizes differ, as dither."""
-    sizes = current * (0.5 + 0.5 * (jnp.arange(trials) + 0.5) / trials)
-    down = -sizes[:, None] * jnp.ones((1, num_steps))
+    sizes = current * (0.5 + 0.5 * (jnp.arange(trials, dtype=jnp.result_type(float)) + 0.5) / trials)
+    down = -0.5 * sizes[:, None] * jnp.ones((1, num_steps))
     up = sizes[:, None] * jnp.linspace(0, 1, num_steps)[None]
     return jnp.concatenate([down, up])[..., None]
 

@@ -2,9 +2,9 @@
 
 # No "from __future__ import annotations": Equinox reads AbstractVar from the annotations themselves.
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import NamedTuple, final
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
@@ -49,7 +49,7 @@ class AbstractDevice(Component):
 
 
 @final
-class Converter(Component):
+class Reading(Component):
     r"""Readings of b bits, $\text{low}+\text{LSB}\cdot\lfloor(x-\text{low})/\text{LSB}\rceil$, clipped to the range.
 
     Args:
@@ -60,7 +60,7 @@ class Converter(Component):
     Raises:
         SnnlearnError: for a number out of range.
 
-    >>> Converter(bits=2, low=0.0, high=3.0)(jnp.array([-1.0, 1.4, 9.0]))
+    >>> Reading(bits=2, low=0.0, high=3.0)(jnp.array([-1.0, 1.4, 9.0]))
     Array([0., 1., 3.], dtype=float32)
     """
 
@@ -72,9 +72,9 @@ class Converter(Component):
         check_fields(self, "bits", "low", "high")
         check_finite(self, low=self.low, high=self.high)
         if not 1 <= self.bits <= 24:
-            raise SnnlearnError(f"Converter: bits is {self.bits}; give a number from 1 to 24")
+            raise SnnlearnError(f"Reading: bits is {self.bits}; give a number from 1 to 24")
         if self.low >= self.high:
-            raise SnnlearnError(f"Converter: low is {self.low} and high {self.high}; give a low below high")
+            raise SnnlearnError(f"Reading: low is {self.low} and high {self.high}; give a low below high")
 
     @property
     def lsb(self) -> float:
@@ -94,10 +94,11 @@ class SimulatedDevice(AbstractDevice):
     Args:
         chip: the kind of chip.
         key: which chip it is.
-        converter: how membranes are read; None reads them exactly, as no chip does.
+        reading: how membranes are read, in all layers or in each, since a readout's may be larger; None reads them
+            exactly, as no chip does.
 
     Raises:
-        SnnlearnError: for a part of another kind.
+        SnnlearnError: for a part of another kind, or if there are not as many readings as layers, by `run`.
 
     >>> from snnlearn.circuits import LogNormal, Mismatch
     >>> from snnlearn.network import feedforward
@@ -109,10 +110,10 @@ class SimulatedDevice(AbstractDevice):
 
     chip: Chip
     key: PRNGKeyArray
-    converter: Converter | None = Converter()
+    reading: Reading | tuple[Reading, ...] | None = Reading()
 
     def __check_init__(self):
-        check_fields(self, "chip", "key", "converter")
+        check_fields(self, "chip", "key", "reading")
 
     def run(
         self, network: Network, inputs: Float[Array, "B T ..."] | PackedSpikes | HeldValues, *, key: PRNGKeyArray
@@ -121,9 +122,23 @@ class SimulatedDevice(AbstractDevice):
         deployed = deploy(network, self.chip, key=self.key)
         rest = start_state(deployed, len(jax.tree.leaves(inputs)[0]), key=key)
         activity, _ = jax.vmap(lambda xs, state: unroll(deployed, xs, state, record=lambda s: s.v))(inputs, rest)
-        read = (lambda x: x) if self.converter is None else self.converter
+        reads = self._readings(len(network.layers))
         outputs = [
             output if layer.neuron.spikes else read(output)
-            for layer, output in zip(network.layers, activity.outputs, strict=True)
+            for layer, output, read in zip(network.layers, activity.outputs, reads, strict=True)
         ]
-        return jax.tree.map(jax.lax.stop_gradient, Measured(tuple(outputs), tuple(map(read, activity.records))))
+        membranes = [read(v) for v, read in zip(activity.records, reads, strict=True)]
+        return jax.tree.map(jax.lax.stop_gradient, Measured(tuple(outputs), tuple(membranes)))
+
+    def _readings(self, layers: int) -> tuple[Callable[[Array], Array], ...]:
+        match self.reading:
+            case None:
+                return (lambda v: v,) * layers
+            case Reading():
+                return (self.reading,) * layers
+        if len(self.reading) != layers:
+            raise SnnlearnError(
+                f"SimulatedDevice: there are {len(self.reading)} readings, and the network has {layers} layers; give "
+                "one for each, or one for all"
+            )
+        return self.reading

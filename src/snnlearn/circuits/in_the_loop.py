@@ -129,7 +129,7 @@ def _one_step(
     if neuron.spikes and isinstance(core(neuron), AbstractSpikingNeuron):
         # Within the neuron, too: reset, adaptation and refractory period follow the spikes that there were.
         neuron = eqx.tree_at(
-            lambda n: core(n).surrogate,
+            lambda n: core(n).surrogate,  # pyright: ignore[reportAttributeAccessIssue]
             neuron,
             replace_fn=lambda surrogate: _Given(surrogate, output),
             is_leaf=lambda node: isinstance(node, AbstractSurrogate),

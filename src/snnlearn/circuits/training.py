@@ -35,9 +35,9 @@ class ForChips(AbstractRule):
         rule: the rule, which sees each deployed network as any other.
         chip: the kind of chip; its mismatch is drawn anew for each batch.
         num_chips: K, chips of one batch, ≥ 1.
-        worst: the share of chips that count, those with the largest loss, in (0, 1]; below 1 it is the conditional value
-            at risk of the loss over chips (Rockafellar & Uryasev 2000, doi:10.21314/JOR.2000.038). The number of chips
-            is rounded up.
+        worst: the share of chips that count, those with the largest loss, in (0, 1]; below 1 it is the conditional
+            value at risk of the loss over chips (Rockafellar & Uryasev 2000, doi:10.21314/JOR.2000.038). The number of
+            chips is rounded up.
 
     Raises:
         SnnlearnError: for a part of another kind, or a number out of range.
