@@ -4,6 +4,10 @@ from snnlearn.circuits.base import AbstractEffect as AbstractEffect
 from snnlearn.circuits.base import AbstractLimit as AbstractLimit
 from snnlearn.circuits.base import by_place as by_place
 from snnlearn.circuits.base import draw_key as draw_key
+from snnlearn.circuits.black_box import BlackBox as BlackBox
+from snnlearn.circuits.calibration import Trim as Trim
+from snnlearn.circuits.calibration import calibrate as calibrate
+from snnlearn.circuits.calibration import simulated as simulated
 from snnlearn.circuits.chip import Chip as Chip
 from snnlearn.circuits.chip import deploy as deploy
 from snnlearn.circuits.chips import brainscales_2 as brainscales_2
@@ -30,6 +34,10 @@ from snnlearn.circuits.converters import Nearest as Nearest
 from snnlearn.circuits.converters import Stochastic as Stochastic
 from snnlearn.circuits.defects import DeadNeurons as DeadNeurons
 from snnlearn.circuits.defects import StuckDevices as StuckDevices
+from snnlearn.circuits.device import AbstractDevice as AbstractDevice
+from snnlearn.circuits.device import Measured as Measured
+from snnlearn.circuits.device import Reading as Reading
+from snnlearn.circuits.device import SimulatedDevice as SimulatedDevice
 from snnlearn.circuits.drift import Compensated as Compensated
 from snnlearn.circuits.drift import Drift as Drift
 from snnlearn.circuits.energy import Account as Account
@@ -38,6 +46,7 @@ from snnlearn.circuits.energy import Figure as Figure
 from snnlearn.circuits.energy import Ledger as Ledger
 from snnlearn.circuits.energy import Term as Term
 from snnlearn.circuits.energy import events as events
+from snnlearn.circuits.in_the_loop import InTheLoop as InTheLoop
 from snnlearn.circuits.latency import decision_steps as decision_steps
 from snnlearn.circuits.laws import AbstractLaw as AbstractLaw
 from snnlearn.circuits.laws import LogNormal as LogNormal
@@ -86,6 +95,8 @@ from snnlearn.circuits.reads import FlickerState as FlickerState
 from snnlearn.circuits.reads import NoisyReads as NoisyReads
 from snnlearn.circuits.reads import Read as Read
 from snnlearn.circuits.reads import ReadState as ReadState
+from snnlearn.circuits.remote import RemoteDevice as RemoteDevice
+from snnlearn.circuits.remote import serve as serve
 from snnlearn.circuits.risk import ChipRisk as ChipRisk
 from snnlearn.circuits.risk import Sensitivity as Sensitivity
 from snnlearn.circuits.risk import risk_over_chips as risk_over_chips
@@ -95,4 +106,5 @@ from snnlearn.circuits.spreads import AbstractSpread as AbstractSpread
 from snnlearn.circuits.spreads import PcmRead as PcmRead
 from snnlearn.circuits.spreads import Polynomial as Polynomial
 from snnlearn.circuits.synaptic_mismatch import SynapticMismatch as SynapticMismatch
+from snnlearn.circuits.training import ForChips as ForChips
 from snnlearn.circuits.where_possible import WherePossible as WherePossible

@@ -15,6 +15,7 @@ from snnlearn.rules.feedback import with_feedback as with_feedback
 from snnlearn.rules.forward_gradient import ForwardGradient as ForwardGradient
 from snnlearn.rules.online import AbstractOnlineRule as AbstractOnlineRule
 from snnlearn.rules.ottt import OTTT as OTTT
+from snnlearn.rules.perturbation import AbstractBlackBoxRule as AbstractBlackBoxRule
 from snnlearn.rules.perturbation import EvolutionStrategy as EvolutionStrategy
 from snnlearn.rules.perturbation import NodePerturbation as NodePerturbation
 from snnlearn.rules.perturbation import WeightPerturbation as WeightPerturbation

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
 from typing import Any, final
 
 import equinox as eqx
@@ -22,8 +23,41 @@ from snnlearn.rules.forward_gradient import drawn_like
 from snnlearn.rules.online import of_layers
 
 
+class AbstractBlackBoxRule(AbstractRule):
+    """A rule that needs no more than mean losses of networks, however they are found: computed, or measured."""
+
+    @property
+    def draws(self) -> bool:
+        """It does."""
+        return True
+
+    @abstractmethod
+    def estimate(
+        self, network: Network, loss_of: Callable[[Network], Float[Array, ""]], *, key: PRNGKeyArray
+    ) -> tuple[Float[Array, ""], Network]:
+        """The loss of a network and an estimate of its gradient.
+
+        Args:
+            network: the network.
+            loss_of: the mean loss of a network of the same structure over the batch.
+            key: random key of the perturbations.
+        """
+
+    def __call__(
+        self,
+        network: Network,
+        loss: AbstractLoss,
+        inputs: Float[Array, "B T ..."] | PackedSpikes | HeldValues,
+        targets: Shaped[Array, "B ..."],
+        *,
+        key: PRNGKeyArray,
+    ) -> tuple[Float[Array, ""], Network]:
+        """See the base."""
+        return self.estimate(network, lambda n: mean_loss(n, loss, inputs, targets, key=key), key=key)
+
+
 @final
-class WeightPerturbation(AbstractRule):
+class WeightPerturbation(AbstractBlackBoxRule):
     r"""Weight perturbation, $\hat g=\frac{\mathcal L(\theta+\psi)-\mathcal L(\theta-\psi)}{2\sigma^2}\psi$.
 
     The mean of K such estimates, $\psi\sim N(0,\sigma^2)$ on every parameter (Werfel, Xie & Seung 2005,
@@ -44,37 +78,25 @@ class WeightPerturbation(AbstractRule):
     def __check_init__(self):
         _check(self, self.sigma, num_samples=self.num_samples)
 
-    @property
-    def draws(self) -> bool:
-        """It does."""
-        return True
-
     def reference(self) -> AbstractRule:
         """Itself: that of the loss smoothed by its noise."""
         return self
 
-    def __call__(
-        self,
-        network: Network,
-        loss: AbstractLoss,
-        inputs: Float[Array, "B T ..."] | PackedSpikes | HeldValues,
-        targets: Shaped[Array, "B ..."],
-        *,
-        key: PRNGKeyArray,
+    def estimate(
+        self, network: Network, loss_of: Callable[[Network], Float[Array, ""]], *, key: PRNGKeyArray
     ) -> tuple[Float[Array, ""], Network]:
         """See the base."""
 
         def estimate(key):
-            noise, plus, minus = _opposite_pair(network, loss, inputs, targets, self.sigma, key)
+            noise, plus, minus = _opposite_pair(network, loss_of, self.sigma, key)
             return jax.tree.map(lambda psi: (plus - minus) / (2 * self.sigma**2) * psi, noise)
 
         estimates = jax.lax.map(estimate, jax.random.split(key, self.num_samples))
-        value = mean_loss(network, loss, inputs, targets, key=key)
-        return value, jax.tree.map(lambda g: jnp.mean(g, axis=0), estimates)
+        return loss_of(network), jax.tree.map(lambda g: jnp.mean(g, axis=0), estimates)
 
 
 @final
-class EvolutionStrategy(AbstractRule):
+class EvolutionStrategy(AbstractBlackBoxRule):
     r"""An evolution strategy of opposite pairs with rank-shaped fitness (Salimans et al. 2017).
 
     doi:10.48550/arXiv.1703.03864. $\hat g=\frac1{2K\sigma}\sum_k(u_k^+-u_k^-)\,\epsilon_k$: of 2K perturbed networks,
@@ -95,29 +117,18 @@ class EvolutionStrategy(AbstractRule):
     def __check_init__(self):
         _check(self, self.sigma, num_pairs=self.num_pairs)
 
-    @property
-    def draws(self) -> bool:
-        """It does."""
-        return True
-
     def reference(self) -> AbstractRule:
         """Weight perturbation of the same noise, without ranks."""
         return WeightPerturbation(self.sigma, self.num_pairs)
 
-    def __call__(
-        self,
-        network: Network,
-        loss: AbstractLoss,
-        inputs: Float[Array, "B T ..."] | PackedSpikes | HeldValues,
-        targets: Shaped[Array, "B ..."],
-        *,
-        key: PRNGKeyArray,
+    def estimate(
+        self, network: Network, loss_of: Callable[[Network], Float[Array, ""]], *, key: PRNGKeyArray
     ) -> tuple[Float[Array, ""], Network]:
         """See the base."""
         keys = jax.random.split(key, self.num_pairs)
 
         def losses(key):
-            _, plus, minus = _opposite_pair(network, loss, inputs, targets, self.sigma, key)
+            _, plus, minus = _opposite_pair(network, loss_of, self.sigma, key)
             return plus, minus
 
         def weighted(pair):
@@ -128,8 +139,7 @@ class EvolutionStrategy(AbstractRule):
         ranks = jnp.argsort(jnp.argsort(fitness)).astype(fitness.dtype) / (len(fitness) - 1) - 0.5
         plus, minus = jnp.split(ranks, 2)
         estimates = jax.lax.map(weighted, (keys, (plus - minus) / (2 * self.sigma)))
-        value = mean_loss(network, loss, inputs, targets, key=key)
-        return value, jax.tree.map(lambda g: jnp.mean(g, axis=0), estimates)
+        return loss_of(network), jax.tree.map(lambda g: jnp.mean(g, axis=0), estimates)
 
 
 @final
@@ -279,17 +289,12 @@ def _noise(network: Network, sigma: float, key: PRNGKeyArray) -> Network:
 
 
 def _opposite_pair(
-    network: Network,
-    loss: AbstractLoss,
-    inputs: Array | PackedSpikes | HeldValues,
-    targets: Array,
-    sigma: float,
-    key: PRNGKeyArray,
+    network: Network, loss_of: Callable[[Network], Float[Array, ""]], sigma: float, key: PRNGKeyArray
 ) -> tuple[Network, Array, Array]:
     """A perturbation of the parameters, and the mean loss with it and with its opposite."""
     noise = _noise(network, sigma, key)
-    plus = mean_loss(eqx.apply_updates(network, noise), loss, inputs, targets, key=key)
-    minus = mean_loss(eqx.apply_updates(network, jax.tree.map(jnp.negative, noise)), loss, inputs, targets, key=key)
+    plus = loss_of(eqx.apply_updates(network, noise))
+    minus = loss_of(eqx.apply_updates(network, jax.tree.map(jnp.negative, noise)))
     return noise, plus, minus
 
 

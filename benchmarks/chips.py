@@ -1,0 +1,300 @@
+"""Networks on chips: error against mismatch and bits, for what can be done about it.
+
+    python benchmarks/chips.py [--sets digits yin-yang fashion-mnist] [--figure]
+
+One network for each of 5 seeds, trained side by side; 50 chips of each. Every neuron has a time constant, resistance
+and threshold of its own, each log-normal with the given coefficient of variation; weights are rounded symmetrically to
+b bits of one step for each layer. `plain` is trained for no chip; `aware` for the kind of chip (`ForChips`, a new chip
+in each batch); `calibrated` is plain on chips whose three parameters are trimmed by 6 bits, as measured by readings of
+8 bits (`calibrate`); `loop` is plain, trained on for some epochs on each chip by `InTheLoop`, by readings of 8 bits,
+on 10 chips of each seed. Weights are those of the last epoch, so that nothing is selected; the test sample is used for
+these figures alone. Every cell is written to results/chips.json as soon as it is known, and one that is there is not
+computed again. --figure draws docs/images/chips.svg and prints the tables.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+import snnlearn as sl
+from snnlearn.circuits import (
+    AbstractEffect,
+    Chip,
+    ForChips,
+    InTheLoop,
+    LogNormal,
+    Mismatch,
+    Reading,
+    SimulatedDevice,
+    Trim,
+    calibrate,
+    deploy,
+    simulated,
+)
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results" / "chips.json"
+FIGURE = HERE.parent / "docs" / "images" / "chips.svg"
+SEEDS, CHIPS, LOOP_CHIPS = 5, 50, 10
+VARIATIONS = (0.1, 0.2, 0.3, 0.4)
+BITS = (2, 3, 4, 5, 6, 7, 8)
+PARAMETERS = ("tau_mem", "resistance", "v_th")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A set and what is trained on it; epochs, and epochs in the loop and the step of Adam there."""
+
+    data: Any
+    hidden: int
+    num_steps: int
+    epochs: int
+    loop_epochs: int
+    loop_rate: float = 1e-3
+    batch_size: int = 64
+
+
+def fashion() -> Any:
+    """Fashion-MNIST: of the training sample 10,000, as time allows; the whole test sample."""
+    data = sl.data.fashion_mnist()
+    return dataclasses.replace(data, train=sl.data.Sample(data.train.x[:10_000], data.train.y[:10_000]))
+
+
+CASES = {
+    "digits": lambda: Case(sl.data.digits(), 128, 20, 30, 10),
+    "yin-yang": lambda: Case(sl.data.yin_yang(num_train=2000, num_validation=500, num_test=1000), 120, 30, 60, 10),
+    "fashion-mnist": lambda: Case(fashion(), 256, 15, 5, 1),
+}
+
+
+@final
+class FewBits(AbstractEffect):
+    """Weights on 2ᵇ − 1 levels around 0, the largest of a layer at the end; the derivative passes straight through."""
+
+    bits: int
+
+    def __call__(self, network: Any, *, key: Any) -> Any:
+        """See the base."""
+
+        def rounded(synapses: Any) -> Any:
+            w = synapses.weight
+            step = jnp.max(jnp.abs(w)) / (2 ** (self.bits - 1) - 1)
+            return eqx.tree_at(lambda s: s.weight, synapses, w + jax.lax.stop_gradient(step * jnp.round(w / step) - w))
+
+        layers = [
+            layer.with_parts([rounded(c.synapses) for c in layer.connections], layer.neuron, layer.feedback)
+            for layer in network.layers
+        ]
+        return eqx.tree_at(lambda n: n.layers, network, tuple(layers))
+
+
+def kind(variation: float = 0.0, bits: int | None = None) -> Chip:
+    """The kind of chip."""
+    effects = [Mismatch(name, LogNormal(variation)) for name in PARAMETERS if variation]
+    return Chip("chip", effects=(*effects, *([FewBits(bits)] if bits else [])))
+
+
+def trained(case: Case, rule: Any) -> Any:
+    """Networks of all seeds, side by side, after the last epoch."""
+    network = sl.network.feedforward(
+        (math.prod(case.data.shape), case.hidden, case.data.num_classes), key=jax.random.key(0)
+    )
+    algorithm = sl.algorithms.GradientDescent(rule=rule, epochs=case.epochs, batch_size=case.batch_size)
+    encoder = sl.coding.Current(num_steps=case.num_steps)
+    experiment = sl.Experiment(case.data, encoder, network, algorithm, jax.random.split(jax.random.key(1), SEEDS))
+    *_, last = experiment.epochs()
+    return last.training.network
+
+
+def chip_keys(number: int) -> Any:
+    """The chips of each seed, `[SEEDS, number]`; the first are the same whatever the number."""
+    return jax.vmap(
+        lambda seed: jax.vmap(lambda n: jax.random.fold_in(jax.random.fold_in(jax.random.key(7), seed), n))(
+            jnp.arange(number)
+        )
+    )(jnp.arange(SEEDS))
+
+
+@eqx.filter_jit
+def on_chips(networks: Any, chips: Any, keys: Any, xs: Any, ys: Any, num_steps: int) -> Any:
+    """Test errors, `[SEEDS, chips]`, of each seed's network on its chips; `chips` may differ from chip to chip."""
+
+    def one(network: Any, chip: Any, key: Any) -> Any:
+        f = sl.Hypothesis(sl.coding.Current(num_steps), deploy(network, chip, key=key), sl.coding.MeanMembrane())
+        scores = jax.vmap(lambda x: f(x, key=key))(xs)
+        return jnp.mean(jnp.argmax(scores, axis=1) != ys)
+
+    arrays, rest = eqx.partition(chips, eqx.is_array)
+
+    def of_seed(each: Any) -> Any:
+        network, arrays, keys = each
+        return jax.lax.map(lambda c: one(network, eqx.combine(c[0], rest), c[1]), (arrays, keys))
+
+    weights, structure = eqx.partition(networks, eqx.is_array)
+    return jax.lax.map(lambda e: of_seed((eqx.combine(e[0], structure), *e[1:])), (weights, arrays, keys))
+
+
+def same_on_all(chip: Chip, number: int) -> Chip:
+    """A kind of chip, for all seeds and chips."""
+    return jax.tree.map(
+        lambda leaf: jnp.broadcast_to(leaf, (SEEDS, number, *leaf.shape)) if eqx.is_array(leaf) else leaf, chip
+    )
+
+
+@eqx.filter_jit
+def calibrated(network: Any, variation: float, keys: Any) -> Chip:
+    """The chips of each seed with their trims."""
+    chip = kind(variation)
+    trims = [Trim(name, bits=6, span=0.7) for name in PARAMETERS]
+
+    def codes(key: Any) -> Any:
+        found = calibrate(network, trims, simulated(chip, key, reading=Reading(8)), key=jax.random.key(9))
+        return [trim.codes for trim in found]
+
+    found = jax.lax.map(lambda of: jax.lax.map(codes, of, batch_size=10), keys)
+    return Chip("calibrated", (*chip.effects, *(t.with_codes(c) for t, c in zip(trims, found, strict=True))))
+
+
+@eqx.filter_jit
+def in_the_loop(
+    networks: Any, chip: Chip, keys: Any, readings: Any, case_steps: tuple, rate: Any, xs: Any, ys: Any
+) -> Any:
+    """Each seed's network trained on, on each of its chips: `[SEEDS, chips]` networks."""
+    num_steps, epochs, batch_size = case_steps
+    encoder, loss = sl.coding.Current(num_steps), sl.losses.CrossEntropy()
+    per_epoch = len(ys) // batch_size
+    optimizer = optax.adam(optax.cosine_decay_schedule(rate, epochs * per_epoch))
+
+    def one(network: Any, key: Any) -> Any:
+        rule = InTheLoop(SimulatedDevice(chip, key, readings))
+        parameters, constants = eqx.partition(network, eqx.is_inexact_array)
+
+        def update(carry: Any, index: Any) -> Any:
+            parameters, state = carry
+            inputs = jax.vmap(lambda x: encoder(x, key=key))(xs[index])
+            _, gradient = rule(eqx.combine(parameters, constants), loss, inputs, ys[index], key=key)
+            updates, state = optimizer.update(gradient, state, parameters)  # pyright: ignore[reportArgumentType]
+            return (eqx.apply_updates(parameters, updates), state), None
+
+        orders = jax.vmap(lambda k: jax.random.permutation(k, len(ys))[: per_epoch * batch_size])(
+            jax.random.split(jax.random.fold_in(key, 3), epochs)
+        )
+        start = parameters, optimizer.init(parameters)
+        (parameters, _), _ = jax.lax.scan(update, start, orders.reshape(-1, batch_size))
+        return eqx.combine(parameters, constants)
+
+    of_chips = eqx.filter_vmap(one, in_axes=(None, 0))
+    return eqx.filter_vmap(of_chips)(networks, keys)
+
+
+def readings(networks: Any, xs: Any, num_steps: int) -> tuple[Reading, ...]:
+    """8 bits for each layer, whose range is that of the model on some of the training sample, and a quarter more."""
+    code = jax.vmap(lambda x: sl.coding.Current(num_steps)(x, key=jax.random.key(0)))(xs[:200])
+
+    def largest(network: Any) -> Any:
+        records = jax.vmap(lambda x: sl.network.unroll(network, x, record=lambda s: s.v)[0].records)(code)
+        return [jnp.max(jnp.abs(v)) for v in records]
+
+    spans = [1.25 * float(jnp.max(span)) for span in eqx.filter_vmap(largest)(networks)]
+    return tuple(Reading(8, -span, span) for span in spans)
+
+
+@eqx.filter_jit
+def each_on_its_chip(networks: Any, chip: Chip, keys: Any, xs: Any, ys: Any, num_steps: int) -> Any:
+    """Test errors of networks `[SEEDS, chips]`, each on its own chip."""
+
+    def one(network: Any, key: Any) -> Any:
+        f = sl.Hypothesis(sl.coding.Current(num_steps), deploy(network, chip, key=key), sl.coding.MeanMembrane())
+        return jnp.mean(jnp.argmax(jax.vmap(lambda x: f(x, key=key))(xs), axis=1) != ys)
+
+    return eqx.filter_vmap(eqx.filter_vmap(one))(networks, keys)
+
+
+def measure(name: str) -> None:
+    """Every cell of a set that is not there yet."""
+    case = CASES[name]()
+    test, train = case.data.test, case.data.train
+    xs, ys, xs_train = jnp.asarray(test.x), jnp.asarray(test.y), jnp.asarray(train.x)
+    memory: dict[Any, Any] = {}
+
+    def network(rule_name: str, rule: Any) -> Any:
+        if rule_name not in memory:
+            memory[rule_name] = trained(case, rule)
+        return memory[rule_name]
+
+    def plain() -> Any:
+        return network("plain", sl.rules.BPTT())
+
+    def errors(networks: Any, chip: Chip, number: int) -> Any:
+        return on_chips(networks, same_on_all(chip, number), chip_keys(number), xs, ys, case.num_steps)
+
+    def aware(chip: Chip, number: int) -> Any:
+        return errors(trained(case, ForChips(sl.rules.BPTT(), chip)), chip, number)
+
+    def loop(chip: Chip, number: int) -> Any:
+        keys, steps = chip_keys(number), (case.num_steps, case.loop_epochs, case.batch_size)
+        read = readings(plain(), xs_train, case.num_steps)
+        rate = jnp.asarray(case.loop_rate)
+        there = in_the_loop(plain(), chip, keys, read, steps, rate, xs_train, jnp.asarray(train.y))
+        return each_on_its_chip(there, chip, keys, xs, ys, case.num_steps)
+
+    def trimmed(variation: float) -> Any:
+        one = jax.tree.map(lambda leaf: leaf[0] if eqx.is_array(leaf) else leaf, plain())
+        keys = chip_keys(CHIPS)
+        return on_chips(plain(), calibrated(one, variation, keys), keys, xs, ys, case.num_steps)
+
+    cells: dict[str, Any] = {"ideal": lambda: errors(plain(), Chip("ideal"), 1)}
+    order = sorted(VARIATIONS, key=lambda v: v != 0.2), sorted(BITS, key=lambda b: b != 6)
+    for method in ("plain", "aware", "calibrated", "loop"):
+        for v in order[0]:
+            make = {
+                "plain": lambda v=v: errors(plain(), kind(v), CHIPS),
+                "aware": lambda v=v: aware(kind(v), CHIPS),
+                "calibrated": lambda v=v: trimmed(v),
+                "loop": lambda v=v: loop(kind(v), LOOP_CHIPS),
+            }
+            cells[f"mismatch {method} {v}"] = make[method]
+    for method in ("plain", "aware", "loop"):  # the rounding of one kind of chip is the same on all
+        for b in order[1]:
+            make = {
+                "plain": lambda b=b: errors(plain(), kind(bits=b), 1),
+                "aware": lambda b=b: aware(kind(bits=b), 1),
+                "loop": lambda b=b: loop(kind(bits=b), 1),
+            }
+            cells[f"bits {method} {b}"] = make[method]
+    for cell, make in cells.items():
+        if cell in load().get(name, {}):
+            continue
+        start = time.time()
+        found = np.round(np.asarray(make()), 5).tolist()
+        results = load()
+        results.setdefault(name, {})[cell] = found
+        RESULTS.write_text(json.dumps(results, separators=(",", ":")).replace("},", "},\n").replace('],"', '],\n"'))
+        print(f"{name}: {cell}: {np.mean(found):.4f}, {time.time() - start:.0f} s", flush=True)
+
+
+def load() -> dict[str, dict[str, list]]:
+    """What is known."""
+    return json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sets", nargs="+", choices=list(CASES), default=["digits", "yin-yang"])
+    parser.add_argument("--figure", action="store_true", help="only draw what is there")
+    options = parser.parse_args()
+    for one in [] if options.figure else options.sets:
+        measure(one)
