@@ -268,6 +268,7 @@ class AbstractSpikingNeuron(AbstractNeuron):
         threshold: Value,
         rest: Value,
         firing: Firing,
+        scale: Value = 1.0,
     ) -> tuple[Float[Array, "*units"], Float[Array, "*units"], Firing]:
         """Spike and reset.
 
@@ -277,6 +278,7 @@ class AbstractSpikingNeuron(AbstractNeuron):
             threshold: the current threshold; that at rest is `v_th`.
             rest: the membrane at rest.
             firing: that of the last step.
+            scale: what is 1 to the surrogate, in the unit of the membrane.
 
         Returns:
             spikes, membrane, and `Firing` for the next step.
@@ -287,7 +289,7 @@ class AbstractSpikingNeuron(AbstractNeuron):
         # After holding, which would undo the reset by the last step's spikes.
         if isinstance(self.reset, NextStep) and firing.spikes is not None:
             v = self.reset.reset(v, firing.spikes, value(self.v_th), rest)
-        spikes = self.surrogate(v - threshold)
+        spikes = self.surrogate((v - threshold) / scale)
         if period is not None and waiting is not None:
             spikes = jnp.where(waiting > 0, 0.0, spikes)
             waiting = jnp.where(spikes > 0, period.steps(self.dt), jnp.maximum(waiting - 1, 0))
