@@ -43,8 +43,8 @@ class AdEx(AbstractSpikingNeuron):
 
     $$C\dot V=-g_L(V-E_L)+g_L\Delta_Te^{(V-V_T)/\Delta_T}-w+I,\qquad\tau_w\dot w=a(V-E_L)-w$$
 
-    A spike, where V > `v_th`, resets V to `v_reset` and raises w by `b`. The defaults are those of the paper, a cortical
-    neuron. Past `v_th`, by default $V_T + 5\Delta_T$, the membrane would reach infinity within 0.1 ms.
+    A spike, where V > `v_th`, resets V to `v_reset` and raises w by `b`. The defaults are those of the paper, a
+    cortical neuron. Past `v_th`, by default $V_T + 5\Delta_T$, the membrane would reach infinity within 0.1 ms.
 
     A step is exponential Euler, of second order in `dt` between spikes; w takes the mean of the membrane.
 
@@ -112,7 +112,12 @@ class AdEx(AbstractSpikingNeuron):
     @property
     def reset(self) -> ToValue:  # pyright: ignore[reportIncompatibleVariableOverride]
         """To `v_reset`."""
-        return ToValue(self.v_reset)
+        return ToValue(self.v_reset)  # pyright: ignore[reportArgumentType, reportCallIssue]
+
+    @property
+    def surrogate_scale(self) -> Any:
+        """See the base."""
+        return value(self.v_th) - value(self.v_leak)
 
     def initial_state(self, shape: tuple[int, ...]) -> AdExState:
         """See the base."""
@@ -129,14 +134,14 @@ class AdEx(AbstractSpikingNeuron):
             return 1e3 * (g_leak * (rest - v + runaway) - midway + value(self.unit) * current) / capacitance  # mV / s
 
         charged = state.v + increment(rate, state.v, self.dt)
-        spikes, v, firing = self._fire(charged, state.v, v_th, rest, state.firing, v_th - rest)
+        spikes, v, firing = self._fire(charged, state.v, v_th, rest, state.firing)
         mean = (state.v + jnp.where(spikes > 0, jnp.minimum(charged, v_th), v)) / 2
         decay = jnp.exp(-self.dt / tau_w)
         w = decay * state.w + (1 - decay) * a * (mean - rest) + value(self.b) * spikes
         return spikes, AdExState(v, w, firing)
 
-    def free(self) -> _Linear:
-        """See the base: without the exponential, whose place is taken by nothing."""
+    def free(self) -> _Linear:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """See the base: without the exponential."""
         return _Linear(self)  # pyright: ignore[reportCallIssue]
 
 

@@ -69,10 +69,10 @@ class AxonHillock(AbstractSpikingNeuron):
     def __check_init__(self):
         check_positive(self, capacitance=self.capacitance, feedback=self.feedback, v_dd=self.v_dd, v_th=self.v_th)
         check_positive(self, i_reset=self.i_reset, unit=self.unit, dt=self.dt)
-        jump = self.jump()
-        if isinstance(self.v_th, float) and isinstance(jump, float) and not jump < self.v_th < self.v_dd:
+        jump, v_th, v_dd = map(value, (self.jump(), self.v_th, self.v_dd))
+        if all(isinstance(part, float) for part in (jump, v_th, v_dd)) and not jump < v_th < v_dd:
             raise SnnlearnError(
-                f"AxonHillock: v_th is {self.v_th} mV, not between the jump, {jump:g} mV, and v_dd, {self.v_dd} mV; "
+                f"AxonHillock: v_th is {v_th} mV, not between the jump, {jump:g} mV, and v_dd, {v_dd} mV; "
                 "give a threshold between them"
             )
 
@@ -85,6 +85,11 @@ class AxonHillock(AbstractSpikingNeuron):
     def refractory(self) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
         """None besides the time that the output is high."""
         return None
+
+    @property
+    def surrogate_scale(self) -> Value:
+        """See the base: the jump."""
+        return self.jump()
 
     def jump(self) -> Value:
         r"""$\Delta V$, by which the membrane jumps, mV."""
@@ -140,7 +145,7 @@ class AxonHillock(AbstractSpikingNeuron):
             v, left = jnp.where(crosses, landed, straight), jnp.where(crosses, left - until, 0.0)
             left = jax.lax.stop_gradient(jnp.maximum(left, 0.0))
             fired, high = fired | (crosses & ~high), high ^ crosses
-        spikes = jnp.where(was_low, self.surrogate(above / jump), 0.0)
+        spikes = jnp.where(was_low, self.surrogate(above / self.surrogate_scale), 0.0)
         return spikes, AxonHillockState(v, high)
 
     def free(self) -> IF:

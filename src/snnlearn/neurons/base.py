@@ -212,6 +212,11 @@ class AbstractSpikingNeuron(AbstractNeuron):
         return True
 
     @property
+    def surrogate_scale(self) -> Value:
+        """What is 1 to the surrogate, in the unit of the membrane; in physical units, the height of the threshold."""
+        return 1.0
+
+    @property
     def linear_through_spikes(self) -> bool:
         """See the base; so it is if no gradient flows through the reset, and the refractory period holds nothing."""
         adds = self.reset.adds and (self.refractory is None or not self.refractory.holds)
@@ -268,7 +273,6 @@ class AbstractSpikingNeuron(AbstractNeuron):
         threshold: Value,
         rest: Value,
         firing: Firing,
-        scale: Value = 1.0,
     ) -> tuple[Float[Array, "*units"], Float[Array, "*units"], Firing]:
         """Spike and reset.
 
@@ -278,7 +282,6 @@ class AbstractSpikingNeuron(AbstractNeuron):
             threshold: the current threshold; that at rest is `v_th`.
             rest: the membrane at rest.
             firing: that of the last step.
-            scale: what is 1 to the surrogate, in the unit of the membrane.
 
         Returns:
             spikes, membrane, and `Firing` for the next step.
@@ -289,7 +292,7 @@ class AbstractSpikingNeuron(AbstractNeuron):
         # After holding, which would undo the reset by the last step's spikes.
         if isinstance(self.reset, NextStep) and firing.spikes is not None:
             v = self.reset.reset(v, firing.spikes, value(self.v_th), rest)
-        spikes = self.surrogate((v - threshold) / scale)
+        spikes = self.surrogate((v - threshold) / self.surrogate_scale)
         if period is not None and waiting is not None:
             spikes = jnp.where(waiting > 0, 0.0, spikes)
             waiting = jnp.where(spikes > 0, period.steps(self.dt), jnp.maximum(waiting - 1, 0))

@@ -51,8 +51,9 @@ class DPIState(NamedTuple):
 class DPI(AbstractSpikingNeuron):
     r"""The differential-pair integrator as a neuron, with its synapses; its membrane `v` is a current, in pA.
 
-    $$\tau\Big(1+\frac{I_g}{I_{mem}}\Big)\dot I_{mem}=\frac{I_g}{I_\tau}(I_{in}-I_{leak})-\frac{I_{leak}}{I_\tau}I_{mem},
-    \qquad I_{leak}=I_\tau+I_{ahp}+I_{GABA_A}-I_a(I_{mem}),$$
+    $$\tau\Big(1+\frac{I_g}{I_{mem}}\Big)\dot I_{mem}
+    =\frac{I_g}{I_\tau}(I_{in}-I_{leak})-\frac{I_{leak}}{I_\tau}I_{mem},\qquad
+    I_{leak}=I_\tau+I_{ahp}+I_{GABA_A}-I_a(I_{mem}),$$
     $$I_{in}=I_{dc}+I_{AMPA}+\frac{I_{NMDA}}{1+I_{gate}/I_{mem}}-I_{GABA_B},\qquad\tau=CU_T/(\kappa I_\tau),\quad
     I_g=\text{gain}\cdot I_\tau$$
 
@@ -74,7 +75,7 @@ class DPI(AbstractSpikingNeuron):
         i_tau: the leakage $I_\tau$, pA, > 0.
         gain: $I_g/I_\tau$, > 0.
         v_th: the membrane current at which it spikes, pA, > `i_0`.
-        v_reset: the membrane current after a spike, pA, ≥ `i_0`, < `v_th`.
+        v_reset: the membrane current after a spike, pA, > 0, < `v_th`.
         unit: what a current of 1 at the port `current` is, pA, > 0. 500 pA is just below the rheobase of the default
             without feedback, as 1 is that of a LIF.
         feedback: positive feedback, or None.
@@ -97,7 +98,7 @@ class DPI(AbstractSpikingNeuron):
     >>> neuron = DPI()
     >>> spikes, state = neuron(jnp.array([0.5, 4.0]), neuron.initial_state((2,)))
     >>> state.v.round()  # pA
-    Array([  31.,  424.], dtype=float32)
+    Array([ 15., 441.], dtype=float32)
     """
 
     capacitance: PositiveParameter = eqx.field(converter=positive, default=2.0)
@@ -124,7 +125,7 @@ class DPI(AbstractSpikingNeuron):
         check_positive(self, capacitance=self.capacitance, i_tau=self.i_tau, gain=self.gain, unit=self.unit)
         check_positive(self, v_th=self.v_th, v_reset=self.v_reset, i_gate=self.i_gate, i_0=self.i_0, u_t=self.u_t)
         check_kappa(self, self.kappa)
-        self.reset.check(self, self.v_th, self.i_0)
+        self.reset.check(self, self.v_th, 0.0)
         check_time_constants(self, self.dt, **{f"tau_{name}": tau for name, tau in self.time_constants().items()})
 
     @classmethod
@@ -144,7 +145,7 @@ class DPI(AbstractSpikingNeuron):
         {'mem': 14.184, 'ahp': 70.922, 'ampa': 3.546, 'nmda': 35.461, 'gaba_a': 14.184, 'gaba_b': 14.184}
         """
         inhibition = DPISynapse(capacitance=2.0, i_tau=5.0, jump=400.0)
-        return cls(
+        return cls(  # pyright: ignore[reportCallIssue]
             ampa=DPISynapse(capacitance=2.0, i_tau=20.0, jump=400.0),
             nmda=DPISynapse(capacitance=2.0, i_tau=2.0, jump=400.0),
             gaba_a=inhibition,
@@ -167,15 +168,15 @@ class DPI(AbstractSpikingNeuron):
         Raises:
             SnnlearnError: for a dt that is longer than a time constant.
 
-        >>> round(DPI.dynap_se2().ampa.jump, 1)  # pA
-        99.9
+        >>> round(DPI.dynap_se2().ampa.jump, 2)  # pA
+        99.95
         """
         i_0, pulse = 0.5, 10e-6
 
         def synapse(capacitance: float) -> DPISynapse:
             return DPISynapse.of_pulse(capacitance, 10e-3, gain=100.0, i_w=1e3, pulse=pulse, u_t=U_T, kappa=KAPPA)
 
-        return cls(
+        return cls(  # pyright: ignore[reportCallIssue]
             capacitance=3.0,
             i_tau=time_constant(3.0, 20e-3, U_T, KAPPA),
             v_th=1e5,
@@ -207,7 +208,12 @@ class DPI(AbstractSpikingNeuron):
     @property
     def reset(self) -> ToValue:  # pyright: ignore[reportIncompatibleVariableOverride]
         """To `v_reset`."""
-        return ToValue(self.v_reset)
+        return ToValue(self.v_reset)  # pyright: ignore[reportArgumentType, reportCallIssue]
+
+    @property
+    def surrogate_scale(self) -> Value:
+        """See the base."""
+        return value(self.v_th) - value(self.i_0)
 
     def time_constants(self) -> dict[str, Value]:
         """Those of the membrane (`mem`), of adaptation (`ahp`) and of each synapse, s.
@@ -223,7 +229,7 @@ class DPI(AbstractSpikingNeuron):
         """See the base: no current but the dark one."""
         dark = jnp.zeros(shape) + value(self.i_0)
         at_rest = None if self.adaptation is None else dark
-        return DPIState(dark, dict.fromkeys(self.synapses, dark), at_rest, self._at_rest(shape))
+        return DPIState(dark, {port: dark for port in self.synapses}, at_rest, self._at_rest(shape))
 
     def __call__(self, current: Any, state: DPIState) -> tuple[Float[Array, "*units"], DPIState]:
         """See the base."""
@@ -238,8 +244,7 @@ class DPI(AbstractSpikingNeuron):
         if self.adaptation is not None and state.a is not None:
             leak = leak + jnp.maximum(state.a * phi_1(-self.dt / taus["ahp"]), dark)
         v = self._charged(state.v, direct, mean, leak)
-        height = value(self.v_th) - dark
-        spikes, v, firing = self._fire(v, state.v, value(self.v_th), dark, state.firing, height)
+        spikes, v, firing = self._fire(v, state.v, value(self.v_th), dark, state.firing)
         a = state.a
         if self.adaptation is not None and a is not None:
             a = jnp.maximum(jnp.exp(-self.dt / taus["ahp"]) * a + value(self.adaptation.jump) * spikes, dark)
@@ -269,7 +274,7 @@ class DPI(AbstractSpikingNeuron):
         w = v + i_g * jnp.log(v) + increment(rate, v, self.dt, lambda v: v / (v + i_g))
         return _current_at(jnp.maximum(w, dark + i_g * jnp.log(dark)), i_g)
 
-    def free(self) -> _Linear:
+    def free(self) -> _Linear:  # pyright: ignore[reportIncompatibleMethodOverride]
         """See the base: the LIF that it is far above the gain current, without feedback, adaptation and dark current.
 
         The NMDA gate is open, and shunting inhibition subtracts.
@@ -311,7 +316,7 @@ class _Linear(AbstractWrapper):
 
     def initial_state(self, shape: tuple[int, ...]) -> _LinearState:
         nothing = jnp.zeros(shape)
-        return _LinearState(nothing, dict.fromkeys(self.neuron.synapses, nothing))
+        return _LinearState(nothing, {port: nothing for port in self.neuron.synapses})
 
     def __call__(self, current: Any, state: _LinearState) -> tuple[Float[Array, "*units"], _LinearState]:
         dpi, dt = self.neuron, self.dt

@@ -7,7 +7,6 @@ from typing import final
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from snnlearn._component import Component
@@ -23,7 +22,7 @@ from snnlearn._parameters import (
 
 
 def time_constant(capacitance: Value, i_tau: Value, u_t: Value, kappa: Value) -> Value:
-    r"""$\tau = CU_T/(\kappa I_\tau)$, s, of a capacitor in pF that a transistor discharges by `i_tau` pA; `u_t` in mV."""
+    r"""$\tau = CU_T/(\kappa I_\tau)$, s, of a capacitance in pF, discharged by `i_tau` pA; `u_t` in mV."""
     return 1e-3 * capacitance * u_t / (kappa * i_tau)  # pF · mV / pA = ms
 
 
@@ -118,6 +117,7 @@ class PositiveFeedback(Component):
     Raises:
         SnnlearnError: for a parameter outside its range.
 
+    >>> import jax.numpy as jnp
     >>> PositiveFeedback(i_gain=100.0, i_th=1000.0, i_norm=20.0)(jnp.array([900.0, 1000.0, 1100.0])).round(1)
     Array([ 0.7, 50. , 99.3], dtype=float32)
     """

@@ -33,8 +33,12 @@ def increment(
     return dt * phi_1(jnp.minimum(dt * derivative * slope(x), STEEPEST)) * rate
 
 
-def phi_1(y: Float[Array, "*units"]) -> Float[Array, "*units"]:
-    """(e^y − 1) / y, by its series where y is small: the quotient's derivative cancels there."""
+def phi_1(y: float | Float[Array, "*units"]) -> Float[Array, "*units"]:
+    """(e^y − 1) / y, by its series where y is small: the quotient's derivative cancels there.
+
+    Of −t/τ it is the mean, over a time t, of what decays with time constant τ.
+    """
+    y = jnp.asarray(y)
     small = jnp.abs(y) < 0.1
     far = jnp.where(small, 1.0, y)
     series = 1 + y / 2 * (1 + y / 3 * (1 + y / 4 * (1 + y / 5 * (1 + y / 6))))
