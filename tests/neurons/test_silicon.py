@@ -24,8 +24,10 @@ from snnlearn.neurons import (
     AxonHillock,
     Constant,
     DPISynapse,
+    EscapeNoise,
     PositiveFeedback,
     Refractory,
+    Sigmoid,
     ToValue,
     check_neuron,
 )
@@ -92,9 +94,19 @@ class AllPorts(AbstractWrapper):
 
 ARRAY = jnp.array([1.0, 1.5, 2.0])
 SHARES = {"current": 0.3, "ampa": 1.0, "nmda": 1.0, "gaba_a": 0.01, "gaba_b": 0.5}
+SYNAPSE = DPISynapse(3 * ARRAY, 9.0, 300.0)
 LAWFUL = {
-    "DPI": DPI(Constant(ARRAY), gain=3 * ARRAY, v_th=jnp.full(3, 500.0), v_reset=2.0, kappa=0.8, feedback=None),
-    "DYNAP-SE1": AllPorts(DPI.dynap_se1(), SHARES),
+    "DPI": AllPorts(
+        DPI(
+            Constant(ARRAY),
+            gain=3 * ARRAY,
+            v_th=jnp.full(3, 900.0),
+            kappa=0.8,
+            i_gate=50.0,
+            **dict.fromkeys(("ampa", "nmda", "gaba_a", "gaba_b"), SYNAPSE),
+        ),
+        SHARES,
+    ),
     "AdEx": AdEx(tau_w=jnp.full(3, 50e-3), delta=1.5 * ARRAY, a=jnp.full(3, 2.0), refractory=Refractory(2e-3)),
     "AxonHillock": AxonHillock(capacitance=4 * ARRAY, i_reset=5000.0, v_th=jnp.full(3, 800.0)),
 }
@@ -394,6 +406,13 @@ def test_with_a_strong_reset_current_it_is_an_integrate_and_fire_neuron_and_else
     np.testing.assert_allclose(of(1e6), counts, atol=1)
     assert of(400.0)[2] < 0.5 * counts[2]
     assert of(200.0)[2] == 1  # stuck
+
+
+def test_spikes_that_noise_draws_make_it_jump():
+    neuron = EscapeNoise(AxonHillock(i_reset=300.0, surrogate=Sigmoid(3.0)))  # t_high of 4.5 ms and more
+    spikes, states = run(neuron, jnp.full((200, 20), 0.5), neuron.initial_state((20,)))
+    assert spikes.sum() > 100
+    assert states.neuron.high[spikes > 0].all() and not states.neuron.high[0][spikes[0] == 0].any()
 
 
 # Ports.

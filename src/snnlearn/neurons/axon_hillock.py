@@ -131,21 +131,18 @@ class AxonHillock(AbstractSpikingNeuron):
         per_pa = 1e3 / (value(self.capacitance) + value(self.feedback))  # mV / s
         i, left = value(self.unit) * current, jnp.full_like(state.v, self.dt)
         v, high = state.v, state.high
-        above, was_low, fired = jnp.zeros_like(v), jnp.zeros_like(high), jnp.zeros_like(high)
+        spikes, fired = jnp.zeros_like(v), jnp.zeros_like(high)
         for _ in range(3):  # stretches between jumps, of which one at most is up
             rate = per_pa * jnp.where(high, i - value(self.i_reset), i)
-            straight = v + rate * left
-            open_to_spikes = ~high & ~fired
-            above = jnp.where(open_to_spikes, straight - v_th, above)
-            was_low = was_low | open_to_spikes
-            crosses = jnp.where(high, straight < v_th, open_to_spikes & (straight > v_th))
-            until = (v_th - v) / jnp.where(crosses, rate, 1.0)
+            straight, waits = v + rate * left, ~high & ~fired
+            spikes = jnp.where(waits, self.surrogate((straight - v_th) / self.surrogate_scale), spikes)
+            # Spikes make it jump, also those that noise draws, which come before the threshold or after it.
+            crosses = jnp.where(high, straight < v_th, waits & (spikes > 0.5))
+            until = jnp.clip((v_th - v) / jnp.where(crosses, rate, 1.0), 0.0, left)
             landed = jnp.where(high, v_th - jump, v_th + jump)
             straight = jnp.clip(straight, 0.0, jnp.where(fired & ~high, v_th, jnp.inf))
             v, left = jnp.where(crosses, landed, straight), jnp.where(crosses, left - until, 0.0)
-            left = jax.lax.stop_gradient(jnp.maximum(left, 0.0))
-            fired, high = fired | (crosses & ~high), high ^ crosses
-        spikes = jnp.where(was_low, self.surrogate(above / self.surrogate_scale), 0.0)
+            left, fired, high = jax.lax.stop_gradient(left), fired | (crosses & ~high), high ^ crosses
         return spikes, AxonHillockState(v, high)
 
     def free(self) -> IF:
