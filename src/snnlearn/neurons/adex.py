@@ -59,7 +59,7 @@ class AdEx(AbstractSpikingNeuron):
         tau_w: time constant of w, s, ≥ dt and below 100 s (or 1,000 dt).
         v_th: the membrane at which it spikes, mV, > `v_soft`.
         v_reset: the membrane after a spike, mV, < `v_th`.
-        unit: what a current of 1 is, pA, > 0. 500 pA is just below the rheobase of the defaults, as 1 is that of a LIF.
+        unit: what a current of 1 is, pA, > 0. A step to 1.2 makes the defaults fire.
         surrogate: the spike's derivative, a function of (v − v_th) / (v_th − v_leak).
         refractory: refractory period, or None.
         dt: time step, s, > 0, at most $C/g_L$.
