@@ -71,6 +71,9 @@ NEURONS = {
     "QuantisedRectifier": neurons.QuantisedRectifier(levels=3, ceiling=1.7),
     "Charged": neurons.Charged(IF(v_th=0.7), 0.4),
     "Dead": neurons.Dead(LIF(v_th=0.4), neurons.Constant([0, 1, 0])),
+    "DPI": neurons.DPI(gain=3.0, v_th=jnp.array([1500.0, 2000.0, 2500.0]), ampa=neurons.DPISynapse(2.0, 9.0, 50.0)),
+    "AdEx": neurons.AdEx(delta=1.5, b=jnp.array([50.0, 60.0, 70.0])),
+    "AxonHillock": neurons.AxonHillock(capacitance=2.5, i_reset=2000.0),
     "SilentRefractory": LIF(refractory=neurons.SilentRefractory(4e-3)),
     "EscapeNoise": neurons.EscapeNoise(LIF(surrogate=neurons.ExponentialEscape(70.0, 0.3))),  # pyright: ignore
     **{f"surrogate {type(s).__name__}": LIF(surrogate=s) for s in SURROGATES},

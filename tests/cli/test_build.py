@@ -68,6 +68,7 @@ COMBINATIONS = [
     {"surrogate": "boxcar", "refractory": 2e-3, "recurrent": True, "encode": "rate", "max_rate": 100.0},
     {"encode": "burst", "series": True, "max_spikes": 3, "readout": "count"},
     {"encode": "delta", "series": True, "neuron": "alif", "recurrent": True},
+    {"neuron": "dpi", "recurrent": True},
 ]
 
 
@@ -128,11 +129,15 @@ def test_every_option_of_a_neuron_arrives(images):
         "refractory": neurons.Refractory(4e-3),
         "dt": DT,
     }
+    physical = {name: expected[name] for name in ("surrogate", "refractory", "dt")}
     for name, own, neuron in (
         ("if", {}, neurons.IF(**expected)),
         ("lif", {}, neurons.LIF(tau_mem=0.03, **expected)),
         ("cuba-lif", {"tau_syn": 0.04}, neurons.CubaLIF(tau_mem=0.03, tau_syn=0.04, **expected)),
         ("alif", {"tau_adapt": 0.3, "beta": 0.7}, neurons.ALIF(tau_mem=0.03, tau_adapt=0.3, beta=0.7, **expected)),
+        ("dpi", {}, neurons.DPI(**physical)),
+        ("adex", {}, neurons.AdEx(**physical)),
+        ("axon-hillock", {}, neurons.AxonHillock(surrogate=neurons.Gaussian(), dt=DT)),
     ):
         _, net, _ = built(train(layers=("5",), neuron=name, dt=DT, tau_out=0.05, **common, **own), images)
         assert net.layers[0].neuron == neuron

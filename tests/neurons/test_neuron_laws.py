@@ -12,11 +12,13 @@ import pytest
 
 from snnlearn.neurons import (
     ALIF,
+    DPI,
     IF,
     LI,
     LIF,
     AbstractNeuron,
     AbstractSurrogate,
+    AdEx,
     Atan,
     Boxcar,
     CubaLIF,
@@ -123,7 +125,9 @@ def test_surrogate_conforms(surrogate):
     check_surrogate(surrogate)
 
 
-@pytest.mark.parametrize("neuron", [LIF(refractory=HELD), CubaLIF(reset=NextStep()), ALIF(), Delayed(IF())], ids=_name)
+@pytest.mark.parametrize(
+    "neuron", [LIF(refractory=HELD), CubaLIF(reset=NextStep()), ALIF(), Delayed(IF()), DPI(), AdEx()], ids=_name
+)
 def test_float64_stays_float64(neuron, x64):
     output, state = neuron(jnp.ones(UNITS), neuron.initial_state((UNITS,)))
     assert {leaf.dtype for leaf in jax.tree.leaves((output, state))} <= {np.dtype(np.float64), np.dtype(np.int32)}

@@ -72,6 +72,10 @@ from snnlearn.circuits.placement import ConvolutionCore as ConvolutionCore
 from snnlearn.circuits.placement import ConvolutionCores as ConvolutionCores
 from snnlearn.circuits.placement import Cores as Cores
 from snnlearn.circuits.placement import Placed as Placed
+from snnlearn.circuits.primitives import follower_integrator as follower_integrator
+from snnlearn.circuits.primitives import follower_time_constant as follower_time_constant
+from snnlearn.circuits.primitives import transconductance_current as transconductance_current
+from snnlearn.circuits.primitives import transistor_current as transistor_current
 from snnlearn.circuits.programming import ProgrammingError as ProgrammingError
 from snnlearn.circuits.quantisation import AbstractShared as AbstractShared
 from snnlearn.circuits.quantisation import AbstractSign as AbstractSign

@@ -102,9 +102,10 @@ def _diagnose(layer: Layer, spikes: Array, slopes: Array, on: Bool[Array, "B T"]
     # ∂z_t/∂v_(t−1) = ψ ∂v_t/∂v_(t−1), and the last factor is that of the free membrane.
     free, still = layer.neuron.free(), layer.neuron.no_current(layer.shape)
     decay = _slope(lambda state: free(still, state)[1].v, free.initial_state(layer.shape))
+    peak = neuron.surrogate.pseudo_derivative(jnp.zeros(())) / neuron.surrogate_scale
     return Diagnosis(
         firing_rate=per_step / neuron.dt,
         silent=jnp.mean(per_step == 0),
         saturated=jnp.mean(per_step >= 0.9 * most),
-        surrogate_mass=jnp.mean(mean(slopes) / (decay * neuron.surrogate.pseudo_derivative(jnp.zeros(())))),
+        surrogate_mass=jnp.mean(mean(slopes) / (decay * peak)),
     )

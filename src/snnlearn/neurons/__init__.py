@@ -8,6 +8,10 @@ from snnlearn._parameters import trained_part as trained_part
 from snnlearn.neurons import lowering as lowering
 from snnlearn.neurons.adaptive import ALIF as ALIF
 from snnlearn.neurons.adaptive import ALIFState as ALIFState
+from snnlearn.neurons.adex import AdEx as AdEx
+from snnlearn.neurons.adex import AdExState as AdExState
+from snnlearn.neurons.axon_hillock import AxonHillock as AxonHillock
+from snnlearn.neurons.axon_hillock import AxonHillockState as AxonHillockState
 from snnlearn.neurons.base import CURRENT as CURRENT
 from snnlearn.neurons.base import AbstractNeuron as AbstractNeuron
 from snnlearn.neurons.base import AbstractSpikingNeuron as AbstractSpikingNeuron
@@ -27,6 +31,10 @@ from snnlearn.neurons.discretisation import AbstractDiscretisation as AbstractDi
 from snnlearn.neurons.discretisation import ForwardEuler as ForwardEuler
 from snnlearn.neurons.discretisation import UnitGain as UnitGain
 from snnlearn.neurons.discretisation import ZeroOrderHold as ZeroOrderHold
+from snnlearn.neurons.dpi import DPI as DPI
+from snnlearn.neurons.dpi import DPIState as DPIState
+from snnlearn.neurons.dpi_synapse import DPISynapse as DPISynapse
+from snnlearn.neurons.dpi_synapse import PositiveFeedback as PositiveFeedback
 from snnlearn.neurons.escape_noise import EscapeNoise as EscapeNoise
 from snnlearn.neurons.escape_noise import EscapeNoiseState as EscapeNoiseState
 from snnlearn.neurons.filtered import Filtered as Filtered

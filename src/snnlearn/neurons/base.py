@@ -212,6 +212,11 @@ class AbstractSpikingNeuron(AbstractNeuron):
         return True
 
     @property
+    def surrogate_scale(self) -> Value:
+        """What is 1 to the surrogate, in the unit of the membrane; in physical units, the height of the threshold."""
+        return 1.0
+
+    @property
     def linear_through_spikes(self) -> bool:
         """See the base; so it is if no gradient flows through the reset, and the refractory period holds nothing."""
         adds = self.reset.adds and (self.refractory is None or not self.refractory.holds)
@@ -287,7 +292,7 @@ class AbstractSpikingNeuron(AbstractNeuron):
         # After holding, which would undo the reset by the last step's spikes.
         if isinstance(self.reset, NextStep) and firing.spikes is not None:
             v = self.reset.reset(v, firing.spikes, value(self.v_th), rest)
-        spikes = self.surrogate(v - threshold)
+        spikes = self.surrogate((v - threshold) / self.surrogate_scale)
         if period is not None and waiting is not None:
             spikes = jnp.where(waiting > 0, 0.0, spikes)
             waiting = jnp.where(spikes > 0, period.steps(self.dt), jnp.maximum(waiting - 1, 0))
