@@ -19,7 +19,8 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from snnlearn.algorithms import Trial
-from snnlearn.circuits import ChipRisk, Sensitivity
+from snnlearn.circuits import Account, ChipRisk, Sensitivity, Term
+from snnlearn.circuits import Figure as Energy
 from snnlearn.network import GradientFlow
 from snnlearn.report import CodeSummary, Report, codes_report, print_report, run_report, value, write
 from snnlearn.report.certificate import Certified, certificate_report
@@ -190,6 +191,7 @@ def deployment(name: str) -> Report:
             sensitive_chips=3,
             duration=0.02,
             decided=np.linspace(0.001, 0.02, 30),
+            account=Account((Term("spike", 3.0, Energy(1e-9, name)), Term("power", 0.1, None))),
             reproduce=name,
         )
     )

@@ -209,6 +209,8 @@ def sensitivities(
 ) -> Sequence[Sensitivity]:
     """What each effect of a chip costs: the same chips with one effect switched off, and all other draws unchanged.
 
+    Effects that the network has nothing for are left out.
+
     Args:
         hypothesis: the hypothesis as designed.
         chip: the kind of chip.
@@ -228,6 +230,8 @@ def sensitivities(
         )
     found = []
     for effect in chip.effects:
+        if not effect.applies(hypothesis.network):
+            continue
         without = risk_over_chips(hypothesis, chip.without(effect.label), sample, keys=keys, each=each)
         difference = with_all.errors[: len(keys)] - without.errors
         interval = t_interval(difference, confidence=confidence)

@@ -278,5 +278,13 @@ CHIPS = Axis(
     part="",
     default="ideal",
     values=_same("mismatch"),
-    choices={"ideal": Choice("snnlearn.circuits:ideal")},
+    choices={
+        "ideal": Choice("snnlearn.circuits:ideal"),
+        "brainscales-2": Choice("snnlearn.circuits:brainscales_2"),
+        "dynap-se1": Choice("snnlearn.circuits:dynap_se1"),
+        "dynap-se2": Choice("snnlearn.circuits:dynap_se2"),
+        "loihi-2": Choice("snnlearn.circuits:loihi_2"),
+        "speck": Choice("snnlearn.circuits:speck"),
+        "xylo": Choice("snnlearn.circuits:xylo"),
+    },
 )

@@ -8,11 +8,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from snnlearn._errors import SnnlearnError
-from snnlearn.circuits import Chip, decision_steps, risk_over_chips, sensitivities
+from snnlearn.circuits import Chip, Events, decision_steps, events, risk_over_chips, sensitivities
+from snnlearn.circuits import deploy as deploy_on
 from snnlearn.cli import interrupts
 from snnlearn.cli.choices import CHIPS
 from snnlearn.cli.commands import console_of, form_of, keep_compiled_programs
@@ -21,12 +24,15 @@ from snnlearn.cli.options import Deploy
 from snnlearn.cli.risk import labelled_file
 from snnlearn.cli.run_folder import RunFolder
 from snnlearn.cli.seen import data_of, judged, recall
-from snnlearn.hypothesis import predict
+from snnlearn.data import Sample
+from snnlearn.hypothesis import Hypothesis, encode, predict
 from snnlearn.report.deploy import DeploySummary, deploy_report
 from snnlearn.report.files import present
 
 _SENSITIVE = 50
 """Chips on which each effect is switched off, which takes as many evaluations as there are effects."""
+_COUNTED = 128
+"""Samples whose spikes and operations are counted, for the energy."""
 _GOOD = 0.02
 """By how much a good chip may err more than the network as designed, where the user does not say."""
 
@@ -36,6 +42,8 @@ def deploy(options: Deploy) -> int:
     options.check()
     keep_compiled_programs()
     folder = RunFolder.open(options.run, allow=options.allow)
+    if options.mismatch is not None and "mismatch" not in CHIPS.taken(options.chip):
+        raise SnnlearnError(f"--mismatch has no effect on {options.chip}, which has no mismatch; drop it")
     chip: Chip = CHIPS.build(options.chip, vars(options))
     out = folder.path if options.out is None else options.out
     with locked(out):
@@ -59,8 +67,9 @@ def _measured(options: Deploy, folder: RunFolder, chip: Chip) -> DeploySummary:
         source += f", some of which trained the network ({seen}), so that this is no risk"
     designed = predict(hypothesis, sample.x) != sample.y
     keys = jax.random.split(jax.random.key(options.chip_seed), options.chips)
+    acting = [effect for effect in chip.effects if effect.applies(hypothesis.network)]
     few = keys[: min(_SENSITIVE, len(keys))]
-    with _counting(len(keys) + len(chip.effects) * len(few)) as each:
+    with _counting(len(keys) + len(acting) * len(few)) as each:
         risk = risk_over_chips(hypothesis, chip, sample, keys=keys, each=each)
         costs = sensitivities(
             hypothesis, chip, sample, keys=few, with_all=risk, each=each, confidence=options.confidence
@@ -80,8 +89,17 @@ def _measured(options: Deploy, folder: RunFolder, chip: Chip) -> DeploySummary:
         sensitive_chips=len(few),
         duration=hypothesis.encoder.num_steps * hypothesis.network.dt,
         decided=None if steps is None else steps * hypothesis.network.dt,
+        account=chip.energy.account(_events(hypothesis, chip, sample, keys[0])),
         reproduce=_command(options),
     )
+
+
+def _events(hypothesis: Hypothesis, chip: Chip, sample: Sample, key: Array) -> Events:
+    """What happens on the first of the chips, of some samples."""
+    some = jnp.asarray(sample.x[:_COUNTED])
+    inputs = encode(hypothesis.encoder, some, key=jax.random.key(0))
+    lengths = None if hypothesis.encoder.length(some[0]) is None else jax.vmap(hypothesis.encoder.length)(some)
+    return events(deploy_on(hypothesis.network, chip, key=key), hypothesis.encoder, inputs, lengths)
 
 
 @contextlib.contextmanager

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from snnlearn.circuits import ChipRisk, Sensitivity
+from snnlearn.circuits import Account, ChipRisk, Sensitivity
 from snnlearn.report.figures import BLUE, GREY, ORANGE, shorten
 from snnlearn.report.value import Code, Figure, Headline, Note, Numbers, Panels, Paragraph, Report, Row, Section, Table
-from snnlearn.report.words import digits_of, estimate, percent, points
+from snnlearn.report.words import digits_of, estimate, percent, points, quantity
 from snnlearn.risk import Interval, clopper_pearson
 
 
@@ -34,6 +34,7 @@ class DeploySummary:
         duration: Of an inference in the network's time, s.
         decided: After which time the decision about each sample stays what it is, s, ``[m]``; None if the decoder does
             not say how it decides before the end.
+        account: The energy of an inference, as far as it is known.
         reproduce: The command.
     """
 
@@ -49,6 +50,7 @@ class DeploySummary:
     sensitive_chips: int
     duration: float
     decided: np.ndarray | None
+    account: Account
     reproduce: str
 
     @property
@@ -68,6 +70,7 @@ def deploy_report(summary: DeploySummary) -> Report:
     sections = [
         Section("Risk", [Numbers(_numbers(summary), f"On {chips:,} chips and {m:,} samples"), _figures(summary)]),
         Section("What costs most", _sensitivity(summary)),
+        Section("Energy of an inference", _energy(summary.account)),
         Section("Where the figures come from", [Paragraph(summary.chip_source or "They were given by hand.")]),
         Section("How to reproduce", [Code(summary.reproduce)], detail=True),
     ]
@@ -209,6 +212,31 @@ def _sensitivity(summary: DeploySummary) -> list[Any]:
     ]
 
 
+def _energy(account: Account) -> list[Any]:
+    known = [term for term in account.terms if term.figure is not None]
+    if not known:
+        return [Paragraph("Nobody has published what this chip needs for any of the things that the network does.")]
+    rows = [
+        (
+            term.name.replace("_", " "),
+            f"{term.times:.4g} s" if term.name == "power" else quantity(term.times),
+            "–" if term.figure is None else f"{term.figure.value:.3g} {'W' if term.name == 'power' else 'J'}",
+            "–" if term.energy is None else f"{term.energy:.3g} J",
+            "not published" if term.figure is None else term.figure.source,
+        )
+        for term in account.terms
+    ]
+    if account.missing:
+        names = ", ".join(name.replace("_", " ") for name in account.missing)
+        told = (
+            f"There is no total, as there is no figure for {names}. What is known adds up to "
+            f"{account.lower_bound:.3g} J, which is a lower bound."
+        )
+    else:
+        told = f"An inference takes {account.total:.3g} J."
+    return [Paragraph(told), Table(("", "how often", "each", "energy", "source"), rows, details=1)]
+
+
 def _draw_histogram(figure: Any, summary: DeploySummary) -> None:
     ax = figure.subplots()
     errors, designed = 100 * summary.risk.errors, 100 * summary.designed.mean()
@@ -265,4 +293,17 @@ def _json(summary: DeploySummary) -> dict[str, Any]:
         "sensitivity_chips": summary.sensitive_chips,
         "inference_seconds": summary.duration,
         "decision_seconds": summary.decided,
+        "energy": {
+            "terms": [
+                {
+                    "name": term.name,
+                    "times": term.times,
+                    "each": term.figure and term.figure.value,
+                    "joule": term.energy,
+                }
+                for term in summary.account.terms
+            ],
+            "missing": summary.account.missing,
+            "lower_bound": summary.account.lower_bound,
+        },
     }
