@@ -83,7 +83,7 @@ class AdEx(AbstractSpikingNeuron):
     tau_w: PositiveParameter = eqx.field(converter=positive, default=144e-3)
     v_th: Parameter = eqx.field(converter=plain, default=-40.4)
     v_reset: Parameter = eqx.field(converter=plain, default=-70.6)
-    unit: PositiveParameter = eqx.field(converter=positive, default=500.0)
+    unit: float = eqx.field(converter=number, default=500.0)
     surrogate: AbstractSurrogate = Triangle()
     refractory: AbstractRefractory | None = None
     dt: float = eqx.field(converter=number, default=1e-3)
@@ -131,7 +131,7 @@ class AdEx(AbstractSpikingNeuron):
 
         def rate(v):
             runaway = delta * jnp.exp((jnp.minimum(v, v_th) - soft) / delta)
-            return 1e3 * (g_leak * (rest - v + runaway) - midway + value(self.unit) * current) / capacitance  # mV / s
+            return 1e3 * (g_leak * (rest - v + runaway) - midway + self.unit * current) / capacitance  # mV / s
 
         charged = state.v + increment(rate, state.v, self.dt)
         spikes, v, firing = self._fire(charged, state.v, v_th, rest, state.firing)
@@ -168,7 +168,7 @@ class _Linear(AbstractWrapper):
     ) -> tuple[Float[Array, "*units"], _LinearState]:
         adex, dt = self.neuron, self.dt
         decay, slow = jnp.exp(-dt / adex.tau_mem), jnp.exp(-dt / value(adex.tau_w))
-        v = decay * state.v + (1 - decay) * (value(adex.unit) * current - state.w) / value(adex.g_leak)
+        v = decay * state.v + (1 - decay) * (adex.unit * current - state.w) / value(adex.g_leak)
         w = slow * state.w + (1 - slow) * value(adex.a) * v
         return jnp.zeros_like(v), _LinearState(v, w)
 

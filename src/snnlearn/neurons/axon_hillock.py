@@ -59,10 +59,10 @@ class AxonHillock(AbstractSpikingNeuron):
 
     capacitance: PositiveParameter = eqx.field(converter=positive, default=4.5)
     feedback: PositiveParameter = eqx.field(converter=positive, default=0.5)
-    v_dd: PositiveParameter = eqx.field(converter=positive, default=1800.0)
+    v_dd: float = eqx.field(converter=number, default=1800.0)
     v_th: Parameter = eqx.field(converter=plain, default=900.0)
     i_reset: PositiveParameter = eqx.field(converter=positive, default=1000.0)
-    unit: PositiveParameter = eqx.field(converter=positive, default=100.0)
+    unit: float = eqx.field(converter=number, default=100.0)
     surrogate: AbstractSurrogate = Triangle()
     dt: float = eqx.field(converter=number, default=1e-3)
 
@@ -94,7 +94,7 @@ class AxonHillock(AbstractSpikingNeuron):
     def jump(self) -> Value:
         r"""$\Delta V$, by which the membrane jumps, mV."""
         feedback = value(self.feedback)
-        return value(self.v_dd) * feedback / (feedback + value(self.capacitance))
+        return self.v_dd * feedback / (feedback + value(self.capacitance))
 
     def t_low(self, current: Value) -> Value:
         """How long the output is low under a constant current.
@@ -105,7 +105,7 @@ class AxonHillock(AbstractSpikingNeuron):
         Returns:
             s.
         """
-        return 1e-3 * value(self.feedback) * value(self.v_dd) / current
+        return 1e-3 * value(self.feedback) * self.v_dd / current
 
     def t_high(self, current: Value) -> Value:
         """How long the output is high, the width of a spike.
@@ -116,7 +116,7 @@ class AxonHillock(AbstractSpikingNeuron):
         Returns:
             s.
         """
-        return 1e-3 * value(self.feedback) * value(self.v_dd) / (value(self.i_reset) - current)
+        return 1e-3 * value(self.feedback) * self.v_dd / (value(self.i_reset) - current)
 
     def initial_state(self, shape: tuple[int, ...]) -> AxonHillockState:
         """See the base: as after a spike."""
@@ -129,7 +129,7 @@ class AxonHillock(AbstractSpikingNeuron):
         """See the base."""
         v_th, jump = value(self.v_th), self.jump()
         per_pa = 1e3 / (value(self.capacitance) + value(self.feedback))  # mV / s
-        i, left = value(self.unit) * current, jnp.full_like(state.v, self.dt)
+        i, left = self.unit * current, jnp.full_like(state.v, self.dt)
         v, high = state.v, state.high
         spikes, fired = jnp.zeros_like(v), jnp.zeros_like(high)
         for _ in range(3):  # stretches between jumps, of which one at most is up
@@ -147,5 +147,5 @@ class AxonHillock(AbstractSpikingNeuron):
 
     def free(self) -> IF:
         """See the base: the `IF` that it is between spikes."""
-        per_step = 1e3 * self.dt * value(self.unit) / (value(self.capacitance) + value(self.feedback))
+        per_step = 1e3 * self.dt * self.unit / (value(self.capacitance) + value(self.feedback))
         return IF(resistance=per_step, dt=self.dt).free()  # pyright: ignore[reportReturnType]

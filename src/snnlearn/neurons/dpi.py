@@ -106,7 +106,7 @@ class DPI(AbstractSpikingNeuron):
     gain: PositiveParameter = eqx.field(converter=positive, default=4.0)
     v_th: Parameter = eqx.field(converter=plain, default=2000.0)
     v_reset: Parameter = eqx.field(converter=plain, default=1.2)
-    unit: PositiveParameter = eqx.field(converter=positive, default=500.0)
+    unit: float = eqx.field(converter=number, default=500.0)
     feedback: PositiveFeedback | None = PositiveFeedback()
     adaptation: DPISynapse | None = DPISynapse(capacitance=4.0, i_tau=2.0, jump=4.0)
     ampa: DPISynapse | None = None
@@ -115,8 +115,8 @@ class DPI(AbstractSpikingNeuron):
     gaba_b: DPISynapse | None = None
     i_gate: PositiveParameter = eqx.field(converter=positive, default=1.0)
     i_0: PositiveParameter = eqx.field(converter=positive, default=1.0)
-    kappa: Parameter = eqx.field(converter=plain, default=KAPPA)
-    u_t: PositiveParameter = eqx.field(converter=positive, default=U_T)
+    kappa: float = eqx.field(converter=number, default=KAPPA)
+    u_t: float = eqx.field(converter=number, default=U_T)
     surrogate: AbstractSurrogate = Triangle()
     refractory: AbstractRefractory | None = Refractory(5e-3)  # pyright: ignore[reportIncompatibleVariableOverride]
     dt: float = eqx.field(converter=number, default=1e-3)
@@ -220,7 +220,7 @@ class DPI(AbstractSpikingNeuron):
 
         The membrane decays faster than `mem` if other parts leak into it: on DYNAP-SE1 by 20 %, by their dark currents.
         """
-        u_t, kappa = value(self.u_t), value(self.kappa)
+        u_t, kappa = self.u_t, self.kappa
         parts = {} if self.adaptation is None else {"ahp": self.adaptation}
         mem = time_constant(value(self.capacitance), value(self.i_tau), u_t, kappa)
         return {"mem": mem} | {name: part.tau(u_t, kappa) for name, part in (parts | self.synapses).items()}
@@ -253,14 +253,14 @@ class DPI(AbstractSpikingNeuron):
     def _arriving(self, current: Any) -> tuple[Array, dict[str, Array]]:
         """The direct current, pA, and what arrives at each synapse."""
         each = current if self.synapses else {CURRENT: current}
-        return value(self.unit) * each[CURRENT], each
+        return self.unit * each[CURRENT], each
 
     def _charged(
         self, v: Float[Array, "*units"], direct: Float[Array, "*units"], synapses: dict[str, Array], leak: Value
     ) -> Float[Array, "*units"]:
         """The membrane current after a step in which all others are constant."""
         dark, i_g = value(self.i_0), value(self.gain) * value(self.i_tau)
-        charge = 1e-3 * value(self.capacitance) * value(self.u_t) / value(self.kappa)  # that of τ I_τ, pA s
+        charge = 1e-3 * value(self.capacitance) * self.u_t / self.kappa  # that of τ I_τ, pA s
         plain_input = direct + synapses.get("ampa", 0.0) - synapses.get("gaba_b", 0.0)
 
         def rate(v):
