@@ -52,6 +52,7 @@ KINDS = {
     "effects": (sl.circuits, sl.circuits.AbstractEffect, zoo.EFFECTS),
     "laws": (sl.circuits, sl.circuits.AbstractLaw, zoo.EFFECTS),
     "spreads": (sl.circuits, sl.circuits.AbstractSpread, zoo.EFFECTS),
+    "channels": (sl.circuits, sl.circuits.AbstractChannel, zoo.EFFECTS),
     "courses": (sl.circuits, sl.circuits.AbstractCourse, zoo.EFFECTS),
 }
 

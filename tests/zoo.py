@@ -13,19 +13,29 @@ from snnlearn.circuits import (
     Compensated,
     DeadNeurons,
     Drift,
+    Dropping,
     EachChip,
     EachSample,
     EachStep,
     Flicker,
     LogNormal,
+    Loss,
     Mismatch,
     NoisyReads,
+    NonlinearDevices,
     Normal,
     PcmRead,
     Polynomial,
     ProgrammingError,
+    Rails,
+    RandomDelay,
+    SaturatedCurrents,
+    SaturatedWeights,
     StuckDevices,
     SynapticMismatch,
+    TimeStamps,
+    Transmission,
+    Waiting,
 )
 from snnlearn.network import Chain, Conv2d, Dense
 from snnlearn.neurons import ALIF, IF, LI, LIF, CubaLIF, Delayed
@@ -74,6 +84,8 @@ NEURONS = {
     "DPI": neurons.DPI(gain=3.0, v_th=jnp.array([1500.0, 2000.0, 2500.0]), ampa=neurons.DPISynapse(2.0, 9.0, 50.0)),
     "AdEx": neurons.AdEx(delta=1.5, b=jnp.array([50.0, 60.0, 70.0])),
     "AxonHillock": neurons.AxonHillock(capacitance=2.5, i_reset=2000.0),
+    "Saturated": neurons.Saturated(LIF(), 40.0),
+    "Railed": neurons.Railed(LIF(v_th=0.7), -0.5, jnp.array([1.0, 1.5, 2.0])),
     "SilentRefractory": LIF(refractory=neurons.SilentRefractory(4e-3)),
     "EscapeNoise": neurons.EscapeNoise(LIF(surrogate=neurons.ExponentialEscape(70.0, 0.3))),  # pyright: ignore
     **{f"surrogate {type(s).__name__}": LIF(surrogate=s) for s in SURROGATES},
@@ -133,13 +145,26 @@ SYNAPSES = {
     "Part": Chain(network.Part(16, 3, 9), Dense(6, UNITS, key=KEY)),
 }
 EFFECTS = {
-    "Mismatch": (Mismatch("tau_mem", LogNormal(0.2)), Mismatch("tau_mem", LogNormal(0.0))),
-    "Normal": (Mismatch("v_th", Normal(0.1)), Mismatch("v_th", Normal(0.0))),
+    "Mismatch": (Mismatch("tau_mem", Normal(0.1)), Mismatch("tau_mem", Normal(0.0))),
     "SynapticMismatch": (SynapticMismatch(0.2, 0.3, 0.2), SynapticMismatch(0.0, 0.3, 0.2)),
     "ProgrammingError": (ProgrammingError(Polynomial.pcm()), ProgrammingError(Polynomial.proportional(0.0))),
-    "Compensated Drift": (Compensated(Drift(200.0)), Compensated(Drift(20.0))),
+    "Compensated Drift": (Compensated(Drift(200.0, law=LogNormal(0.2))), Compensated(Drift(20.0))),
     "StuckDevices": (StuckDevices(0.3), StuckDevices(0.0)),
     "DeadNeurons": (DeadNeurons(0.3), DeadNeurons(0.0)),
+    "SaturatedWeights": (SaturatedWeights(0.5), SaturatedWeights(1e3)),
+    "SaturatedCurrents": (SaturatedCurrents(0.5), SaturatedCurrents(1e5)),
+    "Rails": (Rails(-0.1, 0.25), Rails(-1e3, 1e3)),
+    "NonlinearDevices": (NonlinearDevices(2.0), NonlinearDevices(1e-3)),
+    **{
+        type(channel).__name__: (Transmission(channel), same)
+        for channel, same in (
+            (RandomDelay((0.5, 0.3, 0.2)), Transmission(RandomDelay((1.0,)))),
+            (Loss(0.3), Transmission(Loss(0.0))),
+            (TimeStamps(3), Transmission(TimeStamps(1))),
+            (Dropping(1), Transmission(Dropping(100))),
+            (Waiting(1), Transmission(Waiting(100))),
+        )
+    },
     "PcmRead": (NoisyReads(PcmRead(time=100.0), EachSample()), None),
     **{
         type(course).__name__: (NoisyReads(Polynomial.proportional(0.3), course), None)

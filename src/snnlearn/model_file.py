@@ -40,7 +40,7 @@ from snnlearn.network import BEFORE, ITSELF, Layer, Network, unroll
 from snnlearn.neurons import CURRENT
 
 FORMAT, VERSION = "snnlearn-model", 2
-_PACKAGES = ("coding", "neurons", "network", "hypothesis")
+_PACKAGES = ("coding", "neurons", "network", "hypothesis", "circuits")
 
 
 @checked

@@ -14,9 +14,9 @@ from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import Constant, check, number
 from snnlearn.circuits.base import AbstractEffect, by_place, draw_key
 from snnlearn.circuits.conductances import DifferentialPair
-from snnlearn.circuits.weights import each_weight
-from snnlearn.network import Network
-from snnlearn.neurons import Dead
+from snnlearn.circuits.weights import each_neuron, each_weight
+from snnlearn.network import Layer, Network
+from snnlearn.neurons import AbstractNeuron, Dead
 
 
 @final
@@ -99,14 +99,14 @@ class DeadNeurons(AbstractEffect):
     def __call__(self, network: Network, *, key: PRNGKeyArray) -> Network:
         """See the base."""
         check_spikes(self, network)
-        layers = []
-        for place, layer in enumerate(network.layers):
-            neuron = layer.neuron
-            if neuron.spikes:
-                dead = struck(self.probability, layer.shape, key=draw_key(key, place))
-                neuron = Dead(neuron, Constant(dead))  # pyright: ignore[reportCallIssue]
-            layers.append(layer.with_parts([c.synapses for c in layer.connections], neuron, layer.feedback))
-        return eqx.tree_at(lambda n: n.layers, network, tuple(layers))
+
+        def of(layer: Layer, number: int) -> AbstractNeuron:
+            if not layer.neuron.spikes:
+                return layer.neuron
+            dead = struck(self.probability, layer.shape, key=draw_key(key, number))
+            return Dead(layer.neuron, Constant(dead))  # pyright: ignore[reportCallIssue]
+
+        return each_neuron(network, of)
 
 
 def struck(probability: float | Float[Array, ""], shape: tuple[int, ...], *, key: PRNGKeyArray) -> Array:

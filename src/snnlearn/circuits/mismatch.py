@@ -54,7 +54,9 @@ class Mismatch(AbstractEffect):
 
     def applies(self, network: Network) -> bool:
         """Whether a neuron has the parameter."""
-        return any(self.parameter == _name(place) for layer in network.layers for place in parameters(layer.neuron))
+        return any(
+            self.parameter in (None, _name(place)) for layer in network.layers for place in parameters(layer.neuron)
+        )
 
     def __call__(self, network: Network, *, key: PRNGKeyArray) -> Network:
         """See the base."""

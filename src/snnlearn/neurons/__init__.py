@@ -53,6 +53,8 @@ from snnlearn.neurons.resets import NextStep as NextStep
 from snnlearn.neurons.resets import NoReset as NoReset
 from snnlearn.neurons.resets import Subtract as Subtract
 from snnlearn.neurons.resets import ToValue as ToValue
+from snnlearn.neurons.saturated import Railed as Railed
+from snnlearn.neurons.saturated import Saturated as Saturated
 from snnlearn.neurons.stateless import AbstractStateless as AbstractStateless
 from snnlearn.neurons.stateless import ClippedRectifier as ClippedRectifier
 from snnlearn.neurons.stateless import Identity as Identity
