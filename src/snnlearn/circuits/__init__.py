@@ -68,3 +68,5 @@ from snnlearn.circuits.quantisation import SignOfEach as SignOfEach
 from snnlearn.circuits.quantisation import SignOfInput as SignOfInput
 from snnlearn.circuits.quantisation import WholeWeights as WholeWeights
 from snnlearn.circuits.where_possible import WherePossible as WherePossible
+from snnlearn.circuits.wires import WireResistance as WireResistance
+from snnlearn.circuits.wires import crossbar as crossbar

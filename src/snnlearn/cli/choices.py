@@ -268,3 +268,20 @@ OPTIMIZERS = Axis(
         "sgd": Choice("optax:sgd", {"momentum": 0.9}),
     },
 )
+
+CHIPS = Axis(
+    Choice,
+    base="",
+    part="",
+    default="ideal",
+    values={},
+    choices={
+        "ideal": Choice("snnlearn.circuits:ideal"),
+        "brainscales-2": Choice("snnlearn.circuits:brainscales_2"),
+        "dynap-se1": Choice("snnlearn.circuits:dynap_se1"),
+        "dynap-se2": Choice("snnlearn.circuits:dynap_se2"),
+        "speck": Choice("snnlearn.circuits:speck"),
+        "xylo": Choice("snnlearn.circuits:xylo"),
+        "loihi-2": Choice("snnlearn.circuits:loihi_2"),
+    },
+)
