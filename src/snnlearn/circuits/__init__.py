@@ -128,3 +128,5 @@ from snnlearn.circuits.spreads import Polynomial as Polynomial
 from snnlearn.circuits.synaptic_mismatch import SynapticMismatch as SynapticMismatch
 from snnlearn.circuits.training import ForChips as ForChips
 from snnlearn.circuits.where_possible import WherePossible as WherePossible
+from snnlearn.circuits.wires import WireResistance as WireResistance
+from snnlearn.circuits.wires import crossbar as crossbar

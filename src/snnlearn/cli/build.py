@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import sys
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,12 @@ import numpy as np
 
 from snnlearn import coding, data, losses, network, neurons, rules
 from snnlearn._errors import SnnlearnError
+from snnlearn._parameters import shown
 from snnlearn.algorithms import Devices, Experiment, GradientDescent, Optimizer, constant, cosine
 from snnlearn.algorithms.devices import ONE_DEVICE
+from snnlearn.circuits import Chip
 from snnlearn.cli.axis import is_own
-from snnlearn.cli.choices import CODES, DATA, LOSSES, NEURONS, ON_TOP, OPTIMIZERS, READOUTS, RULES, SURROGATES
+from snnlearn.cli.choices import CHIPS, CODES, DATA, LOSSES, NEURONS, ON_TOP, OPTIMIZERS, READOUTS, RULES, SURROGATES
 from snnlearn.cli.options import TIME_UNITS, Data, Encode, Train, axes
 from snnlearn.data import Dataset
 from snnlearn.data.formats import format_of
@@ -41,6 +44,22 @@ def own_classes(options: Train) -> tuple[type[eqx.Module], ...]:
 def dataset(options: Train) -> Dataset:
     """The data that the options name; samples that the algorithm sees are not in the test part."""
     return everything(options).unseen()
+
+
+def chip(name: str, values: Mapping[str, Any]) -> Chip:
+    """The kind of chip that a name stands for.
+
+    Args:
+        name: one of the table, or `module:function` of one's own.
+        values: options by name, for its arguments.
+
+    Raises:
+        SnnlearnError: if there is no such function, or it gives something else.
+    """
+    made = CHIPS.build(name, values)
+    if not isinstance(made, Chip):
+        raise SnnlearnError(f"{name} gave {shown(made)}; return a snnlearn.circuits.Chip")
+    return made
 
 
 def everything(options: Train) -> Dataset:
