@@ -23,6 +23,7 @@ PACKAGES = (
     sl.conversion,
     sl.environments,
     sl.risk,
+    sl.circuits,
 )
 PUBLIC = {
     kind

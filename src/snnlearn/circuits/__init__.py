@@ -4,9 +4,9 @@ from snnlearn.circuits.base import AbstractEffect as AbstractEffect
 from snnlearn.circuits.base import AbstractLimit as AbstractLimit
 from snnlearn.circuits.base import draw_key as draw_key
 from snnlearn.circuits.black_box import BlackBox as BlackBox
+from snnlearn.circuits.calibration import Trim as Trim
 from snnlearn.circuits.calibration import calibrate as calibrate
 from snnlearn.circuits.calibration import simulated as simulated
-from snnlearn.circuits.calibration import Trim as Trim
 from snnlearn.circuits.chip import Chip as Chip
 from snnlearn.circuits.chip import deploy as deploy
 from snnlearn.circuits.chips import ideal as ideal
@@ -15,6 +15,7 @@ from snnlearn.circuits.device import Measured as Measured
 from snnlearn.circuits.device import Reading as Reading
 from snnlearn.circuits.device import SimulatedDevice as SimulatedDevice
 from snnlearn.circuits.in_the_loop import InTheLoop as InTheLoop
+from snnlearn.circuits.in_the_loop import RewardInTheLoop as RewardInTheLoop
 from snnlearn.circuits.laws import AbstractLaw as AbstractLaw
 from snnlearn.circuits.laws import LogNormal as LogNormal
 from snnlearn.circuits.laws import Normal as Normal
@@ -22,8 +23,8 @@ from snnlearn.circuits.mismatch import Mismatch as Mismatch
 from snnlearn.circuits.remote import RemoteDevice as RemoteDevice
 from snnlearn.circuits.remote import serve as serve
 from snnlearn.circuits.risk import ChipRisk as ChipRisk
+from snnlearn.circuits.risk import Sensitivity as Sensitivity
 from snnlearn.circuits.risk import risk_over_chips as risk_over_chips
 from snnlearn.circuits.risk import scores_on_chips as scores_on_chips
 from snnlearn.circuits.risk import sensitivities as sensitivities
-from snnlearn.circuits.risk import Sensitivity as Sensitivity
 from snnlearn.circuits.training import ForChips as ForChips

@@ -18,8 +18,9 @@ from snnlearn import coding, data, losses, network, neurons, rules
 from snnlearn._errors import SnnlearnError
 from snnlearn.algorithms import Devices, Experiment, GradientDescent, Optimizer, constant, cosine
 from snnlearn.algorithms.devices import ONE_DEVICE
+from snnlearn.circuits import ForChips
 from snnlearn.cli.axis import is_own
-from snnlearn.cli.choices import CODES, DATA, LOSSES, NEURONS, ON_TOP, OPTIMIZERS, READOUTS, RULES, SURROGATES
+from snnlearn.cli.choices import CHIPS, CODES, DATA, LOSSES, NEURONS, ON_TOP, OPTIMIZERS, READOUTS, RULES, SURROGATES
 from snnlearn.cli.options import TIME_UNITS, Data, Encode, Train, axes
 from snnlearn.data import Dataset
 from snnlearn.data.formats import format_of
@@ -364,7 +365,12 @@ def rule(options: Train, dt: float) -> rules.AbstractRule:
         "random_feedback": rules.RandomFeedback(jax.random.key(options.seed)),
         "dt": dt,
     }
-    return RULES.build(options.rule, values)
+    found = RULES.build(options.rule, values)
+    if options.chip is not None:
+        return ForChips(found, CHIPS.build(options.chip, values), options.chips)
+    if options.mismatch is not None:
+        raise SnnlearnError("--mismatch is that of a chip; give its kind, too, such as --chip ideal")
+    return found
 
 
 def training(options: Train, changes: dict[str, Any], *, several_rules: bool) -> Train:
