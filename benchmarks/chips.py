@@ -9,13 +9,15 @@ in each batch); `calibrated` is plain on chips whose three parameters are trimme
 8 bits (`calibrate`); `loop` is plain, trained on for some epochs on each chip by `InTheLoop`, by readings of 8 bits,
 on 10 chips of each seed. Weights are those of the last epoch, so that nothing is selected; the test sample is used for
 these figures alone. Every cell is written to results/chips.json as soon as it is known, and one that is there is not
-computed again. --figure draws docs/images/chips.svg and prints the tables.
+computed again. At the end it draws
+docs/images/chips.svg and prints the tables; with --figure it does only that.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import itertools
 import json
 import math
 import time
@@ -27,7 +29,6 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 import snnlearn as sl
 from snnlearn.circuits import (
@@ -44,6 +45,7 @@ from snnlearn.circuits import (
     deploy,
     simulated,
 )
+from snnlearn.risk import t_interval
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "chips.json"
@@ -56,14 +58,14 @@ PARAMETERS = ("tau_mem", "resistance", "v_th")
 
 @dataclass(frozen=True)
 class Case:
-    """A set and what is trained on it; epochs, and epochs in the loop and the step of Adam there."""
+    """A set and what is trained on it; epochs, and epochs in the loop and the relative step there."""
 
     data: Any
     hidden: int
     num_steps: int
     epochs: int
     loop_epochs: int
-    loop_rate: float = 1e-3
+    loop_rate: float = 0.03
     batch_size: int = 64
 
 
@@ -176,24 +178,26 @@ def in_the_loop(
     num_steps, epochs, batch_size = case_steps
     encoder, loss = sl.coding.Current(num_steps), sl.losses.CrossEntropy()
     per_epoch = len(ys) // batch_size
-    optimizer = optax.adam(optax.cosine_decay_schedule(rate, epochs * per_epoch))
+    optimizer = sl.algorithms.Optimizer(learning_rate=rate)
 
     def one(network: Any, key: Any) -> Any:
         rule = InTheLoop(SimulatedDevice(chip, key, readings))
         parameters, constants = eqx.partition(network, eqx.is_inexact_array)
 
-        def update(carry: Any, index: Any) -> Any:
-            parameters, state = carry
+        def update(carry: Any, batch: Any) -> Any:
+            (parameters, state), (index, progress) = carry, batch
             inputs = jax.vmap(lambda x: encoder(x, key=key))(xs[index])
             _, gradient = rule(eqx.combine(parameters, constants), loss, inputs, ys[index], key=key)
-            updates, state = optimizer.update(gradient, state, parameters)  # pyright: ignore[reportArgumentType]
+            updates, state = optimizer.update(gradient, state, parameters, progress=progress)
             return (eqx.apply_updates(parameters, updates), state), None
 
         orders = jax.vmap(lambda k: jax.random.permutation(k, len(ys))[: per_epoch * batch_size])(
             jax.random.split(jax.random.fold_in(key, 3), epochs)
         )
         start = parameters, optimizer.init(parameters)
-        (parameters, _), _ = jax.lax.scan(update, start, orders.reshape(-1, batch_size))
+        batches = orders.reshape(-1, batch_size)
+        progress = jnp.arange(len(batches)) / len(batches)
+        (parameters, _), _ = jax.lax.scan(update, start, (batches, progress))
         return eqx.combine(parameters, constants)
 
     of_chips = eqx.filter_vmap(one, in_axes=(None, 0))
@@ -223,8 +227,8 @@ def each_on_its_chip(networks: Any, chip: Chip, keys: Any, xs: Any, ys: Any, num
     return eqx.filter_vmap(eqx.filter_vmap(one))(networks, keys)
 
 
-def measure(name: str) -> None:
-    """Every cell of a set that is not there yet."""
+def cells_of(name: str) -> dict[str, Any]:
+    """What makes each cell of a set, by name, the most telling ones first."""
     case = CASES[name]()
     test, train = case.data.test, case.data.train
     xs, ys, xs_train = jnp.asarray(test.x), jnp.asarray(test.y), jnp.asarray(train.x)
@@ -257,33 +261,37 @@ def measure(name: str) -> None:
         return on_chips(plain(), calibrated(one, variation, keys), keys, xs, ys, case.num_steps)
 
     cells: dict[str, Any] = {"ideal": lambda: errors(plain(), Chip("ideal"), 1)}
-    order = sorted(VARIATIONS, key=lambda v: v != 0.2), sorted(BITS, key=lambda b: b != 6)
-    for method in ("plain", "aware", "calibrated", "loop"):
-        for v in order[0]:
-            make = {
-                "plain": lambda v=v: errors(plain(), kind(v), CHIPS),
-                "aware": lambda v=v: aware(kind(v), CHIPS),
-                "calibrated": lambda v=v: trimmed(v),
-                "loop": lambda v=v: loop(kind(v), LOOP_CHIPS),
-            }
-            cells[f"mismatch {method} {v}"] = make[method]
-    for method in ("plain", "aware", "loop"):  # the rounding of one kind of chip is the same on all
-        for b in order[1]:
-            make = {
-                "plain": lambda b=b: errors(plain(), kind(bits=b), 1),
-                "aware": lambda b=b: aware(kind(bits=b), 1),
-                "loop": lambda b=b: loop(kind(bits=b), 1),
-            }
-            cells[f"bits {method} {b}"] = make[method]
-    for cell, make in cells.items():
-        if cell in load().get(name, {}):
-            continue
-        start = time.time()
-        found = np.round(np.asarray(make()), 5).tolist()
-        results = load()
-        results.setdefault(name, {})[cell] = found
-        RESULTS.write_text(json.dumps(results, separators=(",", ":")).replace("},", "},\n").replace('],"', '],\n"'))
-        print(f"{name}: {cell}: {np.mean(found):.4f}, {time.time() - start:.0f} s", flush=True)
+    for v in sorted(VARIATIONS, key=lambda v: v != 0.2):
+        cells |= {
+            f"mismatch plain {v}": lambda v=v: errors(plain(), kind(v), CHIPS),
+            f"mismatch aware {v}": lambda v=v: aware(kind(v), CHIPS),
+            f"mismatch loop {v}": lambda v=v: loop(kind(v), LOOP_CHIPS),
+            f"mismatch calibrated {v}": lambda v=v: trimmed(v),
+        }
+    for b in sorted(BITS, key=lambda b: b != 6):  # the rounding of one kind of chip is the same on all
+        cells |= {
+            f"bits plain {b}": lambda b=b: errors(plain(), kind(bits=b), 1),
+            f"bits aware {b}": lambda b=b: aware(kind(bits=b), 1),
+            f"bits loop {b}": lambda b=b: loop(kind(bits=b), 1),
+        }
+    return cells
+
+
+def measure(sets: list[str]) -> None:
+    """Every cell that is not there yet, in turn for each set."""
+    for rank in itertools.zip_longest(*([(name, *cell) for cell in cells_of(name).items()] for name in sets)):
+        for name, cell, make in filter(None, rank):
+            if cell in load().get(name, {}):
+                continue
+            start = time.time()
+            found = np.round(np.asarray(make()), 5).tolist()
+            results = load()
+            results.setdefault(name, {})[cell] = found
+            text = json.dumps(results, separators=(",", ":")).replace('],"', '],\n"') + "\n"
+            part = RESULTS.with_suffix(".part")
+            part.write_text(text)
+            part.replace(RESULTS)
+            print(f"{name}: {cell}: {np.mean(found):.4f}, {time.time() - start:.0f} s", flush=True)
 
 
 def load() -> dict[str, dict[str, list]]:
@@ -291,10 +299,96 @@ def load() -> dict[str, dict[str, list]]:
     return json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
 
 
+METHODS = {"plain": "#888888", "aware": "#1f77b4", "calibrated": "#2ca02c", "loop": "#d62728"}
+AXES = {"mismatch": ("coefficient of variation", VARIATIONS), "bits": ("bits of a weight", BITS)}
+
+
+def seeds_of(found: list) -> np.ndarray:
+    """The mean over chips of each seed, in percent."""
+    return 100 * np.mean(found, axis=1)
+
+
+def figure() -> None:
+    """A column for each set: above against mismatch, below against bits; means over seeds and 95 % intervals."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+    from matplotlib import ticker
+
+    results = load()
+    with matplotlib.rc_context({"svg.hashsalt": "snnlearn", "svg.fonttype": "none", "font.size": 9}):
+        drawn, axes = plt.subplots(2, len(results), figsize=(3.4 * len(results), 5.4), squeeze=False, sharex="row")
+        for column, (name, cells) in enumerate(results.items()):
+            for row, (axis, (label, at)) in enumerate(AXES.items()):
+                panel = axes[row, column]
+                ideal = float(np.mean(seeds_of(cells["ideal"])))
+                panel.axhline(ideal, color="black", linewidth=0.8, linestyle=":", label="no chip")
+                for method, colour in METHODS.items():
+                    there = [x for x in at if f"{axis} {method} {x}" in cells]
+                    if not there:
+                        continue
+                    means, low, high = [], [], []
+                    for x in there:
+                        of_seeds = seeds_of(cells[f"{axis} {method} {x}"])
+                        interval = t_interval(of_seeds)
+                        means.append(of_seeds.mean())
+                        low.append(max(interval.low, 0.0))
+                        high.append(min(interval.high, 100.0))
+                    panel.plot(there, means, "o-", color=colour, markersize=3, linewidth=1.2, label=method)
+                    panel.fill_between(there, low, high, color=colour, alpha=0.15, linewidth=0)
+                panel.set(xlabel=label, yscale="log")
+                panel.yaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
+                panel.yaxis.set_minor_formatter(ticker.NullFormatter())
+                panel.set_yticks([t for t in (1, 2, 5, 10, 20, 50) if t >= 0.5 * ideal])
+                if row == 0:
+                    panel.set_title(name)
+                if column == 0:
+                    panel.set_ylabel("test error, %")
+        axes[0, 0].legend(frameon=False, fontsize=8)
+        drawn.tight_layout()
+        drawn.savefig(FIGURE, metadata={"Date": None})
+
+
+def tables() -> None:
+    """The numbers as Markdown: mean over seeds and 95 % interval; what the loop recovers is of the same chips."""
+    for name, cells in load().items():
+        for axis, (_, at) in AXES.items():
+            print(f"\n| {name}, {axis} | " + " | ".join(f"{x:g}" for x in at) + " |\n|---" + "|---" * len(at) + "|")
+            for method in METHODS:
+                if any(f"{axis} {method} {x}" in cells for x in at):
+                    print(f"| {method} | " + " | ".join(shown(cells.get(f"{axis} {method} {x}")) for x in at) + " |")
+            recovered = [share(cells, axis, x) for x in at]
+            if any(recovered):
+                print("| recovered by the loop | " + " | ".join(recovered) + " |")
+        print(f"\n{name} without a chip: {shown(cells['ideal'])}")
+
+
+def shown(found: list | None) -> str:
+    """Mean and interval of a cell."""
+    if found is None:
+        return ""
+    of_seeds = seeds_of(found)
+    interval = t_interval(of_seeds)
+    return f"{of_seeds.mean():.1f} ± {(interval.high - interval.low) / 2:.1f}"
+
+
+def share(cells: dict[str, list], axis: str, x: float) -> str:
+    """The share of what the plain network loses on chips that training in the loop wins back, on the same chips."""
+    plain, loop = (cells.get(f"{axis} {method} {x}") for method in ("plain", "loop"))
+    if plain is None or loop is None:
+        return ""
+    before = np.asarray(plain)[:, : len(loop[0])].mean()
+    lost = before - np.mean(cells["ideal"])
+    return f"{100 * (before - np.mean(loop)) / lost:.0f} %" if lost > 0.005 else "–"
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sets", nargs="+", choices=list(CASES), default=["digits", "yin-yang"])
     parser.add_argument("--figure", action="store_true", help="only draw what is there")
     options = parser.parse_args()
-    for one in [] if options.figure else options.sets:
-        measure(one)
+    if not options.figure:
+        measure(options.sets)
+    figure()
+    tables()

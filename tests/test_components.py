@@ -24,6 +24,7 @@ PACKAGES = (
     sl.environments,
     sl.circuits,
     sl.risk,
+    sl.circuits,
 )
 PUBLIC = {
     kind

@@ -48,7 +48,8 @@ THINGS = [
         rules.BPTT(),
     ),
     *(StepwiseCrossEntropy(), LIF(), AsGiven(), PRIOR, PRIOR.weights, risk.risk_of_errors(1, 2), "model.npz"),
-    *(sl.data.GaussianPair(), TRAINING),
+    *(sl.data.GaussianPair(), TRAINING, sl.circuits.Chip("ideal"), rules.WeightPerturbation()),
+    sl.circuits.SimulatedDevice(sl.circuits.Chip("ideal"), KEY),
 ]
 PARTS = HYPOTHESIS.encoder, NETWORK
 RULES = [rule for rule in vars(rules).values() if inspect.isclass(rule) and issubclass(rule, rules.AbstractRule)]
@@ -118,6 +119,7 @@ def made(rule):
 CALLS = [
     *(feedforward, unroll, diagnose, sl.Hypothesis, sl.predict, scores, GradientDescent, sl.fit, sl.save),
     *(sl.load, sl.Experiment, GradientDescent().start, GradientDescent().epoch, HYPOTHESIS.__call__),
+    *(sl.circuits.ForChips, sl.circuits.InTheLoop, sl.circuits.BlackBox, sl.circuits.Reading),
     *(made(rule).__call__ for rule in RULES if not inspect.isabstract(rule)),
     *(function for function in vars(risk).values() if inspect.isfunction(function)),
 ]

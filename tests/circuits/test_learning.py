@@ -22,10 +22,12 @@ from snnlearn.circuits import (
     Measured,
     Mismatch,
     Reading,
+    RewardInTheLoop,
     SimulatedDevice,
     deploy,
     draw_key,
 )
+from snnlearn.coding import SpikeCount
 from snnlearn.losses import CrossEntropy, StepwiseCrossEntropy
 from snnlearn.network import feedforward
 from snnlearn.neurons import ALIF, LIF, EscapeNoise, Filtered, NextStep, Refractory, Sigmoid, Subtract
@@ -192,6 +194,20 @@ def test_membranes_that_are_not_read_follow_the_measured_spikes():
         trace = decay * trace + (1 - decay) * np.asarray(hidden[:, t])
         total += trace / 12
     np.testing.assert_allclose(gradient.layers[1].synapses.weight, error.T @ total, rtol=1e-9)
+
+
+@pytest.mark.usefixtures("x64")
+def test_reward_in_the_loop_with_the_model_as_device_is_xie_and_seung():
+    neuron = EscapeNoise(LIF(v_th=0.3, surrogate=Sigmoid(5.0), reset=NextStep(Subtract())))  # pyright: ignore
+    network, *batch = case(neuron=neuron, readout=neuron, recurrent=True)
+    loss = CrossEntropy(SpikeCount())
+    device = SimulatedDevice(IDEAL, KEY, None)
+    found = eqx.filter_jit(RewardInTheLoop(device))(network, loss, *batch, key=KEY)
+    assert_equal(found, eqx.filter_jit(XieSeung())(network, loss, *batch, key=KEY))
+    coarse = eqx.filter_jit(RewardInTheLoop(SimulatedDevice(THRESHOLDS, KEY)))(network, loss, *batch, key=KEY)
+    assert differs(found[1], coarse[1])
+    with pytest.raises(SnnlearnError, match="layer 1 of the model leaves nothing to chance; wrap its neuron in Escape"):
+        RewardInTheLoop(device)(case()[0], loss, *batch, key=KEY)
 
 
 def test_a_reading_rounds_and_clips():

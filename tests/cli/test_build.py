@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import snnlearn as sl
-from snnlearn import coding, losses, network, neurons, rules
+from snnlearn import circuits, coding, losses, network, neurons, rules
 from snnlearn._errors import SnnlearnError
 from snnlearn.algorithms import GradientDescent
 from snnlearn.cli import build, commands, main
@@ -312,3 +312,10 @@ def test_data_of_values():
     assert (task.kind, task.shape) == ("values", (4,)) and not np.array_equal(task.train.x, other.train.x)
     sizes = {len(build.dataset(train(data="digits", test=test)).test.y) for test in (0.1, 0.5)}
     assert max(abs(size - share * 1797) for size, share in zip(sorted(sizes), (0.1, 0.5), strict=True)) < 10
+
+
+def test_a_kind_of_chip_is_trained_for_by_any_rule():
+    found = algorithm_of(train(rule="eprop", chip="ideal", mismatch=0.3, chips=4)).rule
+    assert found == circuits.ForChips(rules.EProp(), circuits.ideal(mismatch=0.3), num_chips=4)
+    with pytest.raises(SnnlearnError, match="--mismatch is that of a chip; give its kind, too, such as --chip ideal"):
+        algorithm_of(train(mismatch=0.3))

@@ -79,7 +79,18 @@ def test_every_class_has_a_name_or_is_known_to_have_none(of, package, without):
 
 
 def test_each_name_is_an_option():
-    chosen = {"data", "encode", "population_code", "neuron", "surrogate", "readout", "loss", "rule", "optimizer"}
+    chosen = {
+        "data",
+        "encode",
+        "population_code",
+        "neuron",
+        "surrogate",
+        "readout",
+        "loss",
+        "rule",
+        "chip",
+        "optimizer",
+    }
     assert set(axes(Train)) == chosen
     assert set(axes(Encode)) == {"codes", "population_code"}
 

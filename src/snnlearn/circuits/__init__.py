@@ -58,6 +58,7 @@ from snnlearn.circuits.energy import Ledger as Ledger
 from snnlearn.circuits.energy import Term as Term
 from snnlearn.circuits.energy import events as events
 from snnlearn.circuits.in_the_loop import InTheLoop as InTheLoop
+from snnlearn.circuits.in_the_loop import RewardInTheLoop as RewardInTheLoop
 from snnlearn.circuits.latency import decision_steps as decision_steps
 from snnlearn.circuits.laws import AbstractLaw as AbstractLaw
 from snnlearn.circuits.laws import LogNormal as LogNormal

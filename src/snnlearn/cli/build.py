@@ -20,7 +20,7 @@ from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import shown
 from snnlearn.algorithms import Devices, Experiment, GradientDescent, Optimizer, constant, cosine
 from snnlearn.algorithms.devices import ONE_DEVICE
-from snnlearn.circuits import Chip
+from snnlearn.circuits import Chip, ForChips
 from snnlearn.cli.axis import is_own
 from snnlearn.cli.choices import CHIPS, CODES, DATA, LOSSES, NEURONS, ON_TOP, OPTIMIZERS, READOUTS, RULES, SURROGATES
 from snnlearn.cli.options import TIME_UNITS, Data, Encode, Train, axes
@@ -383,7 +383,12 @@ def rule(options: Train, dt: float) -> rules.AbstractRule:
         "random_feedback": rules.RandomFeedback(jax.random.key(options.seed)),
         "dt": dt,
     }
-    return RULES.build(options.rule, values)
+    found = RULES.build(options.rule, values)
+    if options.chip is not None:
+        return ForChips(found, chip(options.chip, values), options.chips)
+    if options.mismatch is not None:
+        raise SnnlearnError("--mismatch is that of a chip; give its kind, too, such as --chip ideal")
+    return found
 
 
 def training(options: Train, changes: dict[str, Any], *, several_rules: bool) -> Train:

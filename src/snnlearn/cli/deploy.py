@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from snnlearn._errors import SnnlearnError
 from snnlearn.circuits import Chip, Events, decision_steps, events, risk_over_chips, sensitivities
 from snnlearn.circuits import deploy as deploy_on
-from snnlearn.cli import interrupts
+from snnlearn.cli import build, interrupts
 from snnlearn.cli.choices import CHIPS
 from snnlearn.cli.commands import console_of, form_of, keep_compiled_programs
 from snnlearn.cli.folders import locked
@@ -44,7 +44,7 @@ def deploy(options: Deploy) -> int:
     folder = RunFolder.open(options.run, allow=options.allow)
     if options.mismatch is not None and "mismatch" not in CHIPS.taken(options.chip):
         raise SnnlearnError(f"--mismatch has no effect on {options.chip}, which has no mismatch; drop it")
-    chip: Chip = CHIPS.build(options.chip, vars(options))
+    chip = build.chip(options.chip, vars(options))
     out = folder.path if options.out is None else options.out
     with locked(out):
         summary = _measured(options, folder, chip)

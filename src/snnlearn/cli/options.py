@@ -327,6 +327,12 @@ class Train(_Codes, _Data):
     """Forward gradient, perturbation and evolution strategy: number of directions for the estimate of one gradient."""
     sigma: Positive = 0.1
     """Perturbation and evolution strategy: standard deviation of the noise, on weights or currents."""
+    chip: Annotated[str | None, CHIPS, tyro.conf.arg(metavar=CHIPS.metavar)] = None
+    """Train for a kind of chip: the rule's gradient on new chips of it for each batch. By default for none."""
+    chips: Count = 1
+    """With --chip: how many chips each batch is tried on."""
+    mismatch: Annotated[float | None, Within(0.0, 10.0), tyro.conf.arg(metavar="FLOAT")] = None
+    """With --chip: coefficient of variation of every parameter of every neuron. By default that of the kind of chip."""
     optimizer: Optimizer = None
     """The optimiser: by default adam; where values are predicted, adam or adamw with strong weight decay, whichever
     validation prefers."""

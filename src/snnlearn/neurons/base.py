@@ -101,10 +101,13 @@ class AbstractNeuron(Component):
     def free(self) -> "AbstractNeuron":
         """The same neuron with a threshold that it never reaches: its linear membrane."""
 
-    def scored(self) -> "AbstractNeuron | None":
+    def scored(self, spikes: Float[Array, "*units"] | None = None) -> "AbstractNeuron | None":
         """Itself with the derivative of the log-probability of its spikes as theirs; None if it does not draw them.
 
         Only as output: what follows in the neuron takes the spikes as given.
+
+        Args:
+            spikes: those of the next step, where they are known; None to draw them.
         """
         return None
 
@@ -168,9 +171,9 @@ class AbstractWrapper(AbstractNeuron):
         """As the neuron inside does."""
         return self.neuron.draws
 
-    def scored(self) -> AbstractNeuron | None:
+    def scored(self, spikes: Float[Array, "*units"] | None = None) -> AbstractNeuron | None:
         """Around the neuron inside."""
-        inside = self.neuron.scored()
+        inside = self.neuron.scored(spikes)
         return None if inside is None else eqx.tree_at(lambda wrapper: wrapper.neuron, self, inside)
 
 

@@ -116,9 +116,9 @@ class EscapeNoise(AbstractWrapper):
         spikes, neuron = self._firing(lambda _: spikes)(current, state.neuron)
         return spikes, EscapeNoiseState(neuron, later)
 
-    def scored(self) -> AbstractWrapper:
+    def scored(self, spikes: Float[Array, "*units"] | None = None) -> AbstractWrapper:
         """See the base."""
-        return _Scored(self)  # pyright: ignore[reportCallIssue]
+        return _Scored(self, spikes)  # pyright: ignore[reportCallIssue, reportArgumentType]
 
     def free(self) -> AbstractSpikingNeuron:
         """See the base; it draws nothing."""
@@ -136,12 +136,13 @@ class EscapeNoise(AbstractWrapper):
 
 @final
 class _Scored(AbstractWrapper):
-    """A neuron that draws its spikes, which have the derivative of the logarithm of their probability.
+    """A neuron that draws its spikes, or was given them, with the derivative of the logarithm of their probability.
 
     Only as output: what follows in the neuron takes the spikes as given.
     """
 
     neuron: EscapeNoise
+    known: Float[Array, "*units"] | None = None
 
     def initial_state(self, shape: tuple[int, ...]) -> EscapeNoiseState:
         return self.neuron.initial_state(shape)
@@ -149,8 +150,8 @@ class _Scored(AbstractWrapper):
     def __call__(
         self, current: Float[Array, "*units"], state: EscapeNoiseState
     ) -> tuple[Float[Array, "*units"], EscapeNoiseState]:
-        drawn, _ = self.neuron(current, state)
-        spikes, after = self.neuron.given(jax.lax.stop_gradient(drawn), current, state)
+        known = self.neuron(current, state)[0] if self.known is None else self.known
+        spikes, after = self.neuron.given(jax.lax.stop_gradient(known), current, state)
         p = self.neuron.probability(current, state)
         log_p = jnp.log(jnp.where(spikes > 0, p, 1 - p))
         return spikes + (log_p - jax.lax.stop_gradient(log_p)), after
