@@ -227,6 +227,14 @@ def test_dead_layers_are_refused():
             convert(dead, method, X)
 
 
+def test_a_negative_part_that_is_never_needed_is_no_dead_layer():
+    positive = eqx.tree_at(lambda n: n.layers[1].connections[0].synapses.bias, residual(KEY), jnp.full(6, 9.0))
+    for method in (MaximumNormalisation(), ThresholdBalancing()):
+        converted = convert(positive, method, X, encoder=Current(num_steps=1024))
+        assert not any("negative" in sentence for sentence in check_alive(converted, X))
+        np.testing.assert_allclose(output(converted), artificial(positive), atol=0.1)
+
+
 def test_the_output_is_in_the_unit_of_the_source_and_says_so():
     """spikingjelly#481, #558: regression reads membranes; what a spike stands for is a number."""
     network = residual(KEY)
@@ -237,6 +245,29 @@ def test_the_output_is_in_the_unit_of_the_source_and_says_so():
     scale = converted.settings.populations[0].scale
     np.testing.assert_allclose(scale * activity.outputs[0].mean(axis=0), stem.outputs[0][0], atol=scale / 2048)
     assert set(np.unique(activity.outputs[0])) <= {0, 1}
+
+
+def test_predictions_keep_their_units():
+    """The hypothesis decides by means of membranes, for the same task as the artificial one."""
+    from snnlearn.coding import EachLabel, InUnits, LastMembrane, MeanMembrane
+
+    units = InUnits(LastMembrane(), mean=jnp.array([5.0, -20.0, 0.0]), scale=jnp.array([0.1, 30.0, 1.0]))
+    source = sl.Hypothesis(Current(num_steps=1), residual(KEY), units)
+    spiking, _ = sl.conversion.convert_hypothesis(source, MaximumNormalisation(charge=0.5), X, num_steps=1024)
+    np.testing.assert_allclose(sl.predict(spiking, X), sl.predict(source, X), rtol=0.01, atol=0.3)
+    assert np.ptp(sl.predict(source, X)[:, 1]) > 3
+    assert isinstance(spiking.decoder, InUnits) and isinstance(spiking.decoder.decoder, MeanMembrane)
+    labels = sl.Hypothesis(Current(num_steps=1), residual(KEY), EachLabel(LastMembrane()))
+    assert sl.conversion.convert_hypothesis(labels, WeightNormBound())[0].decoder.task == "multi-label"
+
+    class Own(sl.coding.AbstractDecoder):
+        task = "regression"
+
+        def __call__(self, output):
+            return output[0]
+
+    with pytest.raises(SnnlearnError, match="Own does not say how it decides by means of membranes"):
+        sl.conversion.convert_hypothesis(sl.Hypothesis(Current(num_steps=1), residual(KEY), Own()), WeightNormBound())
 
 
 def test_an_output_of_rectifiers_is_read_as_well():

@@ -13,11 +13,14 @@ import numpy as np
 import onnx
 import pytest
 import safetensors.numpy
+import skops.io
 from onnx import TensorProto, helper, numpy_helper
 from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from snnlearn import SnnlearnError
-from snnlearn.conversion import FittedMLP, KerasFile, OnnxFile, Safetensors, TorchFile, verify
+from snnlearn.conversion import FittedMLP, KerasFile, OnnxFile, Safetensors, SkopsFile, TorchFile, verify
 from snnlearn.conversion.run import activations
 from snnlearn.network import AveragePool2d, Chain, Conv2d, Dense, Layer, Network
 from snnlearn.neurons import Identity, Rectifier
@@ -70,6 +73,22 @@ def test_scikit_learn():
         close(centred(scores), centred(np.log(classifier.predict_proba(x))))
 
 
+def test_scikit_learn_from_a_file(tmp_path):
+    """Which its own decisions and predictions are the oracle of, and which cannot execute anything."""
+    expected = arrays(FILES / "scikit_learn.npz")
+    read = SkopsFile(FILES / "classifier.skops").read()
+    assert verify(read, expected["x"]) < 1e-5 and read.class_names == ("high", "low", "middle")
+    found = layers_of(read.network, expected["x"])["output"]
+    assert (np.array(read.class_names)[found.argmax(axis=1)] == expected["classes"]).all()
+    close(layers_of(SkopsFile(FILES / "regressor.skops").read().network, expected["x"])["output"], expected["values"])
+    skops.io.dump(Pipeline([("mlp", MLPClassifier())]), path := tmp_path / "pipeline.skops")
+    with pytest.raises(SnnlearnError, match="without coefs_; give a fitted"):
+        SkopsFile(path).read()
+    skops.io.dump(FunctionTransformer(print), path)
+    with pytest.raises(SnnlearnError, match=r"holds builtins.print, which could execute anything"):
+        SkopsFile(path).read()
+
+
 def test_what_scikit_learn_cannot_have_converted():
     x, y = RNG.random((20, 2)), np.arange(20) % 2
     tanh = fitted(MLPClassifier, (3,), x, y, activation="tanh")
@@ -90,7 +109,7 @@ def test_what_scikit_learn_cannot_have_converted():
 @pytest.mark.parametrize("name", ["keras.keras", "keras.h5"])
 def test_keras(name):
     read, expected = KerasFile(FILES / name).read(), arrays(FILES / "keras.npz")
-    found = layers_of(read.network, expected["x"].transpose(0, 3, 1, 2))
+    found = layers_of(read.network, expected["x"])
     assert list(found) == ["r1", "dw", "leaky", "c2", "d1", "output"]
     for layer in ("r1", "dw", "leaky", "c2"):
         close(found[layer], expected[layer].transpose(0, 3, 1, 2))
@@ -102,7 +121,7 @@ def test_keras(name):
 def test_keras_in_one_dimension():
     expected = arrays(FILES / "sequential.npz")
     read = KerasFile(FILES / "sequential.keras").read()
-    close(layers_of(read.network, expected["x"].transpose(0, 2, 1))["output"], expected["y"])
+    close(layers_of(read.network, expected["x"])["output"], expected["y"])
 
 
 @pytest.mark.parametrize(
@@ -316,12 +335,11 @@ def test_weights_that_are_nan(tmp_path):
 # --- files that are broken
 
 
-@pytest.mark.parametrize("name", ["torch.onnx", "keras.keras", "keras.h5", "plain.safetensors"])
+@pytest.mark.parametrize("name", ["torch.onnx", "keras.keras", "keras.h5", "plain.safetensors", "classifier.skops"])
 def test_broken_files(tmp_path, name):
     def read(path):
-        return {"onnx": OnnxFile, "keras": KerasFile, "h5": KerasFile}.get(name.split(".")[1], with_network)(
-            path
-        ).read()
+        kinds = {"onnx": OnnxFile, "keras": KerasFile, "h5": KerasFile, "skops": SkopsFile}
+        return kinds.get(name.split(".")[1], with_network)(path).read()
 
     def with_network(path):
         return Safetensors(path, plain())

@@ -711,8 +711,7 @@ class Convert(_Codes, _Data):
     distributed: tyro.conf.Suppress[bool] = False
     source: Annotated[Path, tyro.conf.Positional]
     """The artificial network: a run folder or model.npz of a training with --neuron rectifier or quantised; an ONNX
-    file; a Keras model (.keras, .h5); or weights (.safetensors, .pt) with --layers. Of scikit-learn's MLPs see
-    snnlearn.conversion.FittedMLP."""
+    file; a Keras model (.keras, .h5); an MLP of scikit-learn (.skops); or weights (.safetensors, .pt) with --layers."""
     data: Annotated[str | None, DATA, Role.TASK, tyro.conf.arg(metavar=DATA.metavar)] = None  # pyright: ignore[reportIncompatibleVariableOverride]
     """What it was trained on, as in train: the training sample calibrates, the validation sample measures the layers,
     the test sample tells the risk. By default that of the run."""

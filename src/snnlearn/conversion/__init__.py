@@ -30,5 +30,6 @@ from snnlearn.conversion.sources import KerasFile as KerasFile
 from snnlearn.conversion.sources import OnnxFile as OnnxFile
 from snnlearn.conversion.sources import Reference as Reference
 from snnlearn.conversion.sources import Safetensors as Safetensors
+from snnlearn.conversion.sources import SkopsFile as SkopsFile
 from snnlearn.conversion.sources import TorchFile as TorchFile
 from snnlearn.conversion.sources import verify as verify

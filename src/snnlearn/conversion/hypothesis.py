@@ -60,7 +60,7 @@ def convert_hypothesis(
         reset: of the spiking neurons.
 
     Returns:
-        the hypothesis, whose scores are means of membranes in the unit of the source's output; and the conversion.
+        the hypothesis, which decides by means of membranes, in the units of the artificial one; and the conversion.
 
     Raises:
         SnnlearnError: if an argument is of another kind, or the hypothesis cannot be converted.
@@ -70,13 +70,19 @@ def convert_hypothesis(
         inner = inner.encoder
     if code is not None and code.num_steps != num_steps:
         raise SnnlearnError(f"convert: the code has {code.num_steps} steps and num_steps is {num_steps}; give the same")
+    decoder = hypothesis.decoder.deciding_by(MeanMembrane())
+    if decoder.task != hypothesis.decoder.task:
+        raise SnnlearnError(
+            f"convert: {type(hypothesis.decoder).__name__} does not say how it decides by means of membranes; define "
+            "its deciding_by, or give InUnits(...) or EachLabel(...)"
+        )
     # The same values as before, for longer, or as the code presents them.
     longer = eqx.tree_at(lambda one: one.num_steps, inner, num_steps) if code is None else code
     inputs = None if xs is None else artificial_inputs(hypothesis.encoder, xs)
     held = Current(num_steps=num_steps, dt=hypothesis.network.dt) if code is None else code
     converted = convert(hypothesis.network, method, inputs, encoder=held, reset=reset)
     encoder = _with_inner(hypothesis.encoder, longer)
-    return Hypothesis(encoder, converted.network, MeanMembrane()), converted
+    return Hypothesis(encoder, converted.network, decoder), converted
 
 
 def _with_inner(encoder: AbstractEncoder, inner: AbstractEncoder) -> AbstractEncoder:

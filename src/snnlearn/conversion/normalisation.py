@@ -26,11 +26,13 @@ def rectified(population: Population, found: Activations) -> Float[Array, "B ...
 
 
 def positive_scale(population: Population, scale: float, why: str) -> float:
-    """The scale, at most the ceiling of the activation function.
+    """The scale, at most the ceiling of the activation function; 1 of a negative part that stands for nothing.
 
     Raises:
         SnnlearnError: if it is 0: the population is dead.
     """
+    if not scale > 0 and population.part.sign < 0:  # such as of leaky units whose currents are all above 0
+        return min(1.0, population.part.ceiling)
     if not scale > 0:
         raise SnnlearnError(
             f"convert: {population.name} is dead: {why}; train the network with a smaller step size or other initial "

@@ -40,8 +40,8 @@ class KerasFile(AbstractSource):
 
     Layers: InputLayer, Dense, Conv1D, Conv2D, DepthwiseConv2D, BatchNormalization, ReLU, LeakyReLU, Activation,
     AveragePooling, GlobalAveragePooling, ZeroPadding, Flatten, Reshape, Add, Subtract, Concatenate, Rescaling, Dropout,
-    and a final softmax or sigmoid, which is dropped. The network takes images with channels first. No Keras is needed,
-    and so there is no reference to compare with.
+    and a final softmax or sigmoid, which is dropped. The network takes what the model takes, images with channels last.
+    No Keras is needed, and so there is no reference to compare with.
 
     Args:
         path: the file.
@@ -123,10 +123,10 @@ class _Reading:
         if self.graph is None:
             if shape is None or any(side is None for side in shape[1:]):
                 raise SnnlearnError(f"the input has the shape {shape}; build the model with all sizes known")
-            self.graph = Graph(_channels_first(tuple(shape[1:])))
-            self.tensors[""] = self.graph.input
+            self.graph = Graph(tuple(shape[1:]))
+            self.tensors[""] = _moved(self.graph, self.graph.input, last=False)  # inside, channels are first
             if kind == "InputLayer":
-                return self.graph.input
+                return self.tensors[""]
         elif kind == "InputLayer":
             raise SnnlearnError("is a second input; convert a network of one")
         if config.get("data_format") == "channels_first":
@@ -303,10 +303,6 @@ def _histories(node: Any) -> list[str]:
                     yield from walk(value)
 
     return list(walk(node))
-
-
-def _channels_first(shape: tuple[int, ...]) -> tuple[int, ...]:
-    return (shape[-1], *shape[:-1])
 
 
 def _moved(graph: Graph, x: Tensor, *, last: bool) -> Tensor:
