@@ -314,6 +314,28 @@ def test_a_conversion_is_an_algorithm(tmp_path):
     assert sl.fit(again, hypothesis.encoder, hypothesis.network, data, key=KEY).network.out_shape == (3,)
 
 
+@pytest.mark.parametrize("rule", [sl.rules.OTTT(), sl.rules.EProp(), sl.rules.BPTT()], ids=lambda r: type(r).__name__)
+def test_rules_take_converted_networks(rule):
+    """A charge is what an input by itself would give in the first step, so that it changes no rule's gradient."""
+    network, charge = feedforward((4, 6, 3), neuron=Rectifier(), readout=Identity(), use_bias=True, key=KEY), 0.4
+    converted = convert(network, MaximumNormalisation(charge=charge), X, encoder=Current(num_steps=8))
+    hidden = converted.network.layers[0]
+    assert isinstance(hidden.neuron, Charged)
+    more = Dense(5, 6, use_bias=True, key=KEY)
+    weight = jnp.concatenate([hidden.synapses.weight, jnp.full((6, 1), charge)], axis=1)
+    more = eqx.tree_at(lambda s: (s.weight, s.bias), more, (weight, hidden.synapses.bias))
+    plain = Network((Layer(more, hidden.neuron.neuron, name=hidden.name), converted.network.layers[1]))
+    inputs = jnp.broadcast_to(X[:6, None], (6, 8, 4))
+    first = jnp.zeros((6, 8, 1)).at[:, 0].set(1.0)
+    loss, targets = sl.losses.StepwiseCrossEntropy(), jnp.arange(6) % 3
+    value, found = rule(converted.network, loss, inputs, targets, key=KEY)
+    same, expected = rule(plain, loss, jnp.concatenate([inputs, first], axis=2), targets, key=KEY)
+    np.testing.assert_allclose(value, same, rtol=1e-5)
+    gradient = expected.layers[0].synapses.weight[:, :4]
+    np.testing.assert_allclose(found.layers[0].synapses.weight, gradient, atol=1e-5 * np.abs(gradient).max())
+    assert np.abs(gradient).max() > 1e-3
+
+
 def _chain(neuron, **layer):
     keys = jax.random.split(KEY)
     return Network((Layer(Dense(4, 3, key=keys[0]), neuron, **layer), Layer(Dense(3, 2, key=keys[1]), Identity())))

@@ -71,7 +71,7 @@ class Values(AbstractOutcome):
     def headline(self) -> Headline:
         """See the base."""
         m = len(self.truth)
-        if len(self.names) > 1:
+        if len(self._risks) > 1:
             spiking, artificial = (
                 np.sqrt(self._losses(one).mean()) for one in (self.predicted[:, -1], self.artificial)
             )
