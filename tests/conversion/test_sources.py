@@ -20,9 +20,22 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from snnlearn import SnnlearnError
-from snnlearn.conversion import FittedMLP, KerasFile, OnnxFile, Safetensors, SkopsFile, TorchFile, verify
+from snnlearn.coding import Current
+from snnlearn.conversion import (
+    FittedMLP,
+    KerasFile,
+    MaximumNormalisation,
+    OnnxFile,
+    PairwiseMaxima,
+    Safetensors,
+    SkopsFile,
+    TorchFile,
+    compare_layers,
+    convert,
+    verify,
+)
 from snnlearn.conversion.run import activations
-from snnlearn.network import AveragePool2d, Chain, Conv2d, Dense, Layer, Network
+from snnlearn.network import AveragePool2d, Chain, Conv2d, Dense, Layer, Network, unroll
 from snnlearn.neurons import Identity, Rectifier
 
 FILES = Path(__file__).parent / "files"
@@ -124,6 +137,30 @@ def test_keras_in_one_dimension():
     close(layers_of(read.network, expected["x"])["output"], expected["y"])
 
 
+def test_max_pooling_of_keras(tmp_path):
+    changed(tmp_path / "max.keras", "sequential.keras", "GlobalAveragePooling1D", "GlobalMaxPooling1D")
+    read = KerasFile(tmp_path / "max.keras", PairwiseMaxima()).read()
+    found = layers_of(read.network, arrays(FILES / "sequential.npz")["x"])
+    (weight, bias) = (np.asarray(getattr(dense_of(FILES / "sequential.keras"), name)) for name in ("weight", "bias"))
+    close(found["output"], found["conv1d"].max(axis=2) @ weight.T + bias)
+
+
+def dense_of(path):
+    (connection,) = KerasFile(path).read().network.layers[-1].connections
+    return connection.synapses.carrier
+
+
+def changed(path, file, old, new):
+    """A Keras file with something else in its architecture."""
+    with zipfile.ZipFile(FILES / file) as source:
+        contents = {name: source.read(name) for name in source.namelist()}
+    assert old.encode() in contents["config.json"]
+    contents["config.json"] = contents["config.json"].replace(old.encode(), new.encode())
+    with zipfile.ZipFile(path, "w") as target:
+        for name, content in contents.items():
+            target.writestr(name, content)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "match"),
     [
@@ -135,13 +172,7 @@ def test_keras_in_one_dimension():
     ],
 )
 def test_what_keras_cannot_have_converted(tmp_path, old, new, match):
-    with zipfile.ZipFile(FILES / "keras.keras") as source:
-        contents = {name: source.read(name) for name in source.namelist()}
-    assert old.encode() in contents["config.json"]
-    contents["config.json"] = contents["config.json"].replace(old.encode(), new.encode())
-    with zipfile.ZipFile(path := tmp_path / "model.keras", "w") as target:
-        for name, content in contents.items():
-            target.writestr(name, content)
+    changed(path := tmp_path / "model.keras", "keras.keras", old, new)
     with pytest.raises(SnnlearnError, match=match):
         KerasFile(path).read()
 
@@ -284,6 +315,33 @@ def test_every_operator(tmp_path):
     assert verify(read, xs) < 1e-5
     values = layers_of(read.network, xs)
     assert all(np.ptp(one) > 0.01 for one in values.values())
+
+
+def test_max_pooling_by_pairs(tmp_path):
+    """It is the maximum of rates, within the bound; the maximum of spikes is that of nothing (spikingjelly#145)."""
+    nodes = [
+        node("Relu", "x", to="r"),
+        node("MaxPool", "r", to="m", kernel_shape=[3, 2], strides=[2, 2], pads=[1, 0, 0, 0]),
+        node("Conv", "m", "w", "b", to="c"),
+        node("MaxPool", "c", to="n", kernel_shape=[1, 2]),
+        node("GlobalMaxPool", "n", to="g"),
+        node("Flatten", "g"),
+    ]
+    path = model(tmp_path, nodes, (2, 5, 6), w=weights(3, 2, 2, 1), b=weights(3))
+    read = OnnxFile(path, PairwiseMaxima()).read()
+    xs = RNG.random((6, 2, 5, 6)).astype(np.float32)
+    assert verify(read, xs) < 1e-5
+    converted = convert(read.network, MaximumNormalisation(charge=0.5), xs, encoder=Current(num_steps=256))
+    layers = compare_layers(converted, xs)
+    assert all(layer.largest <= layer.bound * (1 + 1e-5) for layer in layers)
+    assert layers[-1].error < 0.02 * layers[-1].size
+    spikes = unroll(converted.network, jnp.broadcast_to(xs[0], (256, *xs[0].shape)))[0].outputs[0]
+    rates = spikes.mean(axis=0)
+    of_spikes, of_rates = (jnp.maximum(one[..., 1:], one[..., :-1]).mean() for one in (spikes, rates))
+    assert of_spikes > 1.1 * of_rates
+    pads = [node("Conv", "x", "w", to="c"), node("MaxPool", "c", kernel_shape=[2, 2], pads=[1, 1, 0, 0])]
+    with pytest.raises(SnnlearnError, match="pads what may be below 0"):
+        OnnxFile(model(tmp_path, pads, (1, 3, 3), w=weights(1, 1, 1, 1)), PairwiseMaxima()).read()
 
 
 def test_a_difference_from_the_reference_names_the_layer(tmp_path):

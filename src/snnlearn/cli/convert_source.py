@@ -22,6 +22,8 @@ from snnlearn.conversion.sources import (
     Artificial,
     KerasFile,
     OnnxFile,
+    PairwiseMaxima,
+    Refused,
     Safetensors,
     SkopsFile,
     TorchFile,
@@ -87,15 +89,11 @@ def _task(options: Convert) -> tuple[Dataset, Train]:
 
 def _source(options: Convert, task: Dataset) -> AbstractSource:
     path = options.source
-    kinds: dict[str, Callable[[Path], AbstractSource]] = {
-        ".onnx": OnnxFile,
-        ".keras": KerasFile,
-        ".h5": KerasFile,
-        ".hdf5": KerasFile,
-        ".skops": SkopsFile,
-    }
+    kinds = {".onnx": OnnxFile, ".keras": KerasFile, ".h5": KerasFile, ".hdf5": KerasFile}
     if path.suffix in kinds:
-        return kinds[path.suffix](path)
+        return kinds[path.suffix](path, PairwiseMaxima() if options.max_pooling == "pairwise" else Refused())
+    if path.suffix == ".skops":
+        return SkopsFile(path)
     weights: dict[str, Callable[[Path, network.Network], AbstractSource]] = {
         ".safetensors": Safetensors,
         ".pt": TorchFile,

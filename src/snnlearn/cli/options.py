@@ -725,6 +725,8 @@ class Convert(_Codes, _Data):
     the method."""
     reset: Literal["subtract", "zero"] = "subtract"
     """What a spike does to the membrane; with zero, the error does not vanish with more steps."""
+    max_pooling: Literal["refused", "pairwise"] = "refused"
+    """Max pooling in a file: refused, or by rectifiers that compare two units each, layers that add their errors."""
     num_steps: Count = 32
     """Time steps T of the spiking network."""
     samples: Count = 1024
