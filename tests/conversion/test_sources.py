@@ -7,6 +7,7 @@ import warnings
 import zipfile
 from pathlib import Path
 
+import h5py
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -416,3 +417,51 @@ def test_broken_files(tmp_path, name):
             read(path)
         except SnnlearnError as error:
             assert "\n" not in str(error)
+
+
+def test_files_that_mean_harm(tmp_path, monkeypatch):
+    """What points out of the file, nests without end, or is small and unpacks to more than there is."""
+    secret = tmp_path / "secret.bin"
+    secret.write_bytes(np.ones(9, np.float32).tobytes())
+    (tmp_path / "in").mkdir()
+    path = model(tmp_path, [node("Conv", "x", "w", to="c"), node("Relu", "c")], (1, 3, 3), w=weights(1, 1, 3, 3))
+    for place in ("../secret.bin", str(secret)):
+        made = onnx.load(path)
+        array = made.graph.initializer[0]
+        array.ClearField("raw_data")
+        array.data_location = TensorProto.EXTERNAL
+        array.external_data.add(key="location", value=place)
+        onnx.save(made, outside := tmp_path / "in" / "outside.onnx")
+        with pytest.raises(SnnlearnError, match=r"outside\.onnx is damaged, or not an ONNX model"):
+            OnnxFile(outside).read()
+    changed(deep := tmp_path / "deep.keras", "sequential.keras", '"layers": [', '"layers": ' + "[" * 200_000)
+    with pytest.raises(SnnlearnError, match=r"deep\.keras is damaged"):
+        KerasFile(deep).read()
+    elsewhere, link = FILES / "keras.h5", tmp_path / "link.h5"
+    link.write_bytes(elsewhere.read_bytes())
+    with h5py.File(link, "r+") as file:
+        name = next(iter(file["model_weights/d1"].attrs["weight_names"]))
+        del file["model_weights/d1"][name]
+        file["model_weights/d1"][name] = h5py.ExternalLink(str(elsewhere), f"/model_weights/d1/{name}")
+    with pytest.raises(SnnlearnError, match="'d1': its weights .* are in another file"):
+        KerasFile(link).read()
+    (long := tmp_path / "long.safetensors").write_bytes((2**62).to_bytes(8, "little") + b"{}")
+    with pytest.raises(SnnlearnError, match="is damaged, or not a safetensors file"):
+        Safetensors(long, plain()).read()
+    for kind, file in ((KerasFile, "sequential.keras"), (SkopsFile, "classifier.skops")):
+        with zipfile.ZipFile(bomb := tmp_path / file, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("config.json" if kind is KerasFile else "schema.json", bytes(10**7))
+        assert bomb.stat().st_size < 20_000
+        with monkeypatch.context() as patch, pytest.raises(SnnlearnError, match="GB of memory, and this machine has"):
+            patch.setattr("snnlearn._memory.memory", lambda: 10**6)
+            kind(bomb).read()
+
+
+def test_thresholds_below_0_are_refused(tmp_path):
+    clip = [node("Clip", "x", "zero", "below")]
+    path = model(tmp_path, clip, (2, 3, 3), zero=np.float32(0), below=np.float32(-1))
+    with pytest.raises(SnnlearnError, match="Clip 'a Clip': .*ceiling is -1"):
+        OnnxFile(path).read()
+    changed(path := tmp_path / "below.keras", "keras.keras", '"max_value": null', '"max_value": -2.0')
+    with pytest.raises(SnnlearnError, match="ReLU 'r1': .*ceiling is -2"):
+        KerasFile(path).read()
