@@ -170,6 +170,26 @@ def test_a_code_of_spikes_may_take_the_place_of_the_current():
         assert layer.largest <= layer.bound * (1 + 1e-5)
 
 
+def test_a_code_of_spikes_tells_inputs_below_0():
+    """They are mapped to the code's range, and its offset is a current, of a padded convolution one for each place."""
+    key = jax.random.split(KEY)
+    conv = Conv2d((1, 4, 4), 2, 3, padding=1, use_bias=True, key=key[0])
+    network = Network((Layer(conv, Rectifier()), Layer(Dense(32, 3, key=key[1]), Identity())))
+    xs = jax.random.normal(KEY, (12, 1, 4, 4))
+    source = sl.Hypothesis(Current(num_steps=1), network, sl.coding.MeanMembrane())
+    code = sl.coding.RegularRate(num_steps=512, max_rate=1000.0)
+    spiking, converted = sl.conversion.convert_hypothesis(
+        source, MaximumNormalisation(charge=0.5), xs, num_steps=512, code=code
+    )
+    assert converted.plan.input_offset == pytest.approx(float(xs.min()), rel=0.02)
+    expected = sl.hypothesis.scores(source, xs)
+    np.testing.assert_allclose(sl.hypothesis.scores(spiking, xs), expected, atol=0.03 * np.abs(expected).max())
+    for layer in compare_layers(converted, xs):
+        assert layer.largest <= layer.bound * (1 + 1e-5)
+    clipped = convert(network, MaximumNormalisation(charge=0.5), xs, encoder=code)
+    assert compare_layers(clipped, xs)[0].error > 5 * compare_layers(converted, xs)[0].error
+
+
 # --- complaints about conversion elsewhere, and the right behaviour
 
 

@@ -440,10 +440,10 @@ def test_files_that_mean_harm(tmp_path, monkeypatch):
     elsewhere, link = FILES / "keras.h5", tmp_path / "link.h5"
     link.write_bytes(elsewhere.read_bytes())
     with h5py.File(link, "r+") as file:
-        name = next(iter(file["model_weights/d1"].attrs["weight_names"]))
-        del file["model_weights/d1"][name]
-        file["model_weights/d1"][name] = h5py.ExternalLink(str(elsewhere), f"/model_weights/d1/{name}")
-    with pytest.raises(SnnlearnError, match="'d1': its weights .* are in another file"):
+        name = f"model_weights/d1/{next(iter(file['model_weights/d1'].attrs['weight_names']))}"
+        del file[name]
+        file[name] = h5py.ExternalLink(str(elsewhere), f"/{name}")
+    with pytest.raises(SnnlearnError, match=r"'d1': its weights .* are in another file"):
         KerasFile(link).read()
     (long := tmp_path / "long.safetensors").write_bytes((2**62).to_bytes(8, "little") + b"{}")
     with pytest.raises(SnnlearnError, match="is damaged, or not a safetensors file"):
@@ -460,8 +460,8 @@ def test_files_that_mean_harm(tmp_path, monkeypatch):
 def test_thresholds_below_0_are_refused(tmp_path):
     clip = [node("Clip", "x", "zero", "below")]
     path = model(tmp_path, clip, (2, 3, 3), zero=np.float32(0), below=np.float32(-1))
-    with pytest.raises(SnnlearnError, match="Clip 'a Clip': .*ceiling is -1"):
+    with pytest.raises(SnnlearnError, match=r"Clip 'a Clip': .*ceiling is -1"):
         OnnxFile(path).read()
     changed(path := tmp_path / "below.keras", "keras.keras", '"max_value": null', '"max_value": -2.0')
-    with pytest.raises(SnnlearnError, match="ReLU 'r1': .*ceiling is -2"):
+    with pytest.raises(SnnlearnError, match=r"ReLU 'r1': .*ceiling is -2"):
         KerasFile(path).read()

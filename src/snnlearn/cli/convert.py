@@ -32,6 +32,8 @@ from snnlearn.risk import relative_errors
 
 _PROBE = 128
 _VERIFIED = 16
+_MUCH = 0.25
+"""Of the input's power a sixteenth."""
 
 
 def convert(options: Convert) -> int:
@@ -82,17 +84,19 @@ def _measured(
     steps = sorted({*(2**n for n in range(options.num_steps.bit_length())), options.num_steps})
     inputs = encode(spiking.encoder, jnp.asarray(task.validation.x[:_PROBE]), key=jax.random.key(0))
     counted = operations(spiking.network, spiking.encoder, inputs)
-    populations = zip(converted.plan.populations, converted.settings.populations, strict=True)
+    plan = converted.plan
+    told = coding_error(converted.encoder, plan.input_scale, some, offset=plan.input_offset)
+    populations = zip(plan.populations, converted.settings.populations, strict=True)
     method = type(converted.method).__name__
     return ConversionSummary(
         title=f"{task.name} · {options.source.name} · {method} · {options.num_steps} steps",
         method=repr(converted.method),
         notes=(*task.notes, *found.notes, *(found.read.notes if found.read else ())),
-        warnings=conversion.check_alive(converted, some),
+        warnings=(*conversion.check_alive(converted, some), *_of_code(told, options)),
         outcome=(_values if task.task == "regression" else _errors)(found, spiking, steps),
         layers=conversion.compare_layers(converted, some),
         code=options.encode or "current",
-        coding_error=coding_error(converted.encoder, converted.plan.input_scale, some),
+        coding_error=told,
         scales={population.name: setting.scale for population, setting in populations},
         synops=float(counted.synops),
         macs=float(counted.macs),
@@ -100,6 +104,16 @@ def _measured(
         check=check,
         reproduce=_command(options),
     )
+
+
+def _of_code(error: float, options: Convert) -> list[str]:
+    """What to do about a code that tells little of the input."""
+    if error < _MUCH:
+        return []
+    return [
+        f"The means of the {options.encode} code are off by {error:.0%} of the input, before any layer: give more "
+        "steps, a higher --max-rate, or --encode current."
+    ]
 
 
 def _command(options: Convert) -> str:

@@ -179,7 +179,9 @@ class WeightNormBound(AbstractConversion):
     def __call__(self, plan: Plan, examples: Examples | None) -> Settings:
         """See the base."""
         found = {}
-        bounds = _highest(plan._replace(input_scale=1.0), self.low, self.high)  # so that one program does for all codes
+        bounds = _highest(
+            plan._replace(input_scale=1.0, input_offset=0.0), self.low, self.high
+        )  # so that one program does for all codes
         for population, highest in zip(plan.populations, bounds, strict=True):
             why = f"no input from {self.low:g} to {self.high:g} takes it above 0"
             found[population] = Setting(positive_scale(population, float(highest), why), self.charge)
