@@ -141,6 +141,8 @@ class Values(AbstractOutcome):
         ]
 
         def draw(figure: Any) -> None:
+            from matplotlib.ticker import NullFormatter
+
             ax = figure.subplots()
             ax.fill_between(self.steps, *([one[end] for one in intervals] for end in (0, 1)), color=BLUE, alpha=0.2)
             ax.plot(self.steps, losses.mean(axis=1), "o-", color=BLUE, markersize=4, label="spiking")
@@ -148,6 +150,9 @@ class Values(AbstractOutcome):
             ax.set(xlabel="steps", ylabel="relative squared error", xscale="log", yscale="log")
             ax.set_xticks(self.steps, [str(steps) for steps in self.steps])
             ax.xaxis.minorticks_off()
+            ax.yaxis.set_major_formatter("{x:g}")
+            low, high = ax.get_ylim()
+            ax.yaxis.set_minor_formatter("{x:g}" if high < 10 * low else NullFormatter())
             ax.legend(fontsize=8)
 
         figure = Figure("Error against the number of steps", (4.6, 2.9), draw)
