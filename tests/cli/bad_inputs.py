@@ -24,8 +24,10 @@ from snnlearn.cli import options as commands
 
 from .good_inputs import SMALL, TINY, idx
 
+CONVERT = ("--num-steps", "2", "--samples", "8", "--out", "out")
 COMMANDS: dict[str, tuple[type, tuple[str, ...]]] = {
     "train": (commands.Train, (*TINY, "--out", "out")),
+    "convert": (commands.Convert, ("mlp.skops", "--data", "mlp.npz", *CONVERT)),
     "evaluate": (commands.Evaluate, ("run",)),
     "predict": (commands.Predict, ("run", "x.npy")),
     "encode": (commands.Encode, ("x.npy", "--num-steps", "9", "--codes", "rate", "--out", "codes.npz")),
@@ -475,6 +477,28 @@ def _closed(file: h5py.File, buffer: io.BytesIO) -> bytes:
     return buffer.getvalue()
 
 
+def zip_bytes(draw: st.DrawFn, content: bytes) -> bytes:
+    """An archive with a spoilt, missing or other member, or one that says that it is larger; or spoilt bytes."""
+    how = draw(st.sampled_from(["member", "member", "member", "remove", "large", "bytes"]))
+    if how == "bytes":
+        return spoilt_bytes(draw, content)
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    name = draw(st.sampled_from(sorted(members)))
+    member = members.pop(name)
+    if how == "member":
+        numbers = name.endswith(".npy") and np.load(io.BytesIO(member)).dtype.kind in "fiu"
+        spoil = json_bytes if name.endswith(".json") else npy_bytes if numbers else spoilt_bytes
+        members[name] = spoil(draw, member)
+    elif how == "large":
+        members[name] = member + bytes(50_000_000)
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, member in members.items():
+            archive.writestr(zipfile.ZipInfo(name), member, zipfile.ZIP_DEFLATED)
+    return buffer.getvalue()
+
+
 Spoil = Callable[[st.DrawFn, bytes], bytes]
 _ON = ("--out", "out", "--layers", "4", "--epochs", "1", "--batch-size", "4", "--num-steps", "4")
 _RUN = tuple(f"run/{name}" for name in ("report.html", "summary.json", "model.npz"))
@@ -493,6 +517,30 @@ FILES: list[tuple[str, Spoil, list[tuple[str, ...]], tuple[str, ...]]] = [
             ("deploy", "run", "--data", "blobs.npz", "--chips", "2"),
         ],
         _RISK,
+    ),
+    ("mlp.npz", npz_bytes, [("convert", "mlp.skops", "--data", "mlp.npz", *CONVERT)], ()),
+    ("mlp.skops", zip_bytes, [("convert", "mlp.skops", "--data", "mlp.npz", *CONVERT)], ()),
+    ("model.keras", zip_bytes, [("convert", "model.keras", "--data", "images.npz", *CONVERT)], ()),
+    ("model.h5", spoilt_bytes, [("convert", "model.h5", "--data", "images.npz", *CONVERT)], ()),
+    ("model.onnx", spoilt_bytes, [("convert", "model.onnx", "--data", "images.npz", *CONVERT)], ()),
+    (
+        "weights.safetensors",
+        spoilt_bytes,
+        [
+            (
+                "convert",
+                "weights.safetensors",
+                "--data",
+                "images.npz",
+                "--layers",
+                "4c3p1",
+                "p2",
+                "4c3p1",
+                "p2",
+                *CONVERT,
+            )
+        ],
+        (),
     ),
     ("spikes.npz", npz_bytes, [("train", "--data", "spikes.npz", *_ON)], ()),
     (
@@ -578,7 +626,7 @@ def _holds_no_number(name: str, content: bytes) -> bool:
         return False
     try:
         found = np.load(io.BytesIO(content))
-        read = {"blobs.npz": "x", "x.npz": "x", "spikes.npz": "x"}.get(name)
+        read = {"blobs.npz": "x", "x.npz": "x", "spikes.npz": "x", "mlp.npz": "x"}.get(name)
         arrays = [found] if isinstance(found, np.ndarray) else [found[n] for n in found if read is None or n == read]
         return any(a.dtype.kind == "f" and not np.isfinite(a).all() for a in arrays)
     except Exception:  # it is spoilt

@@ -33,6 +33,7 @@ def write_good_inputs(folder: Path) -> None:
     (folder / "signal.csv").write_text("left,right\n0.0,1.0\n0.5,0.5\n1.0,0.25\n")
     imsave(folder / "image.png", np.random.default_rng(0).random((4, 4)))
     write_events(folder / "events.h5")
+    _write_models(folder)
     for part in ("train", "t10k"):
         (folder / f"{part}-images-idx3-ubyte").write_bytes(idx(12, 3, 3))
         (folder / f"{part}-labels-idx1-ubyte").write_bytes(idx(12))
@@ -46,6 +47,18 @@ def write_good_inputs(folder: Path) -> None:
             assert main(["train", *TINY, "--out", "half"]) == 130
         assert main(["sweep", *TINY, "--seeds", "2", "--vary", "xi=1,2", "--sizes", "--out", "sweep"]) == 0
         Path("sweep/configurations/001.json").unlink()
+
+
+def _write_models(folder: Path) -> None:
+    """Files of other software, and data that fit some of them."""
+    made = Path(__file__).parents[1] / "conversion" / "files"
+    names = {"classifier.skops": "mlp.skops", "torch.onnx": "model.onnx", "plain.safetensors": "weights.safetensors"}
+    for name, new in (names | {"keras.keras": "model.keras", "keras.h5": "model.h5"}).items():
+        (folder / new).write_bytes((made / name).read_bytes())
+    with np.load(made / "scikit_learn.npz") as file:
+        np.savez(folder / "mlp.npz", x=file["x"], y=np.unique(file["classes"], return_inverse=True)[1])
+    with np.load(made / "torch.npz") as file:
+        np.savez(folder / "images.npz", x=file["many"], y=file["classes"])
 
 
 @contextlib.contextmanager

@@ -49,7 +49,7 @@ def test_what_cannot_be_converted_is_not_passed_over(artificial, finished, blobs
         ((artificial, "--method", "qcfs"), "QCFS: layer 1 has no ceiling"),
         ((FILES / "torch.onnx", "--data", blobs), "takes 100 inputs and gives 3 scores, but blobs has 3"),
         ((FILES / "torch.onnx",), "needs --data"),
-        ((tmp_path / "mlp.pkl", "--data", blobs), "is a pickle, .*FittedMLP"),
+        ((tmp_path / "mlp.pkl", "--data", blobs), r"is a pickle, .*skops\.io\.dump\(mlp, 'mlp\.skops'\)"),
         ((tmp_path / "plain.safetensors", "--data", blobs), "give the hidden layers by --layers"),
         ((tmp_path / "broken.onnx", "--data", blobs), "damaged, or not an ONNX model"),
         ((tmp_path / "model.txt", "--data", blobs), "is no source that is known"),
@@ -60,6 +60,60 @@ def test_what_cannot_be_converted_is_not_passed_over(artificial, finished, blobs
         error = capsys.readouterr().err
         assert re.search(match, error) and error.count("\n") == 1, error
         assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.usefixtures("blank")
+@pytest.mark.parametrize(
+    ("file", "more"),
+    [
+        ("keras.keras", ()),
+        ("keras.h5", ()),
+        ("plain.safetensors", ("--layers", "4c3p1", "p2", "4c3p1", "p2")),
+        ("classifier.skops", ()),
+    ],
+)
+def test_a_file_of_other_software_decides_as_its_source_did(file, more, tmp_path, say):
+    """The data's labels are the source's own decisions, so that the network that was read must not err once."""
+    kind = {"keras": "keras", "plain": "torch", "classifier": "scikit_learn"}[file.split(".")[0]]
+    with np.load(FILES / f"{kind}.npz") as expected:
+        x = expected["x"] if kind == "scikit_learn" else expected["many"]
+        np.savez(tmp_path / "data.npz", x=x, y=expected["classes"])
+    out = tmp_path / "out"
+    printed = say("convert", FILES / file, "--data", tmp_path / "data.npz", *more, "--num-steps", "8", "--out", out)
+    found = json.loads((out / "conversion.json").read_text())
+    assert found["artificial_test_errors"] == found["artificial_validation_errors"] == 0
+    assert found["test_size"] > 20 and (found["reading_error"] or 0) < 1e-5
+    assert f"--scale {'none' if kind == 'scikit_learn' else 'all'}" in printed
+    assert "Test error, artificial" in (out / "report.html").read_text()
+
+
+@pytest.mark.usefixtures("blank")
+def test_images_whose_channels_are_elsewhere_are_not_mixed_up(tmp_path, capsys):
+    with np.load(FILES / "keras.npz") as expected:
+        np.savez(tmp_path / "first.npz", x=expected["many"].transpose(0, 3, 1, 2), y=expected["classes"])
+    assert main(["convert", str(FILES / "keras.h5"), "--data", str(tmp_path / "first.npz")]) == 2
+    assert re.search(r"shape \[9, 8, 2\], and those of first are \[2, 9, 8\]; move", capsys.readouterr().err)
+
+
+@pytest.mark.usefixtures("blank")
+def test_values_are_read_from_membranes(tmp_path, say):
+    """Of scikit-learn's regressor, whose squared error is known."""
+    with np.load(FILES / "scikit_learn.npz") as expected:
+        x, y, values = expected["x"], expected["y"], expected["values"]
+    names = ("product", "difference")
+    table = np.concatenate([x, y], axis=1)
+    np.savetxt(tmp_path / "data.csv", table, "%.9g", ",", header=",".join(["a", "b", "c", "d", *names]), comments="")
+    out, file = tmp_path / "out", FILES / "regressor.skops"
+    told = ("--data", tmp_path / "data.csv", "--label", "product,difference", "--task", "regression")
+    say("convert", file, *told, "--method", "calibration", "--num-steps", "256", "--out", out)
+    found = json.loads((out / "conversion.json").read_text())
+    own = np.mean((values - y) ** 2, axis=0)
+    assert found["task"] == "regression" and found["reading_error"] < 1e-5
+    assert found["artificial_mse"] == pytest.approx(own, rel=1.0)  # on the test part alone
+    assert found["relative_squared_errors"][-1] == pytest.approx(found["artificial_relative_squared_error"], abs=0.01)
+    assert found["relative_squared_errors"][0] > 10 * found["relative_squared_errors"][-1]
+    assert {one["name"].partition(",")[0] for one in found["baselines"]} >= {"ridge regression"}
+    assert "product: " in say("evaluate", out)
 
 
 @pytest.mark.usefixtures("blank")

@@ -20,6 +20,7 @@ from snnlearn.cli import main, manual
 from snnlearn.cli.config import read_config
 from snnlearn.cli.manual.desk import Desk
 from snnlearn.cli.manual.knobs import Knobs
+from snnlearn.cli.manual.presets import Presets
 from snnlearn.cli.manual.server import PageServer, serving
 from snnlearn.cli.options import Train
 from snnlearn.network import Connection, Dense, Layer, Network
@@ -269,6 +270,28 @@ def test_two_pages_have_numbers_of_their_own(server):
     first, second = (ask(server, body=body)[1]["layers"] for body in bodies)
     assert first != second
     assert [ask(server, body=body)[1]["layers"] for body in (bodies[0], bodies[1], bodies[0])] == [first, second, first]
+
+
+def test_presets_are_kept_for_the_next_time(server, desk, tmp_path):
+    """In the folder, whole at any moment, of all pages, and of this network alone."""
+    folder = Path(desk.save_network({})["saved"]).parent
+    assert ask(server, path="preset", body=b'{"numbers": {"0.v_th": "0.4"}}')[0].status == 422
+    assert not (folder / "presets.json").exists()
+    for v_th, name in ((0.2, "mine 1"), (1.5, "mine 2")):
+        _, found = ask(server, path="preset", body=json.dumps({"numbers": {"0.v_th": v_th}}).encode())
+        assert found["kept"] == name and found["presets"][name]["0.v_th"] == v_th
+    assert ask(server, "GET", "state")[1]["presets"]["mine 1"]["0.v_th"] == 0.2
+    plain = sl.Hypothesis(sl.coding.Current(5), sl.network.feedforward((4, 5, 3), key=KEYS[0]), MEAN)
+    path = tmp_path / "presets.json"
+    path.write_bytes((folder / "presets.json").read_bytes())
+    again, other = (Presets(path, Knobs(one)) for one in (hypothesis(), plain))
+    assert set(again.all()) == {"mine 1", "mine 2"} and other.all() == {}
+    assert other.keep({}) == "mine 3" and set(again.all()) >= {"mine 1", "mine 2"}
+    for damaged in (b"", b"[1]", b'{"mine 1": {"0.v_th": "x"}}', b'{"mine 1": {"0.v_th": NaN}}', b"[" * 10**5):
+        path.write_bytes(damaged)
+        with pytest.raises(SnnlearnError, match=r"presets\.json is damaged; restore it"):
+            again.keep({})
+        assert path.read_bytes() == damaged
 
 
 def test_it_listens_on_this_machine_only(server):

@@ -72,6 +72,7 @@ def test_the_judge_lets_no_nan_be_accepted(tmp_path):
 def test_each_option_refuses_what_is_outside_its_range(command):
     options = COMMANDS[command][0]
     required = {"run": Path("run")} if command in ("evaluate", "predict", "risk", "deploy") else {}
+    required |= {"source": Path("run")} if command == "convert" else {}
     options(**required).check()
     for name, within in commands.ranges(options).items():
         whole = isinstance(within.high, int) and not within.between

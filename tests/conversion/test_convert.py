@@ -170,6 +170,26 @@ def test_a_code_of_spikes_may_take_the_place_of_the_current():
         assert layer.largest <= layer.bound * (1 + 1e-5)
 
 
+def test_a_code_of_spikes_tells_inputs_below_0():
+    """They are mapped to the code's range, and its offset is a current, of a padded convolution one for each place."""
+    key = jax.random.split(KEY)
+    conv = Conv2d((1, 4, 4), 2, 3, padding=1, use_bias=True, key=key[0])
+    network = Network((Layer(conv, Rectifier()), Layer(Dense(32, 3, key=key[1]), Identity())))
+    xs = jax.random.normal(KEY, (12, 1, 4, 4))
+    source = sl.Hypothesis(Current(num_steps=1), network, sl.coding.MeanMembrane())
+    code = sl.coding.RegularRate(num_steps=512, max_rate=1000.0)
+    spiking, converted = sl.conversion.convert_hypothesis(
+        source, MaximumNormalisation(charge=0.5), xs, num_steps=512, code=code
+    )
+    assert converted.plan.input_offset == pytest.approx(float(xs.min()), rel=0.02)
+    expected = sl.hypothesis.scores(source, xs)
+    np.testing.assert_allclose(sl.hypothesis.scores(spiking, xs), expected, atol=0.03 * np.abs(expected).max())
+    for layer in compare_layers(converted, xs):
+        assert layer.largest <= layer.bound * (1 + 1e-5)
+    clipped = convert(network, MaximumNormalisation(charge=0.5), xs, encoder=code)
+    assert compare_layers(clipped, xs)[0].error > 5 * compare_layers(converted, xs)[0].error
+
+
 # --- complaints about conversion elsewhere, and the right behaviour
 
 
@@ -227,6 +247,14 @@ def test_dead_layers_are_refused():
             convert(dead, method, X)
 
 
+def test_a_negative_part_that_is_never_needed_is_no_dead_layer():
+    positive = eqx.tree_at(lambda n: n.layers[1].connections[0].synapses.bias, residual(KEY), jnp.full(6, 9.0))
+    for method in (MaximumNormalisation(), ThresholdBalancing()):
+        converted = convert(positive, method, X, encoder=Current(num_steps=1024))
+        assert not any("negative" in sentence for sentence in check_alive(converted, X))
+        np.testing.assert_allclose(output(converted), artificial(positive), atol=0.1)
+
+
 def test_the_output_is_in_the_unit_of_the_source_and_says_so():
     """spikingjelly#481, #558: regression reads membranes; what a spike stands for is a number."""
     network = residual(KEY)
@@ -237,6 +265,29 @@ def test_the_output_is_in_the_unit_of_the_source_and_says_so():
     scale = converted.settings.populations[0].scale
     np.testing.assert_allclose(scale * activity.outputs[0].mean(axis=0), stem.outputs[0][0], atol=scale / 2048)
     assert set(np.unique(activity.outputs[0])) <= {0, 1}
+
+
+def test_predictions_keep_their_units():
+    """The hypothesis decides by means of membranes, for the same task as the artificial one."""
+    from snnlearn.coding import EachLabel, InUnits, LastMembrane, MeanMembrane
+
+    units = InUnits(LastMembrane(), mean=jnp.array([5.0, -20.0, 0.0]), scale=jnp.array([0.1, 30.0, 1.0]))
+    source = sl.Hypothesis(Current(num_steps=1), residual(KEY), units)
+    spiking, _ = sl.conversion.convert_hypothesis(source, MaximumNormalisation(charge=0.5), X, num_steps=1024)
+    np.testing.assert_allclose(sl.predict(spiking, X), sl.predict(source, X), rtol=0.01, atol=0.3)
+    assert np.ptp(sl.predict(source, X)[:, 1]) > 3
+    assert isinstance(spiking.decoder, InUnits) and isinstance(spiking.decoder.decoder, MeanMembrane)
+    labels = sl.Hypothesis(Current(num_steps=1), residual(KEY), EachLabel(LastMembrane()))
+    assert sl.conversion.convert_hypothesis(labels, WeightNormBound())[0].decoder.task == "multi-label"
+
+    class Own(sl.coding.AbstractDecoder):
+        task = "regression"
+
+        def __call__(self, output):
+            return output[0]
+
+    with pytest.raises(SnnlearnError, match="Own does not say how it decides by means of membranes"):
+        sl.conversion.convert_hypothesis(sl.Hypothesis(Current(num_steps=1), residual(KEY), Own()), WeightNormBound())
 
 
 def test_an_output_of_rectifiers_is_read_as_well():
@@ -281,6 +332,28 @@ def test_a_conversion_is_an_algorithm(tmp_path):
     assert (sl.predict(loaded, data.test.x) == sl.predict(hypothesis, data.test.x)).all()
     again = sl.algorithms.GradientDescent(initialisation=sl.network.AsGiven(), epochs=1, batch_size=20)
     assert sl.fit(again, hypothesis.encoder, hypothesis.network, data, key=KEY).network.out_shape == (3,)
+
+
+@pytest.mark.parametrize("rule", [sl.rules.OTTT(), sl.rules.EProp(), sl.rules.BPTT()], ids=lambda r: type(r).__name__)
+def test_rules_take_converted_networks(rule):
+    """A charge is what an input by itself would give in the first step, so that it changes no rule's gradient."""
+    network, charge = feedforward((4, 6, 3), neuron=Rectifier(), readout=Identity(), use_bias=True, key=KEY), 0.4
+    converted = convert(network, MaximumNormalisation(charge=charge), X, encoder=Current(num_steps=8))
+    hidden = converted.network.layers[0]
+    assert isinstance(hidden.neuron, Charged)
+    more = Dense(5, 6, use_bias=True, key=KEY)
+    weight = jnp.concatenate([hidden.synapses.weight, jnp.full((6, 1), charge)], axis=1)
+    more = eqx.tree_at(lambda s: (s.weight, s.bias), more, (weight, hidden.synapses.bias))
+    plain = Network((Layer(more, hidden.neuron.neuron, name=hidden.name), converted.network.layers[1]))
+    inputs = jnp.broadcast_to(X[:6, None], (6, 8, 4))
+    first = jnp.zeros((6, 8, 1)).at[:, 0].set(1.0)
+    loss, targets = sl.losses.StepwiseCrossEntropy(), jnp.arange(6) % 3
+    value, found = rule(converted.network, loss, inputs, targets, key=KEY)
+    same, expected = rule(plain, loss, jnp.concatenate([inputs, first], axis=2), targets, key=KEY)
+    np.testing.assert_allclose(value, same, rtol=1e-5)
+    gradient = expected.layers[0].synapses.weight[:, :4]
+    np.testing.assert_allclose(found.layers[0].synapses.weight, gradient, atol=1e-5 * np.abs(gradient).max())
+    assert np.abs(gradient).max() > 1e-3
 
 
 def _chain(neuron, **layer):

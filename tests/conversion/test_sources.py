@@ -7,19 +7,36 @@ import warnings
 import zipfile
 from pathlib import Path
 
+import h5py
 import jax
 import jax.numpy as jnp
 import numpy as np
 import onnx
 import pytest
 import safetensors.numpy
+import skops.io
 from onnx import TensorProto, helper, numpy_helper
 from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from snnlearn import SnnlearnError
-from snnlearn.conversion import FittedMLP, KerasFile, OnnxFile, Safetensors, TorchFile, verify
+from snnlearn.coding import Current
+from snnlearn.conversion import (
+    FittedMLP,
+    KerasFile,
+    MaximumNormalisation,
+    OnnxFile,
+    PairwiseMaxima,
+    Safetensors,
+    SkopsFile,
+    TorchFile,
+    compare_layers,
+    convert,
+    verify,
+)
 from snnlearn.conversion.run import activations
-from snnlearn.network import AveragePool2d, Chain, Conv2d, Dense, Layer, Network
+from snnlearn.network import AveragePool2d, Chain, Conv2d, Dense, Layer, Network, unroll
 from snnlearn.neurons import Identity, Rectifier
 
 FILES = Path(__file__).parent / "files"
@@ -70,6 +87,22 @@ def test_scikit_learn():
         close(centred(scores), centred(np.log(classifier.predict_proba(x))))
 
 
+def test_scikit_learn_from_a_file(tmp_path):
+    """Which its own decisions and predictions are the oracle of, and which cannot execute anything."""
+    expected = arrays(FILES / "scikit_learn.npz")
+    read = SkopsFile(FILES / "classifier.skops").read()
+    assert verify(read, expected["x"]) < 1e-5 and read.class_names == ("high", "low", "middle")
+    found = layers_of(read.network, expected["x"])["output"]
+    assert (np.array(read.class_names)[found.argmax(axis=1)] == expected["classes"]).all()
+    close(layers_of(SkopsFile(FILES / "regressor.skops").read().network, expected["x"])["output"], expected["values"])
+    skops.io.dump(Pipeline([("mlp", MLPClassifier())]), path := tmp_path / "pipeline.skops")
+    with pytest.raises(SnnlearnError, match="without coefs_; give a fitted"):
+        SkopsFile(path).read()
+    skops.io.dump(FunctionTransformer(print), path)
+    with pytest.raises(SnnlearnError, match=r"holds builtins.print, which could execute anything"):
+        SkopsFile(path).read()
+
+
 def test_what_scikit_learn_cannot_have_converted():
     x, y = RNG.random((20, 2)), np.arange(20) % 2
     tanh = fitted(MLPClassifier, (3,), x, y, activation="tanh")
@@ -90,7 +123,7 @@ def test_what_scikit_learn_cannot_have_converted():
 @pytest.mark.parametrize("name", ["keras.keras", "keras.h5"])
 def test_keras(name):
     read, expected = KerasFile(FILES / name).read(), arrays(FILES / "keras.npz")
-    found = layers_of(read.network, expected["x"].transpose(0, 3, 1, 2))
+    found = layers_of(read.network, expected["x"])
     assert list(found) == ["r1", "dw", "leaky", "c2", "d1", "output"]
     for layer in ("r1", "dw", "leaky", "c2"):
         close(found[layer], expected[layer].transpose(0, 3, 1, 2))
@@ -102,7 +135,31 @@ def test_keras(name):
 def test_keras_in_one_dimension():
     expected = arrays(FILES / "sequential.npz")
     read = KerasFile(FILES / "sequential.keras").read()
-    close(layers_of(read.network, expected["x"].transpose(0, 2, 1))["output"], expected["y"])
+    close(layers_of(read.network, expected["x"])["output"], expected["y"])
+
+
+def test_max_pooling_of_keras(tmp_path):
+    changed(tmp_path / "max.keras", "sequential.keras", "GlobalAveragePooling1D", "GlobalMaxPooling1D")
+    read = KerasFile(tmp_path / "max.keras", PairwiseMaxima()).read()
+    found = layers_of(read.network, arrays(FILES / "sequential.npz")["x"])
+    (weight, bias) = (np.asarray(getattr(dense_of(FILES / "sequential.keras"), name)) for name in ("weight", "bias"))
+    close(found["output"], found["conv1d"].max(axis=2) @ weight.T + bias)
+
+
+def dense_of(path):
+    (connection,) = KerasFile(path).read().network.layers[-1].connections
+    return connection.synapses.carrier
+
+
+def changed(path, file, old, new):
+    """A Keras file with something else in its architecture."""
+    with zipfile.ZipFile(FILES / file) as source:
+        contents = {name: source.read(name) for name in source.namelist()}
+    assert old.encode() in contents["config.json"]
+    contents["config.json"] = contents["config.json"].replace(old.encode(), new.encode())
+    with zipfile.ZipFile(path, "w") as target:
+        for name, content in contents.items():
+            target.writestr(name, content)
 
 
 @pytest.mark.parametrize(
@@ -116,13 +173,7 @@ def test_keras_in_one_dimension():
     ],
 )
 def test_what_keras_cannot_have_converted(tmp_path, old, new, match):
-    with zipfile.ZipFile(FILES / "keras.keras") as source:
-        contents = {name: source.read(name) for name in source.namelist()}
-    assert old.encode() in contents["config.json"]
-    contents["config.json"] = contents["config.json"].replace(old.encode(), new.encode())
-    with zipfile.ZipFile(path := tmp_path / "model.keras", "w") as target:
-        for name, content in contents.items():
-            target.writestr(name, content)
+    changed(path := tmp_path / "model.keras", "keras.keras", old, new)
     with pytest.raises(SnnlearnError, match=match):
         KerasFile(path).read()
 
@@ -267,6 +318,33 @@ def test_every_operator(tmp_path):
     assert all(np.ptp(one) > 0.01 for one in values.values())
 
 
+def test_max_pooling_by_pairs(tmp_path):
+    """It is the maximum of rates, within the bound; the maximum of spikes is that of nothing (spikingjelly#145)."""
+    nodes = [
+        node("Relu", "x", to="r"),
+        node("MaxPool", "r", to="m", kernel_shape=[3, 2], strides=[2, 2], pads=[1, 0, 0, 0]),
+        node("Conv", "m", "w", "b", to="c"),
+        node("MaxPool", "c", to="n", kernel_shape=[1, 2]),
+        node("GlobalMaxPool", "n", to="g"),
+        node("Flatten", "g"),
+    ]
+    path = model(tmp_path, nodes, (2, 5, 6), w=weights(3, 2, 2, 1), b=weights(3))
+    read = OnnxFile(path, PairwiseMaxima()).read()
+    xs = RNG.random((6, 2, 5, 6)).astype(np.float32)
+    assert verify(read, xs) < 1e-5
+    converted = convert(read.network, MaximumNormalisation(charge=0.5), xs, encoder=Current(num_steps=256))
+    layers = compare_layers(converted, xs)
+    assert all(layer.largest <= layer.bound * (1 + 1e-5) for layer in layers)
+    assert layers[-1].error < 0.02 * layers[-1].size
+    spikes = unroll(converted.network, jnp.broadcast_to(xs[0], (256, *xs[0].shape)))[0].outputs[0]
+    rates = spikes.mean(axis=0)
+    of_spikes, of_rates = (jnp.maximum(one[..., 1:], one[..., :-1]).mean() for one in (spikes, rates))
+    assert of_spikes > 1.1 * of_rates
+    pads = [node("Conv", "x", "w", to="c"), node("MaxPool", "c", kernel_shape=[2, 2], pads=[1, 1, 0, 0])]
+    with pytest.raises(SnnlearnError, match="pads what may be below 0"):
+        OnnxFile(model(tmp_path, pads, (1, 3, 3), w=weights(1, 1, 1, 1)), PairwiseMaxima()).read()
+
+
 def test_a_difference_from_the_reference_names_the_layer(tmp_path):
     """snn_toolbox#96: a model that was padded on the other side differed in all elements, and nobody was told."""
     nodes = [node("Conv", "x", "w", to="c", pads=[0, 1], strides=[2]), node("Relu", "c", to="r"), node("Flatten", "r")]
@@ -316,12 +394,11 @@ def test_weights_that_are_nan(tmp_path):
 # --- files that are broken
 
 
-@pytest.mark.parametrize("name", ["torch.onnx", "keras.keras", "keras.h5", "plain.safetensors"])
+@pytest.mark.parametrize("name", ["torch.onnx", "keras.keras", "keras.h5", "plain.safetensors", "classifier.skops"])
 def test_broken_files(tmp_path, name):
     def read(path):
-        return {"onnx": OnnxFile, "keras": KerasFile, "h5": KerasFile}.get(name.split(".")[1], with_network)(
-            path
-        ).read()
+        kinds = {"onnx": OnnxFile, "keras": KerasFile, "h5": KerasFile, "skops": SkopsFile}
+        return kinds.get(name.split(".")[1], with_network)(path).read()
 
     def with_network(path):
         return Safetensors(path, plain())
@@ -340,3 +417,51 @@ def test_broken_files(tmp_path, name):
             read(path)
         except SnnlearnError as error:
             assert "\n" not in str(error)
+
+
+def test_files_that_mean_harm(tmp_path, monkeypatch):
+    """What points out of the file, nests without end, or is small and unpacks to more than there is."""
+    secret = tmp_path / "secret.bin"
+    secret.write_bytes(np.ones(9, np.float32).tobytes())
+    (tmp_path / "in").mkdir()
+    path = model(tmp_path, [node("Conv", "x", "w", to="c"), node("Relu", "c")], (1, 3, 3), w=weights(1, 1, 3, 3))
+    for place in ("../secret.bin", str(secret)):
+        made = onnx.load(path)
+        array = made.graph.initializer[0]
+        array.ClearField("raw_data")
+        array.data_location = TensorProto.EXTERNAL
+        array.external_data.add(key="location", value=place)
+        onnx.save(made, outside := tmp_path / "in" / "outside.onnx")
+        with pytest.raises(SnnlearnError, match=r"outside\.onnx is damaged, or not an ONNX model"):
+            OnnxFile(outside).read()
+    changed(deep := tmp_path / "deep.keras", "sequential.keras", '"layers": [', '"layers": ' + "[" * 200_000)
+    with pytest.raises(SnnlearnError, match=r"deep\.keras is damaged"):
+        KerasFile(deep).read()
+    elsewhere, link = FILES / "keras.h5", tmp_path / "link.h5"
+    link.write_bytes(elsewhere.read_bytes())
+    with h5py.File(link, "r+") as file:
+        name = f"model_weights/d1/{next(iter(file['model_weights/d1'].attrs['weight_names']))}"
+        del file[name]
+        file[name] = h5py.ExternalLink(str(elsewhere), f"/{name}")
+    with pytest.raises(SnnlearnError, match=r"'d1': its weights .* are in another file"):
+        KerasFile(link).read()
+    (long := tmp_path / "long.safetensors").write_bytes((2**62).to_bytes(8, "little") + b"{}")
+    with pytest.raises(SnnlearnError, match="is damaged, or not a safetensors file"):
+        Safetensors(long, plain()).read()
+    for kind, file in ((KerasFile, "sequential.keras"), (SkopsFile, "classifier.skops")):
+        with zipfile.ZipFile(bomb := tmp_path / file, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("config.json" if kind is KerasFile else "schema.json", bytes(10**7))
+        assert bomb.stat().st_size < 20_000
+        with monkeypatch.context() as patch, pytest.raises(SnnlearnError, match="GB of memory, and this machine has"):
+            patch.setattr("snnlearn._memory.memory", lambda: 10**6)
+            kind(bomb).read()
+
+
+def test_thresholds_below_0_are_refused(tmp_path):
+    clip = [node("Clip", "x", "zero", "below")]
+    path = model(tmp_path, clip, (2, 3, 3), zero=np.float32(0), below=np.float32(-1))
+    with pytest.raises(SnnlearnError, match=r"Clip 'a Clip': .*ceiling is -1"):
+        OnnxFile(path).read()
+    changed(path := tmp_path / "below.keras", "keras.keras", '"max_value": null', '"max_value": -2.0')
+    with pytest.raises(SnnlearnError, match=r"ReLU 'r1': .*ceiling is -2"):
+        KerasFile(path).read()

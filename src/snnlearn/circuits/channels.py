@@ -302,7 +302,7 @@ class Transmitted(AbstractWrapper):
         """Whether the neuron or the channel does."""
         return self.neuron.draws or self.channel.draws
 
-    def scored(self) -> None:
+    def scored(self, spikes: Array | None = None) -> None:
         """None: what arrives is not what the neuron drew."""
         return None
 

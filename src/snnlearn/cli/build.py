@@ -111,14 +111,14 @@ def asked(options: Train | Data) -> dict[str, Any]:
 
 def window(options: Any) -> dict[str, Any]:
     """Number and length of time steps, for data that are not recordings; one for units without time."""
-    usual = 1 if _timeless(options) else 20
+    usual = 1 if timeless(options) else 20
     return {
         "num_steps": usual if options.num_steps is None else options.num_steps,
         "dt": 1e-3 if options.dt is None else options.dt,
     }
 
 
-def _timeless(options: Any) -> bool:
+def timeless(options: Any) -> bool:
     """Whether the neurons are units without time, those of an artificial network."""
     name = getattr(options, "neuron", None)
     return name is not None and issubclass(NEURONS.load(name), neurons.AbstractStateless)
@@ -148,13 +148,14 @@ def _continued(options: Train, task: Dataset, keys: jax.Array, devices: Devices)
         raise SnnlearnError(f"--start is {options.start}, which has no model.npz; give the folder of a finished run")
     start, _ = load(path, allow=own_classes(options))
     size = math.prod(start.encoder.out_shape(task.shape))
-    if size != math.prod(start.network.in_shape) or start.network.out_shape != (task.num_classes,):
+    takes, gives = math.prod(start.network.in_shape), math.prod(start.network.out_shape)
+    if (takes, gives, start.decoder.task) != (size, task.num_outputs, task.task):
+        what = {"classification": "classes", "regression": "values", "multi-label": "labels"}
         raise SnnlearnError(
-            f"--start: its network takes {math.prod(start.network.in_shape)} inputs and gives "
-            f"{start.network.out_shape[0]} scores, and {task.name} has {size} and {task.num_classes} classes; give "
-            "data of the same kind"
+            f"--start: its network takes {takes} inputs and gives {gives} {what[start.decoder.task]}, and {task.name} "
+            f"has {size} and {task.num_outputs} {what[task.task]}; give data of the same kind"
         )
-    learner = algorithm(options, task, start.network.dt)
+    learner = algorithm(options, task, start.network.dt, units=start.decoder)
     learner = replace(learner, initialisation=network.AsGiven(), devices=devices)
     return Experiment(task, start.encoder, start.network, learner, keys)
 
@@ -319,7 +320,7 @@ def _surrogate(options: Train, dt: float) -> neurons.AbstractSurrogate:
 
 
 def _readout(options: Train, dt: float) -> neurons.AbstractNeuron:
-    if _timeless(options):
+    if timeless(options):
         return neurons.Identity(dt=dt)
     if not READOUTS.load(_readout_of(options)).reads_spikes:
         _check_resolved(options, dt, "tau_out")
@@ -358,11 +359,20 @@ def _loss_of(options: Train, task: str) -> str:
     return playing[0]
 
 
-def algorithm(options: Train, task: Dataset, dt: float) -> GradientDescent:
-    """How to train."""
+def algorithm(
+    options: Train, task: Dataset, dt: float, *, units: coding.AbstractDecoder | None = None
+) -> GradientDescent:
+    """How to train.
+
+    Args:
+        options: of the training.
+        task: the data.
+        dt: the time step.
+        units: a decoder in whose units values are predicted; None for those of the training sample.
+    """
     epochs, batch_size = options.counts()
     return GradientDescent(
-        loss=_loss(options, task, dt),
+        loss=_loss(options, task, dt, units),
         rule=rule(options, dt),
         optimizer=_optimizer(options),
         initialisation=network.FluctuationDriven(xi=options.xi, band=_BAND),
@@ -418,7 +428,7 @@ def default_loss(options: Train) -> str:
     return _loss_of(replace(options, loss=None), options.task or "classification")
 
 
-def _loss(options: Train, task: Dataset, dt: float) -> losses.AbstractLoss:
+def _loss(options: Train, task: Dataset, dt: float, units: coding.AbstractDecoder | None) -> losses.AbstractLoss:
     readout, name = _readout_of(options), _loss_of(options, task.task)
     if (needed := LOSSES.load(name).decides_by) is not None and READOUTS.load(readout) is not needed:
         raise SnnlearnError(
@@ -432,6 +442,8 @@ def _loss(options: Train, task: Dataset, dt: float) -> losses.AbstractLoss:
                 "max or last"
             )
         values |= _of_targets(values["decoder"], task)
+        if units is not None:
+            values["decoder"] = units.deciding_by(READOUTS.build(readout, {"dt": dt}))
     if LOSSES.takes(name, "distance"):
         values["distance"] = _distance(name, dt)
     loss = LOSSES.build(name, values)

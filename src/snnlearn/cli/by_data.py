@@ -47,7 +47,8 @@ def chosen(options: T, task: Dataset) -> tuple[T, tuple[str, ...]]:
         steps = math.ceil(_STEPS / task.shape[0])
         options = replace(options, num_steps=steps)
         because.append(f"--num-steps {steps} of each frame")
-    if task.task == "regression" and options.num_steps is None and task.kind == "values" and not options.series:
+    whole = task.kind == "values" and not options.series and not build.timeless(options)
+    if task.task == "regression" and options.num_steps is None and whole:
         options = replace(options, num_steps=_STEPS_OF_VALUES)
         because.append(f"--num-steps {_STEPS_OF_VALUES}, as values are predicted")
     size, batch = len(task.train.y), options.batch_size

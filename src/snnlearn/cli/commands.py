@@ -231,6 +231,8 @@ _REPORTS: dict[str, tuple[Callable[..., Any], Callable[..., report.Report], Call
 
 
 def _title(options: Train, task: Dataset) -> str:
+    if options.start is not None:
+        return f"{task.name} · from {options.start.name} · {shown(options.rule)}"
     code = "spikes" if task.kind == "spikes" else f"{(options.encode or 'current').rpartition(':')[2]} code"
     loop = " recurrent" if options.recurrent else ""
     layers = f"{shown(options.neuron)} {'-'.join(options.layers)}{loop}"

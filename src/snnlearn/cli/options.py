@@ -721,8 +721,7 @@ class Convert(_Codes, _Data):
     distributed: tyro.conf.Suppress[bool] = False
     source: Annotated[Path, tyro.conf.Positional]
     """The artificial network: a run folder or model.npz of a training with --neuron rectifier or quantised; an ONNX
-    file; a Keras model (.keras, .h5); or weights (.safetensors, .pt) with --layers. Of scikit-learn's MLPs see
-    snnlearn.conversion.FittedMLP."""
+    file; a Keras model (.keras, .h5); an MLP of scikit-learn (.skops); or weights (.safetensors, .pt) with --layers."""
     data: Annotated[str | None, DATA, Role.TASK, tyro.conf.arg(metavar=DATA.metavar)] = None  # pyright: ignore[reportIncompatibleVariableOverride]
     """What it was trained on, as in train: the training sample calibrates, the validation sample measures the layers,
     the test sample tells the risk. By default that of the run."""
@@ -736,6 +735,8 @@ class Convert(_Codes, _Data):
     the method."""
     reset: Literal["subtract", "zero"] = "subtract"
     """What a spike does to the membrane; with zero, the error does not vanish with more steps."""
+    max_pooling: Literal["refused", "pairwise"] = "refused"
+    """Max pooling in a file: refused, or by rectifiers that compare two units each, layers that add their errors."""
     num_steps: Count = 32
     """Time steps T of the spiking network."""
     samples: Count = 1024

@@ -220,6 +220,14 @@ class AbstractDecoder(Component):
         """
         return jnp.where(length == len(output), self(output), jnp.nan)
 
+    def deciding_by(self, decoder: "AbstractDecoder") -> "AbstractDecoder":
+        """A decoder whose task and units are these, from the scores of another; one around a third passes this on.
+
+        Args:
+            decoder: that gives the scores.
+        """
+        return decoder
+
 
 def inverse_of(encoder: AbstractEncoder) -> AbstractReconstruction:
     """The reconstruction that matches an encoder, with the encoder's own parameters: its `inverse`.

@@ -67,6 +67,10 @@ class InUnits(AbstractDecoder):
         """
         return self._in_units(self.decoder.until(output, length))
 
+    def deciding_by(self, decoder: AbstractDecoder) -> "InUnits":
+        """See the base."""
+        return InUnits(self.decoder.deciding_by(decoder), self.mean, self.scale)
+
     def _in_units(self, scores: Float[Array, " D"]) -> Float[Array, " D"]:
         mean, scale = (jnp.asarray(value, scores.dtype) for value in (self.mean, self.scale))
         for name, value in (("mean", mean), ("scale", scale)):
@@ -110,3 +114,7 @@ class EachLabel(AbstractDecoder):
     def until(self, output: Float[Array, "T C"], length: Int[Array, ""]) -> Float[Array, " C"]:
         """See the base: as the inner decoder."""
         return self.decoder.until(output, length)
+
+    def deciding_by(self, decoder: AbstractDecoder) -> "EachLabel":
+        """See the base."""
+        return EachLabel(self.decoder.deciding_by(decoder))

@@ -22,13 +22,17 @@ from snnlearn.conversion.plan import Population as Population
 from snnlearn.conversion.plan import Setting as Setting
 from snnlearn.conversion.plan import Settings as Settings
 from snnlearn.conversion.quantised import QCFS as QCFS
+from snnlearn.conversion.sources import AbstractMaxPooling as AbstractMaxPooling
 from snnlearn.conversion.sources import AbstractSource as AbstractSource
 from snnlearn.conversion.sources import AbstractStateDict as AbstractStateDict
 from snnlearn.conversion.sources import Artificial as Artificial
 from snnlearn.conversion.sources import FittedMLP as FittedMLP
 from snnlearn.conversion.sources import KerasFile as KerasFile
 from snnlearn.conversion.sources import OnnxFile as OnnxFile
+from snnlearn.conversion.sources import PairwiseMaxima as PairwiseMaxima
 from snnlearn.conversion.sources import Reference as Reference
+from snnlearn.conversion.sources import Refused as Refused
 from snnlearn.conversion.sources import Safetensors as Safetensors
+from snnlearn.conversion.sources import SkopsFile as SkopsFile
 from snnlearn.conversion.sources import TorchFile as TorchFile
 from snnlearn.conversion.sources import verify as verify

@@ -109,8 +109,8 @@ def convert(
         method: chooses scales, charges and biases.
         inputs: calibration data, `[B, *in_shape]`, of the training or validation sample; not needed by methods that do
             without.
-        encoder: from one input to the spiking network's input over time; its mean over time must be about proportional
-            to the input.
+        encoder: from one input to the spiking network's input over time; its mean over time must be about a linear
+            function of the input.
         reset: of the spiking neurons; with any other than `Subtract()` the error does not vanish with more steps.
 
     Raises:
@@ -140,7 +140,8 @@ def convert(
         probe = jnp.asarray(inputs, jnp.result_type(float)).reshape(len(inputs), *network.in_shape)
         examples = Examples(probe, encoder, reset)
     _check_code(encoder, network)
-    plan = plan._replace(input_scale=_input_scale(encoder, probe))
+    scale, offset = _read_as(encoder, probe)
+    plan = plan._replace(input_scale=scale, input_offset=offset)
     method = method.settled(plan, examples)
     settings = method(plan, examples)
     return Converted(plan.build(settings, reset), plan, settings, encoder, reset, method)
@@ -177,15 +178,19 @@ def _means(encoder: AbstractEncoder, inputs: Array) -> Array:
     return jax.vmap(one)(inputs, jax.random.split(jax.random.key(0), len(inputs)))
 
 
-def _input_scale(encoder: AbstractEncoder, inputs: Array) -> float:
-    """The number that makes the means of the codes the inputs, by least squares."""
+def _read_as(encoder: AbstractEncoder, inputs: Array) -> tuple[float, float]:
+    """The scale and the offset that make the means of the codes the inputs, by least squares.
+
+    There is no offset if the code of 0 is silent.
+    """
     inputs = inputs[:256]
-    means = np.asarray(_means(encoder, inputs), float).ravel()
-    values = np.asarray(inputs, float).ravel()
-    power = float(means @ means)
-    if power == 0 or float(means @ values) <= 0:
+    means, values = np.asarray(_means(encoder, inputs), float).ravel(), np.asarray(inputs, float).ravel()
+    silent = not bool(jnp.any(_means(encoder, jnp.zeros_like(inputs[:16]))))
+    middle, centre = (0.0, 0.0) if silent else (float(means.mean()), float(values.mean()))
+    power, together = float((means - middle) @ (means - middle)), float((means - middle) @ (values - centre))
+    if power == 0 or together <= 0:
         raise SnnlearnError(
             f"convert: the mean of {type(encoder).__name__}'s code tells nothing of the inputs; use Current, or a rate "
             "code with more steps"
         )
-    return float(values @ means) / power
+    return together / power, centre - middle * together / power

@@ -65,7 +65,7 @@ def error_bound(
         one for each layer of the artificial network.
     """
     # As arrays, so that other settings need no other program.
-    plan = plan._replace(input_scale=jnp.asarray(plan.input_scale))
+    plan = plan._replace(input_scale=jnp.asarray(plan.input_scale), input_offset=jnp.asarray(plan.input_offset))
     return _error_bound(plan, jax.tree.map(jnp.asarray, settings), inputs, encoder)
 
 
@@ -79,7 +79,7 @@ def _error_bound(
     def one(sample):
         x, key, currents, outputs = sample
         steps = encoder.num_steps
-        deviations = {FROM_INPUT: _of_code(encoder, plan.input_scale, x, key)}
+        deviations = {FROM_INPUT: _of_code(encoder, plan, x, key)}
         bounds = []
         for number in range(len(plan.source.layers)):
             arriving = _arriving(plan, number, deviations)
@@ -96,12 +96,13 @@ def _error_bound(
     return jax.lax.map(one, (inputs, keys, found.currents, found.outputs), batch_size=64)
 
 
-def _of_code(encoder: AbstractEncoder, scale: float | Array, x: Array, key: Array) -> _Deviation:
+def _of_code(encoder: AbstractEncoder, plan: Plan, x: Array, key: Array) -> _Deviation:
     """The deviation of the input's code; none of a value that is held."""
     zero = jnp.zeros_like(x)
     if encoder.held_steps == encoder.num_steps:
         return _Deviation(zero, zero, zero, zero)
-    sums = scale * jnp.cumsum(encoder(x, key=key).reshape(-1, *x.shape), axis=0)
+    told = plan.input_offset + plan.input_scale * encoder(x, key=key).reshape(-1, *x.shape)
+    sums = jnp.cumsum(told, axis=0)
     ideal = jnp.cumsum(jnp.broadcast_to(x, sums.shape), axis=0)
     above, below = (jnp.maximum(jnp.max(off, axis=0), 0.0) for off in (sums - ideal, ideal - sums))
     return _Deviation(above, below, zero, zero)

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from snnlearn._arguments import check_fields, checked
 from snnlearn._errors import SnnlearnError
 from snnlearn.algorithms import AbstractAlgorithm
-from snnlearn.coding import AbstractEncoder, Current, MeanMembrane
+from snnlearn.coding import AbstractEncoder, Current, MeanMembrane, Rescaled
 from snnlearn.coding.base import AbstractOuterEncoder
 from snnlearn.conversion.base import SUBTRACT, AbstractConversion, Converted, convert
 from snnlearn.conversion.normalisation import PercentileNormalisation
@@ -56,11 +56,11 @@ def convert_hypothesis(
         xs: calibration data, `[B, *shape]`, as the hypothesis takes it.
         num_steps: of the spiking hypothesis, ≥ 1.
         code: how the artificial network's inputs become the spiking one's, in `num_steps` steps; None is a constant
-            current.
+            current. If the calibration data exceed its range, it gets them rescaled to it.
         reset: of the spiking neurons.
 
     Returns:
-        the hypothesis, whose scores are means of membranes in the unit of the source's output; and the conversion.
+        the hypothesis, which decides by means of membranes, in the units of the artificial one; and the conversion.
 
     Raises:
         SnnlearnError: if an argument is of another kind, or the hypothesis cannot be converted.
@@ -70,13 +70,29 @@ def convert_hypothesis(
         inner = inner.encoder
     if code is not None and code.num_steps != num_steps:
         raise SnnlearnError(f"convert: the code has {code.num_steps} steps and num_steps is {num_steps}; give the same")
+    decoder = hypothesis.decoder.deciding_by(MeanMembrane())
+    if decoder.task != hypothesis.decoder.task:
+        raise SnnlearnError(
+            f"convert: {type(hypothesis.decoder).__name__} does not say how it decides by means of membranes; define "
+            "its deciding_by, or give InUnits(...) or EachLabel(...)"
+        )
+    inputs = None if xs is None else artificial_inputs(hypothesis.encoder, xs)
+    if code is not None and inputs is not None:
+        code = _within_range(code, inputs)
     # The same values as before, for longer, or as the code presents them.
     longer = eqx.tree_at(lambda one: one.num_steps, inner, num_steps) if code is None else code
-    inputs = None if xs is None else artificial_inputs(hypothesis.encoder, xs)
     held = Current(num_steps=num_steps, dt=hypothesis.network.dt) if code is None else code
     converted = convert(hypothesis.network, method, inputs, encoder=held, reset=reset)
     encoder = _with_inner(hypothesis.encoder, longer)
-    return Hypothesis(encoder, converted.network, MeanMembrane()), converted
+    return Hypothesis(encoder, converted.network, decoder), converted
+
+
+def _within_range(code: AbstractEncoder, inputs: Array) -> AbstractEncoder:
+    """The code of values in [0, 1], of those that there are."""
+    low, high = float(inputs.min()), float(inputs.max())
+    if code.range != (0.0, 1.0) or (low >= 0 and high <= 1) or not low < high:
+        return code
+    return Rescaled(code, low, high)
 
 
 def _with_inner(encoder: AbstractEncoder, inner: AbstractEncoder) -> AbstractEncoder:

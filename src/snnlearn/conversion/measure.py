@@ -211,6 +211,8 @@ def check_alive(converted: Converted, inputs: Array | np.ndarray) -> tuple[str, 
         share = jnp.clip(part.sign * found.currents[population.layer], 0.0, part.ceiling) / setting.scale
         if not bool((share * steps + _for_each(setting.charge, share) > 1).any()):
             most = float(share.max())
+            if most == 0 and part.sign < 0:  # a negative part that has nothing to say
+                continue
             needed = f"needs {int(np.ceil((1 - np.mean(setting.charge)) / most)) + 1} steps" if most > 0 else "is dead"
             said.append(
                 f"Layer {population.name} will not spike within {steps} steps: its largest activation is {most:.2g} of "

@@ -26,11 +26,13 @@ def rectified(population: Population, found: Activations) -> Float[Array, "B ...
 
 
 def positive_scale(population: Population, scale: float, why: str) -> float:
-    """The scale, at most the ceiling of the activation function.
+    """The scale, at most the ceiling of the activation function; 1 of a negative part that stands for nothing.
 
     Raises:
         SnnlearnError: if it is 0: the population is dead.
     """
+    if not scale > 0 and population.part.sign < 0:  # such as of leaky units whose currents are all above 0
+        return min(1.0, population.part.ceiling)
     if not scale > 0:
         raise SnnlearnError(
             f"convert: {population.name} is dead: {why}; train the network with a smaller step size or other initial "
@@ -177,7 +179,9 @@ class WeightNormBound(AbstractConversion):
     def __call__(self, plan: Plan, examples: Examples | None) -> Settings:
         """See the base."""
         found = {}
-        bounds = _highest(plan._replace(input_scale=1.0), self.low, self.high)  # so that one program does for all codes
+        bounds = _highest(
+            plan._replace(input_scale=1.0, input_offset=0.0), self.low, self.high
+        )  # so that one program does for all codes
         for population, highest in zip(plan.populations, bounds, strict=True):
             why = f"no input from {self.low:g} to {self.high:g} takes it above 0"
             found[population] = Setting(positive_scale(population, float(highest), why), self.charge)

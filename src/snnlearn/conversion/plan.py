@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import Constant
-from snnlearn.network import INPUT, AbstractSynapses, Connection, Layer, Network
+from snnlearn.network import INPUT, AbstractSynapses, Chain, Connection, Layer, Network
 from snnlearn.network.graph import FROM_INPUT, routes
 from snnlearn.network.synapses import OneToOne
 from snnlearn.neurons import IF, AbstractNeuron, AbstractReset, Charged, Identity, Rectified
@@ -62,12 +62,14 @@ class Plan(NamedTuple):
     Args:
         source: the artificial network.
         populations: in the order of the layers; a linear last layer has none.
-        input_scale: the input that a mean of 1 of its code stands for.
+        input_scale: by how much inputs differ whose codes' means differ by 1.
+        input_offset: the input that a mean of 0 of its code stands for.
     """
 
     source: Network
     populations: tuple[Population, ...]
     input_scale: Any = 1.0
+    input_offset: Any = 0.0
 
     def of_layer(self, number: int) -> list[int]:
         """The numbers of the populations of a layer."""
@@ -123,7 +125,7 @@ class Plan(NamedTuple):
         after, found = sign / setting.scale, []
         for connection, source in self.drives(number):
             if source == FROM_INPUT:
-                found.append(_affine(Connection(connection.synapses, INPUT), self.input_scale, after))
+                found += _from_input(connection.synapses, self.input_scale, self.input_offset, after)
                 continue
             for n, k in enumerate(self.of_layer(source)):
                 name = self.populations[k].name
@@ -180,6 +182,21 @@ def plan_of(network: Network) -> Plan:
 
 def _affine(connection: Connection, before: float, after: float, shift: Any = None) -> Connection:
     return Connection(connection.synapses.affine(before, after, shift), connection.source)
+
+
+def _from_input(synapses: AbstractSynapses, scale: float, offset: float, after: float) -> list[Connection]:
+    """The connections of a code of the input."""
+    if offset == 0:
+        return [_affine(Connection(synapses, INPUT), scale, after)]
+    constant = synapses(jnp.full(synapses.in_shape, offset)) - synapses(jnp.zeros(synapses.in_shape))
+    by_channel = constant.reshape(len(constant), -1)
+    if constant.ndim > 1 and bool(jnp.all(by_channel == by_channel[:, :1])):
+        constant = by_channel[:, :1].reshape(-1, *(1,) * (constant.ndim - 1))
+    if constant.ndim == 1 or constant.size == len(constant):
+        return [_affine(Connection(synapses, INPUT), scale, after, after * constant)]
+    # At the border of an image, where there is padding, it differs.
+    whole = Chain(synapses.affine(scale, after), OneToOne(synapses.out_shape, 1.0, after * constant))
+    return [Connection(whole, INPUT)]
 
 
 def _minus_bias(synapses: AbstractSynapses, after: float) -> Array | None:

@@ -93,20 +93,23 @@ def simulate(network: Network, encoder: AbstractEncoder, inputs: Float[Array, "B
 
 
 @eqx.filter_jit
-def _coding_error(encoder: AbstractEncoder, scale: float, inputs: Array) -> Array:
+def _coding_error(encoder: AbstractEncoder, scale: float, offset: float, inputs: Array) -> Array:
     def one(x, key):
-        return scale * jnp.mean(encoder(x, key=key), axis=0) - x
+        return offset + scale * jnp.mean(encoder(x, key=key), axis=0) - x
 
     errors = jax.vmap(one)(inputs, jax.random.split(jax.random.key(0), len(inputs)))
     return jnp.sqrt(jnp.sum(jnp.square(errors)) / jnp.sum(jnp.square(inputs)))
 
 
-def coding_error(encoder: AbstractEncoder, scale: float, inputs: Float[Array, "B ..."]) -> float:
+def coding_error(
+    encoder: AbstractEncoder, scale: float, inputs: Float[Array, "B ..."], *, offset: float = 0.0
+) -> float:
     """How far the mean of a code is from the input, root mean square relative to the input.
 
     Args:
         encoder: the code.
-        scale: the input that a mean of 1 stands for.
+        scale: by how much inputs differ whose means differ by 1.
         inputs: of the artificial network, `[B, *in_shape]`.
+        offset: the input that a mean of 0 stands for.
     """
-    return 0.0 if encoder.held_steps == encoder.num_steps else float(_coding_error(encoder, scale, inputs))
+    return 0.0 if encoder.held_steps == encoder.num_steps else float(_coding_error(encoder, scale, offset, inputs))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any, final
 
 import equinox as eqx
+import jax
 from jaxtyping import Array, Float
 
-from snnlearn._parameters import Parameter, check_finite, plain, value
+from snnlearn._parameters import Parameter, check_finite, plain, trained_part, value
 from snnlearn.neurons.base import AbstractNeuron, AbstractWrapper
 from snnlearn.neurons.lowering import Lowered, LoweredState
 
@@ -38,6 +39,16 @@ class Charged(AbstractWrapper):
 
     def __check_init__(self):
         check_finite(self, charge=self.charge)
+
+    @property
+    def linear(self) -> bool:
+        """As the neuron inside: only the start differs, which is not learned."""
+        return self.neuron.linear and not jax.tree.leaves(trained_part(self.charge))
+
+    @property
+    def linear_through_spikes(self) -> bool:
+        """As the neuron inside."""
+        return self.linear and self.neuron.linear_through_spikes
 
     def initial_state(self, shape: tuple[int, ...]) -> Any:
         """See the base."""

@@ -66,6 +66,11 @@ class Identity(AbstractStateless):
 
     dt: float = eqx.field(converter=number, default=1e-3)
 
+    @property
+    def linear(self) -> bool:
+        """It is."""
+        return True
+
     def activation(self, current: Float[Array, "*units"]) -> Float[Array, "*units"]:
         """See the base."""
         return current

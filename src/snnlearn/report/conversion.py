@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,13 +10,42 @@ from typing import Any
 import numpy as np
 
 from snnlearn.conversion import LayerError
-from snnlearn.report.figures import BLUE, GREY
-from snnlearn.report.value import Code, Figure, Headline, Note, Numbers, Panels, Paragraph, Report, Row, Section, Table
-from snnlearn.report.words import digits_of, estimate, gap, percent, quantity
-from snnlearn.risk import clopper_pearson, compare_hypotheses
+from snnlearn.report.value import Block, Code, Headline, Note, Numbers, Paragraph, Report, Row, Section, Table
+from snnlearn.report.words import percent, quantity
 
-_CLOSE = 0.005
-"""Half a percentage point."""
+
+class AbstractOutcome(ABC):
+    """What the spiking and the artificial network are worth, after several numbers of steps."""
+
+    @property
+    @abstractmethod
+    def enough(self) -> int | None:
+        """The steps from which on the validation error stays close to the source's; None if never."""
+
+    @abstractmethod
+    def headline(self) -> Headline:
+        """The risk of the spiking network."""
+
+    @abstractmethod
+    def rows(self) -> list[Row]:
+        """The risks of both networks, and their difference."""
+
+    @abstractmethod
+    def course(self) -> Section:
+        """The error against the number of steps."""
+
+    @abstractmethod
+    def numbers(self) -> dict[str, Any]:
+        """The same for programs."""
+
+
+def close_from(steps: Sequence[int], close: Sequence[bool]) -> int | None:
+    """The number of steps from which on all are close to the source.
+
+    >>> close_from([1, 2, 4], [True, False, True])
+    4
+    """
+    return next((steps[n] for n in range(len(steps)) if all(close[n:])), None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,13 +57,9 @@ class ConversionSummary:
         method: The method, in words.
         notes: On reading the source.
         warnings: Layers that will not spike, and the like.
-        steps: Numbers of steps after which the output is read, ascending; the last is the network's.
-        validation_errors: Errors on the validation sample at each of them.
-        validation_size: Its size.
-        artificial_validation_errors: The source's errors on it.
-        wrong: Whether the spiking network errs on each test sample, at each number of steps, ``[steps, m]``.
-        artificial_wrong: Whether the source does, ``[m]``.
+        outcome: The risk before and after.
         layers: The error of each layer on the validation sample.
+        code: Of the input.
         coding_error: Root mean square difference of the code's mean from the input, relative to the input.
         scales: What a spike per step stands for, by the name of the population.
         synops: Synaptic operations of an inference.
@@ -48,13 +74,9 @@ class ConversionSummary:
     method: str
     notes: Sequence[str]
     warnings: Sequence[str]
-    steps: Sequence[int]
-    validation_errors: Sequence[int]
-    validation_size: int
-    artificial_validation_errors: int
-    wrong: np.ndarray
-    artificial_wrong: np.ndarray
+    outcome: AbstractOutcome
     layers: Sequence[LayerError]
+    code: str
     coding_error: float
     scales: dict[str, float]
     synops: float
@@ -62,14 +84,6 @@ class ConversionSummary:
     source_macs: float
     check: tuple[float, str] | None = None
     reproduce: str = ""
-
-    @property
-    def enough(self) -> int | None:
-        """The steps from which on validation accuracy stays within half a point of the source's; None if never."""
-        most = self.artificial_validation_errors + _CLOSE * self.validation_size
-        close = [errors <= most for errors in self.validation_errors]
-        first = next((n for n in range(len(close)) if all(close[n:])), None)
-        return None if first is None else self.steps[first]
 
     @property
     def broken(self) -> LayerError | None:
@@ -83,25 +97,16 @@ def conversion_report(summary: ConversionSummary) -> Report:
     Args:
         summary: Its numbers.
     """
-    m, digits = summary.wrong.shape[1], digits_of(summary.wrong.shape[1])
-    errors = int(summary.wrong[-1].sum())
-    risk = estimate(errors / m, clopper_pearson(errors, m), digits)
-    sections = [
-        Section("Numbers", [Numbers(_numbers(summary), "Risk and cost")]),
-        Section("Accuracy against time", _over_time(summary)),
-        Section("Layers", _layers(summary)),
-        *([Section("How to reproduce", [Code(summary.reproduce)], detail=True)] if summary.reproduce else []),
-    ]
     return Report(
         kind="conversion report",
         title=summary.title,
-        headline=Headline(
-            percent(errors / m, digits),
-            "test error",
-            f"After {summary.steps[-1]} steps the spiking network errs on {risk} of {m:,} test samples, the artificial "
-            f"one on {percent(float(summary.artificial_wrong.mean()), digits)}.",
-        ),
-        sections=sections,
+        headline=summary.outcome.headline(),
+        sections=[
+            Section("Numbers", [Numbers(summary.outcome.rows(), "Risk"), Numbers(_cost(summary), "Cost")]),
+            summary.outcome.course(),
+            Section("Layers", _layers(summary)),
+            *([Section("How to reproduce", [Code(summary.reproduce)], detail=True)] if summary.reproduce else []),
+        ],
         warnings=(*summary.warnings, *_broken(summary)),
         numbers={"conversion": _json(summary)},
     )
@@ -124,45 +129,20 @@ def _broken(summary: ConversionSummary) -> list[str]:
     ]
 
 
-def _numbers(summary: ConversionSummary) -> list[Row]:
-    m, digits = summary.wrong.shape[1], digits_of(summary.wrong.shape[1])
-    spiking, artificial = (int(wrong.sum()) for wrong in (summary.wrong[-1], summary.artificial_wrong))
-    compared = compare_hypotheses(summary.wrong[-1], summary.artificial_wrong)
-    enough = summary.enough
+def _cost(summary: ConversionSummary) -> list[Row]:
     total = summary.synops + summary.macs
     rows = [
-        Row(
-            "Test error, spiking",
-            estimate(spiking / m, clopper_pearson(spiking, m), digits),
-            f"risk R: {spiking:,} of {m:,} wrong; exact 95\xa0% Clopper–Pearson",
-        ),
-        Row(
-            "Test error, artificial",
-            estimate(artificial / m, clopper_pearson(artificial, m), digits),
-            f"the source: {artificial:,} of {m:,} wrong",
-        ),
-        Row(
-            "Spiking − artificial",
-            gap(compared.difference, compared.interval, digits),
-            f"on the same samples: p = {compared.p_value:.2g} (McNemar)",
-        ),
-        Row(
-            "Steps for half a point",
-            "–" if enough is None else str(enough),
-            "from which on validation accuracy stays within 0.5 points of the source's, of those tried",
-        ),
-        Row("Method", summary.method, "chooses what a spike in each step stands for"),
-        Row(
-            "Input coding error",
-            percent(summary.coding_error, 2),
-            "of the mean of the code over time, relative to the input; the conversion's own errors are below",
-        ),
         Row("SynOps", quantity(summary.synops), "per inference: an addition for each synapse that a spike reaches"),
         Row("MACs", quantity(summary.macs), "per inference: products with values that are not spikes"),
         Row(
             "Operations",
             quantity(total),
             f"{total / max(summary.source_macs, 1):.3g} × the {quantity(summary.source_macs)} MACs of the source",
+        ),
+        Row(
+            "Input coding error",
+            percent(summary.coding_error, 2),
+            f"of the mean over time of the {summary.code} code, relative to the input; errors of layers are below",
         ),
     ]
     if summary.check is not None:
@@ -173,43 +153,7 @@ def _numbers(summary: ConversionSummary) -> list[Row]:
     return rows
 
 
-def _over_time(summary: ConversionSummary) -> list[Any]:
-    m, digits = summary.wrong.shape[1], digits_of(summary.wrong.shape[1])
-    counts = summary.wrong.sum(axis=1)
-    rows = [
-        (
-            str(steps),
-            percent(1 - validation / summary.validation_size, digits),
-            percent(1 - errors / m, digits),
-            f"{100 - 100 * interval.high:.{digits}f} to {100 - 100 * interval.low:.{digits}f}",
-        )
-        for steps, validation, errors in zip(summary.steps, summary.validation_errors, counts, strict=True)
-        for interval in [clopper_pearson(int(errors), m)]
-    ]
-
-    def draw(figure: Any) -> None:
-        ax = figure.subplots()
-        intervals = [clopper_pearson(int(errors), m) for errors in counts]
-        ax.fill_between(
-            summary.steps, *([100 * (1 - i[end]) for i in intervals] for end in (1, 0)), color=BLUE, alpha=0.2
-        )
-        ax.plot(summary.steps, 100 * (1 - counts / m), "o-", color=BLUE, markersize=4, label="spiking")
-        ax.axhline(100 * (1 - summary.artificial_wrong.mean()), color=GREY, linestyle="--", label="artificial")
-        ax.set(xlabel="steps", ylabel="test accuracy (%)", xscale="log")
-        ax.set_xticks(summary.steps, [str(steps) for steps in summary.steps])
-        ax.minorticks_off()
-        ax.legend(fontsize=8)
-
-    note = (
-        "The output read after so many steps, of the network converted for the last of them. Validation chooses; the "
-        "test sample only tells."
-    )
-    figure = Figure("Accuracy against the number of steps", (4.6, 2.9), draw)
-    header = ("steps", "validation accuracy", "test accuracy", "95 % interval")
-    return [Note(note), Panels([figure]), Table(header, rows, details=1)]
-
-
-def _layers(summary: ConversionSummary) -> list[Any]:
+def _layers(summary: ConversionSummary) -> list[Block]:
     note = (
         "Rates, decoded, against the source's activations on validation samples. Errors are root mean squares relative "
         "to the activations': inherited from earlier layers, clipped at one spike per step, of whole numbers of "
@@ -246,24 +190,18 @@ def _layers(summary: ConversionSummary) -> list[Any]:
     scales = Table(
         ("population", "activation of one spike per step"), [(name, f"{s:.4g}") for name, s in summary.scales.items()]
     )
-    return [Note(note), table, scales, *(Paragraph(text) for text in summary.notes)]
+    said = (f"Scales were chosen by {summary.method}.", *summary.notes)
+    return [Note(note), table, scales, *(Paragraph(text) for text in said)]
 
 
 def _json(summary: ConversionSummary) -> dict[str, Any]:
-    m = summary.wrong.shape[1]
     return {
         "kind": "conversion",
         "title": summary.title,
         "method": summary.method,
-        "steps": list(summary.steps),
-        "test_size": m,
-        "test_errors": summary.wrong.sum(axis=1),
-        "artificial_test_errors": int(summary.artificial_wrong.sum()),
-        "validation_size": summary.validation_size,
-        "validation_errors": list(summary.validation_errors),
-        "artificial_validation_errors": summary.artificial_validation_errors,
-        "steps_for_half_a_point": summary.enough,
+        **summary.outcome.numbers(),
         "first_broken_layer": None if summary.broken is None else summary.broken.name,
+        "code": summary.code,
         "coding_error": summary.coding_error,
         "layers": [layer._asdict() for layer in summary.layers],
         "scales": summary.scales,

@@ -184,10 +184,10 @@ def _rows(summary: ValueSummary, risks: list[ValueRisk]) -> list[Row]:
     if len(risks) == 1:
         (one,) = risks
         rows += [
-            Row("Root mean square error, saved model", _with(one.rmse, one.rmse_interval), f"test; {boot}"),
-            Row("Mean squared error", _with(one.mse, one.mse_interval), "the risk with the squared error"),
-            Row("Mean absolute error", _with(one.mae, one.mae_interval), "the risk with the absolute error"),
-            Row("R²", _with(one.r2, one.r2_interval, 3), "explained share of the test values' variance"),
+            Row("Root mean square error, saved model", with_interval(one.rmse, one.rmse_interval), f"test; {boot}"),
+            Row("Mean squared error", with_interval(one.mse, one.mse_interval), "the risk with the squared error"),
+            Row("Mean absolute error", with_interval(one.mae, one.mae_interval), "the risk with the absolute error"),
+            Row("R²", with_interval(one.r2, one.r2_interval, 3), "explained share of the test values' variance"),
         ]
     nrmse = np.sqrt(summary.losses.mean())
     low, high, _ = _of_losses(summary)
@@ -216,13 +216,24 @@ def _rows(summary: ValueSummary, risks: list[ValueRisk]) -> list[Row]:
             "empirical risk of the saved model",
         ),
     ]
-    for found in summary.baselines:
+    return [*rows, *baseline_rows(summary.baselines, "Saved model")]
+
+
+def baseline_rows(baselines: Sequence[ValueBaseline], what: str) -> list[Row]:
+    """What plain methods make of the same data, and the difference.
+
+    Args:
+        baselines: These.
+        what: What was put beside them, in words.
+    """
+    rows = []
+    for found in baselines:
         name, _, how = found.name.partition(", ")
         difference, interval = found.comparison.difference, found.comparison.interval
         rows += [
             Row(f"{name[:1].upper()}{name[1:]}", f"{found.loss:.3g}", f"baseline{how and f', {how}'}: the same error"),
             Row(
-                f"Saved model − {name}",
+                f"{what} − {name}",
                 f"{difference:+.3g} ({interval.low:+.3g} to {interval.high:+.3g})".replace("-", "−"),
                 f"paired over test samples: p = {found.comparison.p_value:.2g} (sign flips)",
             ),
@@ -230,7 +241,9 @@ def _rows(summary: ValueSummary, risks: list[ValueRisk]) -> list[Row]:
     return rows
 
 
-def _with(value: float, interval: Interval, digits: int | None = None) -> str:
+def with_interval(value: float, interval: Interval, digits: int | None = None) -> str:
+    """Write a number and its interval."""
+
     def write(x: float) -> str:
         return f"{x:.4g}".replace("-", "−") if digits is None else number(x, digits)
 
@@ -240,7 +253,12 @@ def _with(value: float, interval: Interval, digits: int | None = None) -> str:
 def _each(summary: ValueSummary, risks: list[ValueRisk]) -> Table:
     header = ("value", "RMSE", "mean absolute error", "R²")
     rows = [
-        (name, _with(one.rmse, one.rmse_interval), _with(one.mae, one.mae_interval), _with(one.r2, one.r2_interval, 3))
+        (
+            name,
+            with_interval(one.rmse, one.rmse_interval),
+            with_interval(one.mae, one.mae_interval),
+            with_interval(one.r2, one.r2_interval, 3),
+        )
         for name, one in zip(summary.target_names, risks, strict=True)
     ]
     return Table(header, rows, "In the values' own units, with 95\xa0% bootstrap intervals", most=12)

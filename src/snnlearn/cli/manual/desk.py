@@ -18,6 +18,7 @@ from snnlearn._errors import SnnlearnError
 from snnlearn._files import write_atomically
 from snnlearn.cli.config import write_config
 from snnlearn.cli.manual.knobs import Knobs
+from snnlearn.cli.manual.presets import Presets
 from snnlearn.cli.options import Train
 from snnlearn.data import Dataset, Sample
 from snnlearn.hypothesis import Hypothesis, decisions, scores
@@ -35,8 +36,8 @@ _RASTER = 200
 class Desk:
     """A hypothesis under its knobs, on the validation sample of its data.
 
-    It has no state but the number of files that it has saved: each page tells all its numbers with each question, so
-    several pages do not disturb each other.
+    It has no state but the files that it has saved: each page tells all its numbers with each question, so several
+    pages do not disturb each other.
 
     Args:
         hypothesis: as given.
@@ -44,10 +45,14 @@ class Desk:
         title: what it is.
         options: of the training that it comes from, for a configuration.
         out: the folder that files are saved to; it is made with the first.
+
+    Raises:
+        SnnlearnError: if the presets in this folder are damaged.
     """
 
     def __init__(self, hypothesis: Hypothesis, data: Dataset, *, title: str, options: Train, out: Path):
         self.knobs, self._title, self._options, self._out = Knobs(hypothesis), title, options, out
+        self._presets = Presets(out / "presets.json", self.knobs)
         self._sample = Sample(data.validation.x[:_SAMPLES], data.validation.y[:_SAMPLES])
         assert data.num_classes is not None
         self._names = data.class_names or tuple(map(str, range(data.num_classes)))
@@ -69,7 +74,7 @@ class Desk:
         return {
             "title": self._title,
             "knobs": [knob._asdict() for knob in self.knobs.all],
-            "presets": self.knobs.presets(),
+            "presets": self.knobs.presets() | self._presets.all(),
             "samples": len(self._sample.y),
             "classes": list(self._names),
         }
@@ -164,6 +169,14 @@ class Desk:
             write_atomically(path, write_config(options).encode())
         note = f"Not part of a configuration, as training starts anew: {', '.join(left_out)}." if left_out else ""
         return {"saved": str(path), "note": note}
+
+    def keep(self, numbers: dict[str, Any]) -> dict[str, Any]:
+        """Keep the numbers as a preset.
+
+        Raises:
+            SnnlearnError: as `look`, or if the file cannot be written.
+        """
+        return {"kept": self._presets.keep(self.knobs.checked(numbers)), "presets": self._presets.all()}
 
     def _free(self, stem: str, suffix: str) -> Path:
         """A path that no file has yet."""

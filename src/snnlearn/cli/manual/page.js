@@ -179,6 +179,17 @@ async function save(what) {
   }
 }
 
+async function keep() {
+  try {
+    const { kept, presets } = await post("preset", { numbers });
+    Object.assign(page.presets, presets);  // with those that other pages have kept
+    makePresets();
+    say(`Kept as preset “${kept}”, for the next time, too.`);
+  } catch (error) {
+    sayWhy(error);
+  }
+}
+
 // Drawing.
 
 const percent = (x, digits = 1) => `${(100 * x).toFixed(digits)} %`;
@@ -315,13 +326,7 @@ function listen() {
     if (chosen) change({ ...starts(), ...chosen }, event.timeStamp);
     event.target.value = "";
   });
-  $("keep").addEventListener("click", () => {
-    let number = 1;
-    while (page.presets[`mine ${number}`]) number += 1;
-    page.presets[`mine ${number}`] = { ...numbers };
-    makePresets();
-    say(`Kept as preset “mine ${number}”, until this page is closed.`);
-  });
+  $("keep").addEventListener("click", keep);
   $("sample").addEventListener("input", (event) => {
     sample = Number(event.target.value);
     ask(event.timeStamp);

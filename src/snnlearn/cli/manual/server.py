@@ -183,6 +183,7 @@ class _Handler(BaseHTTPRequestHandler):
             "look": lambda given: desk.look(given["numbers"], given.get("sample", 0)),
             "network": lambda given: desk.save_network(given["numbers"]),
             "configuration": lambda given: desk.save_configuration(given["numbers"]),
+            "preset": lambda given: desk.keep(given["numbers"]),
         }
         if asked not in answers:
             raise Refused(404, "there is nothing here")

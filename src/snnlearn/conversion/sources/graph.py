@@ -101,6 +101,14 @@ class Graph:
         self._layers.append(Layer(_connections(x), neuron, name=name))
         return Tensor(x.shape, (Term(name),))
 
+    def never_negative(self, x: Tensor) -> bool:
+        """Whether it is known to be at least 0: a layer itself, whose units are sums of positive parts."""
+        term, *others = x.terms
+        parts = next((layer.neuron.rectified() for layer in self._layers if layer.name == term.source), "")
+        if others or term.stages or isinstance(parts, str):
+            return False
+        return all(part.sign > 0 and part.gain > 0 for part in parts)
+
     def _unused(self, name: str) -> str:
         candidate, number = name, 2
         while candidate in self._names:

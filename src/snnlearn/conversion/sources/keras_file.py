@@ -18,6 +18,7 @@ from snnlearn._errors import SnnlearnError
 from snnlearn._memory import check_memory
 from snnlearn.conversion.sources.base import AbstractSource, Artificial
 from snnlearn.conversion.sources.graph import Graph, Tensor, convolution, dense
+from snnlearn.conversion.sources.max_pooling import AbstractMaxPooling, Refused
 from snnlearn.network.convolution import AveragePool
 from snnlearn.network.rearrangement import Padded, Transposed
 from snnlearn.neurons import ClippedRectifier, LeakyRectifier, Rectifier
@@ -39,15 +40,18 @@ class KerasFile(AbstractSource):
     """A model that Keras saved, sequential or functional: `.keras`, or `.h5` with its architecture.
 
     Layers: InputLayer, Dense, Conv1D, Conv2D, DepthwiseConv2D, BatchNormalization, ReLU, LeakyReLU, Activation,
-    AveragePooling, GlobalAveragePooling, ZeroPadding, Flatten, Reshape, Add, Subtract, Concatenate, Rescaling, Dropout,
-    and a final softmax or sigmoid, which is dropped. The network takes images with channels first. No Keras is needed,
-    and so there is no reference to compare with.
+    AveragePooling, GlobalAveragePooling, MaxPooling, GlobalMaxPooling, ZeroPadding, Flatten, Reshape, Add,
+    Subtract, Concatenate, Rescaling, Dropout, and a final softmax or sigmoid, which is dropped. The network takes
+    what the model takes, images with channels last. No Keras is needed, and so there is no reference to compare
+    with.
 
     Args:
         path: the file.
+        max_pooling: what becomes of MaxPooling and GlobalMaxPooling.
     """
 
     path: Path
+    max_pooling: AbstractMaxPooling = Refused()
 
     def read(self) -> Artificial:
         """See the base."""
@@ -64,7 +68,7 @@ class KerasFile(AbstractSource):
                     )
                 config = json.loads(file.attrs["model_config"])  # pyright: ignore[reportArgumentType]
                 weights = file["model_weights"] if "model_weights" in file else file
-                return _Reading(self.path, config, weights, by_name=True).artificial()
+                return _Reading(self, config, weights, by_name=True).artificial()
         except SnnlearnError:
             raise
         except Exception as error:  # HDF5 and zip files raise whatever their parts do, and so does what is in them
@@ -77,14 +81,15 @@ class KerasFile(AbstractSource):
                 raise SnnlearnError(f"{self.path} has a config.json that is no architecture; save it again")
             config = json.loads(archive.read("config.json"))
             with h5py.File(io.BytesIO(archive.read("model.weights.h5")), "r") as weights:
-                return _Reading(self.path, config, weights, by_name=False).artificial()
+                return _Reading(self, config, weights, by_name=False).artificial()
 
 
 class _Reading:
     """One pass over the layers."""
 
-    def __init__(self, path: Path, config: dict[str, Any], weights: Any, *, by_name: bool):
-        self.path, self.weights, self.by_name = path, weights, by_name
+    def __init__(self, file: KerasFile, config: dict[str, Any], weights: Any, *, by_name: bool):
+        path = file.path
+        self.path, self.max_pooling, self.weights, self.by_name = path, file.max_pooling, weights, by_name
         self.notes: list[str] = []
         kind, content = config["class_name"], config["config"]
         if kind not in ("Sequential", "Functional", "Model"):
@@ -123,10 +128,10 @@ class _Reading:
         if self.graph is None:
             if shape is None or any(side is None for side in shape[1:]):
                 raise SnnlearnError(f"the input has the shape {shape}; build the model with all sizes known")
-            self.graph = Graph(_channels_first(tuple(shape[1:])))
-            self.tensors[""] = self.graph.input
+            self.graph = Graph(tuple(shape[1:]))
+            self.tensors[""] = _moved(self.graph, self.graph.input, last=False)  # inside, channels are first
             if kind == "InputLayer":
-                return self.graph.input
+                return self.tensors[""]
         elif kind == "InputLayer":
             raise SnnlearnError("is a second input; convert a network of one")
         if config.get("data_format") == "channels_first":
@@ -173,6 +178,15 @@ class _Reading:
                 return graph.affine(x, AveragePool(x.shape, window, stride, tuple(padding)))
             case "GlobalAveragePooling1D" | "GlobalAveragePooling2D":
                 pooled = graph.affine(x, AveragePool(x.shape, x.shape[1:]))
+                return pooled if config.get("keepdims") else graph.reshaped(pooled, x.shape[:1])
+            case "MaxPooling1D" | "MaxPooling2D":
+                window = _each(config["pool_size"], axes)
+                stride = window if config.get("strides") is None else _each(config["strides"], axes)
+                padding = _padding(config["padding"], x.shape[1:], window, stride, (1,) * axes)
+                return self.max_pooling(graph, x, window, stride, padding, config["name"])
+            case "GlobalMaxPooling1D" | "GlobalMaxPooling2D":
+                sides = x.shape[1:]
+                pooled = self.max_pooling(graph, x, sides, sides, [(0, 0)] * axes, config["name"])
                 return pooled if config.get("keepdims") else graph.reshaped(pooled, x.shape[:1])
             case "ZeroPadding1D" | "ZeroPadding2D":
                 given = config["padding"]
@@ -234,11 +248,6 @@ class _Reading:
                 return self.graph.units(x, LeakyRectifier(float(slope)), name)
             case "Softmax":
                 return self._activated(x, "softmax", name, final)
-        if kind.startswith(("MaxPool", "GlobalMaxPool")):
-            raise SnnlearnError(
-                "the largest of several rates is not the rate of the largest spikes; train the network with average "
-                "pooling or strides instead"
-            )
         raise SnnlearnError("this kind of layer is not known here; rewrite the network with those that KerasFile lists")
 
     def _activated(self, x: Tensor, activation: Any, name: str, final: bool) -> Tensor:
@@ -303,10 +312,6 @@ def _histories(node: Any) -> list[str]:
                     yield from walk(value)
 
     return list(walk(node))
-
-
-def _channels_first(shape: tuple[int, ...]) -> tuple[int, ...]:
-    return (shape[-1], *shape[:-1])
 
 
 def _moved(graph: Graph, x: Tensor, *, last: bool) -> Tensor:

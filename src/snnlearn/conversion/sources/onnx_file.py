@@ -12,6 +12,7 @@ from snnlearn._errors import SnnlearnError
 from snnlearn._memory import check_memory
 from snnlearn.conversion.sources.base import OUTPUT, AbstractSource, Artificial, Reference
 from snnlearn.conversion.sources.graph import Graph, Tensor, convolution, dense
+from snnlearn.conversion.sources.max_pooling import AbstractMaxPooling, Refused
 from snnlearn.network.convolution import AveragePool
 from snnlearn.network.rearrangement import Padded, Transposed
 from snnlearn.neurons import ClippedRectifier, LeakyRectifier, Rectifier
@@ -22,15 +23,17 @@ class OnnxFile(AbstractSource):
     """An ONNX file (needs the extra `onnx`), such as `torch.onnx.export(model, x, "model.onnx")` writes.
 
     Operators: Gemm, MatMul, Add, Sub, Mul, Div, Conv (1-D, 2-D), BatchNormalization, Relu, Clip, LeakyRelu,
-    AveragePool, GlobalAveragePool, ReduceMean, Flatten, Reshape, Squeeze, Unsqueeze, Transpose, Concat, Pad, Identity,
-    Dropout, Constant, and a final Softmax, LogSoftmax or ArgMax, which is dropped. The reference is ONNX's own
-    evaluator.
+    AveragePool, GlobalAveragePool, MaxPool, GlobalMaxPool, ReduceMean, Flatten, Reshape, Squeeze, Unsqueeze,
+    Transpose, Concat, Pad, Identity, Dropout, Constant, and a final Softmax, LogSoftmax or ArgMax, which is
+    dropped. The reference is ONNX's own evaluator.
 
     Args:
         path: the file.
+        max_pooling: what becomes of MaxPool.
     """
 
     path: Path
+    max_pooling: AbstractMaxPooling = Refused()
 
     def read(self) -> Artificial:
         """See the base."""
@@ -43,7 +46,7 @@ class OnnxFile(AbstractSource):
             onnx.checker.check_model(model)
         except Exception as error:  # protobuf and the checker raise whatever their parts do
             raise SnnlearnError(f"{self.path} is damaged, or not an ONNX model; export it again") from error
-        return _Reading(onnx, model, self.path).artificial()
+        return _Reading(onnx, model, self.path, self.max_pooling).artificial()
 
 
 def _onnx(path: Path) -> Any:
@@ -61,8 +64,8 @@ _DROPPED = ("Softmax", "LogSoftmax", "ArgMax", "Sigmoid")
 class _Reading:
     """One pass over the nodes, in their order."""
 
-    def __init__(self, onnx: Any, model: Any, path: Path):
-        self.onnx, self.model, self.path = onnx, model, path
+    def __init__(self, onnx: Any, model: Any, path: Path, max_pooling: AbstractMaxPooling):
+        self.onnx, self.model, self.path, self.max_pooling = onnx, model, path, max_pooling
         self.constants = {one.name: onnx.numpy_helper.to_array(one) for one in model.graph.initializer}
         self.tensors: dict[str, Tensor] = {}
         self.units: dict[str, str] = {}
@@ -266,6 +269,19 @@ class _Reading:
         pool = AveragePool(x.shape, tuple(size), tuple(stride), tuple(pads), count_padding=counts)
         return self.graph.affine(x, pool)
 
+    def _maxpool(self, node: Any, values: dict[str, Any]) -> Tensor:
+        x, size = self._x(node), values["kernel_shape"]
+        stride = values.get("strides", [1] * len(size))
+        if values.get("ceil_mode", 0) or set(values.get("dilations", [1])) != {1}:
+            raise SnnlearnError("has ceil_mode or dilations; export it without")
+        pads = _padding(values, x.shape[1:], size, stride, [1] * len(size))
+        return self.max_pooling(self.graph, x, size, stride, pads, node.name or node.output[0])
+
+    def _globalmaxpool(self, node: Any, values: dict[str, Any]) -> Tensor:
+        x = self._x(node)
+        none = [(0, 0)] * len(x.shape[1:])
+        return self.max_pooling(self.graph, x, x.shape[1:], x.shape[1:], none, node.name or node.output[0])
+
     def _globalaveragepool(self, node: Any, values: dict[str, Any]) -> Tensor:
         x = self._x(node)
         return self.graph.affine(x, AveragePool(x.shape, x.shape[1:]))
@@ -362,11 +378,6 @@ def _padding(values: dict[str, Any], sides: Any, size: Any, stride: Any, dilatio
 
 def _advice(operator: str) -> str:
     """What to do about an operator that cannot be converted."""
-    if "MaxPool" in operator:
-        return (
-            "the largest of several rates is not the rate of the largest spikes; train the network with average "
-            "pooling or strides instead"
-        )
     smooth = ("Sigmoid", "Tanh", "Elu", "Selu", "Gelu", "Softplus", "HardSwish", "Softmax", "Erf", "Celu", "Mish")
     if operator in smooth:
         return f"{operator} is no sum of rectified parts; train the network with Relu, LeakyRelu or Clip from 0"

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
+import zipfile
+from pathlib import Path
 from typing import Any, final
 
 import numpy as np
 
 from snnlearn._errors import SnnlearnError
+from snnlearn._memory import check_memory
 from snnlearn._parameters import shown
 from snnlearn.conversion.sources.base import OUTPUT, AbstractSource, Artificial, Reference
 from snnlearn.conversion.sources.graph import Graph, dense
@@ -75,3 +79,55 @@ class FittedMLP(AbstractSource):
 
         names = tuple(map(str, getattr(mlp, "classes_", ())))
         return Artificial(graph.network(x), notes, names, Reference("scikit-learn", activations))
+
+
+_OPTIMISERS = [f"sklearn.neural_network._stochastic_optimizers.{name}Optimizer" for name in ("Adam", "SGD")]
+"""What a fitted MLP also holds: classes of scikit-learn that skops does not list, with numbers in them and no more."""
+
+
+@final
+class SkopsFile(AbstractSource):
+    """A fitted `MLPClassifier` or `MLPRegressor` in a `.skops` file (needs the extra `skops`).
+
+    `skops.io.dump(mlp, "mlp.skops")` writes one. Unlike a pickle it names what it consists of, and nothing is
+    opened here but what skops knows to be harmless. The reference is scikit-learn.
+
+    Args:
+        path: the file.
+    """
+
+    path: Path
+
+    def read(self) -> Artificial:
+        """See the base."""
+        try:
+            from skops import io
+        except ImportError as error:
+            raise SnnlearnError(
+                f"{self.path} needs the package skops; install it with pip install 'snnlearn[skops]'"
+            ) from error
+        if not self.path.is_file():
+            raise SnnlearnError(f"{self.path} is not a file; give a .skops file")
+        try:
+            with zipfile.ZipFile(self.path) as archive:
+                size = sum(member.file_size for member in archive.infolist())
+            check_memory(size, str(self.path), "save it again")
+            unknown = sorted(set(io.get_untrusted_types(file=self.path)) - set(_OPTIMISERS))
+            with warnings.catch_warnings(action="ignore"):  # of other versions, in which the arrays are the same
+                mlp = None if unknown else io.load(self.path, trusted=_OPTIMISERS)
+        except SnnlearnError:
+            raise
+        except Exception as error:  # zip files raise whatever their parts do, and so does what is in them
+            raise SnnlearnError(
+                f"{self.path} is damaged, no skops file, or of another version of scikit-learn; write it again: "
+                "skops.io.dump(mlp, path)"
+            ) from error
+        if unknown:
+            raise SnnlearnError(
+                f"{self.path} holds {', '.join(unknown)}, which could execute anything; save the MLPClassifier or "
+                "MLPRegressor alone"
+            )
+        try:
+            return FittedMLP(mlp).read()
+        except SnnlearnError as error:
+            raise SnnlearnError(f"{self.path}: {error}") from error
