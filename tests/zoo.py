@@ -51,6 +51,12 @@ NEURONS = {
     "LeakyRectifier": neurons.LeakyRectifier(slope=0.2),
     "ClippedRectifier": neurons.ClippedRectifier(ceiling=jnp.array(3.0)),
     "QuantisedRectifier": neurons.QuantisedRectifier(levels=3, ceiling=1.7),
+    "Tanh": neurons.Tanh(),
+    "GELU": neurons.GELU(),
+    "GLU": neurons.GLU(),
+    "GRU": neurons.GRU(),
+    "LSTM": neurons.LSTM(),
+    "LRU": neurons.LRU(jnp.array([0.1, 0.2, 0.3]), 0.4, neurons.Constant([0.5, 0.6, 0.7])),
     "Charged": neurons.Charged(IF(v_th=0.7), 0.4),
     "SilentRefractory": LIF(refractory=neurons.SilentRefractory(4e-3)),
     "EscapeNoise": neurons.EscapeNoise(LIF(surrogate=neurons.ExponentialEscape(70.0, 0.3))),  # pyright: ignore
@@ -84,6 +90,7 @@ DECODERS = {
     "EachLabel": coding.EachLabel(coding.MaxMembrane()),
     "InUnits": coding.InUnits(coding.MeanMembrane(), mean=3.0, scale=0.5),
     "LastMembrane": coding.LastMembrane(),
+    "LastSteps": coding.LastSteps(steps=3),
     "SpikeCount": coding.SpikeCount(),
     "FirstSpike": coding.FirstSpike(scale=3e-3),
     "FilteredRate": coding.FilteredRate(tau=7e-3),
@@ -108,5 +115,6 @@ SYNAPSES = {
     "AveragePool": Chain(network.AveragePool((1, 4, 4), (3, 2), (1, 2), ((1, 0), (0, 0))), Dense(6, UNITS, key=KEY)),
     "Padded": Chain(network.Padded((4, 4), ((1, 0), (0, 2))), Dense(30, UNITS, key=KEY)),
     "Transposed": Chain(network.Transposed((2, 8), (1, 0)), Dense(16, UNITS, key=KEY)),
+    "LayerNorm": Chain(Dense(16, UNITS, key=KEY), network.LayerNorm((UNITS,))),
     "Part": Chain(network.Part(16, 3, 9), Dense(6, UNITS, key=KEY)),
 }

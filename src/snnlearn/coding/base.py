@@ -209,6 +209,17 @@ class AbstractDecoder(Component):
             SnnlearnError: if the output has another shape than this decoder reads.
         """
 
+    def num_units(self, num_scores: int) -> int:
+        """How many output units so many scores are of: as many, unless a unit has several.
+
+        Args:
+            num_scores: of classes, values or labels.
+
+        Raises:
+            SnnlearnError: if no number of units has so many.
+        """
+        return num_scores
+
     def until(self, output: Float[Array, "T C"], length: Int[Array, ""]) -> Float[Array, " C"]:
         """The scores of a sample that ends before the last step; what the output is after the end has no influence.
 

@@ -55,6 +55,10 @@ class InUnits(AbstractDecoder):
         """Whether the inner decoder does."""
         return self.decoder.reads_spikes
 
+    def num_units(self, num_scores: int) -> int:
+        """As the inner decoder."""
+        return self.decoder.num_units(num_scores)
+
     def __call__(self, output: Float[Array, "T C"]) -> Float[Array, " C"]:
         """See the base."""
         return self._in_units(self.decoder(output))
@@ -102,6 +106,10 @@ class EachLabel(AbstractDecoder):
     def reads_spikes(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Whether the inner decoder does."""
         return self.decoder.reads_spikes
+
+    def num_units(self, num_scores: int) -> int:
+        """As the inner decoder."""
+        return self.decoder.num_units(num_scores)
 
     def __call__(self, output: Float[Array, "T C"]) -> Float[Array, " C"]:
         """See the base."""

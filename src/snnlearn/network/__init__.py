@@ -8,6 +8,7 @@ from snnlearn.network.connection import ITSELF as ITSELF
 from snnlearn.network.connection import Connection as Connection
 from snnlearn.network.convolution import AveragePool as AveragePool
 from snnlearn.network.convolution import Convolution as Convolution
+from snnlearn.network.deep_lru import deep_lru as deep_lru
 from snnlearn.network.diagnosis import Diagnosis as Diagnosis
 from snnlearn.network.diagnosis import diagnose as diagnose
 from snnlearn.network.event_driven import spike_times as spike_times
@@ -24,8 +25,11 @@ from snnlearn.network.network import unroll as unroll
 from snnlearn.network.noise import CurrentNoise as CurrentNoise
 from snnlearn.network.noise import NoiseState as NoiseState
 from snnlearn.network.noise import ReadNoise as ReadNoise
+from snnlearn.network.norm import LayerNorm as LayerNorm
+from snnlearn.network.parallel import why_step_by_step as why_step_by_step
 from snnlearn.network.rearrangement import Padded as Padded
 from snnlearn.network.rearrangement import Transposed as Transposed
+from snnlearn.network.recurrent import recurrent as recurrent
 from snnlearn.network.synapses import AbstractSynapses as AbstractSynapses
 from snnlearn.network.synapses import AbstractWeightless as AbstractWeightless
 from snnlearn.network.synapses import AveragePool2d as AveragePool2d

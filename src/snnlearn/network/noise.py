@@ -39,6 +39,11 @@ class _NoisySynapses(AbstractSynapses):
         """See the base: without noise."""
         return self.synapses(x)
 
+    @property
+    def linear(self) -> bool:
+        """As those inside."""
+        return self.synapses.linear
+
     def initial_state(self) -> NoiseState:
         """See the base."""
         return NoiseState(self.synapses.initial_state(), jax.random.key(0))
