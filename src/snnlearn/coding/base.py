@@ -199,7 +199,7 @@ class AbstractDecoder(Component):
     whose score is above 0 is decided to hold."""
 
     @abstractmethod
-    def __call__(self, output: Float[Array, "T C"]) -> Float[Array, " C"]:
+    def __call__(self, output: Float[Array, "T C"]) -> Float[Array, " scores"]:
         """Score the classes; larger is more likely, and ties are broken at random.
 
         Args:
@@ -220,7 +220,7 @@ class AbstractDecoder(Component):
         """
         return num_scores
 
-    def until(self, output: Float[Array, "T C"], length: Int[Array, ""]) -> Float[Array, " C"]:
+    def until(self, output: Float[Array, "T C"], length: Int[Array, ""]) -> Float[Array, " scores"]:
         """The scores of a sample that ends before the last step; what the output is after the end has no influence.
 
         Unless a decoder defines it, it scores only samples that do not end early, and gives NaN for the others.

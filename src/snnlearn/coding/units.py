@@ -59,11 +59,11 @@ class InUnits(AbstractDecoder):
         """As the inner decoder."""
         return self.decoder.num_units(num_scores)
 
-    def __call__(self, output: Float[Array, "T C"]) -> Float[Array, " C"]:
+    def __call__(self, output: Float[Array, "T C"]) -> Float[Array, " scores"]:
         """See the base."""
         return self._in_units(self.decoder(output))
 
-    def until(self, output: Float[Array, "T C"], length: Int[Array, ""]) -> Float[Array, " C"]:
+    def until(self, output: Float[Array, "T C"], length: Int[Array, ""]) -> Float[Array, " scores"]:
         """See the base: as the inner decoder.
 
         Raises:
@@ -111,10 +111,10 @@ class EachLabel(AbstractDecoder):
         """As the inner decoder."""
         return self.decoder.num_units(num_scores)
 
-    def __call__(self, output: Float[Array, "T C"]) -> Float[Array, " C"]:
+    def __call__(self, output: Float[Array, "T C"]) -> Float[Array, " scores"]:
         """See the base."""
         return self.decoder(output)
 
-    def until(self, output: Float[Array, "T C"], length: Int[Array, ""]) -> Float[Array, " C"]:
+    def until(self, output: Float[Array, "T C"], length: Int[Array, ""]) -> Float[Array, " scores"]:
         """See the base: as the inner decoder."""
         return self.decoder.until(output, length)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -71,7 +70,7 @@ def copy(
 
 def adding(
     *,
-    num_steps: int = 500,
+    length: int = 500,
     num_train: int = 20_000,
     num_validation: int = 1000,
     num_test: int = 1000,
@@ -83,7 +82,7 @@ def adding(
     second, else 0; y is the sum of the two marked numbers. Its mean, 1, has a mean squared error of 1/6.
 
     Args:
-        num_steps: T, 2 or more.
+        length: T, 2 or more.
         num_train: Number of training samples.
         num_validation: Number of validation samples.
         num_test: Number of test samples.
@@ -98,25 +97,25 @@ def adding(
     Source: Hochreiter and Schmidhuber 1997, doi:10.1162/neco.1997.9.8.1735, in the form of Arjovsky, Shah and Bengio
     2016, arXiv:1511.06464.
 
-    >>> d = adding(num_steps=10, num_train=3, num_validation=2, num_test=2)
+    >>> d = adding(length=10, num_train=3, num_validation=2, num_test=2)
     >>> bool(np.allclose((d.train.x[..., 0] * d.train.x[..., 1]).sum(axis=1), d.train.y[:, 0]))
     True
     """
     counts = _counts("adding", num_train, num_validation, num_test)
-    _at_least(2, "adding", num_steps=num_steps)
+    _at_least(2, "adding", length=length)
     _at_least(0, "adding", seed=seed)
-    check_memory(16 * sum(counts) * num_steps, "the sequences", "give fewer samples or steps")
+    check_memory(16 * sum(counts) * length, "the sequences", "give fewer samples or steps")
     rng = np.random.default_rng(seed)
 
     def draw(m: int) -> Sample:
-        x = np.zeros((m, num_steps, 2), np.float32)
-        x[..., 0] = rng.random((m, num_steps), np.float32)
-        half = num_steps // 2
-        for marks in (rng.integers(0, half, m), rng.integers(half, num_steps, m)):
+        x = np.zeros((m, length, 2), np.float32)
+        x[..., 0] = rng.random((m, length), np.float32)
+        half = length // 2
+        for marks in (rng.integers(0, half, m), rng.integers(half, length, m)):
             x[np.arange(m), marks, 1] = 1
         return Sample(x, (x[..., 0] * x[..., 1]).sum(axis=1, keepdims=True))
 
-    return _series(f"adding over {num_steps}", [draw(m) for m in counts], target_names=("sum",))
+    return _series(f"adding over {length}", [draw(m) for m in counts], target_names=("sum",))
 
 
 def delayed_xor(
@@ -240,7 +239,7 @@ def moving_average(u: Float[np.ndarray, " T"], order: int) -> Float[np.ndarray, 
     return s[order:]
 
 
-def sequential(data: Dataset, *, by: Literal["pixels", "rows"] = "pixels", permutation: int | None = None) -> Dataset:
+def sequential(data: Dataset, *, by: str = "pixels", permutation: int | None = None) -> Dataset:
     """Images as sequences: a pixel, or a row, in each step.
 
     Args:
@@ -309,7 +308,7 @@ def _counts(owner: str, num_train: int, num_validation: int, num_test: int) -> t
     return num_train, num_validation, num_test
 
 
-def _at_least(least: int, owner: str, **numbers: float) -> None:
+def _at_least(least: int, owner: str, **numbers: int | float) -> None:
     for name, number in numbers.items():
         if not number >= least:
             raise SnnlearnError(f"{owner}: {name} is {number}; give a number from {least}")

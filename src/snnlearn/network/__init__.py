@@ -8,7 +8,6 @@ from snnlearn.network.connection import ITSELF as ITSELF
 from snnlearn.network.connection import Connection as Connection
 from snnlearn.network.convolution import AveragePool as AveragePool
 from snnlearn.network.convolution import Convolution as Convolution
-from snnlearn.network.deep_lru import deep_lru as deep_lru
 from snnlearn.network.diagnosis import Diagnosis as Diagnosis
 from snnlearn.network.diagnosis import diagnose as diagnose
 from snnlearn.network.event_driven import spike_times as spike_times
@@ -29,7 +28,8 @@ from snnlearn.network.norm import LayerNorm as LayerNorm
 from snnlearn.network.parallel import why_step_by_step as why_step_by_step
 from snnlearn.network.rearrangement import Padded as Padded
 from snnlearn.network.rearrangement import Transposed as Transposed
-from snnlearn.network.recurrent import recurrent as recurrent
+from snnlearn.network.recurrence import deep_lru as deep_lru
+from snnlearn.network.recurrence import recurrent as recurrent
 from snnlearn.network.synapses import AbstractSynapses as AbstractSynapses
 from snnlearn.network.synapses import AbstractWeightless as AbstractWeightless
 from snnlearn.network.synapses import AveragePool2d as AveragePool2d
