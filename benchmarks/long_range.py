@@ -61,9 +61,9 @@ def measured(task: str, data: Dataset, name: str, seed: int, *, full: bool) -> d
         decoder = coding.EachLabel(coding.LastSteps(data.target_steps))
         loss, outputs, rate = losses.LabelCrossEntropy(decoder), decoder.num_units(data.num_outputs), 4e-3
     else:
-        mean, std = (np.float32(number(data.train.y)) for number in (np.mean, np.std))
-        decoder = coding.InUnits(coding.LastMembrane(), mean[None], std[None])
-        loss, outputs, rate = losses.ValueMeanSquaredError(decoder, scale=jnp.array([std])), 1, RATES[name]
+        mean, std = data.train.y.mean(axis=0), data.train.y.std(axis=0)
+        decoder = coding.InUnits(coding.LastMembrane(), mean, std)
+        loss, outputs, rate = losses.ValueMeanSquaredError(decoder, scale=jnp.asarray(std)), 1, RATES[name]
     network = networks(data.shape[1], outputs, key, full=full, copies=task == "copy")[name]
     spiking = any(layer.neuron.spikes for layer in network.layers)
     steps = EPOCHS[task] * (len(data.train.x) // BATCH)

@@ -51,6 +51,7 @@ NEURONS = {
     "LeakyRectifier": neurons.LeakyRectifier(slope=0.2),
     "ClippedRectifier": neurons.ClippedRectifier(ceiling=jnp.array(3.0)),
     "QuantisedRectifier": neurons.QuantisedRectifier(levels=3, ceiling=1.7),
+    "ResonateAndFire": neurons.ResonateAndFire(tau_mem=9e-3, frequency=jnp.array([5.0, 10.0, 40.0]), v_th=0.7),
     "Tanh": neurons.Tanh(),
     "GELU": neurons.GELU(),
     "GLU": neurons.GLU(),

@@ -24,8 +24,9 @@ from snnlearn.network import (
     recurrent,
     unroll,
     why_step_by_step,
+    with_reset,
 )
-from snnlearn.neurons import GELU, LI, LIF, LRU, Identity, NoReset, affine
+from snnlearn.neurons import GELU, LI, LIF, LRU, Identity, NextStep, NoReset, Subtract, affine
 
 KEYS = jax.random.split(jax.random.key(0), 8)
 XS = jax.random.normal(KEYS[0], (9, 3))
@@ -90,6 +91,17 @@ def test_loops_and_resets_need_steps():
     back = Layer([Dense(3, 4, key=KEYS[1]), Connection(Dense(2, 4, key=KEYS[2]), "late")], Identity())
     late = Layer(Dense(4, 2, key=KEYS[3]), LI(), name="late")
     assert "layer 1 is reached by itself, or by a later layer" in str(why_step_by_step((back, late)))
+
+
+def test_with_reset_changes_the_resets_alone():
+    free = feedforward((3, 4, 2), neuron=LIF(v_th=0.05, reset=NoReset()), key=KEYS[0])
+    reset = with_reset(free, NextStep(Subtract()))
+    expected = feedforward((3, 4, 2), neuron=LIF(v_th=0.05, reset=NextStep(Subtract())), key=KEYS[0])
+    assert eqx.tree_equal(reset, expected)
+    (spikes, _), (fewer, _) = (unroll(network, 3 * XS)[0].outputs for network in (free, reset))
+    assert spikes.sum() > fewer.sum() > 0
+    with pytest.raises(SnnlearnError, match="with_reset: the network has no spiking neurons"):
+        with_reset(deep())
 
 
 def test_a_sequence_of_no_steps_is_refused():

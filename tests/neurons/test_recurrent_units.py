@@ -10,7 +10,19 @@ import pytest
 
 from snnlearn import SnnlearnError
 from snnlearn.network import recurrent, unroll
-from snnlearn.neurons import GELU, GLU, GRU, LRU, LSTM, Tanh, check_neuron
+from snnlearn.neurons import (
+    GELU,
+    GLU,
+    GRU,
+    LRU,
+    LSTM,
+    NextStep,
+    NoReset,
+    ResonateAndFire,
+    Subtract,
+    Tanh,
+    check_neuron,
+)
 
 KEY = jax.random.key(0)
 UNITS = 4
@@ -23,6 +35,28 @@ UNITS = 4
 )
 def test_the_units_conform(neuron):
     check_neuron(neuron, units=UNITS, spiking=False, key=KEY)
+
+
+@pytest.mark.parametrize("reset", [NoReset(), NextStep(Subtract())])
+def test_resonate_and_fire_conforms(reset):
+    check_neuron(ResonateAndFire(tau_mem=9e-3, frequency=jnp.linspace(0, 90, UNITS), reset=reset), units=UNITS, key=KEY)
+
+
+def test_resonate_and_fire_prefers_its_frequency(x64):
+    """The membrane of a sinusoidal current is that of the exact recursion, and largest at the neuron's frequency."""
+    neuron = ResonateAndFire(tau_mem=0.1, frequency=30.0, v_th=1e9, resistance=0.5)
+    steps = np.arange(400)
+    peaks = []
+    for hertz in (10.0, 30.0, 60.0):
+        current = np.sin(2 * np.pi * hertz * steps * 1e-3)
+        _, states = neuron.all_steps(jnp.asarray(current[:, None]), neuron.initial_state((1,)))
+        factor = np.exp(-1e-3 / 0.1 + 2j * np.pi * 30 * 1e-3)
+        u = [0j]
+        for i in current:
+            u.append(factor * u[-1] + 0.5 * i)
+        np.testing.assert_allclose(states.v[:, 0], np.real(u[1:]), atol=1e-11)
+        peaks.append(np.abs(states.v[200:]).max())
+    assert peaks[1] > 3 * max(peaks[0], peaks[2])
 
 
 def test_lru_is_the_published_recursion(x64):
@@ -95,6 +129,9 @@ def test_white_noise_gives_every_unit_of_a_ring_the_same_variance(normalised):
         (lambda: LRU.ring(3, r_max=1.1, key=KEY), "outside the unit disc"),
         (lambda: LRU.ring(3, r_min=0.9, r_max=0.8, key=KEY), "r_min = 0.9 to r_max = 0.8"),
         (lambda: LRU.ring(3, max_phase=7.0, key=KEY), r"max_phase is 7.0; give an angle in \(0, 2π\]"),
+        (lambda: ResonateAndFire(frequency=500.0), "frequency is 500.0 Hz, .* less than 500 Hz"),
+        (lambda: ResonateAndFire(frequency=-1.0), "frequency is -1.0"),
+        (lambda: ResonateAndFire(tau_mem=1e-4), "dt = 0.001 s is longer than tau_mem"),
         (lambda: GRU(dt=0.0), "dt is 0.0"),
         (lambda: LSTM().free(), "LSTM has no linear membrane, as its currents gate one another"),
     ],

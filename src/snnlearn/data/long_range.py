@@ -230,7 +230,7 @@ def moving_average(u: Float[np.ndarray, " T"], order: int) -> Float[np.ndarray, 
     """The series s(t + 1) of NARMA for t = 0, 1, …, from zeros.
 
     >>> moving_average(np.array([0.5, 0.5, 0.5]), 2).round(6).tolist()
-    [0.1, 0.505, 0.643...]
+    [0.1, 0.5055, 0.641954]
     """
     padded, s = np.concatenate([np.zeros(order), u]), np.zeros(len(u) + order)
     for t in range(order - 1, len(u) + order - 1):

@@ -30,6 +30,7 @@ from snnlearn.network.rearrangement import Padded as Padded
 from snnlearn.network.rearrangement import Transposed as Transposed
 from snnlearn.network.recurrence import deep_lru as deep_lru
 from snnlearn.network.recurrence import recurrent as recurrent
+from snnlearn.network.resets import with_reset as with_reset
 from snnlearn.network.synapses import AbstractSynapses as AbstractSynapses
 from snnlearn.network.synapses import AbstractWeightless as AbstractWeightless
 from snnlearn.network.synapses import AveragePool2d as AveragePool2d

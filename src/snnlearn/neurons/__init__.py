@@ -52,6 +52,8 @@ from snnlearn.neurons.resets import NextStep as NextStep
 from snnlearn.neurons.resets import NoReset as NoReset
 from snnlearn.neurons.resets import Subtract as Subtract
 from snnlearn.neurons.resets import ToValue as ToValue
+from snnlearn.neurons.resonate_and_fire import ResonateAndFire as ResonateAndFire
+from snnlearn.neurons.resonate_and_fire import ResonateAndFireState as ResonateAndFireState
 from snnlearn.neurons.stateless import GELU as GELU
 from snnlearn.neurons.stateless import AbstractStateless as AbstractStateless
 from snnlearn.neurons.stateless import ClippedRectifier as ClippedRectifier

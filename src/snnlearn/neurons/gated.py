@@ -144,7 +144,7 @@ class LSTM(_AbstractGated):
     >>> unit = LSTM()
     >>> currents = {"write": jnp.zeros(1), "keep": jnp.zeros(1), "new": 9 * jnp.ones(1), "read": 9 * jnp.ones(1)}
     >>> unit(currents, unit.initial_state((1,)))[0].round(2).tolist()  # tanh(1/2)
-    [0.46...]
+    [0.4599...]
     """
 
     dt: float = eqx.field(converter=number, default=1e-3)

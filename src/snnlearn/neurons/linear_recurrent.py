@@ -47,8 +47,8 @@ class LRU(AbstractNeuron):
     >>> unit = LRU(nu=0.5, theta=jnp.pi / 2, gamma=1.0)
     >>> _, state = unit({"re": jnp.ones(1), "im": jnp.zeros(1)}, unit.initial_state((1,)))
     >>> output, _ = unit({"re": jnp.zeros(1), "im": jnp.zeros(1)}, state)
-    >>> output.round(3).tolist()  # e^(-0.5) i
-    [[-0.0], [0.6069999933242798]]
+    >>> output[:, 0].round(3).tolist()  # e^(-0.5) i
+    [-0.0, 0.60...]
     """
 
     nu: PositiveParameter = eqx.field(converter=positive)
