@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from snnlearn import SnnlearnError, coding, network, neurons
 from snnlearn.hypothesis import Hypothesis, predict
 from snnlearn.model_file import load, read_arrays, save, write_arrays
-from snnlearn.network import INPUT, Connection, Dense, Layer, Network
+from snnlearn.network import INPUT, ITSELF, Connection, Dense, Layer, Network
 from snnlearn.neurons import LI, LIF
 from zoo import DECODERS, ENCODERS, KEY, NEURONS, SYNAPSES, UNITS
 
@@ -27,8 +27,12 @@ from zoo import DECODERS, ENCODERS, KEY, NEURONS, SYNAPSES, UNITS
 def hypothesis(
     neuron=LIF(), encoder=ENCODERS["Current"], decoder=DECODERS["MeanMembrane"], synapses=None
 ) -> Hypothesis:
-    layer = Layer(synapses or Dense(2, UNITS, key=KEY), neuron, None if synapses else Dense(UNITS, UNITS, key=KEY))
-    readout = Layer(Dense(int(np.prod(layer.shape)), 2, key=KEY), LI())
+    synapses_in = synapses or Dense(2, UNITS, key=KEY)
+    sent = int(np.prod(neuron.out_shape(synapses_in.out_shape)))
+    into = [Connection(synapses_in, port=port) for port in neuron.ports]
+    loops = [] if synapses else [Connection(Dense(sent, UNITS, key=KEY), ITSELF, port) for port in neuron.ports]
+    readout = Layer(Dense(sent, 2, key=KEY), LI())
+    layer = Layer([*into, *loops], neuron)
     return Hypothesis(encoder, Network((layer, readout)), decoder)
 
 

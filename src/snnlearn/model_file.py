@@ -259,8 +259,8 @@ def _check_sizes(network: Network) -> None:
     with jax.numpy_dtype_promotion("standard"):
         activity, _ = jax.eval_shape(lambda x: unroll(network, x), x)
     for number, (layer, output) in enumerate(zip(network.layers, activity.outputs, strict=True), start=1):
-        if output.shape[1:] != layer.shape:
-            raise ValueError(f"layer {number} has {layer.shape} units and gives {output.shape[1:]}")
+        if output.shape[1:] != layer.out_shape:
+            raise ValueError(f"layer {number} should give {layer.out_shape} and gives {output.shape[1:]}")
 
 
 def _find(name: str) -> type[eqx.Module] | None:

@@ -142,6 +142,8 @@ def test_what_is_no_part_of_a_run_and_what_a_sweep_shares():
         "task",
         "class_weight",
         "horizon",
+        "delay",
+        "sequence",
     }
     assert by[Role.TASK] == task
 

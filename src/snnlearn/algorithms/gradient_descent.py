@@ -228,11 +228,13 @@ def _check_fit(algorithm: GradientDescent, encoder: AbstractEncoder, network: Ne
     size, takes = math.prod(encoder.out_shape(data.shape)), math.prod(network.in_shape)
     if size != takes:
         raise SnnlearnError(f"GradientDescent: {data.name} is encoded as {size} inputs, but the network takes {takes}")
-    if network.out_shape != (data.num_outputs,):
+    assert algorithm.loss.decoder is not None
+    if network.out_shape != (units := algorithm.loss.decoder.num_units(data.num_outputs),):
         what = {"classification": "class", "regression": "value", "multi-label": "label"}[data.task]
         raise SnnlearnError(
             f"GradientDescent: {data.name} has {data.num_outputs} {what}{'es' if data.num_classes else 's'}, but the "
             f"network's output is {network.out_shape}; give it one output for each {what}"
+            + ("" if units == data.num_outputs else f" of a step, {units}")
         )
     if algorithm.batch_size > len(data.train.x):
         raise SnnlearnError(
@@ -240,7 +242,6 @@ def _check_fit(algorithm: GradientDescent, encoder: AbstractEncoder, network: Ne
             f"{len(data.train.x)}; give at most that"
         )
     check_one_dt(algorithm, network.dt, encoder=encoder, loss=algorithm.loss)
-    assert algorithm.loss.decoder is not None
     for part in (data.train, data.validation):
         if (why := why_not_ended(encoder, algorithm.loss.decoder, part.x)) is not None:
             raise SnnlearnError(f"GradientDescent: {data.name}: {why}")

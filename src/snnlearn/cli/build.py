@@ -68,12 +68,23 @@ def everything(options: Train) -> Dataset:
         task = DATA.build(options.data, vars(options) | window(options) | {"after_42": 42 + options.split_seed})
         if options.task not in (None, task.task):
             raise SnnlearnError(f"--task is {options.task}, but {options.data} is {task.task}; drop it")
-        return _weighted(options, task)
+        return _weighted(options, _sequence(options, task))
     split = {"validation": options.validation, "test": options.test, "seed": options.split_seed}
     path = Path(options.data)
     if not path.exists() and format_of(path) is None:
         raise SnnlearnError(f"--data is {options.data!r}; give one of {', '.join(DATA.choices)}, or {DATA.others}")
-    return _weighted(options, data.load(path, **asked(options), **split))
+    return _weighted(options, _sequence(options, data.load(path, **asked(options), **split)))
+
+
+def _sequence(options: Train, task: Dataset) -> Dataset:
+    """Images as a series, if that is asked for."""
+    match options.sequence:
+        case None:
+            return task
+        case "permuted":
+            return data.sequential(task, permutation=options.split_seed)
+        case by:
+            return data.sequential(task, by=by)
 
 
 def _weighted(options: Train, task: Dataset) -> Dataset:
@@ -255,7 +266,8 @@ def _structure(options: Train, task: Dataset, code: coding.AbstractEncoder) -> n
         loop = network.Dense(shape[0], shape[0], key=key) if options.recurrent and len(shape) == 1 else None
         layers.append(network.Layer(_chain(pools, synapses), _neuron(options, shape, code.dt), loop))
         pools = []
-    readout = network.Dense(math.prod(shape), task.num_outputs, use_bias=options.bias, key=key)
+    outputs = _decoder(options, task, code.dt).num_units(task.num_outputs)
+    readout = network.Dense(math.prod(shape), outputs, use_bias=options.bias, key=key)
     layers.append(network.Layer(_chain(pools, readout), _readout(options, code.dt)))
     return network.Network(tuple(layers))
 
@@ -335,6 +347,11 @@ def _readout(options: Train, dt: float) -> neurons.AbstractNeuron:
 def _readout_of(options: Train) -> str:
     """The readout that is given, or the rule's."""
     return options.readout or READOUTS.name_of(RULES.load(options.rule).usual_decoder)
+
+
+def _decoder(options: Train, task: Dataset, dt: float) -> coding.AbstractDecoder:
+    """The readout's, without the units or labels of the task."""
+    return READOUTS.build(_readout_of(options), {"dt": dt, "target_steps": task.target_steps})
 
 
 def _loss_of(options: Train, task: str) -> str:
@@ -434,7 +451,7 @@ def _loss(options: Train, task: Dataset, dt: float, units: coding.AbstractDecode
         raise SnnlearnError(
             f"--loss {name} is only for decisions by {needed.__name__}; use --readout {READOUTS.name_of(needed)}"
         )
-    values = {"decoder": READOUTS.build(readout, {"dt": dt}), "num_classes": task.num_classes, "dt": dt}
+    values = {"decoder": _decoder(options, task, dt), "num_classes": task.num_classes, "dt": dt}
     if task.num_classes is None:
         if values["decoder"].reads_spikes:
             raise SnnlearnError(

@@ -36,6 +36,12 @@ def chosen(options: T, task: Dataset) -> tuple[T, tuple[str, ...]]:
     because: list[str] = []
     if task.num_classes is None and options.task is None:
         options = replace(options, task=task.task)
+    if options.sequence is not None or task.target_steps > 1:
+        options = replace(options, series=True)
+        because.append("--series, frame by frame, as targets or pixels have their steps")
+    if task.target_steps > 1 and options.readout is None:
+        options = replace(options, readout="last-steps")
+        because.append(f"--readout last-steps, the {task.target_steps} that have targets")
     if task.structure == "series" and options.encode is None and not options.series:
         options, why = _presented(options, task)
         because.append(why)

@@ -163,11 +163,12 @@ READOUTS = Axis(
     base="snnlearn.coding:AbstractDecoder",
     part="decoder",
     default="mean",
-    values=_same("dt"),
+    values=_same("dt") | {"target_steps": "data"},
     choices={
         "mean": Choice("snnlearn.coding:MeanMembrane"),
         "max": Choice("snnlearn.coding:MaxMembrane"),
         "last": Choice("snnlearn.coding:LastMembrane"),
+        "last-steps": Choice("snnlearn.coding:LastSteps", {"steps": "target_steps"}),
         "count": Choice("snnlearn.coding:SpikeCount"),
         "first-spike": Choice("snnlearn.coding:FirstSpike"),
     },
@@ -226,7 +227,7 @@ DATA = Axis(
     base="",
     part="",
     default="digits",
-    values=_same("validation", "test", "split_seed", "data_folder", "num_steps", "dt", "horizon")
+    values=_same("validation", "test", "split_seed", "data_folder", "num_steps", "dt", "horizon", "delay")
     | {"after_42": "split_seed"},
     others="a file or folder of data",
     choices={
@@ -238,6 +239,10 @@ DATA = Axis(
         "randman": Choice("snnlearn.data:randman", {"seed": "split_seed"}),
         "spike-xor": Choice("snnlearn.data:spike_xor", {"seed": "split_seed"}),
         "mackey-glass": Choice("snnlearn.data:mackey_glass", {"seed": "split_seed"}),
+        "narma": Choice("snnlearn.data:narma", {"seed": "split_seed"}),
+        "copy": Choice("snnlearn.data:copy", {"seed": "split_seed"}),
+        "adding": Choice("snnlearn.data:adding", {"seed": "split_seed", "length": "delay"}),
+        "delayed-xor": Choice("snnlearn.data:delayed_xor", {"seed": "split_seed"}),
     },
 )
 

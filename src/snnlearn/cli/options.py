@@ -212,14 +212,22 @@ class _Data(_File):
     files."""
 
     data: Annotated[str, DATA, Role.TASK, tyro.conf.arg(metavar=DATA.metavar)] = "digits"
-    """digits, mnist, fashion-mnist, yin-yang, randman, spike-xor, mackey-glass; or a file or folder: a table (.csv,
-    .parquet, .arff), time series (.ts), arrays (.npz), IDX, images, or events (.h5, .bin, .aedat). snnlearn data FILE
-    describes it."""
+    """digits, mnist, fashion-mnist, yin-yang, randman, spike-xor, mackey-glass, narma, copy, adding, delayed-xor; or a
+    file or folder: a table (.csv, .parquet, .arff), time series (.ts), arrays (.npz), IDX, images, or events (.h5,
+    .bin, .aedat). snnlearn data FILE describes it."""
     data_folder: Annotated[Folder, Role.TASK] = None
     """Folder with the IDX files of mnist or fashion-mnist, gzipped or not."""
 
     horizon: Annotated[OptionalCount, Role.TASK] = None
     """How far ahead mackey-glass is predicted, in its units of time: by default 6."""
+    delay: Annotated[OptionalCount, Role.TASK] = None
+    """How many steps back the answer lies: after copy's pattern (by default 8), after each bit of delayed-xor (50), or
+    at most, as the length of adding (500)."""
+    sequence: Annotated[
+        Literal["rows", "pixels", "permuted"] | None, Role.TASK, tyro.conf.arg(metavar="{rows,pixels,permuted}")
+    ] = None
+    """Images as time series: a row or a pixel in each step, or pixels in an order that is the same for all (by
+    --split-seed)."""
 
     encode: Annotated[str | None, CODES, tyro.conf.arg(metavar=CODES.metavar)] = None
     """How values become spikes; data that are spikes already take none. The default is current."""

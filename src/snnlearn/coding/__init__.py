@@ -22,6 +22,7 @@ from snnlearn.coding.conformance import check_encoder as check_encoder
 from snnlearn.coding.decoders import FilteredRate as FilteredRate
 from snnlearn.coding.decoders import FirstSpike as FirstSpike
 from snnlearn.coding.decoders import LastMembrane as LastMembrane
+from snnlearn.coding.decoders import LastSteps as LastSteps
 from snnlearn.coding.decoders import MaxMembrane as MaxMembrane
 from snnlearn.coding.decoders import MeanMembrane as MeanMembrane
 from snnlearn.coding.decoders import SpikeCount as SpikeCount

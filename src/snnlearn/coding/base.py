@@ -199,7 +199,7 @@ class AbstractDecoder(Component):
     whose score is above 0 is decided to hold."""
 
     @abstractmethod
-    def __call__(self, output: Float[Array, "T C"]) -> Float[Array, " C"]:
+    def __call__(self, output: Float[Array, "T C"]) -> Float[Array, " scores"]:
         """Score the classes; larger is more likely, and ties are broken at random.
 
         Args:
@@ -209,7 +209,18 @@ class AbstractDecoder(Component):
             SnnlearnError: if the output has another shape than this decoder reads.
         """
 
-    def until(self, output: Float[Array, "T C"], length: Int[Array, ""]) -> Float[Array, " C"]:
+    def num_units(self, num_scores: int) -> int:
+        """How many output units so many scores are of: as many, unless a unit has several.
+
+        Args:
+            num_scores: of classes, values or labels.
+
+        Raises:
+            SnnlearnError: if no number of units has so many.
+        """
+        return num_scores
+
+    def until(self, output: Float[Array, "T C"], length: Int[Array, ""]) -> Float[Array, " scores"]:
         """The scores of a sample that ends before the last step; what the output is after the end has no influence.
 
         Unless a decoder defines it, it scores only samples that do not end early, and gives NaN for the others.

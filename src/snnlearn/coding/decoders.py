@@ -8,8 +8,9 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import check_time_constants
-from snnlearn.coding.base import AbstractDecoder
+from snnlearn.coding.base import AbstractDecoder, check_whole
 from snnlearn.coding.checks import check_above_zero, over_time, scalar
 from snnlearn.coding.ends import ending_last, until
 
@@ -66,6 +67,47 @@ class LastMembrane(AbstractDecoder):
     def until(self, output: Float[Array, "T C"], length: Int[Array, ""]) -> Float[Array, " C"]:
         """See the base: in the sample's own last step."""
         return self(ending_last(output, length))
+
+
+@final
+class LastSteps(AbstractDecoder):
+    """The membrane in each of the last steps, `v_(T−K+1), …, v_T`: K scores of each unit, step by step.
+
+    For targets of each step, such as those of [`copy`][snnlearn.data.copy]: with
+    [`EachLabel`][snnlearn.coding.EachLabel] around it, each score decides about a label.
+
+    Args:
+        steps: K, from 1 to the number of steps.
+
+    Raises:
+        SnnlearnError: if steps is no such number.
+
+    >>> LastSteps(2)(jnp.array([[9.0, 9.0], [1.0, 2.0], [3.0, 4.0]])).tolist()
+    [1.0, 2.0, 3.0, 4.0]
+    """
+
+    steps: int = 1
+
+    def __check_init__(self):
+        check_whole(self, at_least=1, steps=self.steps)
+
+    def num_units(self, num_scores: int) -> int:
+        """See the base: K scores are of one unit."""
+        if num_scores % self.steps:
+            raise SnnlearnError(
+                f"LastSteps: {num_scores} scores are not equally many in each of {self.steps} steps; give as many "
+                "steps as the targets have"
+            )
+        return num_scores // self.steps
+
+    def __call__(self, output: Float[Array, "T C"]) -> Float[Array, " scores"]:
+        """See the base."""
+        output = over_time(self, output, "output", axes=2)
+        if len(output) < self.steps:
+            raise SnnlearnError(
+                f"LastSteps: the output has {len(output)} steps; give at most as many, not {self.steps}"
+            )
+        return output[-self.steps :].ravel()
 
 
 @final

@@ -55,11 +55,15 @@ class InUnits(AbstractDecoder):
         """Whether the inner decoder does."""
         return self.decoder.reads_spikes
 
-    def __call__(self, output: Float[Array, "T C"]) -> Float[Array, " C"]:
+    def num_units(self, num_scores: int) -> int:
+        """As the inner decoder."""
+        return self.decoder.num_units(num_scores)
+
+    def __call__(self, output: Float[Array, "T C"]) -> Float[Array, " scores"]:
         """See the base."""
         return self._in_units(self.decoder(output))
 
-    def until(self, output: Float[Array, "T C"], length: Int[Array, ""]) -> Float[Array, " C"]:
+    def until(self, output: Float[Array, "T C"], length: Int[Array, ""]) -> Float[Array, " scores"]:
         """See the base: as the inner decoder.
 
         Raises:
@@ -107,11 +111,15 @@ class EachLabel(AbstractDecoder):
         """Whether the inner decoder does."""
         return self.decoder.reads_spikes
 
-    def __call__(self, output: Float[Array, "T C"]) -> Float[Array, " C"]:
+    def num_units(self, num_scores: int) -> int:
+        """As the inner decoder."""
+        return self.decoder.num_units(num_scores)
+
+    def __call__(self, output: Float[Array, "T C"]) -> Float[Array, " scores"]:
         """See the base."""
         return self.decoder(output)
 
-    def until(self, output: Float[Array, "T C"], length: Int[Array, ""]) -> Float[Array, " C"]:
+    def until(self, output: Float[Array, "T C"], length: Int[Array, ""]) -> Float[Array, " scores"]:
         """See the base: as the inner decoder."""
         return self.decoder.until(output, length)
 

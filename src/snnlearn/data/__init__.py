@@ -27,6 +27,7 @@ from snnlearn.data.found import Column, Form
 from snnlearn.data.hdf5 import Recorded, events, read_events
 from snnlearn.data.images import digits, fashion_mnist, idx, mnist, read_idx
 from snnlearn.data.loading import Read, load, read_like
+from snnlearn.data.long_range import adding, copy, delayed_xor, narma, sequential
 from snnlearn.data.spike_events import structured_events, write_events
 from snnlearn.data.synthetic import randman, spike_xor, yin_yang
 
@@ -50,6 +51,9 @@ __all__ = [
     "SpikeTrains",
     "WeightedSample",
     "YinYang",
+    "adding",
+    "copy",
+    "delayed_xor",
     "digits",
     "events",
     "fashion_mnist",
@@ -59,6 +63,7 @@ __all__ = [
     "load",
     "mackey_glass",
     "mnist",
+    "narma",
     "npz",
     "overlap",
     "randman",
@@ -68,6 +73,7 @@ __all__ = [
     "read_like",
     "read_series",
     "read_values",
+    "sequential",
     "spike_xor",
     "split",
     "structured_events",

@@ -156,6 +156,7 @@ class Dataset:
         doubts: Reasons to doubt what is measured on it, in sentences.
         all_seen: Whether all test samples were seen in training, so that their errors do not estimate the risk.
         form: How it was read from a file, so that other files can be read the same way.
+        target_steps: In how many of the last steps of x the values or labels lie: y has as many for each of these.
 
     Raises:
         SnnlearnError: A part is empty, has labels that do not match, or values that are not finite.
@@ -184,8 +185,14 @@ class Dataset:
     target_names: tuple[str, ...] = ()
     class_weights: tuple[float, ...] = ()
     doubts: tuple[str, ...] = ()
+    target_steps: int = 1
 
     def __post_init__(self) -> None:
+        if self.target_steps < 1 or self.learning.num_outputs % self.target_steps:
+            raise SnnlearnError(
+                f"{self.name} has {self.learning.num_outputs} outputs for {self.target_steps} target steps; give as "
+                "many for each step"
+            )
         if self.class_weights and len(self.class_weights) != self.num_classes:
             raise SnnlearnError(
                 f"{self.name} has {len(self.class_weights)} class weights; give one for each of the classes"

@@ -29,8 +29,13 @@ from snnlearn.network.noise import AbstractOuterSynapses as AbstractOuterSynapse
 from snnlearn.network.noise import CurrentNoise as CurrentNoise
 from snnlearn.network.noise import NoiseState as NoiseState
 from snnlearn.network.noise import ReadNoise as ReadNoise
+from snnlearn.network.norm import LayerNorm as LayerNorm
+from snnlearn.network.parallel import why_step_by_step as why_step_by_step
 from snnlearn.network.rearrangement import Padded as Padded
 from snnlearn.network.rearrangement import Transposed as Transposed
+from snnlearn.network.recurrence import deep_lru as deep_lru
+from snnlearn.network.recurrence import recurrent as recurrent
+from snnlearn.network.resets import with_reset as with_reset
 from snnlearn.network.synapses import AbstractSynapses as AbstractSynapses
 from snnlearn.network.synapses import AbstractWeightless as AbstractWeightless
 from snnlearn.network.synapses import AveragePool2d as AveragePool2d

@@ -65,7 +65,7 @@ def check_graph(layers: Sequence[Layer]) -> None:
     for layer, ways in zip(layers, routes(layers), strict=True):
         for connection, (source, _) in zip(layer.connections, ways, strict=True):
             if source != FROM_INPUT:
-                check_fit("Network", layers[source].shape, connection.synapses.in_shape)
+                check_fit("Network", layers[source].out_shape, connection.synapses.in_shape)
             elif takes is None:
                 takes = connection.synapses.in_shape
             else:

@@ -202,7 +202,7 @@ def _run(
     outside = [n for n in chosen if ways[n].source < number]
     loops = [n for n in chosen if ways[n].source == number]
     if not outside:  # so that nothing sets it going
-        return jnp.zeros((*sent[FROM_INPUT].shape[:2], *layer.shape))
+        return jnp.zeros((*sent[FROM_INPUT].shape[:2], *layer.out_shape))
     some = Layer([layer.connections[n] for n in (*outside, *loops)], layer.neuron)
 
     def one(sent, key):

@@ -81,7 +81,7 @@ class Layer(eqx.Module):
             what = "recurrent synapses" if connection.source in (ITSELF, self.name or ITSELF) else "a connection"
             check_fit(f"Layer: {what}", connection.synapses.out_shape, self.shape)
             if connection.source in (ITSELF, self.name or ITSELF):
-                check_fit(f"Layer: {what}", self.shape, connection.synapses.in_shape)
+                check_fit(f"Layer: {what}", self.out_shape, connection.synapses.in_shape)
             if connection.port not in self.neuron.ports:
                 raise SnnlearnError(
                     f"Layer: a connection goes to port {connection.port!r}, and {type(self.neuron).__name__} has "
@@ -92,6 +92,11 @@ class Layer(eqx.Module):
     def shape(self) -> tuple[int, ...]:
         """The units' shape."""
         return self.connections[0].synapses.out_shape
+
+    @property
+    def out_shape(self) -> tuple[int, ...]:
+        """The shape of its output in one step."""
+        return self.neuron.out_shape(self.shape)
 
     @property
     def synapses(self) -> AbstractSynapses:

@@ -23,6 +23,7 @@ from snnlearn.network.connection import line
 from snnlearn.network.convolved import lowered_images, run_images
 from snnlearn.network.graph import FROM_INPUT, Fire, check_graph, propagate, routes
 from snnlearn.network.layer import Layer, LayerState
+from snnlearn.network.parallel import run_at_once, why_step_by_step
 from snnlearn.network.synapses import Dense, check_steps, is_key
 from snnlearn.neurons import LI, LIF, AbstractNeuron
 
@@ -94,7 +95,7 @@ class Network(eqx.Module):
     @property
     def out_shape(self) -> tuple[int, ...]:
         """The shape of one step's output."""
-        return self.layers[-1].shape
+        return self.layers[-1].out_shape
 
     def initial_state(self, *, key: PRNGKeyArray | None = None) -> tuple[LayerState, ...]:
         """The state at rest, layer by layer.
@@ -210,8 +211,9 @@ def unroll(
 ) -> tuple[Activity, tuple[LayerState, ...]]:
     """Run a network over time and keep what each layer did.
 
-    One scan computes all layers in each step. Computing layer by layer, each for the whole sequence, gives the same,
-    needs twice the memory and is no faster on CPU.
+    One scan computes all layers in each step. Where no layer is fed back and every neuron is `affine`, such as LRU, LI,
+    units without time, and spiking neurons without reset, there is no loop over time: layer by layer, associative scans
+    compute all steps, which is the same up to rounding. (A spike may differ where a membrane is at its threshold.)
 
     The compiled kernels run it if they know all layers (`why_not_compiled`), all numbers are float32 and only outputs
     are recorded. They have first derivatives, in reverse and forward mode; for second ones use `kernels.plain()`.
@@ -248,7 +250,10 @@ def unroll(
                 f"{network.in_shape}; make their sizes equal"
             )
     else:
-        check_steps("unroll", network.in_shape, ("T",), xs=xs.values if isinstance(xs, HeldValues) else xs)
+        values = xs.values if isinstance(xs, HeldValues) else xs
+        check_steps("unroll", network.in_shape, ("T",), xs=values)
+        if not len(values):
+            raise SnnlearnError(f"unroll: xs has shape {values.shape}, no time steps; give at least one")
     if record is nothing and in_single_precision((xs, state)):
         if not isinstance(parts := lowered(network.layers), str):
             outputs, state = run_compiled(network.layers, parts, xs, state)
@@ -257,6 +262,9 @@ def unroll(
             outputs, state = run_images(network.layers, images, numbers(xs), state)
             return Activity(outputs, (None,) * len(outputs)), state
     xs = numbers(xs)
+    if why_step_by_step(network.layers) is None:
+        outputs, records, state = run_at_once(network.layers, xs, state, record)
+        return Activity(outputs, records), state
     state, activity = jax.lax.scan(step, state, xs)
     return activity, state
 

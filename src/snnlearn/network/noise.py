@@ -58,6 +58,11 @@ class AbstractOuterSynapses(AbstractSynapses):
         return self.synapses.has_weights
 
     @property
+    def linear(self) -> bool:
+        """As those inside."""
+        return self.synapses.linear
+
+    @property
     def carrier(self) -> AbstractSynapses:
         """That of the synapses inside."""
         return self.synapses.carrier

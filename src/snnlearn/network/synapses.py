@@ -41,7 +41,7 @@ class LoweredImage(NamedTuple):
 
 
 class AbstractSynapses(Component):
-    """A linear map from the input of one time step to the currents of the units.
+    """A map from the input of one time step to the currents of the units, linear apart from a bias.
 
     The input may have any shape of the right size, such as an image `[H, W]` instead of `[1, H, W]`.
 
@@ -71,6 +71,11 @@ class AbstractSynapses(Component):
     def draws(self) -> bool:
         """Whether noise is in their state."""
         return any(is_key(leaf) for leaf in jax.tree.leaves(self.initial_state()))
+
+    @property
+    def linear(self) -> bool:
+        """Whether the map is linear apart from a bias; normalisation is not."""
+        return True
 
     @property
     def steady(self) -> bool:
@@ -631,6 +636,11 @@ class Chain(AbstractSynapses):
             x, each = stage.step(x, each)
             after.append(each)
         return x, tuple(after)
+
+    @property
+    def linear(self) -> bool:
+        """Whether all stages are."""
+        return all(stage.linear for stage in self.stages)
 
     @property
     def steady(self) -> bool:

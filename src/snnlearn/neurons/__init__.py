@@ -5,6 +5,7 @@ from snnlearn._parameters import Positive as Positive
 from snnlearn._parameters import TimeConstant as TimeConstant
 from snnlearn._parameters import trained as trained
 from snnlearn._parameters import trained_part as trained_part
+from snnlearn.neurons import affine as affine
 from snnlearn.neurons import lowering as lowering
 from snnlearn.neurons.adaptive import ALIF as ALIF
 from snnlearn.neurons.adaptive import ALIFState as ALIFState
@@ -39,12 +40,19 @@ from snnlearn.neurons.escape_noise import EscapeNoise as EscapeNoise
 from snnlearn.neurons.escape_noise import EscapeNoiseState as EscapeNoiseState
 from snnlearn.neurons.filtered import Filtered as Filtered
 from snnlearn.neurons.filtered import FilteredState as FilteredState
+from snnlearn.neurons.gated import GLU as GLU
+from snnlearn.neurons.gated import GRU as GRU
+from snnlearn.neurons.gated import LSTM as LSTM
+from snnlearn.neurons.gated import GatedState as GatedState
+from snnlearn.neurons.gated import LSTMState as LSTMState
 from snnlearn.neurons.integrate_and_fire import IF as IF
 from snnlearn.neurons.integrate_and_fire import IFState as IFState
 from snnlearn.neurons.leaky_integrate_and_fire import LIF as LIF
 from snnlearn.neurons.leaky_integrate_and_fire import LIFState as LIFState
 from snnlearn.neurons.leaky_integrator import LI as LI
 from snnlearn.neurons.leaky_integrator import LIState as LIState
+from snnlearn.neurons.linear_recurrent import LRU as LRU
+from snnlearn.neurons.linear_recurrent import LRUState as LRUState
 from snnlearn.neurons.refractory import AbstractRefractory as AbstractRefractory
 from snnlearn.neurons.refractory import Refractory as Refractory
 from snnlearn.neurons.refractory import SilentRefractory as SilentRefractory
@@ -53,8 +61,11 @@ from snnlearn.neurons.resets import NextStep as NextStep
 from snnlearn.neurons.resets import NoReset as NoReset
 from snnlearn.neurons.resets import Subtract as Subtract
 from snnlearn.neurons.resets import ToValue as ToValue
+from snnlearn.neurons.resonate_and_fire import ResonateAndFire as ResonateAndFire
+from snnlearn.neurons.resonate_and_fire import ResonateAndFireState as ResonateAndFireState
 from snnlearn.neurons.saturated import Railed as Railed
 from snnlearn.neurons.saturated import Saturated as Saturated
+from snnlearn.neurons.stateless import GELU as GELU
 from snnlearn.neurons.stateless import AbstractStateless as AbstractStateless
 from snnlearn.neurons.stateless import ClippedRectifier as ClippedRectifier
 from snnlearn.neurons.stateless import Identity as Identity
@@ -63,6 +74,7 @@ from snnlearn.neurons.stateless import Logistic as Logistic
 from snnlearn.neurons.stateless import QuantisedRectifier as QuantisedRectifier
 from snnlearn.neurons.stateless import Rectifier as Rectifier
 from snnlearn.neurons.stateless import StatelessState as StatelessState
+from snnlearn.neurons.stateless import Tanh as Tanh
 from snnlearn.neurons.surrogates import AbstractEscape as AbstractEscape
 from snnlearn.neurons.surrogates import AbstractSurrogate as AbstractSurrogate
 from snnlearn.neurons.surrogates import Atan as Atan

@@ -5,12 +5,14 @@ from abc import abstractmethod
 from typing import Any, NamedTuple
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from snnlearn._component import Component
 from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import Parameter, Value, value
+from snnlearn.neurons.affine import all_steps_of
 from snnlearn.neurons.continuous import Continuous, Unit
 from snnlearn.neurons.lowering import Constants, Equation, Lowered, LoweredState
 from snnlearn.neurons.refractory import AbstractRefractory
@@ -53,6 +55,16 @@ class AbstractNeuron(Component):
         return (CURRENT,)
 
     @property
+    def input_ports(self) -> tuple[str, ...]:
+        """The ports that the input of a usual network arrives at."""
+        return self.ports
+
+    @property
+    def loop_ports(self) -> tuple[str, ...]:
+        """The ports that the output of its own layer arrives at in a usual recurrent network."""
+        return self.ports
+
+    @property
     def spikes(self) -> bool:
         """Whether its output is 0 or 1."""
         return False
@@ -61,6 +73,41 @@ class AbstractNeuron(Component):
     def draws(self) -> bool:
         """Whether it draws random numbers, from a key in its state."""
         return False
+
+    def out_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of its output, for units of this shape: the same, or that with axes before it.
+
+        Args:
+            shape: the units' shape.
+        """
+        return shape
+
+    @property
+    def timeless(self) -> bool:
+        """Whether its output depends on the current of the same step alone."""
+        return False
+
+    @property
+    def affine(self) -> bool:
+        """Whether its next state is an affine function of state and current, the same in every step.
+
+        Its output may be any function of them. A network of such neurons, without feedback, needs no loop over time.
+        """
+        return self.timeless
+
+    def all_steps(self, currents: Any, state: Any) -> tuple[Float[Array, "T *out"], Any]:
+        """All steps at once; only of an `affine` neuron.
+
+        Args:
+            currents: as for a step, with a leading axis T.
+            state: the state before the first step.
+
+        Returns:
+            the outputs, and the state after each step, with a leading axis T.
+        """
+        if self.timeless:
+            return jax.vmap(self, in_axes=(0, None))(currents, state)
+        return all_steps_of(self, currents, state)
 
     def rectified(self) -> tuple[Rectified, ...] | str:
         """The parts whose sum its output is, for its conversion to spiking neurons; or why there are none."""
@@ -85,7 +132,7 @@ class AbstractNeuron(Component):
         """
 
     @abstractmethod
-    def __call__(self, current: Any, state: Any) -> tuple[Float[Array, "*units"], Any]:
+    def __call__(self, current: Any, state: Any) -> tuple[Float[Array, "*out"], Any]:
         """Advance by one time step: decay → input → v → spike → reset.
 
         Args:
@@ -94,12 +141,17 @@ class AbstractNeuron(Component):
             state: as `initial_state` or an earlier step gave it.
 
         Returns:
-            The output, spikes (0 or 1) or, for a neuron that does not spike, its membrane; and the next state.
+            The output, spikes (0 or 1) or, for a neuron that does not spike, its membrane, `[*out_shape(units)]`; and
+            the next state.
         """
 
     @abstractmethod
     def free(self) -> "AbstractNeuron":
-        """The same neuron with a threshold that it never reaches: its linear membrane."""
+        """The same neuron with a threshold that it never reaches: its linear membrane.
+
+        Raises:
+            SnnlearnError: if it has none, as its currents gate one another.
+        """
 
     def scored(self, spikes: Float[Array, "*units"] | None = None) -> "AbstractNeuron | None":
         """Itself with the derivative of the log-probability of its spikes as theirs; None if it does not draw them.
@@ -160,6 +212,20 @@ class AbstractWrapper(AbstractNeuron):
     def ports(self) -> tuple[str, ...]:
         """Those of the neuron inside."""
         return self.neuron.ports
+
+    @property
+    def input_ports(self) -> tuple[str, ...]:
+        """Those of the neuron inside."""
+        return self.neuron.input_ports
+
+    @property
+    def loop_ports(self) -> tuple[str, ...]:
+        """Those of the neuron inside."""
+        return self.neuron.loop_ports
+
+    def out_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """That of the neuron inside."""
+        return self.neuron.out_shape(shape)
 
     @property
     def spikes(self) -> bool:
@@ -224,6 +290,11 @@ class AbstractSpikingNeuron(AbstractNeuron):
         """See the base; so it is if no gradient flows through the reset, and the refractory period holds nothing."""
         adds = self.reset.adds and (self.refractory is None or not self.refractory.holds)
         return self.linear and adds
+
+    @property
+    def never_reset(self) -> bool:
+        """Whether its spikes leave its state alone."""
+        return not self.reset.acts and self.refractory is None
 
     def free(self) -> "AbstractSpikingNeuron":
         """See the base."""

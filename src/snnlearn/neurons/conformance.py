@@ -16,8 +16,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from snnlearn._errors import SnnlearnError
 from snnlearn._laws import demand, kind_of, same
 from snnlearn._parameters import split
+from snnlearn.neurons.affine import at_once
 from snnlearn.neurons.base import AbstractNeuron
 from snnlearn.neurons.lowering import Lowered, LoweredState, pseudo_derivative, step
 from snnlearn.neurons.surrogates import AbstractSurrogate
@@ -33,7 +35,9 @@ def check_neuron(
     Shape and dtype; `jit`, `vmap` and `scan`, and a sequence in pieces, agree with a plain loop; spikes are 0 or 1, and
     both occur; units are identical and independent; outputs are causal; forward mode = reverse mode; `free()` never
     spikes and is linear; the equation for the kernels (`lowered`), if any, gives the same outputs, state and
-    derivatives.
+    derivatives, and so do all steps at once, if it says that it is `affine`.
+
+    A neuron of several ports gets multiples of one current.
 
     Args:
         neuron: the neuron.
@@ -52,27 +56,32 @@ def check_neuron(
     currents = currents.at[2].set(currents[0] - 2 * currents[1])
 
     rest = neuron.initial_state((units,))
-    output, after = neuron(currents[0, 0], rest)
-    demand(output.shape == (units,), f"{name} returned shape {output.shape} for {units} units")
+    output, after = _Driven(neuron)(currents[0, 0], rest)
+    promised = neuron.out_shape((units,))
+    demand(promised[-1:] == (units,), f"{name}.out_shape is {promised} for {units} units, which are not its last axis")
+    demand(output.shape == promised, f"{name} returned shape {output.shape} for {units} units, not {promised}")
     demand(output.dtype == currents.dtype, f"{name} returned {output.dtype} for a current of {currents.dtype}")
     demand(kind_of(after) == kind_of(rest), f"{name} gave a state of another structure, shape or dtype than it took")
     demand(after.v.shape == (units,), f"{name} has a membrane v of shape {after.v.shape} for {units} units")
 
-    outputs, membranes = _loop(neuron, currents)
+    driven = _Driven(neuron)
+    outputs, membranes = _loop(driven, currents)
     if spiking:
         demand(bool(np.isin(outputs, (0, 1)).all()), f"{name} returned values other than 0 and 1")
         demand(set(np.unique(outputs)) == {0, 1}, f"{name} spiked never or always, so that nothing is checked")
-    pieces = _scan_in_pieces(neuron, currents)
+    pieces = _scan_in_pieces(driven, currents)
     same(pieces, (outputs, membranes), f"{name} under jit, vmap and scan, in two pieces, differs from a plain loop")
 
     if deterministic:
         order = np.roll(np.arange(units), 1)
         permuted = jax.tree.map(lambda leaf: leaf[order] if jnp.shape(leaf) == (units,) else leaf, neuron)
-        outputs_permuted, _ = _scan_in_pieces(permuted, currents[..., order])
+        outputs_permuted, _ = _scan_in_pieces(_Driven(permuted), currents[..., order])
         same(outputs_permuted, outputs[..., order], f"{name} treats a unit by its place among the others")
 
-    _check_derivatives(neuron, currents[0], name)
+    _check_derivatives(driven, currents[0], name)
     _check_free(neuron, currents, name, spiking=spiking)
+    if neuron.affine:
+        _check_affine(driven, currents[0], name)
     lowered = neuron.lowered()
     if not isinstance(lowered, str):
         own, other = _as_lowered(neuron, lowered, currents[0])
@@ -124,8 +133,25 @@ def _surrogate_at(surrogate: AbstractSurrogate, x: Float[Array, " n"], dx: Float
     return spikes, surrogate.pseudo_derivative(x), slope, forward, reverse
 
 
-def _loop(neuron: AbstractNeuron, currents: Float[Array, "B T n"]) -> tuple[np.ndarray, np.ndarray]:
-    outputs, membranes = np.empty(currents.shape), np.empty(currents.shape)
+class _Driven(eqx.Module):
+    """A neuron as one of a single port: another multiple of its current arrives at each."""
+
+    neuron: AbstractNeuron
+
+    def initial_state(self, shape: tuple[int, ...]) -> Any:
+        return self.neuron.initial_state(shape)
+
+    def currents(self, current: Array) -> Any:
+        ports = self.neuron.ports
+        return current if len(ports) == 1 else {port: current * (-0.7) ** k for k, port in enumerate(ports)}
+
+    def __call__(self, current: Array, state: Any) -> tuple[Array, Any]:
+        return self.neuron(self.currents(current), state)
+
+
+def _loop(neuron: _Driven, currents: Float[Array, "B T n"]) -> tuple[np.ndarray, np.ndarray]:
+    out = neuron.neuron.out_shape(currents.shape[2:])
+    outputs, membranes = np.empty((*currents.shape[:2], *out)), np.empty(currents.shape)
     for b, sequence in enumerate(currents):
         state = neuron.initial_state(sequence.shape[1:])
         for t, current in enumerate(sequence):
@@ -134,7 +160,7 @@ def _loop(neuron: AbstractNeuron, currents: Float[Array, "B T n"]) -> tuple[np.n
     return outputs, membranes
 
 
-def _scan(neuron: AbstractNeuron, currents: Float[Array, "T n"], state: Any) -> tuple[tuple[Array, Array], Any]:
+def _scan(neuron: _Driven, currents: Float[Array, "T n"], state: Any) -> tuple[tuple[Array, Array], Any]:
     def step(state, current):
         output, state = neuron(current, state)
         return state, (output, state.v)
@@ -144,11 +170,11 @@ def _scan(neuron: AbstractNeuron, currents: Float[Array, "T n"], state: Any) -> 
 
 
 @eqx.filter_jit
-def _scan_batch(neuron: AbstractNeuron, currents: Float[Array, "B T n"], states: Any) -> tuple[Any, Any]:
+def _scan_batch(neuron: _Driven, currents: Float[Array, "B T n"], states: Any) -> tuple[Any, Any]:
     return jax.vmap(lambda xs, state: _scan(neuron, xs, state))(currents, states)
 
 
-def _scan_in_pieces(neuron: AbstractNeuron, currents: Float[Array, "B T n"]) -> tuple[Array, Array]:
+def _scan_in_pieces(neuron: _Driven, currents: Float[Array, "B T n"]) -> tuple[Array, Array]:
     half = currents.shape[1] // 2
     rest = neuron.initial_state(currents.shape[2:])
     states = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (len(currents), *leaf.shape)), rest)
@@ -158,18 +184,19 @@ def _scan_in_pieces(neuron: AbstractNeuron, currents: Float[Array, "B T n"]) -> 
 
 
 @eqx.filter_jit
-def _derivatives(neuron: AbstractNeuron, currents: Float[Array, "T n"], along: Float[Array, "T n"]) -> Any:
+def _derivatives(neuron: _Driven, currents: Float[Array, "T n"], along: Float[Array, "T n"]) -> Any:
     """Of the outputs: the Jacobian by the currents in forward mode; in reverse mode, along a cotangent, by all."""
     parameters, constants = split(neuron)
 
     def outputs(currents, parameters):
         neuron = eqx.combine(parameters, constants)
-        return _scan(neuron, currents, neuron.initial_state(currents.shape[1:]))[0][0]
+        outputs = _scan(neuron, currents, neuron.initial_state(currents.shape[1:]))[0][0]
+        return jnp.sum(outputs, axis=tuple(range(1, outputs.ndim - 1)))
 
     return jax.jacfwd(outputs)(currents, parameters), jax.vjp(outputs, currents, parameters)[1](along)
 
 
-def _check_derivatives(neuron: AbstractNeuron, currents: Array, name: str) -> None:
+def _check_derivatives(neuron: _Driven, currents: Array, name: str) -> None:
     along = jnp.cos(jnp.arange(currents.size, dtype=currents.dtype)).reshape(currents.shape)
     forward, (reverse, by_parameters) = _derivatives(neuron, currents, along)
     demand(bool(jnp.isfinite(forward).all()), f"{name} has a derivative that is not finite")
@@ -200,8 +227,44 @@ def _as_lowered(neuron: AbstractNeuron, lowered: Lowered, currents: Float[Array,
     return run(neuron, rest), (*other, neuron.raised_state(after, rest))
 
 
+@eqx.filter_jit
+def _by_steps_and_at_once(neuron: _Driven, currents: Float[Array, "T n"]) -> Any:
+    """Outputs, states and derivatives, by a loop, by the scan, and as the neuron computes all steps."""
+    parameters, constants = split(neuron)
+    rest = neuron.initial_state(currents.shape[1:])
+    rest = jax.tree.map(lambda s: s + 0.25 if eqx.is_inexact_array(s) else s, rest)
+
+    def of(run):
+        def along(currents, parameters):
+            outputs, states = run(eqx.combine(parameters, constants), currents)
+            weight = jnp.cos(jnp.arange(outputs.size, dtype=outputs.dtype)).reshape(outputs.shape)
+            return jnp.sum(weight * outputs), (outputs, states.v)
+
+        gradient, values = jax.grad(along, argnums=(0, 1), has_aux=True)(currents, parameters)
+        return gradient, values
+
+    def loop(neuron, currents):
+        return jax.lax.scan(lambda s, i: (lambda z, after: (after, (z, after)))(*neuron(i, s)), rest, currents)[1]
+
+    return (
+        of(loop),
+        of(lambda neuron, currents: at_once(neuron, currents, rest)),
+        of(lambda neuron, currents: neuron.neuron.all_steps(neuron.currents(currents), rest)),
+    )
+
+
+def _check_affine(neuron: _Driven, currents: Array, name: str) -> None:
+    loop, scan, own = _by_steps_and_at_once(neuron, currents)
+    same(scan, loop, f"{name} says that it is affine, and is not: all steps at once differ from a loop")
+    same(own, loop, f"{name}.all_steps differs from a loop")
+
+
 def _check_free(neuron: AbstractNeuron, currents: Array, name: str, *, spiking: bool) -> None:
-    free = neuron.free()
+    try:
+        free = _Driven(neuron.free())
+    except SnnlearnError:
+        demand(not spiking, f"{name} spikes, and has no membrane without a threshold")
+        return
     outputs, membranes = _scan_in_pieces(free, currents)
     if spiking:
         demand(not bool(outputs.any()), f"{name}.free() spikes")

@@ -93,6 +93,11 @@ class CubaLIF(AbstractSpikingNeuron):
         """See the base."""
         return not jax.tree.leaves(eqx.filter(self, eqx.is_array))
 
+    @property
+    def affine(self) -> bool:
+        """See the base: if it is never reset."""
+        return self.never_reset
+
     def initial_state(self, shape: tuple[int, ...]) -> CubaLIFState:
         """See the base."""
         return CubaLIFState(jnp.zeros(shape), jnp.zeros(shape) + value(self.v_leak), self._at_rest(shape))

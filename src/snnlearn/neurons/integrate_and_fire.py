@@ -73,6 +73,11 @@ class IF(AbstractSpikingNeuron):
         """See the base."""
         return not jax.tree.leaves(eqx.filter(self, eqx.is_array))
 
+    @property
+    def affine(self) -> bool:
+        """See the base: if it is never reset."""
+        return self.never_reset
+
     def initial_state(self, shape: tuple[int, ...]) -> IFState:
         """See the base."""
         return IFState(jnp.zeros(shape), self._at_rest(shape))

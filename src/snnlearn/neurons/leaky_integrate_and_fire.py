@@ -88,6 +88,11 @@ class LIF(AbstractSpikingNeuron):
         """See the base."""
         return not jax.tree.leaves(eqx.filter(self, eqx.is_array))
 
+    @property
+    def affine(self) -> bool:
+        """See the base: if it is never reset."""
+        return self.never_reset
+
     def initial_state(self, shape: tuple[int, ...]) -> LIFState:
         """See the base."""
         return LIFState(jnp.zeros(shape) + value(self.v_leak), self._at_rest(shape))

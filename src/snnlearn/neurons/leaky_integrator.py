@@ -73,6 +73,11 @@ class LI(AbstractNeuron):
         """See the base."""
         return not jax.tree.leaves(eqx.filter(self, eqx.is_array))
 
+    @property
+    def affine(self) -> bool:
+        """See the base: it is."""
+        return True
+
     def initial_state(self, shape: tuple[int, ...]) -> LIState:
         """See the base."""
         return LIState(jnp.zeros(shape) + value(self.v_leak))

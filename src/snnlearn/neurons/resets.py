@@ -38,6 +38,11 @@ class AbstractReset(Component):
         """
 
     @property
+    def acts(self) -> bool:
+        """Whether it does anything to the membrane."""
+        return True
+
+    @property
     def adds(self) -> bool:
         """Whether, for the gradient, it only adds a constant to the membrane, or nothing."""
         return False
@@ -169,6 +174,11 @@ class NoReset(AbstractReset):
         return v
 
     @property
+    def acts(self) -> bool:
+        """False."""
+        return False
+
+    @property
     def adds(self) -> bool:
         """True: it adds nothing."""
         return True
@@ -187,6 +197,11 @@ class NextStep(eqx.Module):
     """
 
     reset: AbstractReset = Subtract()
+
+    @property
+    def acts(self) -> bool:
+        """As the reset itself does."""
+        return self.reset.acts
 
     @property
     def adds(self) -> bool:

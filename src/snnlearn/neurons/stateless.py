@@ -51,6 +51,11 @@ class AbstractStateless(AbstractNeuron):
         """See the base."""
         return self.activation(current), StatelessState(current)
 
+    @property
+    def timeless(self) -> bool:
+        """True."""
+        return True
+
     def free(self) -> "Identity":
         """The current itself."""
         return Identity(dt=self.dt)
@@ -225,6 +230,42 @@ class Logistic(AbstractStateless):
     def activation(self, current: Float[Array, "*units"]) -> Float[Array, "*units"]:
         """See the base."""
         return jax.nn.sigmoid(current)
+
+
+@final
+class Tanh(AbstractStateless):
+    r"""The hyperbolic tangent, $\tanh i$; connected to itself it is a plain recurrent network's unit (Elman 1990).
+
+    Args:
+        dt: time step, s, > 0.
+
+    >>> Tanh().activation(jnp.array([0.0, 1.0])).round(4).tolist()
+    [0.0, 0.761...]
+    """
+
+    dt: float = eqx.field(converter=number, default=1e-3)
+
+    def activation(self, current: Float[Array, "*units"]) -> Float[Array, "*units"]:
+        """See the base."""
+        return jnp.tanh(current)
+
+
+@final
+class GELU(AbstractStateless):
+    r"""The Gaussian error linear unit, $i\,\Phi(i)$ (arXiv:1606.08415).
+
+    Args:
+        dt: time step, s, > 0.
+
+    >>> GELU().activation(jnp.array([-9.0, 0.0, 9.0])).tolist()
+    [-..., 0.0, 9.0]
+    """
+
+    dt: float = eqx.field(converter=number, default=1e-3)
+
+    def activation(self, current: Float[Array, "*units"]) -> Float[Array, "*units"]:
+        """See the base."""
+        return jax.nn.gelu(current, approximate=False)
 
 
 def _check_ceiling(unit: AbstractStateless, ceiling: Any) -> None:

@@ -3,6 +3,7 @@
 from snnlearn.rules.backpropagation import BPTT as BPTT
 from snnlearn.rules.base import AbstractRule as AbstractRule
 from snnlearn.rules.conformance import check_rule as check_rule
+from snnlearn.rules.diagonal import DiagonalRTRL as DiagonalRTRL
 from snnlearn.rules.eligibility import eligibility_traces as eligibility_traces
 from snnlearn.rules.eprop import EProp as EProp
 from snnlearn.rules.event_prop import EventProp as EventProp

@@ -68,7 +68,7 @@ class Symmetric(AbstractFeedback):
                 if lag or source == FROM_INPUT:
                     continue
                 synapses = connection.synapses
-                _, pull = jax.vjp(synapses, jnp.zeros(network.layers[source].shape))
+                _, pull = jax.vjp(synapses, jnp.zeros(network.layers[source].out_shape))
                 (part,) = pull(jnp.reshape(responses[number] * errors[number], synapses.out_shape))
                 errors[source] = errors[source] + part if source in errors else part
         return tuple(errors[number] for number in range(len(network.layers) - 1))

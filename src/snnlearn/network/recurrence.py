@@ -1,0 +1,136 @@
+"""Recurrent networks: units connected to themselves at their ports, and deep networks of linear recurrent units."""
+
+from __future__ import annotations
+
+import math
+
+import jax
+from jaxtyping import PRNGKeyArray
+
+from snnlearn._arguments import checked
+from snnlearn._errors import SnnlearnError
+from snnlearn.network.connection import ITSELF, Connection
+from snnlearn.network.layer import Layer
+from snnlearn.network.network import Network
+from snnlearn.network.norm import LayerNorm
+from snnlearn.network.synapses import Dense, OneToOne, Part
+from snnlearn.neurons import GELU, GLU, LRU, AbstractNeuron, Identity, Tanh
+
+
+@checked
+def recurrent(
+    in_size: int,
+    hidden_size: int,
+    out_size: int,
+    *,
+    neuron: AbstractNeuron = Tanh(),
+    readout: AbstractNeuron = Identity(),
+    key: PRNGKeyArray,
+) -> Network:
+    """One layer of units, connected all to all from the input and from themselves at their ports, and a readout.
+
+    With `Tanh` it is a plain recurrent network, with `GRU` or `LSTM` the gated one. Draw its weights by `AsGiven()`.
+
+    Args:
+        in_size: inputs.
+        hidden_size: units.
+        out_size: outputs.
+        neuron: the units.
+        readout: the last layer's neurons.
+        key: random key of the weights.
+
+    Raises:
+        SnnlearnError: if an argument is of another kind, or a size below 1.
+
+    >>> from snnlearn.neurons import LSTM
+    >>> network = recurrent(3, 8, 2, neuron=LSTM(), key=jax.random.key(0))
+    >>> network(jax.numpy.ones((10, 3)))[0].shape
+    (10, 2)
+    """
+    last, *keys = jax.random.split(key, 1 + len(neuron.input_ports) + len(neuron.loop_ports))
+    forward = [
+        Connection(Dense(in_size, hidden_size, use_bias=True, key=k), port=port)
+        for port, k in zip(neuron.input_ports, keys, strict=False)
+    ]
+    loops = [
+        Connection(Dense(hidden_size, hidden_size, use_bias=port not in neuron.input_ports, key=k), ITSELF, port)
+        for port, k in zip(neuron.loop_ports, keys[len(forward) :], strict=True)
+    ]
+    return Network(
+        (Layer(forward + loops, neuron), Layer(Dense(hidden_size, out_size, use_bias=True, key=last), readout))
+    )
+
+
+@checked
+def deep_lru(
+    in_size: int,
+    hidden_size: int,
+    out_size: int,
+    *,
+    state_size: int,
+    depth: int,
+    r_min: float = 0.0,
+    r_max: float = 1.0,
+    max_phase: float = 2 * math.pi,
+    activation: AbstractNeuron = GELU(),
+    readout: AbstractNeuron = Identity(),
+    key: PRNGKeyArray,
+) -> Network:
+    r"""A network of LRU blocks with residual paths, of ordinary layers and connections.
+
+    The input is mapped to `hidden_size` features u, each block adds to them, and a last map makes the output of each
+    step; the mean over time (`MeanMembrane`) is what the authors call pooling. A block is
+
+    `x = LayerNorm(u)`, `h ← λ h + γ B x`, `y = GELU(Re(C h) + D x)`, `u ← u + (W₁ y + b₁) σ(W₂ y + b₂)`.
+
+    There is no loop over time. Train it with the initialisation `AsGiven()`, which leaves the weights as drawn here.
+
+    Orvieto et al. 2023, arXiv:2303.06349; sizes of the authors' experiments are 128 to 512 features and 4 to 6 blocks.
+    Not the paper's: layer normalisation in place of batch normalisation, which is no function of one sample.
+
+    Args:
+        in_size: inputs.
+        hidden_size: features between blocks, ≥ 2.
+        out_size: outputs.
+        state_size: linear recurrent units of each block.
+        depth: blocks, ≥ 1.
+        r_min: as of `LRU.ring`.
+        r_max: as of `LRU.ring`.
+        max_phase: as of `LRU.ring`.
+        activation: the units in place of GELU: spiking ones make a spiking LRU.
+        readout: the last layer's neurons.
+        key: random key of the weights: B, C, D as the authors draw them.
+
+    Raises:
+        SnnlearnError: if an argument is of another kind, a size is below 1, or the ring is not in the unit disc.
+
+    >>> network = deep_lru(3, 8, 2, state_size=4, depth=2, key=jax.random.key(0))
+    >>> ys, state = network(jax.numpy.ones((10, 3)))
+    >>> ys.shape
+    (10, 2)
+    """
+    if depth < 1:
+        raise SnnlearnError(f"deep_lru: depth is {depth}; give at least 1 block")
+    dt = readout.dt
+    first, last, *keys = jax.random.split(key, depth + 2)
+    layers = [Layer(Dense(in_size, hidden_size, use_bias=True, key=first), Identity(dt=dt), name="features 0")]
+    for number, block_key in enumerate(keys, start=1):
+        of_ring, of_re, of_im, of_out, of_skip, of_value, of_gate = jax.random.split(block_key, 7)
+        ring = LRU.ring(state_size, r_min=r_min, r_max=r_max, max_phase=max_phase, dt=dt, key=of_ring)
+        half = math.sqrt(0.5)  # of the variance to each part of B; and C has that of a map from half as many inputs
+        re, im = (Dense(hidden_size, state_size, key=k).affine(after=half) for k in (of_re, of_im))
+        out = Dense(2 * state_size, hidden_size, key=of_out).affine(after=1 / half)
+        direct = OneToOne((hidden_size,), jax.random.normal(of_skip, (hidden_size,)))
+        value, gate = (Dense(hidden_size, hidden_size, use_bias=True, key=k) for k in (of_value, of_gate))
+        unchanged = Part(hidden_size, 0, hidden_size)
+        layers += [
+            Layer(LayerNorm((hidden_size,)), Identity(dt=dt), name=f"norm {number}"),
+            Layer([Connection(re, port="re"), Connection(im, port="im")], ring, name=f"lru {number}"),
+            Layer([out, Connection(direct, f"norm {number}")], activation, name=f"activation {number}"),
+            Layer([Connection(value, port="value"), Connection(gate, port="gate")], GLU(dt=dt), name=f"gate {number}"),
+            Layer(
+                [unchanged, Connection(unchanged, f"features {number - 1}")], Identity(dt=dt), name=f"features {number}"
+            ),
+        ]
+    layers.append(Layer(Dense(hidden_size, out_size, use_bias=True, key=last), readout))
+    return Network(tuple(layers))

@@ -1,0 +1,41 @@
+"""Networks trained without reset, run with it."""
+
+from __future__ import annotations
+
+import equinox as eqx
+
+from snnlearn._arguments import checked
+from snnlearn._errors import SnnlearnError
+from snnlearn.network.network import Network
+from snnlearn.neurons import AbstractReset, AbstractSpikingNeuron, NextStep, Subtract, core
+
+
+@checked
+def with_reset(network: Network, reset: AbstractReset | NextStep = Subtract()) -> Network:
+    """The same network, whose spiking neurons are reset.
+
+    Without reset a spiking network may need no loop over time (`why_step_by_step`), but most hardware resets. What a
+    network loses by this is the difference of the two risks: measure it whenever you train without.
+
+    Args:
+        network: a network with spiking neurons, such as those with `NoReset()`.
+        reset: what a spike does to the membrane, and when.
+
+    Raises:
+        SnnlearnError: if an argument is of another kind, no neuron of the network has a reset, or the reset does not
+            bring a membrane below its threshold.
+
+    >>> import jax
+    >>> from snnlearn.network import feedforward
+    >>> from snnlearn.neurons import LIF, NoReset
+    >>> free = feedforward((4, 3, 2), neuron=LIF(reset=NoReset()), key=jax.random.key(0))
+    >>> with_reset(free).layers[0].neuron.reset
+    Subtract()
+    """
+    spiking = [n for n, layer in enumerate(network.layers) if isinstance(core(layer.neuron), AbstractSpikingNeuron)]
+    if not spiking:
+        raise SnnlearnError("with_reset: the network has no spiking neurons; give one that has")
+    for number in spiking:
+        neuron = core(network.layers[number].neuron)
+        reset.check(neuron, neuron.v_th, getattr(neuron, "v_leak", 0.0))  # pyright: ignore
+    return eqx.tree_at(lambda n: [core(n.layers[k].neuron).reset for k in spiking], network, [reset] * len(spiking))

@@ -1,0 +1,106 @@
+"""Tasks over long sequences: their definitions, written another way."""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from snnlearn import SnnlearnError, coding, data
+from snnlearn.data.long_range import moving_average
+
+
+def test_copy_asks_for_what_it_showed():
+    d = data.copy(num_bits=3, length=4, delay=2, num_train=50, num_validation=2, num_test=2)
+    assert d.shape == (10, 4) and d.task == "multi-label" and d.target_steps == 4
+    for x, y in zip(d.train.x, d.train.y, strict=True):
+        np.testing.assert_array_equal(x[:4, :3].ravel(), y)
+        assert not x[4:, :3].any()
+        np.testing.assert_array_equal(np.flatnonzero(x[:, 3]), [5])  # the step before the answer
+    assert 0.4 < d.train.y.mean() < 0.6
+    decoder = coding.EachLabel(coding.LastSteps(4))
+    assert decoder.num_units(d.num_outputs) == 3
+    perfect = np.zeros((10, 3), np.float32)
+    perfect[6:] = 2.0 * d.train.x[0, :4, :3] - 1
+    np.testing.assert_array_equal(np.asarray(decoder(jnp.asarray(perfect))) > 0, d.train.y[0] == 1)
+
+
+def test_adding_adds_one_number_of_each_half():
+    d = data.adding(length=9, num_train=400, num_validation=2, num_test=2)
+    numbers, marks = d.train.x[..., 0], d.train.x[..., 1]
+    assert (marks[:, :4].sum(axis=1) == 1).all() and (marks[:, 4:].sum(axis=1) == 1).all()
+    np.testing.assert_allclose((numbers * marks).sum(axis=1), d.train.y[:, 0], rtol=1e-6)
+    assert abs(np.square(d.train.y - 1).mean() - 1 / 6) < 0.04  # what the mean makes of it
+
+
+def test_delayed_xor_shows_two_bits():
+    d = data.delayed_xor(delay=3, cue=2, num_train=40, num_validation=8, num_test=8)
+    first, second = d.train.x[:, :2], d.train.x[:, 5:7]
+    for shown in (first, second):
+        assert (shown.sum(axis=2) == 1).all() and (shown[:, 0] == shown[:, 1]).all()
+    assert not d.train.x[:, 2:5].any() and not d.train.x[:, 7:].any()
+    np.testing.assert_array_equal((first[:, 0, 1] != second[:, 0, 1]).astype(int), d.train.y)
+    assert len(np.unique(d.train.x, axis=0)) == 4
+    noisy = data.delayed_xor(noise=0.5, num_train=40, num_validation=8, num_test=8)
+    assert len(np.unique(noisy.train.x, axis=0)) == 40
+
+
+def test_narma_is_its_recursion():
+    u = np.random.default_rng(1).uniform(0, 0.5, 40)
+    s = {t: 0.0 for t in range(-12, 1)}
+    for t in range(40):
+        past = sum(s[t - i] for i in range(10))
+        before = u[t - 9] if t >= 9 else 0.0
+        s[t + 1] = 0.3 * s[t] + 0.05 * s[t] * past + 1.5 * before * u[t] + 0.1
+    np.testing.assert_allclose(moving_average(u, 10), [s[t + 1] for t in range(40)], rtol=1e-12)
+    d = data.narma(history=12, num_train=30, num_validation=5, num_test=5)
+    np.testing.assert_array_equal(d.train.x[0, 1:], d.train.x[1, :-1])
+    shown = {part: set(getattr(d, part).x.ravel().tolist()) for part in ("train", "validation", "test")}
+    assert not shown["train"] & shown["validation"] and not shown["validation"] & shown["test"]
+
+
+def test_sequences_of_images_hold_their_pixels():
+    images = data.digits()
+    pixels, rows = data.sequential(images), data.sequential(images, by="rows")
+    assert pixels.shape == (64, 1) and rows.shape == (8, 8) and pixels.structure == rows.structure == "series"
+    np.testing.assert_array_equal(pixels.train.x.reshape(-1, 8, 8), images.train.x)
+    np.testing.assert_array_equal(rows.test.x, images.test.x)
+    permuted, again, other = (data.sequential(images, permutation=seed) for seed in (3, 3, 4))
+    np.testing.assert_array_equal(permuted.train.x, again.train.x)
+    assert (permuted.train.x != other.train.x).any() and (permuted.train.x != pixels.train.x).any()
+    np.testing.assert_array_equal(np.sort(permuted.test.x, axis=1), np.sort(pixels.test.x, axis=1))
+    first = np.array(
+        [
+            np.flatnonzero((pixels.train.x[:, :, 0] == column[:, None]).all(axis=0)).size
+            for column in permuted.train.x[:, :, 0].T
+        ]
+    )
+    assert (first > 0).all()  # one order for all images
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: data.copy(delay=0), "copy: delay is 0; give a number from 1"),
+        (lambda: data.copy(num_train=0), "copy: num_train is 0"),
+        (lambda: data.adding(length=1), "adding: length is 1; give a number from 2"),
+        (lambda: data.delayed_xor(noise=-1.0), "delayed_xor: noise is -1.0"),
+        (lambda: data.delayed_xor(noise=float("nan")), "delayed_xor: noise is nan"),
+        (lambda: data.narma(order=11), "narma: order is 11; give a whole number from 2 to 10"),
+        (lambda: data.narma(history=5), "narma: history is 5; give a number from 10"),
+        (
+            lambda: data.sequential(data.yin_yang(num_train=9, num_validation=9, num_test=9)),
+            r"x of shape \(4,\); give im",
+        ),
+        (lambda: data.sequential(data.digits(), by="columns"), "by is 'columns'"),
+        (lambda: coding.LastSteps(0), "LastSteps: steps is 0"),
+        (lambda: coding.LastSteps(3).num_units(7), "7 scores are not equally many in each of 3 steps"),
+        (
+            lambda: coding.LastSteps(3)(jnp.zeros((2, 1))),
+            "the output has 2 steps; give at most as many, not 3",
+        ),
+    ],
+)
+def test_bad_input_is_named(make, message):
+    with pytest.raises(SnnlearnError, match=message):
+        make()
