@@ -21,7 +21,7 @@ from snnlearn.kernels.products import numbers
 from snnlearn.network.compiled import in_single_precision, lowered, run_compiled
 from snnlearn.network.connection import line
 from snnlearn.network.convolved import lowered_images, run_images
-from snnlearn.network.graph import FROM_INPUT, Fire, check_graph, propagate, routes
+from snnlearn.network.graph import FROM_INPUT, Fire, check_graph, in_chain, propagate, routes
 from snnlearn.network.layer import Layer, LayerState
 from snnlearn.network.synapses import Dense, check_steps, is_key
 from snnlearn.neurons import LI, LIF, AbstractNeuron
@@ -215,6 +215,7 @@ def unroll(
 
     The compiled kernels run it if they know all layers (`why_not_compiled`), all numbers are float32 and only outputs
     are recorded. They have first derivatives, in reverse and forward mode; for second ones use `kernels.plain()`.
+    They also run layers of images that are no chain, such as a residual network's; its derivative is that of the scan.
 
     Args:
         network: the network.
@@ -234,11 +235,6 @@ def unroll(
     >>> [v.shape for v in activity.records]
     [(10, 3), (10, 2)]
     """
-
-    def step(states, x):
-        outputs, after = network.run_step(x, states)
-        return after, Activity(tuple(outputs), tuple(record(state.neuron) for state in after))
-
     state = network.initial_state() if state is None else state
     if isinstance(xs, PackedSpikes):
         xs.check_words()
@@ -254,11 +250,36 @@ def unroll(
             outputs, state = run_compiled(network.layers, parts, xs, state)
             return Activity(outputs, (None,) * len(outputs)), state
         if not isinstance(images := lowered_images(network.layers), str):
+            if in_chain(network.layers) is not None:
+                return _graph_of_images(network, numbers(xs), state)
             outputs, state = run_images(network.layers, images, numbers(xs), state)
             return Activity(outputs, (None,) * len(outputs)), state
-    xs = numbers(xs)
+    return _scan(network, numbers(xs), state, record)
+
+
+def _scan(network: Network, xs: Float[Array, "T ..."], state: tuple[LayerState, ...], record: Record) -> Any:
+    """The definition: one step after the other."""
+
+    def step(states, x):
+        outputs, after = network.run_step(x, states)
+        return after, Activity(tuple(outputs), tuple(record(state.neuron) for state in after))
+
     state, activity = jax.lax.scan(step, state, xs)
     return activity, state
+
+
+@eqx.filter_custom_jvp
+def _graph_of_images(network: Network, xs: Float[Array, "T ..."], state: tuple[LayerState, ...]) -> Any:
+    """By the kernels, which have no derivative of layers that are no chain."""
+    images = lowered_images(network.layers)
+    assert not isinstance(images, str)
+    outputs, state = run_images(network.layers, images, xs, state)
+    return Activity(outputs, (None,) * len(outputs)), state
+
+
+@_graph_of_images.def_jvp
+def _(primals, tangents):
+    return eqx.filter_jvp(lambda *arguments: _scan(*arguments, nothing), primals, tangents)
 
 
 @checked
