@@ -29,6 +29,7 @@ from snnlearn.network import (
     why_not_compiled,
 )
 from snnlearn.network.convolved import lowered_images
+from snnlearn.network.network import mean_outputs
 from snnlearn.neurons import (
     ALIF,
     IF,
@@ -295,6 +296,16 @@ def test_a_graph_runs_forward_and_has_the_derivative_of_the_scan(neuron):
     # The negative control: it matters where a connection comes from.
     other = eqx.tree_at(lambda n: n.layers[2].connections[1].synapses.stages[1].weight, network, jnp.zeros(()))
     assert float(jnp.mean(jax.vmap(other)(xs)[0] != jax.vmap(network)(xs)[0])) > 0.1
+
+
+def test_spikes_may_only_be_counted():
+    network = branching()
+    xs = jnp.repeat(draw_input(network), 7, axis=1)  # more than a word of steps
+    counted = eqx.filter_jit(lambda xs: jax.vmap(lambda x: mean_outputs(network, x))(xs))(xs)
+    with kernels.plain():
+        outputs = jax.vmap(lambda x: unroll(network, x)[0].outputs)(xs)
+    assert [o.shape for o in counted] == [(3, *layer.shape) for layer in network.layers]
+    close(counted, [output.mean(axis=1) for output in outputs], 1e-5)
 
 
 def test_several_graphs_at_once():

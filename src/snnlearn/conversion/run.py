@@ -8,13 +8,14 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from snnlearn.coding import AbstractEncoder, HeldValues
 from snnlearn.hypothesis import network_input
 from snnlearn.kernels.products import numbers
-from snnlearn.network import Network, unroll
+from snnlearn.network import Network
 from snnlearn.network.graph import FROM_INPUT, routes
+from snnlearn.network.network import mean_outputs
 
 _TOGETHER = 64
 
@@ -80,16 +81,10 @@ def activations(network: Network, inputs: Float[Array, "B ..."]) -> Activations:
     return jax.lax.map(one, inputs, batch_size=_TOGETHER)
 
 
-def _each(network: Network, encoder: AbstractEncoder, inputs: Array, of: Callable[..., Any]) -> Any:
-    """A function of what each sample's code is and what each layer does over time, with a fixed key for each sample."""
-
-    def one(sample):
-        x, key = sample
-        xs = network_input(encoder, network, x, key=key)
-        return of(xs, unroll(network, xs)[0].outputs)
-
+def _each(inputs: Array, of: Callable[[Array, PRNGKeyArray], Any]) -> Any:
+    """A function of each sample and its key, which is always the same."""
     keys = jax.random.split(jax.random.key(0), len(inputs))
-    return jax.lax.map(one, (inputs, keys), batch_size=_TOGETHER)
+    return jax.lax.map(lambda sample: of(*sample), (inputs, keys), batch_size=_TOGETHER)
 
 
 @eqx.filter_jit
@@ -102,18 +97,29 @@ def simulate(network: Network, encoder: AbstractEncoder, inputs: Float[Array, "B
         inputs: `[B, *in_shape]`.
     """
 
-    def means(xs, outputs):
-        x = jnp.mean(xs.values if isinstance(xs, HeldValues) else numbers(xs), axis=0)
-        found = tuple(jnp.mean(output, axis=0) for output in outputs)
-        return Means(_currents(network, x, found), found)
+    def means(x, key):
+        xs = network_input(encoder, network, x, key=key)
+        found = mean_outputs(network, xs)
+        mean = jnp.mean(xs.values if isinstance(xs, HeldValues) else numbers(xs), axis=0)
+        return Means(_currents(network, mean, found), found)
 
-    return _each(network, encoder, inputs, means)
+    return _each(inputs, means)
+
+
+@eqx.filter_jit
+def rates(network: Network, encoder: AbstractEncoder, inputs: Float[Array, "B ..."]) -> Float[Array, "B ..."]:
+    """Only the mean output of the last layer, which costs less; the arguments are those of `simulate`."""
+    return _each(inputs, lambda x, key: mean_outputs(network, network_input(encoder, network, x, key=key))[-1])
 
 
 @eqx.filter_jit
 def peak(network: Network, encoder: AbstractEncoder, inputs: Float[Array, "B ..."]) -> Float[Array, ""]:
     """The largest output of any unit of the last layer in any step; the arguments are those of `simulate`."""
-    return jnp.max(_each(network, encoder, inputs, lambda _, outputs: jnp.max(outputs[-1])))
+
+    def highest(x, key):
+        return jnp.max(network(network_input(encoder, network, x, key=key))[0])
+
+    return jnp.max(_each(inputs, highest))
 
 
 @eqx.filter_jit

@@ -81,7 +81,7 @@ def run(
     constants: Sequence[Float[Array, "..."]],
     weights: Sequence[tuple[Float[Array, "..."], Float[Array, "..."]]],
     states: Sequence[Float[Array, "..."]],
-) -> tuple[list[Float[Array, "T ..."]], list[Float[Array, "..."]]]:
+) -> tuple[list[Float[Array, "T ..."]], list[Float[Array, "..."]], list[Float[Array, "..."]]]:
     """Run layers of images, of which only the last may not spike.
 
     Args:
@@ -92,13 +92,14 @@ def run(
         states: of each layer before the first step, `[states, size]`.
 
     Returns:
-        of each layer, entries that join another left out, the output, `[T, height, width, channels]`, and the state
-        after the last step.
+        of each layer, entries that join another left out, the output, `[T, height, width, channels]`, its sum over
+        time, which has no derivative, and the state after the last step. What is not used is not computed.
     """
     before = tuple(state[None] for state in states)
     chain = all(form.source == number - 1 and not form.joins for number, form in enumerate(forms))
-    outputs, after = (_images if chain else _only_forward)(forms, xs[None], tuple(constants), tuple(weights), before)
-    return [output[0] for output in outputs], [state[0] for state in after]
+    results = (_images if chain else _only_forward)(forms, xs[None], tuple(constants), tuple(weights), before)
+    outputs, sums, after = ([each[0] for each in kind] for kind in results)
+    return outputs, sums, after
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
@@ -110,7 +111,7 @@ def _only_forward(forms, xs, constants, weights, before):
     forms = tuple(form._replace(differentiated=False) for form in forms)
     traces, _, after = _forward(forms, xs, constants, weights, before)
     own = tuple(state for form, state in zip(forms, after, strict=True) if not form.joins)
-    return tuple(_outputs(forms, xs.shape[1], traces)), own
+    return tuple(_outputs(forms, xs.shape[1], traces)), tuple(_sums(forms, traces)), own
 
 
 @partial(_images.defjvp, symbolic_zeros=True)
@@ -132,8 +133,8 @@ def _(forms, primals, tangents):
     d_outputs = tangent_p.bind(
         *residuals, d_xs, *_flat(zip(d_weights, d_before, strict=True)), forms=forms, num_steps=num_steps
     )
-    primal = tuple(_outputs(forms, num_steps, traces)), after
-    return primal, (tuple(d_outputs[::2]), tuple(d_outputs[1::2]))
+    outputs, sums = tuple(_outputs(forms, num_steps, traces)), tuple(_sums(forms, traces))
+    return (outputs, sums, after), (tuple(d_outputs[::2]), jax.tree.map(jnp.zeros_like, sums), tuple(d_outputs[1::2]))
 
 
 def _forward(forms, xs, constants, weights, before):
@@ -144,6 +145,17 @@ def _forward(forms, xs, constants, weights, before):
 def _outputs(forms, num_steps, traces) -> list[Float[Array, "B T ..."]]:
     return [
         _unpacked(form, num_steps, trace) if form.neuron.spiking else trace.reshape(*trace.shape[:2], *form.given)
+        for form, trace in zip(forms, traces, strict=True)
+        if not form.joins
+    ]
+
+
+def _sums(forms, traces) -> list[Float[Array, "B ..."]]:
+    """Over time; spikes are counted in words."""
+    return [
+        jnp.sum(jax.lax.population_count(trace) if form.neuron.spiking else trace, axis=1)
+        .astype(jnp.float32)
+        .reshape(len(trace), *form.given)
         for form, trace in zip(forms, traces, strict=True)
         if not form.joins
     ]

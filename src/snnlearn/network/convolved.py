@@ -75,7 +75,7 @@ def lowered_images(layers: Sequence[Layer]) -> list[LoweredImages] | str:
 
 def run_images(
     layers: Sequence[Layer], parts: Sequence[LoweredImages], xs: Float[Array, "T ..."], states: Sequence[LayerState]
-) -> tuple[tuple[Float[Array, "T ..."], ...], tuple[LayerState, ...]]:
+) -> tuple[tuple[Float[Array, "T ..."], ...], tuple[Float[Array, "..."], ...], tuple[LayerState, ...]]:
     """Run layers of convolutions over numbers.
 
     Args:
@@ -85,7 +85,8 @@ def run_images(
         states: of each layer before the first step.
 
     Returns:
-        the output of each layer, and its state after the last step.
+        the output of each layer, its sum over time, which has no derivative, and its state after the last step. What
+        is not used is not computed.
     """
     forms: list[Form] = []
     constants, weights, rows, ends = [], [], [], []
@@ -103,16 +104,18 @@ def run_images(
         ends.append(len(forms) - 1)
     arriving = next(drive.arriving for part in parts for drive in part.drives if drive.source == FROM_INPUT)
     xs = jnp.moveaxis(xs.reshape(len(xs), *arriving), 1, -1)
-    outputs, after = run(tuple(forms), xs, constants, weights, rows)
-    results = [
-        jnp.moveaxis(output[..., : part.given[0]], -1, 1).reshape(len(xs), *layer.shape)
-        for layer, part, output in zip(layers, parts, outputs, strict=True)
-    ]
+    outputs, sums, after = run(tuple(forms), xs, constants, weights, rows)
+
+    def raised(layer: Layer, part: LoweredImages, images: Array) -> Array:
+        images = jnp.moveaxis(images[..., : part.given[0]], -1, -3)
+        return images.reshape(*images.shape[:-3], *layer.shape)
+
+    results, totals = (tuple(map(raised, layers, parts, kind)) for kind in (outputs, sums))
     later = [
         _after(layer, part, forms[end], state, row)
         for layer, part, end, state, row in zip(layers, parts, ends, states, after, strict=True)
     ]
-    return tuple(results), tuple(later)
+    return results, totals, tuple(later)
 
 
 def _image(shape: tuple[int, ...]) -> tuple[int, int, int] | None:

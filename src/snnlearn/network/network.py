@@ -9,6 +9,7 @@ from typing import Any, ClassVar, NamedTuple, final
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
@@ -252,9 +253,29 @@ def unroll(
         if not isinstance(images := lowered_images(network.layers), str):
             if in_chain(network.layers) is not None:
                 return _graph_of_images(network, numbers(xs), state)
-            outputs, state = run_images(network.layers, images, numbers(xs), state)
+            outputs, _, state = run_images(network.layers, images, numbers(xs), state)
             return Activity(outputs, (None,) * len(outputs)), state
     return _scan(network, numbers(xs), state, record)
+
+
+def mean_outputs(
+    network: Network, xs: Float[Array, "T ..."] | PackedSpikes | HeldValues
+) -> tuple[Float[Array, "..."], ...]:
+    """The mean over time of each layer's output, from rest; without a derivative.
+
+    Where the kernels of images run the network, they count its spikes, which costs less than to write them down.
+
+    Args:
+        network: the network.
+        xs: its input, as that of `unroll`.
+    """
+    state = network.initial_state()
+    images = lowered_images(network.layers)
+    if isinstance(images, str) or not in_single_precision((xs, state)):
+        return tuple(jnp.mean(output, axis=0) for output in unroll(network, xs)[0].outputs)
+    values = numbers(xs)
+    _, sums, _ = run_images(network.layers, images, values, state)
+    return tuple(total / len(values) for total in sums)
 
 
 def _scan(network: Network, xs: Float[Array, "T ..."], state: tuple[LayerState, ...], record: Record) -> Any:
@@ -273,7 +294,7 @@ def _graph_of_images(network: Network, xs: Float[Array, "T ..."], state: tuple[L
     """By the kernels, which have no derivative of layers that are no chain."""
     images = lowered_images(network.layers)
     assert not isinstance(images, str)
-    outputs, state = run_images(network.layers, images, xs, state)
+    outputs, _, state = run_images(network.layers, images, xs, state)
     return Activity(outputs, (None,) * len(outputs)), state
 
 

@@ -539,9 +539,8 @@ class OneToOne(AbstractSynapses):
         each = [array for array in (self.weight, self.bias) if array is not None]
         if shape != self.in_shape or any(array.shape not in ((), (shape[0], 1, 1)) for array in each):
             return "has OneToOne synapses whose weights or biases are not one for each channel of an image"
-        weight, bias = (
-            None if a is None else jnp.broadcast_to(jnp.ravel(a), shape[:1]) for a in (self.weight, self.bias)
-        )
+        weight = jnp.broadcast_to(jnp.ravel(self.weight), shape[:1])
+        bias = None if self.bias is None else jnp.broadcast_to(jnp.ravel(self.bias), shape[:1])
         return LoweredImage(jnp.diag(weight)[:, :, None, None], bias)
 
     def redrawn(self, *, key: PRNGKeyArray) -> "OneToOne":
