@@ -25,7 +25,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import matplotlib
 import numpy as np
+from matplotlib.figure import Figure
 
 import snnlearn as sl
 from snnlearn import conversion
@@ -36,8 +38,10 @@ from snnlearn.data import Dataset, Sample
 from snnlearn.hypothesis import Hypothesis
 from snnlearn.network import AsGiven, AveragePool2d, Chain, Connection, Conv2d, Dense, Layer, Network, OneToOne
 from snnlearn.neurons import Identity, QuantisedRectifier, Rectifier
+from snnlearn.report.figures import GREY, STYLE
 from snnlearn.risk import clopper_pearson
 
+FIGURE = Path(__file__).resolve().parents[1] / "docs" / "images" / "conversion.svg"
 STEPS = (4, 8, 16, 32, 64, 128)
 CALIBRATING = 1024
 LEVELS, FINE = 8, 3e-3
@@ -180,7 +184,9 @@ def converted(
     }
 
 
-def main(out: Path, train: int | None, test: int | None, epochs: int, seed: int, networks: Sequence[str]) -> None:
+def main(
+    out: Path, figure: Path, train: int | None, test: int | None, epochs: int, seed: int, networks: Sequence[str]
+) -> None:
     """Everything that is not there yet."""
     task = data(train, test)
     share(out / "task.npz", task)
@@ -206,36 +212,49 @@ def main(out: Path, train: int | None, test: int | None, epochs: int, seed: int,
                 for steps in [(s,) for s in STEPS] if method in FOR_EACH else [STEPS]:
                     file = out / f"{name} {method} {steps[-1]}.json"
                     kept(file, lambda h=artificial, v=value, s=steps: converted(h, v, task, s))
-    draw(out, networks)
+    draw(out, figure, networks)
 
 
-def draw(out: Path, networks: Sequence[str]) -> None:
+def points(out: Path, name: str, method: str) -> dict[int, float]:
+    """Of a network and a method, the accuracy after each number of steps that is known."""
+    found: dict[int, float] = {}
+    for file in out.glob(f"{name} {method} *.json"):
+        if file.stem.removeprefix(f"{name} {method} ").isdecimal():
+            found |= {int(s): one["accuracy"] for s, one in json.loads(file.read_text())["steps"].items()}
+    return dict(sorted(found.items()))
+
+
+@matplotlib.rc_context(STYLE | {"svg.hashsalt": "snnlearn"})
+def draw(out: Path, path: Path, networks: Sequence[str]) -> None:
     """Accuracy against steps, one panel for each network."""
-    from matplotlib import pyplot as plt
-
-    figure, axes = plt.subplots(1, len(networks), figsize=(5.2 * len(networks), 3.6), squeeze=False, sharey=True)
+    figure = Figure(figsize=(3.9 * len(networks) + 2.6, 3.6), layout="constrained")
+    axes = figure.subplots(1, len(networks), squeeze=False, sharey=True)
     for ax, name in zip(axes[0], networks, strict=True):
-        others = {file.stem.removeprefix(f"{name} ").rpartition(" ")[0] for file in out.glob(f"{name} SpikingJelly*")}
-        for method in (*METHODS, *sorted(others)):
-            points: dict[int, float] = {}
-            for file in out.glob(f"{name} {method} *.json"):
-                points |= {int(s): one["accuracy"] for s, one in json.loads(file.read_text())["steps"].items()}
-            steps = sorted(points)
-            ax.plot(steps, [100 * points[s] for s in steps], "o-", markersize=3, label=method)
-        for unit, style in ((Rectifier, "--"), (QuantisedRectifier, ":")):
+        peers = {f.stem.removeprefix(f"{name} ").rpartition(" ")[0] for f in out.glob(f"{name} SpikingJelly *.json")}
+        for group, style in ((tuple(METHODS), "o-"), (sorted(peers), "s:")):
+            for number, method in enumerate(group):
+                found = points(out, name, method)
+                accuracy = [100 * a for a in found.values()]
+                color = matplotlib.colormaps["tab10"](number)
+                ax.plot([*found], accuracy, style, color=color, markersize=3, linewidth=1.3, label=method)
+        for unit, style in ((Rectifier, "--"), (QuantisedRectifier, "-.")):
             accuracy = json.loads((out / f"{name} {unit.__name__}.json").read_text())["accuracy"]
-            ax.axhline(100 * accuracy, color="grey", linestyle=style, label=f"artificial, {unit.__name__}")
-        ax.set(title=name, xlabel="steps", xscale="log", xticks=STEPS, xticklabels=STEPS)
+            label = f"artificial, {unit.__name__}"
+            ax.axhline(100 * accuracy, color=GREY, linewidth=1, linestyle=style, label=label)
+        ax.set(title=f"{name}, Fashion-MNIST", xlabel="steps", xscale="log", xticks=STEPS, xticklabels=STEPS)
+        ax.set_ylim(80, 93)
         ax.minorticks_off()
+        ax.grid(color=GREY, alpha=0.25, linewidth=0.6)
     axes[0][0].set(ylabel="test accuracy (%)")
-    axes[0][-1].legend(fontsize=7)
-    figure.tight_layout()
-    figure.savefig(out / "conversion.svg")
+    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside right center", fontsize=7)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None, dpi=160)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--figure", type=Path, default=FIGURE)
     parser.add_argument("--train", type=int)
     parser.add_argument("--test", type=int)
     parser.add_argument("--epochs", type=int, default=20)

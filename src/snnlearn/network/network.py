@@ -300,7 +300,7 @@ def _graph_of_images(network: Network, xs: Float[Array, "T ..."], state: tuple[L
 
 @_graph_of_images.def_jvp
 def _(primals, tangents):
-    return eqx.filter_jvp(lambda *arguments: _scan(*arguments, nothing), primals, tangents)
+    return eqx.filter_jvp(lambda network, xs, state: _scan(network, xs, state, nothing), primals, tangents)
 
 
 @checked
