@@ -2,14 +2,15 @@
 
     python benchmarks/conversion.py --out benchmarks/results/conversion
 
-Trains a convolutional and a residual network of rectifiers, and the same of quantised rectifiers for QCFS, converts
-each by every method, and reads the spiking network after each number of steps, on the whole test sample. Each result is
-written when it is there, and one that is there is not computed again, so that the script may be killed and started
-again. `--train`, `--test` and `--epochs` make it small. Methods that are made for a number of steps are converted for
-each.
+Trains a convolutional and a residual network of rectifiers; from there, for QCFS, the same of quantised rectifiers,
+whose ceilings are at first a percentile of the activations. The epoch with the fewest validation errors counts.
+Converts each by every method, and reads the spiking network after each number of steps, on the whole test sample. Each
+result is written when it is there, and one that is there is not computed again, so that the script may be killed and
+started again. `--train`, `--test` and `--epochs` make it small. Methods that are made for a number of steps are
+converted for each.
 
-Results of other tools for the same networks, in files of the same form whose names begin with "SpikingJelly", are drawn
-with them.
+`conversion_spikingjelly.py` converts the same networks by SpikingJelly's recipes, from the files that are left here;
+what it finds is drawn, too.
 """
 
 from __future__ import annotations
@@ -23,34 +24,41 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+import matplotlib
 import numpy as np
+from matplotlib.figure import Figure
 
 import snnlearn as sl
 from snnlearn import conversion
-from snnlearn.algorithms import GradientDescent
+from snnlearn.algorithms import GradientDescent, Optimizer
 from snnlearn.coding import Current
 from snnlearn.conversion.hypothesis import artificial_inputs
 from snnlearn.data import Dataset, Sample
 from snnlearn.hypothesis import Hypothesis
-from snnlearn.network import AveragePool2d, Chain, Connection, Conv2d, Dense, Layer, Network, OneToOne
-from snnlearn.neurons import AbstractNeuron, Identity, QuantisedRectifier, Rectifier
+from snnlearn.network import AsGiven, AveragePool2d, Chain, Connection, Conv2d, Dense, Layer, Network, OneToOne
+from snnlearn.neurons import Identity, QuantisedRectifier, Rectifier
+from snnlearn.report.figures import GREY, STYLE
 from snnlearn.risk import clopper_pearson
 
+FIGURE = Path(__file__).resolve().parents[1] / "docs" / "images" / "conversion.svg"
 STEPS = (4, 8, 16, 32, 64, 128)
 CALIBRATING = 1024
+LEVELS, FINE = 8, 3e-3
+"""Of quantised rectifiers, and the step size with which they are trained on."""
 
 
-def plain(unit: Callable[[], AbstractNeuron], key: jax.Array) -> Network:
+def plain(key: jax.Array) -> Network:
     """Two convolutions, each before a pool, and a dense layer."""
     keys = jax.random.split(key, 4)
     second = Conv2d((32, 14, 14), 64, 3, padding=1, use_bias=True, key=keys[1])
     return Network(
         (
-            Layer(Conv2d((1, 28, 28), 32, 3, padding=1, use_bias=True, key=keys[0]), unit(), name="conv1"),
-            Layer(Chain(AveragePool2d((32, 28, 28), 2), second), unit(), name="conv2"),
+            Layer(Conv2d((1, 28, 28), 32, 3, padding=1, use_bias=True, key=keys[0]), Rectifier(), name="conv1"),
+            Layer(Chain(AveragePool2d((32, 28, 28), 2), second), Rectifier(), name="conv2"),
             Layer(
                 Chain(AveragePool2d((64, 14, 14), 2), Dense(64 * 49, 256, use_bias=True, key=keys[2])),
-                unit(),
+                Rectifier(),
                 name="dense",
             ),
             Layer(Dense(256, 10, use_bias=True, key=keys[3]), Identity(), name="output"),
@@ -58,18 +66,20 @@ def plain(unit: Callable[[], AbstractNeuron], key: jax.Array) -> Network:
     )
 
 
-def residual(unit: Callable[[], AbstractNeuron], key: jax.Array) -> Network:
+def residual(key: jax.Array) -> Network:
     """A convolution and a pool, a block of two with a path around them, and a dense layer."""
     keys = jax.random.split(key, 5)
     pool, shape = AveragePool2d((32, 28, 28), 2), (32, 14, 14)
     block = [Conv2d(shape, 32, 3, padding=1, use_bias=True, key=keys[n]) for n in (2, 3)]
     return Network(
         (
-            Layer(Conv2d((1, 28, 28), 32, 3, padding=1, use_bias=True, key=keys[0]), unit(), name="stem"),
-            Layer(Chain(pool, block[0]), unit(), name="inner"),
-            Layer([block[1], Connection(Chain(pool, OneToOne(shape)), "stem")], unit(), name="sum"),
+            Layer(Conv2d((1, 28, 28), 32, 3, padding=1, use_bias=True, key=keys[0]), Rectifier(), name="stem"),
+            Layer(Chain(pool, block[0]), Rectifier(), name="inner"),
+            Layer([block[1], Connection(Chain(pool, OneToOne(shape)), "stem")], Rectifier(), name="sum"),
             Layer(
-                Chain(AveragePool2d(shape, 2), Dense(32 * 49, 256, use_bias=True, key=keys[1])), unit(), name="dense"
+                Chain(AveragePool2d(shape, 2), Dense(32 * 49, 256, use_bias=True, key=keys[1])),
+                Rectifier(),
+                name="dense",
             ),
             Layer(Dense(256, 10, use_bias=True, key=keys[4]), Identity(), name="output"),
         )
@@ -99,6 +109,14 @@ def data(train: int | None, test: int | None) -> Dataset:
     )
 
 
+def share(path: Path, task: Dataset) -> None:
+    """The samples, for tools that have other environments."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        images = {f"{part}_x": np.uint8(np.round(255 * getattr(task, part).x)) for part in ("train", "test")}
+        np.savez(path, **images, test_y=task.test.y)
+
+
 def kept(path: Path, make: Callable[[], Any]) -> Any:
     """What is in a JSON file, or is made and put there."""
     if not path.exists():
@@ -111,10 +129,21 @@ def kept(path: Path, make: Callable[[], Any]) -> Any:
     return json.loads(path.read_text())
 
 
-def trained(path: Path, network: Network, task: Dataset, epochs: int, seed: int) -> Hypothesis:
+def quantised(network: Network, inputs: np.ndarray) -> Network:
+    """The same weights with quantised rectifiers; the ceilings are a percentile of the activations on these inputs."""
+    settings = conversion.convert(network, conversion.PercentileNormalisation(99.9), inputs).settings.populations
+    neurons = [QuantisedRectifier(levels=LEVELS, ceiling=jnp.array(setting.scale)) for setting in settings]
+    hidden = [
+        Layer(layer.connections, neuron, name=layer.name)
+        for layer, neuron in zip(network.layers[:-1], neurons, strict=True)
+    ]
+    return Network((*hidden, network.layers[-1]))
+
+
+def trained(path: Path, network: Network, task: Dataset, seed: int, **how: Any) -> Hypothesis:
     """An artificial hypothesis, from the file if it is there."""
     if not path.exists():
-        algorithm = GradientDescent(epochs=epochs, batch_size=64)
+        algorithm = GradientDescent(batch_size=64, **how)
         encoder = sl.coding.Rescaled(Current(num_steps=1), task.low, task.high)
         experiment = sl.Experiment(task, encoder, network, algorithm, jax.random.split(jax.random.key(seed), 1))
         for epoch in experiment.epochs():
@@ -155,14 +184,27 @@ def converted(
     }
 
 
-def main(out: Path, train: int | None, test: int | None, epochs: int, seed: int, networks: Sequence[str]) -> None:
+def main(
+    out: Path, figure: Path, train: int | None, test: int | None, epochs: int, seed: int, networks: Sequence[str]
+) -> None:
     """Everything that is not there yet."""
     task = data(train, test)
+    share(out / "task.npz", task)
     for name in networks:
-        for unit in (Rectifier, QuantisedRectifier):
+        rectifiers = trained(
+            out / f"{name} Rectifier.npz", NETWORKS[name](jax.random.key(seed)), task, seed, epochs=epochs
+        )
+        levels = trained(
+            out / f"{name} QuantisedRectifier.npz",
+            quantised(rectifiers.network, task.train.x[:CALIBRATING]),
+            task,
+            seed,
+            epochs=-(-epochs // 4),
+            initialisation=AsGiven(),
+            optimizer=Optimizer(learning_rate=FINE),
+        )
+        for unit, artificial in ((Rectifier, rectifiers), (QuantisedRectifier, levels)):
             kind = f"{name} {unit.__name__}"
-            network = NETWORKS[name](unit, jax.random.key(seed))
-            artificial = trained(out / f"{kind}.npz", network, task, epochs, seed)
             kept(out / f"{kind}.json", lambda one=artificial: risk(one, task.test))
             for method, value in METHODS.items():
                 if (method == "QCFS") != (unit is QuantisedRectifier):
@@ -170,39 +212,52 @@ def main(out: Path, train: int | None, test: int | None, epochs: int, seed: int,
                 for steps in [(s,) for s in STEPS] if method in FOR_EACH else [STEPS]:
                     file = out / f"{name} {method} {steps[-1]}.json"
                     kept(file, lambda h=artificial, v=value, s=steps: converted(h, v, task, s))
-    draw(out, networks)
+    draw(out, figure, networks)
 
 
-def draw(out: Path, networks: Sequence[str]) -> None:
+def points(out: Path, name: str, method: str) -> dict[int, float]:
+    """Of a network and a method, the accuracy after each number of steps that is known."""
+    found: dict[int, float] = {}
+    for file in out.glob(f"{name} {method} *.json"):
+        if file.stem.removeprefix(f"{name} {method} ").isdecimal():
+            found |= {int(s): one["accuracy"] for s, one in json.loads(file.read_text())["steps"].items()}
+    return dict(sorted(found.items()))
+
+
+@matplotlib.rc_context(STYLE | {"svg.hashsalt": "snnlearn"})
+def draw(out: Path, path: Path, networks: Sequence[str]) -> None:
     """Accuracy against steps, one panel for each network."""
-    from matplotlib import pyplot as plt
-
-    figure, axes = plt.subplots(1, len(networks), figsize=(5.2 * len(networks), 3.6), squeeze=False, sharey=True)
+    figure = Figure(figsize=(3.9 * len(networks) + 2.6, 3.6), layout="constrained")
+    axes = figure.subplots(1, len(networks), squeeze=False, sharey=True)
     for ax, name in zip(axes[0], networks, strict=True):
-        others = {file.stem.removeprefix(f"{name} ").rpartition(" ")[0] for file in out.glob(f"{name} SpikingJelly*")}
-        for method in (*METHODS, *sorted(others)):
-            points: dict[int, float] = {}
-            for file in out.glob(f"{name} {method} *.json"):
-                points |= {int(s): one["accuracy"] for s, one in json.loads(file.read_text())["steps"].items()}
-            steps = sorted(points)
-            ax.plot(steps, [100 * points[s] for s in steps], "o-", markersize=3, label=method)
-        for unit, style in ((Rectifier, "--"), (QuantisedRectifier, ":")):
+        peers = {f.stem.removeprefix(f"{name} ").rpartition(" ")[0] for f in out.glob(f"{name} SpikingJelly *.json")}
+        for group, style in ((tuple(METHODS), "o-"), (sorted(peers), "s:")):
+            for number, method in enumerate(group):
+                found = points(out, name, method)
+                accuracy = [100 * a for a in found.values()]
+                color = matplotlib.colormaps["tab10"](number)
+                ax.plot([*found], accuracy, style, color=color, markersize=3, linewidth=1.3, label=method)
+        for unit, style in ((Rectifier, "--"), (QuantisedRectifier, "-.")):
             accuracy = json.loads((out / f"{name} {unit.__name__}.json").read_text())["accuracy"]
-            ax.axhline(100 * accuracy, color="grey", linestyle=style, label=f"artificial, {unit.__name__}")
-        ax.set(title=name, xlabel="steps", xscale="log", xticks=STEPS, xticklabels=STEPS)
+            label = f"artificial, {unit.__name__}"
+            ax.axhline(100 * accuracy, color=GREY, linewidth=1, linestyle=style, label=label)
+        ax.set(title=f"{name}, Fashion-MNIST", xlabel="steps", xscale="log", xticks=STEPS, xticklabels=STEPS)
+        ax.set_ylim(80, 93)
         ax.minorticks_off()
+        ax.grid(color=GREY, alpha=0.25, linewidth=0.6)
     axes[0][0].set(ylabel="test accuracy (%)")
-    axes[0][-1].legend(fontsize=7)
-    figure.tight_layout()
-    figure.savefig(out / "conversion.svg")
+    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside right center", fontsize=7)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None, dpi=160)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--figure", type=Path, default=FIGURE)
     parser.add_argument("--train", type=int)
     parser.add_argument("--test", type=int)
-    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--networks", nargs="+", choices=tuple(NETWORKS), default=tuple(NETWORKS))
     main(**vars(parser.parse_args()))

@@ -56,7 +56,7 @@ def images(key) -> None:
     import jax
     import jax.numpy as jnp
 
-    from snnlearn.network import AveragePool2d, Chain, Conv2d, Dense, Layer, Network, why_not_compiled
+    from snnlearn.network import AveragePool2d, Chain, Connection, Conv2d, Dense, Layer, Network, why_not_compiled
     from snnlearn.neurons import LI, LIF, CubaLIF, NextStep, Subtract
 
     def total(both):
@@ -80,6 +80,11 @@ def images(key) -> None:
         for density in (0.05, 1.0):
             xs = jax.random.normal(key, (5, 33, *shape)) * jax.random.bernoulli(key, density, (5, 33, *shape))
             jax.block_until_ready(jax.tree.leaves(eqx.filter_jit(eqx.filter_grad(total))((network, xs))))
+        skip = Connection(Dense(first(jnp.zeros(shape)).size, 4, key=key), "first")
+        first_layer, second_layer, last = network.layers
+        named = Layer(first_layer.connections, neuron, name="first")
+        graph = Network((named, second_layer, Layer([*last.connections, skip], LI())))
+        jax.block_until_ready(eqx.filter_jit(jax.vmap(lambda xs, graph=graph: graph(xs)[0]))(xs))
         print(f"images {shape}: done", flush=True)
 
 

@@ -23,16 +23,21 @@ from snnlearn.network import (
     Dense,
     Layer,
     Network,
+    OneToOne,
     Part,
     unroll,
     why_not_compiled,
 )
+from snnlearn.network.convolved import lowered_images
+from snnlearn.network.network import mean_outputs
 from snnlearn.neurons import (
     ALIF,
+    IF,
     LI,
     LIF,
     Atan,
     Boxcar,
+    Charged,
     CubaLIF,
     Delayed,
     Filtered,
@@ -252,6 +257,81 @@ DENSE = Dense(32, 3, key=jax.random.key(0))
 def test_what_is_not_compiled_says_why_and_runs(layers, reason):
     assert reason in str(why_not_compiled(layers))
     network = Network(tuple(layers))
+    assert network(jnp.ones((2, *network.in_shape)))[0].shape == (2, *network.out_shape)
+
+
+def branching(neuron=SHARP, units=20):
+    """A stem; a block with a path around it, of the stem's means, and one from the input; a readout that skips too."""
+    keys = jax.random.split(jax.random.key(0), 7)
+    stem = Conv2d((2, 8, 8), units, 3, padding=1, use_bias=True, key=keys[0])
+    pool, shape = AveragePool2d(stem.out_shape, 2), (units, 4, 4)
+    layers = (
+        Layer(stem, neuron, name="stem"),
+        Layer(Chain(pool, Conv2d(shape, 7, 3, padding=1, use_bias=True, key=keys[1])), neuron, name="inner"),
+        Layer(
+            [
+                Conv2d((7, 4, 4), units, 3, padding=1, use_bias=True, key=keys[2]),
+                Connection(Chain(pool, OneToOne(shape, jax.random.normal(keys[3], (units, 1, 1)), 0.1)), "stem"),
+                Connection(Conv2d((2, 8, 8), units, 2, stride=2, key=keys[4]), "input"),
+            ],
+            neuron,
+        ),
+        Layer([Dense(16 * units, 3, key=keys[5]), Connection(Dense(7 * 16, 3, key=keys[6]), "inner")], LI()),
+    )
+    return jax.tree.map(lambda leaf: 2 * leaf + 0.05 if eqx.is_inexact_array(leaf) else leaf, Network(layers))
+
+
+@pytest.mark.parametrize("neuron", [SHARP, Charged(IF(v_th=0.9), 0.4)], ids=["LIF", "charged IF"])
+def test_a_graph_runs_forward_and_has_the_derivative_of_the_scan(neuron):
+    network = branching(neuron)
+    assert "reached by more than the layer before" in str(why_not_compiled(network.layers))
+    xs = draw_input(network)
+    found, expected = both(scored, network, xs)
+    for a, e in zip(found[0][1][0][:3], expected[0][1][0][:3], strict=True):
+        np.testing.assert_array_equal(a, e)
+        assert 0.05 < float(jnp.mean(a)) < 0.9
+    close(found, expected)
+    run = eqx.filter_make_jaxpr(lambda network, xs: jax.vmap(lambda x: network(x)[0])(xs))
+    assert str(run(network, xs)[0]).count("snnlearn_images_forward[") == 1
+    # The negative control: it matters where a connection comes from.
+    other = eqx.tree_at(lambda n: n.layers[2].connections[1].synapses.stages[1].weight, network, jnp.zeros(()))
+    assert float(jnp.mean(jax.vmap(other)(xs)[0] != jax.vmap(network)(xs)[0])) > 0.1
+
+
+def test_spikes_may_only_be_counted():
+    network = branching()
+    xs = jnp.repeat(draw_input(network), 7, axis=1)  # more than a word of steps
+    counted = eqx.filter_jit(lambda xs: jax.vmap(lambda x: mean_outputs(network, x))(xs))(xs)
+    with kernels.plain():
+        outputs = jax.vmap(lambda x: unroll(network, x)[0].outputs)(xs)
+    assert [o.shape for o in counted] == [(3, *layer.shape) for layer in network.layers]
+    close(counted, [output.mean(axis=1) for output in outputs], 1e-5)
+
+
+def test_several_graphs_at_once():
+    network = branching(units=5)
+    weights, rest = eqx.partition(network, eqx.is_array)
+    several = jax.tree.map(lambda leaf: jnp.stack([leaf, 1.1 * leaf]), weights)
+    xs = draw_input(network)
+    close(*both(lambda s, xs: jax.vmap(lambda w: jax.vmap(lambda x: eqx.combine(w, rest)(x)[0])(xs))(s), several, xs))
+
+
+@pytest.mark.parametrize(
+    ("connection", "reason"),
+    [
+        (Connection(OneToOne((2, 4, 4), jnp.ones((2, 4, 4))), "first"), "whose weights or biases are not one for each"),
+        (Connection(OneToOne((2, 4, 4)), "first", delay=1), "a connection that is delayed"),
+        (Connection(OneToOne((2, 4, 4)), "last"), "a connection that is delayed, or comes from a later layer"),
+    ],
+)
+def test_graphs_that_run_as_plain_jax(connection, reason):
+    layers = (
+        Layer(IMAGE, LIF(), name="first"),
+        Layer([Conv2d((2, 4, 4), 2, 3, padding=1, key=jax.random.key(0)), connection], LIF()),
+        Layer(Conv2d((2, 4, 4), 2, 3, padding=1, key=jax.random.key(0)), LIF(), name="last"),
+    )
+    assert reason in str(lowered_images(layers))
+    network = Network(layers)
     assert network(jnp.ones((2, *network.in_shape)))[0].shape == (2, *network.out_shape)
 
 

@@ -8,8 +8,9 @@ from snnlearn._parameters import check_finite
 from snnlearn.conversion.base import AbstractConversion, Examples
 from snnlearn.conversion.normalisation import positive_scale
 from snnlearn.conversion.plan import Plan, Setting, Settings
-from snnlearn.conversion.run import simulate
-from snnlearn.network import Network
+from snnlearn.conversion.run import peak
+from snnlearn.network import Layer, Network
+from snnlearn.neurons import Identity
 
 
 @final
@@ -43,8 +44,9 @@ class ThresholdBalancing(AbstractConversion):
         assert examples is not None  # `needs_data`
         settings: list[Setting] = []
         for population in plan.populations:
-            layers = plan.hidden([*settings, Setting(1.0, self.charge)], examples.reset)
-            peaks = simulate(Network(layers), examples.encoder, examples.inputs).peaks[-1]
+            *before, last = plan.hidden([*settings, Setting(1.0, self.charge)], examples.reset)
+            currents = Layer(last.connections, Identity(dt=last.neuron.dt))
+            highest = float(peak(Network((*before, currents)), examples.encoder, examples.inputs))
             why = f"no current into it is above 0 on the {len(examples.inputs)} calibration samples"
-            settings.append(Setting(positive_scale(population, float(peaks.max()), why), self.charge))
+            settings.append(Setting(positive_scale(population, highest, why), self.charge))
         return Settings(tuple(settings))

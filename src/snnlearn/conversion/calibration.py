@@ -11,7 +11,7 @@ from snnlearn._arguments import check_fields
 from snnlearn.conversion.base import AbstractConversion, Examples
 from snnlearn.conversion.normalisation import PercentileNormalisation, rectified
 from snnlearn.conversion.plan import Plan, Setting, Settings
-from snnlearn.conversion.run import activations, simulate
+from snnlearn.conversion.run import activations, rates
 from snnlearn.network import Network
 
 
@@ -55,9 +55,9 @@ class Calibration(AbstractConversion):
         def missing(setting: Setting) -> Array:
             """The mean error of each unit of the last population, in spikes per step."""
             layers = plan.hidden([*settings, setting], examples.reset)
-            rates = simulate(Network(layers), examples.encoder, examples.inputs).outputs[-1]
+            spiking = rates(Network(layers), examples.encoder, examples.inputs)
             target = rectified(plan.populations[len(settings)], found) / setting.scale
-            return jnp.mean(target - rates.reshape(target.shape), axis=0)
+            return jnp.mean(target - spiking.reshape(target.shape), axis=0)
 
         for population, setting in zip(plan.populations, chosen, strict=True):
             error = missing(setting)
@@ -66,5 +66,5 @@ class Calibration(AbstractConversion):
             setting = setting._replace(shift=shift if setting.shift is None else setting.shift + shift)
             settings.append(setting._replace(charge=setting.charge + steps * missing(setting)))
         whole = plan.build(Settings(tuple(settings)), examples.reset)
-        output = simulate(whole, examples.encoder, examples.inputs).outputs[-1]
+        output = rates(whole, examples.encoder, examples.inputs)
         return Settings(tuple(settings), jnp.mean(found.outputs[-1] - output, axis=0))

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PRNGKeyArray
 
-from snnlearn.coding import AbstractEncoder
+from snnlearn.coding import AbstractEncoder, HeldValues
+from snnlearn.hypothesis import network_input
+from snnlearn.kernels.products import numbers
 from snnlearn.network import Network
+from snnlearn.network.graph import FROM_INPUT, routes
+from snnlearn.network.network import mean_outputs
 
 _TOGETHER = 64
 
@@ -28,31 +33,42 @@ class Activations(NamedTuple):
 
 
 class Means(NamedTuple):
-    """What a spiking network does over T steps.
+    """What a spiking network does, averaged over its steps.
 
     Args:
         currents: the mean current into each layer, `[B, *shape]`.
         outputs: the mean output of each layer: spikes per step.
-        peaks: the largest current in any step.
-        readout: the last layer's output in each step, `[B, T, *shape]`.
     """
 
     currents: tuple[Float[Array, "B ..."], ...]
     outputs: tuple[Float[Array, "B ..."], ...]
-    peaks: tuple[Float[Array, "B ..."], ...]
-    readout: Float[Array, "B T ..."]
 
 
-def _step(network: Network, x: Array, state: Any) -> tuple[tuple[Array, ...], tuple[Array, ...], Any]:
-    """Currents, outputs and next state."""
+def _currents(network: Network, x: Array, outputs: Sequence[Array]) -> tuple[Array, ...]:
+    """Into each layer, of an input and the outputs of the same step; also of their means, as synapses are affine."""
+    sent = {FROM_INPUT: x, **dict(enumerate(outputs))}
+    return tuple(
+        sum(
+            (
+                connection.synapses(sent[way.source]).reshape(layer.shape)
+                for connection, way in zip(layer.connections, ways, strict=True)
+            ),
+            start=jnp.zeros(layer.shape),
+        )
+        for layer, ways in zip(network.layers, routes(network.layers), strict=True)
+    )
+
+
+def _step(network: Network, x: Array) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+    """Currents and outputs of an artificial network."""
     currents: dict[int, Array] = {}
 
     def fire(number, current, state):
         currents[number] = current
         return network.layers[number].neuron(current, state)
 
-    outputs, state = network.run_step(x, state, fire)
-    return tuple(currents[n] for n in range(len(outputs))), tuple(outputs), state
+    outputs, _ = network.run_step(x, network.initial_state(), fire)
+    return tuple(currents[n] for n in range(len(outputs))), tuple(outputs)
 
 
 @eqx.filter_jit
@@ -60,36 +76,50 @@ def activations(network: Network, inputs: Float[Array, "B ..."]) -> Activations:
     """Run an artificial network once."""
 
     def one(x):
-        currents, outputs, _ = _step(network, x, network.initial_state())
-        return Activations(currents, outputs)
+        return Activations(*_step(network, x))
 
     return jax.lax.map(one, inputs, batch_size=_TOGETHER)
 
 
+def _each(inputs: Array, of: Callable[[Array, PRNGKeyArray], Any]) -> Any:
+    """A function of each sample and its key, which is always the same."""
+    keys = jax.random.split(jax.random.key(0), len(inputs))
+    return jax.lax.map(lambda sample: of(*sample), (inputs, keys), batch_size=_TOGETHER)
+
+
 @eqx.filter_jit
 def simulate(network: Network, encoder: AbstractEncoder, inputs: Float[Array, "B ..."]) -> Means:
-    """Run a spiking network, with a fixed key for each sample's code."""
+    """Run a spiking network in which nothing is delayed, and whose synapses are maps without time.
 
-    def one(sample):
-        x, key = sample
-        xs = encoder(x, key=key)
-        state = network.initial_state()
-        shapes = jax.eval_shape(lambda: _step(network, xs[0], state)[:2])
-        zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
-        lowest = jax.tree.map(lambda leaf: jnp.full(leaf.shape, -jnp.inf, leaf.dtype), shapes[0])
+    Args:
+        network: the network.
+        encoder: from one input to the network's input over time.
+        inputs: `[B, *in_shape]`.
+    """
 
-        def step(carry, x):
-            state, sums, peaks = carry
-            currents, outputs, state = _step(network, x, state)
-            sums = jax.tree.map(jnp.add, sums, (currents, outputs))
-            return (state, sums, jax.tree.map(jnp.maximum, peaks, currents)), outputs[-1]
+    def means(x, key):
+        xs = network_input(encoder, network, x, key=key)
+        found = mean_outputs(network, xs)
+        mean = jnp.mean(xs.values if isinstance(xs, HeldValues) else numbers(xs), axis=0)
+        return Means(_currents(network, mean, found), found)
 
-        (_, sums, peaks), readout = jax.lax.scan(step, (state, zeros, lowest), xs)
-        currents, outputs = jax.tree.map(lambda total: total / len(xs), sums)
-        return Means(currents, outputs, peaks, readout)
+    return _each(inputs, means)
 
-    keys = jax.random.split(jax.random.key(0), len(inputs))
-    return jax.lax.map(one, (inputs, keys), batch_size=_TOGETHER)
+
+@eqx.filter_jit
+def rates(network: Network, encoder: AbstractEncoder, inputs: Float[Array, "B ..."]) -> Float[Array, "B ..."]:
+    """Only the mean output of the last layer, which costs less; the arguments are those of `simulate`."""
+    return _each(inputs, lambda x, key: mean_outputs(network, network_input(encoder, network, x, key=key))[-1])
+
+
+@eqx.filter_jit
+def peak(network: Network, encoder: AbstractEncoder, inputs: Float[Array, "B ..."]) -> Float[Array, ""]:
+    """The largest output of any unit of the last layer in any step; the arguments are those of `simulate`."""
+
+    def highest(x, key):
+        return jnp.max(network(network_input(encoder, network, x, key=key))[0])
+
+    return jnp.max(_each(inputs, highest))
 
 
 @eqx.filter_jit

@@ -4,6 +4,9 @@ The primitives are as those of `chain`: `forward`, its derivative `tangent`, whi
 transpose of that. Images are `[height, width, channels]`, here and in the kernels. A dense layer is a convolution with
 a kernel as large as its input. Between forward and backward spikes are kept, a bit each, and those currents that would
 be costly to compute again.
+
+A layer may be reached from any layers before it, or the input: it then takes several entries, of which all but the last
+join the next one. Such graphs run forward only.
 """
 
 from __future__ import annotations
@@ -38,6 +41,9 @@ class Form(NamedTuple):
         given: `(height, width, channels)` of its output.
         neuron: the units' equation.
         states: the fields of a `LoweredState` that the neurons have.
+        source: the number of the entry whose spikes arrive; -1 for the input.
+        joins: whether it has no neurons, and its currents are added to those of the next entry.
+        differentiated: whether something may be kept for a backward pass.
     """
 
     arriving: tuple[int, int, int]
@@ -48,6 +54,9 @@ class Form(NamedTuple):
     given: tuple[int, int, int]
     neuron: Equation
     states: tuple[str, ...]
+    source: int
+    joins: bool = False
+    differentiated: bool = True
 
     @property
     def size(self) -> int:
@@ -63,7 +72,7 @@ class Form(NamedTuple):
     @property
     def keeps_currents(self) -> bool:
         """Whether currents are kept, or else computed again."""
-        return self.neuron.spiking and self.kernel_size > KEPT_FROM
+        return self.differentiated and self.neuron.spiking and self.kernel_size > KEPT_FROM
 
 
 def run(
@@ -72,28 +81,37 @@ def run(
     constants: Sequence[Float[Array, "..."]],
     weights: Sequence[tuple[Float[Array, "..."], Float[Array, "..."]]],
     states: Sequence[Float[Array, "..."]],
-) -> tuple[list[Float[Array, "T ..."]], list[Float[Array, "..."]]]:
+) -> tuple[list[Float[Array, "T ..."]], list[Float[Array, "..."]], list[Float[Array, "..."]]]:
     """Run layers of images, of which only the last may not spike.
 
     Args:
-        forms: the layers.
+        forms: the layers; if they are no chain, the results have no derivative.
         xs: the input.
         constants: of each layer's neurons, `[constants, row]` of one row that stands for all, or of each.
         weights: of each layer, `[inputs, channels]`, and the biases, `[channels]`.
         states: of each layer before the first step, `[states, size]`.
 
     Returns:
-        of each layer the output, `[T, height, width, channels]`, and the state after the last step.
+        of each layer, entries that join another left out, the output, `[T, height, width, channels]`, its sum over
+        time, which has no derivative, and the state after the last step. What is not used is not computed.
     """
     before = tuple(state[None] for state in states)
-    outputs, after = _images(forms, xs[None], tuple(constants), tuple(weights), before)
-    return [output[0] for output in outputs], [state[0] for state in after]
+    chain = all(form.source == number - 1 and not form.joins for number, form in enumerate(forms))
+    results = (_images if chain else _only_forward)(forms, xs[None], tuple(constants), tuple(weights), before)
+    outputs, sums, after = ([each[0] for each in kind] for kind in results)
+    return outputs, sums, after
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _images(forms, xs, constants, weights, before):
+    return _only_forward(forms, xs, constants, weights, before)
+
+
+def _only_forward(forms, xs, constants, weights, before):
+    forms = tuple(form._replace(differentiated=False) for form in forms)
     traces, _, after = _forward(forms, xs, constants, weights, before)
-    return tuple(_outputs(forms, xs.shape[1], traces)), after
+    own = tuple(state for form, state in zip(forms, after, strict=True) if not form.joins)
+    return tuple(_outputs(forms, xs.shape[1], traces)), tuple(_sums(forms, traces)), own
 
 
 @partial(_images.defjvp, symbolic_zeros=True)
@@ -115,8 +133,8 @@ def _(forms, primals, tangents):
     d_outputs = tangent_p.bind(
         *residuals, d_xs, *_flat(zip(d_weights, d_before, strict=True)), forms=forms, num_steps=num_steps
     )
-    primal = tuple(_outputs(forms, num_steps, traces)), after
-    return primal, (tuple(d_outputs[::2]), tuple(d_outputs[1::2]))
+    outputs, sums = tuple(_outputs(forms, num_steps, traces)), tuple(_sums(forms, traces))
+    return (outputs, sums, after), (tuple(d_outputs[::2]), jax.tree.map(jnp.zeros_like, sums), tuple(d_outputs[1::2]))
 
 
 def _forward(forms, xs, constants, weights, before):
@@ -128,6 +146,18 @@ def _outputs(forms, num_steps, traces) -> list[Float[Array, "B T ..."]]:
     return [
         _unpacked(form, num_steps, trace) if form.neuron.spiking else trace.reshape(*trace.shape[:2], *form.given)
         for form, trace in zip(forms, traces, strict=True)
+        if not form.joins
+    ]
+
+
+def _sums(forms, traces) -> list[Float[Array, "B ..."]]:
+    """Over time; spikes are counted in words."""
+    return [
+        jnp.sum(jax.lax.population_count(trace) if form.neuron.spiking else trace, axis=1)
+        .astype(jnp.float32)
+        .reshape(len(trace), *form.given)
+        for form, trace in zip(forms, traces, strict=True)
+        if not form.joins
     ]
 
 
@@ -146,6 +176,9 @@ def _sizes(args, forms, num_steps):
     """Of each layer the avals of its trace, its currents and its state."""
     batch = args[0].shape[0]
     for form in forms:
+        if form.joins:
+            yield from [jax.ShapeDtypeStruct((batch, 0), jnp.float32)] * 3
+            continue
         words = jax.ShapeDtypeStruct((batch, -(-num_steps // 32), form.size), jnp.uint32)
         output = jax.ShapeDtypeStruct((batch, num_steps, form.size), jnp.float32)
         height, width, channels = form.given
@@ -162,7 +195,18 @@ def _attributes(forms, num_steps) -> dict[str, Any]:
         spiking, late_reset, reset_flows, (shape, *numbers) = form.neuron
         states = sum(1 << n for n, name in enumerate(LoweredState._fields) if name in form.states)
         ints += [channels, height, width, form.window, *form.kernel, form.stride, form.padding]
-        ints += [units, out_height, out_width, states, spiking, late_reset, reset_flows, shape]
+        ints += [
+            units,
+            out_height,
+            out_width,
+            states,
+            spiking,
+            late_reset,
+            reset_flows,
+            shape,
+            form.source + 1,
+            form.joins,
+        ]
         floats += numbers
     return {
         "num_steps": np.int64(num_steps),

@@ -46,10 +46,13 @@ def lowered(layers: Sequence[Layer]) -> list[LoweredLayer] | str:
 
 
 def why_not_compiled(layers: Sequence[Layer]) -> str | None:
-    """Why these layers run as plain JAX; None if the compiled kernels run them, whatever their input."""
+    """Why these layers run as plain JAX; None if the compiled kernels run them, whatever their input.
+
+    A graph of images, such as a residual network, is no chain; only its derivative is plain (`unroll`).
+    """
     found = lowered(layers)
     if isinstance(found, str) and any(len(layer.synapses.in_shape) > 1 for layer in layers):
-        found = lowered_images(layers)
+        found = why_plain() or in_chain(layers) or lowered_images(layers)
     return found if isinstance(found, str) else None
 
 

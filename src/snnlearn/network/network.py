@@ -9,6 +9,7 @@ from typing import Any, ClassVar, NamedTuple, final
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
@@ -21,7 +22,7 @@ from snnlearn.kernels.products import numbers
 from snnlearn.network.compiled import in_single_precision, lowered, run_compiled
 from snnlearn.network.connection import line
 from snnlearn.network.convolved import lowered_images, run_images
-from snnlearn.network.graph import FROM_INPUT, Fire, check_graph, propagate, routes
+from snnlearn.network.graph import FROM_INPUT, Fire, check_graph, in_chain, propagate, routes
 from snnlearn.network.layer import Layer, LayerState
 from snnlearn.network.parallel import run_at_once, why_step_by_step
 from snnlearn.network.synapses import Dense, check_steps, is_key
@@ -217,6 +218,7 @@ def unroll(
 
     The compiled kernels run it if they know all layers (`why_not_compiled`), all numbers are float32 and only outputs
     are recorded. They have first derivatives, in reverse and forward mode; for second ones use `kernels.plain()`.
+    They also run layers of images that are no chain, such as a residual network's; its derivative is that of the scan.
 
     Args:
         network: the network.
@@ -236,11 +238,6 @@ def unroll(
     >>> [v.shape for v in activity.records]
     [(10, 3), (10, 2)]
     """
-
-    def step(states, x):
-        outputs, after = network.run_step(x, states)
-        return after, Activity(tuple(outputs), tuple(record(state.neuron) for state in after))
-
     state = network.initial_state() if state is None else state
     if isinstance(xs, PackedSpikes):
         xs.check_words()
@@ -259,14 +256,60 @@ def unroll(
             outputs, state = run_compiled(network.layers, parts, xs, state)
             return Activity(outputs, (None,) * len(outputs)), state
         if not isinstance(images := lowered_images(network.layers), str):
-            outputs, state = run_images(network.layers, images, numbers(xs), state)
+            if in_chain(network.layers) is not None:
+                return _graph_of_images(network, numbers(xs), state)
+            outputs, _, state = run_images(network.layers, images, numbers(xs), state)
             return Activity(outputs, (None,) * len(outputs)), state
     xs = numbers(xs)
     if why_step_by_step(network.layers) is None:
         outputs, records, state = run_at_once(network.layers, xs, state, record)
         return Activity(outputs, records), state
+    return _scan(network, xs, state, record)
+
+
+def mean_outputs(
+    network: Network, xs: Float[Array, "T ..."] | PackedSpikes | HeldValues
+) -> tuple[Float[Array, "..."], ...]:
+    """The mean over time of each layer's output, from rest; without a derivative.
+
+    Where the kernels of images run the network, they count its spikes, which costs less than to write them down.
+
+    Args:
+        network: the network.
+        xs: its input, as that of `unroll`.
+    """
+    state = network.initial_state()
+    images = lowered_images(network.layers)
+    if isinstance(images, str) or not in_single_precision((xs, state)):
+        return tuple(jnp.mean(output, axis=0) for output in unroll(network, xs)[0].outputs)
+    values = numbers(xs)
+    _, sums, _ = run_images(network.layers, images, values, state)
+    return tuple(total / len(values) for total in sums)
+
+
+def _scan(network: Network, xs: Float[Array, "T ..."], state: tuple[LayerState, ...], record: Record) -> Any:
+    """The definition: one step after the other."""
+
+    def step(states, x):
+        outputs, after = network.run_step(x, states)
+        return after, Activity(tuple(outputs), tuple(record(state.neuron) for state in after))
+
     state, activity = jax.lax.scan(step, state, xs)
     return activity, state
+
+
+@eqx.filter_custom_jvp
+def _graph_of_images(network: Network, xs: Float[Array, "T ..."], state: tuple[LayerState, ...]) -> Any:
+    """By the kernels, which have no derivative of layers that are no chain."""
+    images = lowered_images(network.layers)
+    assert not isinstance(images, str)
+    outputs, _, state = run_images(network.layers, images, xs, state)
+    return Activity(outputs, (None,) * len(outputs)), state
+
+
+@_graph_of_images.def_jvp
+def _(primals, tangents):
+    return eqx.filter_jvp(lambda network, xs, state: _scan(network, xs, state, nothing), primals, tangents)
 
 
 @checked

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import equinox as eqx
 
 from snnlearn._arguments import checked
@@ -12,7 +14,7 @@ from snnlearn.neurons import AbstractReset, AbstractSpikingNeuron, NextStep, Sub
 
 @checked
 def with_reset(network: Network, reset: AbstractReset | NextStep = Subtract()) -> Network:
-    """The same network, whose spiking neurons are reset.
+    """The same network, whose spiking neurons without reset are reset.
 
     Without reset a spiking network may need no loop over time (`why_step_by_step`), but most hardware resets. What a
     network loses by this is the difference of the two risks: measure it whenever you train without.
@@ -22,7 +24,7 @@ def with_reset(network: Network, reset: AbstractReset | NextStep = Subtract()) -
         reset: what a spike does to the membrane, and when.
 
     Raises:
-        SnnlearnError: if an argument is of another kind, no neuron of the network has a reset, or the reset does not
+        SnnlearnError: if an argument is of another kind, no neuron of the network is without reset, or the reset does not
             bring a membrane below its threshold.
 
     >>> import jax
@@ -32,10 +34,11 @@ def with_reset(network: Network, reset: AbstractReset | NextStep = Subtract()) -
     >>> with_reset(free).layers[0].neuron.reset
     Subtract()
     """
-    spiking = [n for n, layer in enumerate(network.layers) if isinstance(core(layer.neuron), AbstractSpikingNeuron)]
-    if not spiking:
-        raise SnnlearnError("with_reset: the network has no spiking neurons; give one that has")
-    for number in spiking:
-        neuron = core(network.layers[number].neuron)
-        reset.check(neuron, neuron.v_th, getattr(neuron, "v_leak", 0.0))  # pyright: ignore
-    return eqx.tree_at(lambda n: [core(n.layers[k].neuron).reset for k in spiking], network, [reset] * len(spiking))
+    each = [core(layer.neuron) for layer in network.layers]
+    free = [n for n, one in enumerate(each) if isinstance(one, AbstractSpikingNeuron) and one.never_reset]
+    if not free:
+        raise SnnlearnError("with_reset: the network has no spiking neurons without reset; give one that has")
+    for number in free:
+        reset.check(each[number], each[number].v_th, getattr(each[number], "v_leak", 0.0))  # pyright: ignore
+    places: Any = lambda n: [core(n.layers[number].neuron).reset for number in free]  # noqa: E731
+    return eqx.tree_at(places, network, [reset] * len(free))

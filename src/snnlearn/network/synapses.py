@@ -539,6 +539,15 @@ class OneToOne(AbstractSynapses):
         i = self.weight * jnp.reshape(x, self.in_shape)
         return i if self.bias is None else i + self.bias
 
+    def lowered_image(self, shape: tuple[int, int, int]) -> LoweredImage | str:
+        """A convolution by kernels of one pixel, if all units of a channel have the same weight and bias."""
+        each = [array for array in (self.weight, self.bias) if array is not None]
+        if shape != self.in_shape or any(array.shape not in ((), (shape[0], 1, 1)) for array in each):
+            return "has OneToOne synapses whose weights or biases are not one for each channel of an image"
+        weight = jnp.broadcast_to(jnp.ravel(self.weight), shape[:1])
+        bias = None if self.bias is None else jnp.broadcast_to(jnp.ravel(self.bias), shape[:1])
+        return LoweredImage(jnp.diag(weight)[:, :, None, None], bias)
+
     def redrawn(self, *, key: PRNGKeyArray) -> "OneToOne":
         """See the base."""
         bias = None if self.bias is None else jnp.zeros_like(self.bias)

@@ -203,6 +203,7 @@ struct Scratch {
   float* derivatives;  // [steps, row]
   float* jumps;        // [steps, row]
   float* by_output;    // [steps, row]
+  float* joined;       // [height, steps, row]: currents that are added to those of the next layer
   float* state;        // [kStates, row]
   uint32_t* active;    // [words, row]
   uint32_t* reset_before;  // [row]
@@ -217,7 +218,7 @@ struct Scratch {
 
   Scratch(const Images& images, char* memory) : at(memory) {
     const long steps = images.num_steps;
-    long starts = 0, entries = 0, row = 0, pooled = 0, channels = 0, there_size = 0, back_size = 0;
+    long starts = 0, entries = 0, row = 0, pooled = 0, channels = 0, there_size = 0, back_size = 0, joining = 0;
     auto most = [](long& of, long value) { of = value > of ? value : of; };
     for (int l = 0; l < images.num_layers; ++l) {
       const Convolution& layer = images.layers[l];
@@ -232,6 +233,7 @@ struct Scratch {
       most(entries, layer.size() + kLanes);
       most(pooled, arriving * padded(layer.channels));
       most(row, layer.row());
+      if (layer.joins) most(joining, layer.size());
     }
     heard = take<Listed>(steps);
     errors = take<Listed>(steps);
@@ -250,6 +252,7 @@ struct Scratch {
     derivatives = take<float>(steps * row);
     jumps = take<float>(steps * row);
     by_output = take<float>(steps * row);
+    joined = take<float>(steps * joining);
     state = take<float>(kStates * row);
     active = take<uint32_t>(words_of(steps) * row);
     reset_before = take<uint32_t>(row);
@@ -314,8 +317,9 @@ struct Pass {
     long total = 0;
     heard = {scratch.heard, nullptr, 0};
     for (int t = 0; t < steps; ++t) {
-      const float* numbers = l ? nullptr : images.inputs + (long(sample) * steps + t) * size;
-      if (l || !t || !same(numbers, numbers - size, size)) {
+      const bool from_input = layer.source < 0;
+      const float* numbers = from_input ? images.inputs + (long(sample) * steps + t) * size : nullptr;
+      if (!from_input || !t || !same(numbers, numbers - size, size)) {
         const Listed& image = scratch.heard[heard.count++];
         fill(image.start, long(sums.rows) * (sums.columns + 1));
         uint32_t count = 0;
@@ -324,8 +328,8 @@ struct Pass {
           for (int x = 0; x <= layer.padding; ++x) start[x] = count;
           for (int x = 0; x < layer.pooled_width(); ++x) {
             const uint32_t place = (x + layer.padding) * layer.channels;
-            count = l ? put_spikes(layer, spikes(l - 1, sample), t, y, x, place, image, count)
-                      : put_numbers(layer, numbers, y, x, place, image, count);
+            count = from_input ? put_numbers(layer, numbers, y, x, place, image, count)
+                               : put_spikes(layer, spikes(layer.source, sample), t, y, x, place, image, count);
             start[x + layer.padding + 1] = count;
           }
           for (int x = layer.pooled_width() + layer.padding; x < sums.columns; ++x) start[x + 1] = count;
@@ -442,11 +446,19 @@ struct Forward : Pass {
     for (int l = 0; l < images.num_layers; ++l) {
       const Convolution& layer = images.layers[l];
       const int row = layer.row();
+      const bool joined = l && images.layers[l - 1].joins;
       listen(l, sample);
       if (layer.neuron.spiking) fill(spikes(l, sample), words * layer.size());
       for (int y = 0; y < layer.out_height; ++y) {
         float* current = layer.keeps_currents ? kept(l, sample) + long(y) * steps * row : scratch.currents;
+        float* others = scratch.joined + long(y) * steps * row;
         currents(layer, y, current);
+        if (joined)
+          for (long n = 0; n < long(steps) * row; ++n) current[n] += others[n];
+        if (layer.joins) {
+          copy(others, current, long(steps) * row);
+          continue;
+        }
         load_state(layer, traces[l].before, sample, y);
         if (layer.neuron.spiking) {
           advance(layer.neuron, units(layer, y), current, 0, steps, words_at(layer, spikes(l, sample), y), {nullptr, 0});

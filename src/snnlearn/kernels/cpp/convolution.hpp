@@ -11,6 +11,8 @@ namespace snnlearn {
 
 struct Convolution {
   Layer neuron;                   // the units' equation; the rest of it is not used
+  int source;                     // the layer whose spikes arrive; -1 for the input
+  bool joins;                     // has no neurons: its currents are added to those of the next layer
   int channels, height, width;    // of what arrives
   int window;                     // of the means that are taken of it first; 1 for none
   int kernel_height, kernel_width, stride, padding;

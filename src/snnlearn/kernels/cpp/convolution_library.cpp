@@ -29,7 +29,7 @@ const ImageKernels& image_kernels() {
 #endif
 }
 
-constexpr int kInts = 16, kFloats = 2;
+constexpr int kInts = 18, kFloats = 2;
 constexpr auto kFloat = ffi::DataType::F32, kWord = ffi::DataType::U32;
 
 struct Call {
@@ -46,7 +46,7 @@ T* data(const ffi::AnyBuffer& buffer) {
 
 constexpr int kMost = 1 << 24;  // of any one size, so that sums of a few do not overflow
 
-// Whether the sizes of a layer are sizes, and fit each other and what arrives.
+// Whether the sizes of a layer are sizes, and fit each other and what arrives: from a layer, or null for the input.
 bool fits(const Convolution& layer, const Convolution* below) {
   for (int size : {layer.channels, layer.height, layer.width, layer.window, layer.kernel_height, layer.kernel_width,
                    layer.stride, layer.units, layer.out_height, layer.out_width})
@@ -65,10 +65,10 @@ bool fits(const Convolution& layer, const Convolution* below) {
          layer.kernel_height <= layer.pooled_height() + 2 * layer.padding &&
          layer.kernel_width <= layer.pooled_width() + 2 * layer.padding &&
          layer.out_height == out(layer.pooled_height(), layer.kernel_height) &&
-         layer.out_width == out(layer.pooled_width(), layer.kernel_width) && layer.states > 0 &&
+         layer.out_width == out(layer.pooled_width(), layer.kernel_width) && (layer.joins || layer.states > 0) &&
          layer.states < (1 << kStates) &&
-         (!below || (below->neuron.spiking && below->units == layer.channels && below->out_height == layer.height &&
-                     below->out_width == layer.width));
+         (!below || (below->neuron.spiking && !below->joins && below->units == layer.channels &&
+                     below->out_height == layer.height && below->out_width == layer.width));
 }
 
 // Reads the layers that both directions share, of which `takes` arguments belong to each; says what does not fit.
@@ -101,12 +101,21 @@ std::string read(Call& call, int64_t num_steps, ffi::Span<const int64_t> ints, f
     layer.states = next();
     layer.neuron.spiking = next(), layer.neuron.late_reset = next(), layer.neuron.reset_flows = next();
     const int surrogate = next();
+    layer.source = next() - 1, layer.joins = next();
     layer.neuron.surrogate = static_cast<Surrogate>(surrogate);
     layer.neuron.height = floats.begin()[l * kFloats];
     layer.neuron.slope = floats.begin()[l * kFloats + 1];
-    if (!fits(layer, l ? &call.layers[l - 1] : nullptr) || surrogate > 4 ||
-        (!layer.neuron.spiking && l + 1 < num_layers))
+    const Convolution* before = l ? &call.layers[l - 1] : nullptr;
+    if (layer.source >= l || !fits(layer, layer.source < 0 ? nullptr : &call.layers[layer.source]) || surrogate > 4 ||
+        (!layer.joins && !layer.neuron.spiking && l + 1 < num_layers) ||
+        (layer.joins && (layer.neuron.spiking || l + 1 == num_layers)) ||
+        (before && before->joins &&
+         !(before->units == layer.units && before->out_height == layer.out_height &&
+           before->out_width == layer.out_width)) ||
+        (backward && (layer.joins || layer.source != l - 1)))
       return "the form" + named;
+    if (layer.source < 0 && !is(inputs, kFloat, {batch, num_steps, layer.height, layer.width, layer.channels}))
+      return "the input";
 
     const int64_t rows = static_cast<int64_t>(layer.kernel_height) * layer.kernel_width * layer.channels;
     const int64_t size = layer.size(), states = layer.num_states();
@@ -116,16 +125,17 @@ std::string read(Call& call, int64_t num_steps, ffi::Span<const int64_t> ints, f
     trace = {};
     if (!counts(rows, 1) || !counts(size, 1)) return "the form" + named;
     layer.same_constants = is(given(0), kFloat, {1, kConstants, layer.row()});
-    if (!layer.same_constants && !is(given(0), kFloat, {layer.out_height, kConstants, layer.row()}))
+    if (!layer.joins && !layer.same_constants && !is(given(0), kFloat, {layer.out_height, kConstants, layer.row()}))
       return "an array of constants" + named;
     if (!is(given(1), kFloat, {rows, layer.units}) || (backward && !is(made(0), kFloat, {rows, layer.units})))
       return "the weight" + named;
     if (!is(given(2), kFloat, {layer.units}) || (backward && !is(made(1), kFloat, {layer.units})))
       return "the bias" + named;
+    layer.bias = data<float>(given(2));
+    if (layer.joins) continue;
     if (!is(given(3), kFloat, {batch, states, size}) || !is(made(2), kFloat, {batch, states, size}))
       return "the state" + named;
     layer.constants = data<float>(given(0));
-    layer.bias = data<float>(given(2));
     trace.before = data<float>(given(3));
     const auto spikes = backward ? given(4) : made(0);
     if (layer.neuron.spiking) {
@@ -147,8 +157,6 @@ std::string read(Call& call, int64_t num_steps, ffi::Span<const int64_t> ints, f
       return "an error" + named;
     }
   }
-  const Convolution& first = call.layers[0];
-  if (!is(inputs, kFloat, {batch, num_steps, first.height, first.width, first.channels})) return "the input";
   call.images = {static_cast<int>(num_layers), static_cast<int>(num_steps), static_cast<int>(batch), call.layers.data(),
                  static_cast<const float*>(inputs.untyped_data())};
   return "";
