@@ -67,6 +67,7 @@ def test_the_flow_is_the_derivative_through_the_whole_run():
         _, state = network.step(x, state)
 
     def error(state):
+        output = jnp.zeros(2)
         for x in 5 * INPUTS[0, 7:]:
             output, state = network.step(x, state)
         return output @ direction / jnp.linalg.norm(direction)

@@ -100,7 +100,7 @@ def test_with_reset_changes_the_resets_alone():
     assert eqx.tree_equal(reset, expected)
     (spikes, _), (fewer, _) = (unroll(network, 3 * XS)[0].outputs for network in (free, reset))
     assert spikes.sum() > fewer.sum() > 0
-    with pytest.raises(SnnlearnError, match="with_reset: the network has no spiking neurons"):
+    with pytest.raises(SnnlearnError, match="with_reset: the network has no spiking neurons without reset"):
         with_reset(deep())
 
 

@@ -24,8 +24,8 @@ def with_reset(network: Network, reset: AbstractReset | NextStep = Subtract()) -
         reset: what a spike does to the membrane, and when.
 
     Raises:
-        SnnlearnError: if an argument is of another kind, no neuron of the network is without reset, or the reset does not
-            bring a membrane below its threshold.
+        SnnlearnError: if an argument is of another kind, no spiking neuron is without reset, or the reset does not bring
+            a membrane below its threshold.
 
     >>> import jax
     >>> from snnlearn.network import feedforward
@@ -40,5 +40,8 @@ def with_reset(network: Network, reset: AbstractReset | NextStep = Subtract()) -
         raise SnnlearnError("with_reset: the network has no spiking neurons without reset; give one that has")
     for number in free:
         reset.check(each[number], each[number].v_th, getattr(each[number], "v_leak", 0.0))  # pyright: ignore
-    places: Any = lambda n: [core(n.layers[number].neuron).reset for number in free]  # noqa: E731
-    return eqx.tree_at(places, network, [reset] * len(free))
+
+    def resets(network: Any) -> list[Any]:
+        return [core(network.layers[number].neuron).reset for number in free]  # pyright: ignore
+
+    return eqx.tree_at(resets, network, [reset] * len(free))
