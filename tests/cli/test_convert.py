@@ -35,7 +35,19 @@ def test_a_run_is_converted_reported_evaluated_and_trained_on(artificial, tmp_pa
     assert all(layer["largest"] <= layer["bound"] * (1 + 1e-5) for layer in found["layers"])
     assert f"{found['test_errors'][-1]} errors of {found['test_size']}" in say("evaluate", out)
     assert main(["train", "--resume", str(out)]) == 2 and "--start" in capsys.readouterr().err
-    say("train", "--config", artificial / "config.toml", "--start", out, "--epochs", "1", "--out", tmp_path / "more")
+    say(
+        "train",
+        "--config",
+        artificial / "config.toml",
+        "--start",
+        out,
+        "--epochs",
+        "1",
+        "--rule",
+        "ottt",
+        "--out",
+        tmp_path / "more",
+    )
     assert (tmp_path / "more" / "model.npz").exists()
 
 
@@ -54,6 +66,11 @@ def test_what_cannot_be_converted_is_not_passed_over(artificial, finished, blobs
         ((tmp_path / "broken.onnx", "--data", blobs), "damaged, or not an ONNX model"),
         ((tmp_path / "model.txt", "--data", blobs), "is no source that is known"),
         ((artificial, "--percentile", "101"), "--percentile is 101"),
+        ((artificial, "--scale", "range"), "--scale range: the network of .* scales its input itself; drop it"),
+        (
+            (FILES / "regressor.skops", "--data", blobs),
+            "takes 4 inputs and gives 2 scores, but blobs has 3 and 3 classes",
+        ),
     ):
         capsys.readouterr()
         assert main(["convert", *map(str, arguments), "--out", str(tmp_path / "out")]) == 2

@@ -3,233 +3,19 @@
 # No "from __future__ import annotations": Equinox reads AbstractVar from the annotations themselves.
 
 import hashlib
-import math
 import sqlite3
 import types
 import warnings
-from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, final
 
-import equinox as eqx
-import jax
-import numpy as np
-from jaxtyping import PRNGKeyArray
-
 from snnlearn._arguments import check_fields
 from snnlearn._component import Component
 from snnlearn._errors import SnnlearnError
-from snnlearn._parameters import number
-from snnlearn.algorithms.base import AbstractAlgorithm
-from snnlearn.algorithms.iterative import AbstractIterativeAlgorithm
-from snnlearn.coding import AbstractEncoder
-from snnlearn.data import LearningData
-from snnlearn.hypothesis import Hypothesis
-from snnlearn.network import Network
-
-
-class AbstractRange(Component):
-    """The values among which a search chooses one."""
-
-    @abstractmethod
-    def distribution(self) -> Any:
-        """As Optuna's distribution, whose values are numbers and strings.
-
-        Raises:
-            SnnlearnError: if Optuna is missing.
-        """
-
-    def value(self, found: Any) -> Any:
-        """What a value of the distribution stands for."""
-        return found
-
-    def place(self, value: Any) -> Any:
-        """The value of the distribution that stands for this one; None if it is not in the range."""
-        return value if self.distribution()._contains(value) else None
-
-
-@final
-class Between(AbstractRange):
-    """The real numbers between two.
-
-    Args:
-        low: the least.
-        high: the greatest, > low.
-        log: whether equal factors, not equal steps, are equally likely; then low > 0.
-
-    Raises:
-        SnnlearnError: for numbers that are not in this order, or not finite.
-    """
-
-    low: float = eqx.field(converter=number)
-    high: float = eqx.field(converter=number)
-    log: bool = False
-
-    def __check_init__(self):
-        check_fields(self, "low", "high", "log")
-        _check_ends(self, self.low, self.high, self.log)
-
-    def distribution(self) -> Any:
-        """See the base."""
-        return _optuna().distributions.FloatDistribution(float(self.low), float(self.high), log=self.log)
-
-    def place(self, value: Any) -> Any:
-        """See the base."""
-        return float(value) if isinstance(value, int | float) and self.low <= value <= self.high else None
-
-
-@final
-class Whole(AbstractRange):
-    """The whole numbers from one to another.
-
-    Args:
-        low: the least.
-        high: the greatest, > low.
-        log: whether equal factors, not equal steps, are equally likely; then low > 0.
-
-    Raises:
-        SnnlearnError: for numbers that are not in this order.
-    """
-
-    low: int
-    high: int
-    log: bool = False
-
-    def __check_init__(self):
-        check_fields(self, "low", "high", "log")
-        _check_ends(self, self.low, self.high, self.log)
-
-    def distribution(self) -> Any:
-        """See the base."""
-        return _optuna().distributions.IntDistribution(self.low, self.high, log=self.log)
-
-    def place(self, value: Any) -> Any:
-        """See the base."""
-        return value if isinstance(value, int) and self.low <= value <= self.high else None
-
-
-@final
-class OneOf(AbstractRange):
-    """One of several things without an order, such as rules.
-
-    Args:
-        options: two or more.
-
-    Raises:
-        SnnlearnError: if there are fewer.
-
-    >>> OneOf(("bptt", "eprop")).place("eprop")
-    'eprop'
-    """
-
-    options: tuple[Any, ...]
-
-    def __check_init__(self):
-        if not isinstance(self.options, tuple) or len(self.options) < 2:
-            raise SnnlearnError(f"OneOf: options is {self.options!r}; give a tuple of two or more")
-
-    def _named(self) -> bool:
-        return all(isinstance(one, str) for one in self.options) and len(set(self.options)) == len(self.options)
-
-    def distribution(self) -> Any:
-        """See the base: the strings themselves; of other things the positions."""
-        choices = self.options if self._named() else range(len(self.options))
-        return _optuna().distributions.CategoricalDistribution(tuple(choices))
-
-    def value(self, found: Any) -> Any:
-        """See the base."""
-        return found if self._named() else self.options[found]
-
-    def place(self, value: Any) -> Any:
-        """See the base."""
-        same = [n for n, one in enumerate(self.options) if one is value or one == value]
-        return None if not same else self.options[same[0]] if self._named() else same[0]
-
-
-def _check_ends(owner: Any, low: int | float, high: int | float, log: bool) -> None:
-    if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise SnnlearnError(f"{type(owner).__name__}: low is {low} and high {high}; give two numbers, low < high")
-    if log and low <= 0:
-        raise SnnlearnError(f"{type(owner).__name__}: low is {low}, which has no logarithm; give one above 0")
-
-
-class AbstractPruning(Component):
-    """When a trial is given up before its last epoch."""
-
-    @abstractmethod
-    def pruner(self, epochs: int) -> Any:
-        """As Optuna's pruner.
-
-        Args:
-            epochs: how many a trial has, the value after each of which is compared.
-
-        Raises:
-            SnnlearnError: if Optuna is missing.
-        """
-
-
-@final
-class Median(AbstractPruning):
-    """Give up a trial whose best epoch so far is worse than the median of the earlier trials at this epoch.
-
-    Args:
-        startup: the number of trials that are not given up, since there is nothing to compare them with, ≥ 1.
-        wait: the share of the epochs before the first comparison, in [0, 1).
-
-    Raises:
-        SnnlearnError: for a number out of its range.
-    """
-
-    startup: int = 5
-    wait: float = 0.25
-
-    def __check_init__(self):
-        check_fields(self, "startup", "wait")
-        if self.startup < 1 or not 0 <= self.wait < 1:
-            raise SnnlearnError(
-                f"Median: startup is {self.startup} and wait {self.wait}; give at least 1, and a share from 0 below 1"
-            )
-
-    def pruner(self, epochs: int) -> Any:
-        """See the base."""
-        return _optuna().pruners.MedianPruner(self.startup, int(self.wait * epochs))
-
-
-@final
-class Hyperband(AbstractPruning):
-    """Give most trials a few epochs, and of these the best third three times as many, and so on (Li et al. 2018).
-
-    Several such competitions, from many trials of few epochs to few trials of many, run beside each other.
-
-    Args:
-        factor: of the epochs from one round to the next, ≥ 2.
-
-    Raises:
-        SnnlearnError: for a number out of its range.
-
-    Source: L. Li et al., JMLR 18:185 (2018).
-    """
-
-    factor: int = 3
-
-    def __check_init__(self):
-        check_fields(self, "factor")
-        if self.factor < 2:
-            raise SnnlearnError(f"Hyperband: factor is {self.factor}; give at least 2")
-
-    def pruner(self, epochs: int) -> Any:
-        """See the base."""
-        return _optuna().pruners.HyperbandPruner(1, max(1, epochs), self.factor)
-
-
-@final
-class WholeTrials(AbstractPruning):
-    """Give up no trial."""
-
-    def pruner(self, epochs: int) -> Any:
-        """See the base."""
-        return _optuna().pruners.NopPruner()
+from snnlearn.algorithms.optuna import optuna_package
+from snnlearn.algorithms.pruning import AbstractPruning, Median
+from snnlearn.algorithms.ranges import AbstractRange
 
 
 class Trial(NamedTuple):
@@ -338,7 +124,7 @@ class Search(Component):
         Raises:
             SnnlearnError: if Optuna is missing, or the file is damaged or of another search.
         """
-        optuna = _optuna()
+        optuna = optuna_package()
         kept = None if file is None else _kept(file, self.objectives)
         done = [] if kept is None else kept.trials
         distributions = {name: one.distribution() for name, one in self.space.items()}
@@ -367,7 +153,7 @@ class Search(Component):
         return None if None in places.values() else places
 
     def _try(self, study: Any, distributions: dict[str, Any], evaluate: Callable) -> None:
-        pruned, trial = _optuna().trial.TrialState.PRUNED, study.ask(distributions)
+        pruned, trial = optuna_package().trial.TrialState.PRUNED, study.ask(distributions)
         curve: list[float] = []
 
         def report(value: float) -> None:
@@ -394,7 +180,7 @@ class Search(Component):
             study.tell(trial, list(map(float, outcome.values)))
 
     def _trial(self, found: Any) -> Trial:
-        complete, known = found.state == _optuna().trial.TrialState.COMPLETE, found.user_attrs
+        complete, known = found.state == optuna_package().trial.TrialState.COMPLETE, found.user_attrs
         settings = {name: one.value(found.params[name]) for name, one in self.space.items()}
         return Trial(
             found.number,
@@ -421,7 +207,7 @@ class Search(Component):
         Source: S. Watanabe, A. Bansal and F. Hutter, PED-ANOVA, IJCAI (2023), doi:10.24963/ijcai.2023/488; of the
         first value.
         """
-        optuna = _optuna()
+        optuna = optuna_package()
         finished = [one for one in trials if one.values]
         if len({one.values[0] for one in finished}) < 2 or len(finished) < 10:
             return {}
@@ -466,92 +252,7 @@ def front(trials: Sequence[Trial]) -> list[Trial]:
     return sorted(kept.values(), key=lambda one: one.values)
 
 
-@final
-class Tuned(AbstractAlgorithm):
-    """Search for the algorithm with the fewest validation errors, and return what it has learned.
-
-    Args:
-        make: the algorithm of given settings, which are its named arguments.
-        space: for each setting, by name, the values to try.
-        trials: how many, ≥ 1.
-        seeds: trainings of each trial side by side, of which the mean counts, ≥ 1.
-        pruning: when a trial is given up before its last epoch.
-
-    Raises:
-        SnnlearnError: for an argument of another kind or out of its range; when it runs, if Optuna is missing, or no
-            trial could be trained.
-
-    >>> import optax, snnlearn as sl
-    >>> from snnlearn.algorithms import Between, GradientDescent, Optimizer, Tuned
-    >>> def make(learning_rate):
-    ...     return GradientDescent(optimizer=Optimizer(optax.adam, learning_rate), epochs=2, batch_size=20)
-    >>> algorithm = Tuned(make, {"learning_rate": Between(0.01, 1.0, log=True)}, trials=3)
-    >>> data = sl.data.yin_yang(num_train=100, num_validation=50, num_test=50)
-    >>> network = sl.network.feedforward((4, 20, 3), key=jax.random.key(0))
-    >>> hypothesis = sl.fit(algorithm, sl.coding.Current(num_steps=10), network, data, key=jax.random.key(1))
-    """
-
-    make: Callable[..., AbstractIterativeAlgorithm]
-    space: Mapping[str, AbstractRange]
-    trials: int = 20
-    seeds: int = 1
-    pruning: AbstractPruning = Median()
-
-    def __check_init__(self):
-        check_fields(self, "make", "space", "trials", "seeds", "pruning")
-        if self.seeds < 1:
-            raise SnnlearnError(f"Tuned: seeds is {self.seeds}; give at least 1")
-        Search(self.space, self.trials)
-
-    def __call__(
-        self, encoder: AbstractEncoder, network: Network, data: LearningData, *, key: PRNGKeyArray
-    ) -> Hypothesis:
-        """See the base.
-
-        Raises:
-            SnnlearnError: if Optuna is missing, or no trial could be trained.
-        """
-        keys, seed = jax.random.split(key, self.seeds), int(jax.random.randint(key, (), 0, 2**31 - 1))
-        least, chosen = (math.inf, math.inf), None
-
-        def evaluate(settings: dict[str, Any], report: Report) -> Outcome:
-            nonlocal least, chosen
-            algorithm = self.make(**settings)
-            training = algorithm.start(encoder, network, data, keys=keys)
-            for epoch in algorithm.go_on(encoder, training, data):
-                training = epoch.training
-                report(float(np.mean(epoch.metrics.validation_error)))
-            errors, losses = np.asarray(training.best_errors), np.asarray(training.best_loss)
-            found = float(errors.mean()), float(losses.mean())
-            if found < least:
-                least, chosen = found, algorithm.hypotheses(encoder, training)[int(np.lexsort((losses, errors))[0])]
-            return Outcome(found[:1], tie=found[1])
-
-        epochs = self.make(**{name: one.value(_any(one)) for name, one in self.space.items()}).epochs
-        search = Search(self.space, self.trials, seed=seed, pruning=self.pruning, epochs=epochs)
-        trials = list(search.run(evaluate))
-        if chosen is None:
-            raise SnnlearnError(f"Tuned: no trial could be trained; the last says: {trials[-1].refused}")
-        return chosen
-
-
-def _any(values: AbstractRange) -> Any:
-    """Some value of a range's distribution."""
-    distribution = values.distribution()
-    return distribution.choices[0] if hasattr(distribution, "choices") else distribution.low
-
-
 _NAME = "tune"
-
-
-def _optuna() -> Any:
-    """The package, which starts slowly and is an extra."""
-    try:
-        import optuna
-    except ImportError as error:
-        raise SnnlearnError("a search needs the package optuna; install it by pip install 'snnlearn[tune]'") from error
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    return optuna
 
 
 def _seed(seed: int, number: int) -> int:
@@ -561,7 +262,7 @@ def _seed(seed: int, number: int) -> int:
 
 def _kept(file: Path, objectives: int) -> Any:
     """The study in a file."""
-    optuna = _optuna()
+    optuna = optuna_package()
     from sqlalchemy.exc import SQLAlchemyError
 
     if file.exists() and not file.is_file():

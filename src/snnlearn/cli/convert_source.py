@@ -57,6 +57,10 @@ class Given(NamedTuple):
 
 def given(options: Convert) -> Given:
     """Read what is to be converted."""
+    if options.scale is not None and (options.source.is_dir() or options.source.suffix == ".npz"):
+        raise SnnlearnError(
+            f"--scale {options.scale}: the network of {options.source} scales its input itself; drop it"
+        )
     if options.source.is_dir():
         folder = RunFolder.open(options.source, allow=options.allow)
         hypothesis, _ = folder.load()

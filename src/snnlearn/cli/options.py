@@ -167,6 +167,10 @@ class _Reader(Checked):
 
 TIME_UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 """Units of the times of events, s."""
+Scaling = Annotated[
+    Literal["none", "all", "range", "standard", "centred", "quantile"] | None,
+    tyro.conf.arg(metavar="{none,all,range,standard,centred,quantile}"),
+]
 Text = Annotated[str | None, tyro.conf.arg(metavar="NAME|NUMBER")]
 
 
@@ -231,10 +235,7 @@ class _Data(_File):
 
     encode: Annotated[str | None, CODES, tyro.conf.arg(metavar=CODES.metavar)] = None
     """How values become spikes; data that are spikes already take none. The default is current."""
-    scale: Annotated[
-        Literal["none", "all", "range", "standard", "centred", "quantile"] | None,
-        tyro.conf.arg(metavar="{none,all,range,standard,centred,quantile}"),
-    ] = None
+    scale: Scaling = None
     """How values are scaled before they are encoded, as learned on the training sample: not at all, all by their common
     range, or each feature by its range, its mean and standard deviation, its mean and the standard deviation of all
     (centred), or its 1 % and 99 % quantiles. By default images are centred, tables and series by mean and standard
@@ -733,6 +734,10 @@ class Convert(_Codes, _Data):
     data: Annotated[str | None, DATA, Role.TASK, tyro.conf.arg(metavar=DATA.metavar)] = None  # pyright: ignore[reportIncompatibleVariableOverride]
     """What it was trained on, as in train: the training sample calibrates, the validation sample measures the layers,
     the test sample tells the risk. By default that of the run."""
+    encode: Annotated[str | None, CODES, tyro.conf.arg(metavar=CODES.metavar)] = None
+    """How the spiking network gets its input. By default as a constant current; a code's error is reported apart."""
+    scale: Scaling = None
+    """How values are scaled for a network from a file, as in train. By default as it errs least on training samples."""
     method: Annotated[str, CONVERSIONS, tyro.conf.arg(metavar=CONVERSIONS.metavar)] = "percentile"
     """What chooses how much activation a spike in each step stands for; qcfs needs units of train --neuron
     quantised."""

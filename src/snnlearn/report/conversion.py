@@ -102,7 +102,14 @@ def conversion_report(summary: ConversionSummary) -> Report:
         title=summary.title,
         headline=summary.outcome.headline(),
         sections=[
-            Section("Numbers", [Numbers(summary.outcome.rows(), "Risk"), Numbers(_cost(summary), "Cost")]),
+            Section(
+                "Numbers",
+                [
+                    Numbers(summary.outcome.rows(), "Risk"),
+                    Numbers(_cost(summary), "Cost"),
+                    Numbers(_before(summary), "Before any layer"),
+                ],
+            ),
             summary.outcome.course(),
             Section("Layers", _layers(summary)),
             *([Section("How to reproduce", [Code(summary.reproduce)], detail=True)] if summary.reproduce else []),
@@ -131,7 +138,7 @@ def _broken(summary: ConversionSummary) -> list[str]:
 
 def _cost(summary: ConversionSummary) -> list[Row]:
     total = summary.synops + summary.macs
-    rows = [
+    return [
         Row("SynOps", quantity(summary.synops), "per inference: an addition for each synapse that a spike reaches"),
         Row("MACs", quantity(summary.macs), "per inference: products with values that are not spikes"),
         Row(
@@ -139,17 +146,22 @@ def _cost(summary: ConversionSummary) -> list[Row]:
             quantity(total),
             f"{total / max(summary.source_macs, 1):.3g} × the {quantity(summary.source_macs)} MACs of the source",
         ),
+    ]
+
+
+def _before(summary: ConversionSummary) -> list[Row]:
+    """How well the input is told, and the source was read."""
+    rows = [
         Row(
             "Input coding error",
             percent(summary.coding_error, 2),
-            f"of the mean over time of the {summary.code} code, relative to the input; errors of layers are below",
-        ),
+            f"of the mean over time of the {summary.code} code, relative to the input",
+        )
     ]
     if summary.check is not None:
         difference, software = summary.check
-        rows.append(
-            Row("Reading the source", f"{difference:.1e}", f"largest relative difference from {software}, all layers")
-        )
+        note = f"largest relative difference from {software}, all layers"
+        rows.append(Row("Reading the source", f"{difference:.1e}", note))
     return rows
 
 
