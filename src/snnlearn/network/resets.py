@@ -24,8 +24,8 @@ def with_reset(network: Network, reset: AbstractReset | NextStep = Subtract()) -
         reset: what a spike does to the membrane, and when.
 
     Raises:
-        SnnlearnError: if an argument is of another kind, no spiking neuron is without reset, or the reset does not bring
-            a membrane below its threshold.
+        SnnlearnError: if an argument is of another kind, no spiking neuron is without reset, or the reset does not
+            bring a membrane below its threshold.
 
     >>> import jax
     >>> from snnlearn.network import feedforward
