@@ -90,6 +90,7 @@ class Search(Component):
     Source: J. Bergstra et al., NeurIPS 24 (2011); with several objectives Y. Ozaki et al., GECCO (2020),
     doi:10.1145/3377930.3389817; both as Optuna has them, all settings in one density.
 
+    >>> from snnlearn.algorithms import Between
     >>> search = Search({"x": Between(-4.0, 4.0)}, trials=30)
     >>> trials = list(search.run(lambda settings, report: Outcome(((settings["x"] - 1) ** 2,))))
     >>> best = min(trials, key=lambda trial: trial.values)
