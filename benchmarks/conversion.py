@@ -20,6 +20,7 @@ import dataclasses
 import json
 import time
 from collections.abc import Callable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -212,6 +213,7 @@ def main(
                 for steps in [(s,) for s in STEPS] if method in FOR_EACH else [STEPS]:
                     file = out / f"{name} {method} {steps[-1]}.json"
                     kept(file, lambda h=artificial, v=value, s=steps: converted(h, v, task, s))
+        print(f"{name}:\n{table(out, name)}")
     draw(out, figure, networks)
 
 
@@ -224,14 +226,30 @@ def points(out: Path, name: str, method: str) -> dict[int, float]:
     return dict(sorted(found.items()))
 
 
+def names(out: Path, name: str) -> tuple[list[str], list[str]]:
+    """The methods of which a network has results: ours, and SpikingJelly's recipes."""
+    peers = {file.stem.removeprefix(f"{name} ").rpartition(" ")[0] for file in out.glob(f"{name} SpikingJelly *.json")}
+    return [method for method in METHODS if points(out, name, method)], sorted(peers)
+
+
+def table(out: Path, name: str) -> str:
+    """Test accuracy in per cent, methods by steps."""
+    lines = ["| method | " + " | ".join(f"T = {s}" for s in STEPS) + " |", "|---|" + "---|" * len(STEPS)]
+    for method in chain(*names(out, name)):
+        found = points(out, name, method)
+        lines.append(
+            f"| {method} | " + " | ".join(f"{100 * found[s]:.2f}" if s in found else "–" for s in STEPS) + " |"
+        )
+    return "\n".join(lines)
+
+
 @matplotlib.rc_context(STYLE | {"svg.hashsalt": "snnlearn"})
 def draw(out: Path, path: Path, networks: Sequence[str]) -> None:
     """Accuracy against steps, one panel for each network."""
     figure = Figure(figsize=(3.9 * len(networks) + 2.6, 3.6), layout="constrained")
     axes = figure.subplots(1, len(networks), squeeze=False, sharey=True)
     for ax, name in zip(axes[0], networks, strict=True):
-        peers = {f.stem.removeprefix(f"{name} ").rpartition(" ")[0] for f in out.glob(f"{name} SpikingJelly *.json")}
-        for group, style in ((tuple(METHODS), "o-"), (sorted(peers), "s:")):
+        for group, style in zip(names(out, name), ("o-", "s:"), strict=True):
             for number, method in enumerate(group):
                 found = points(out, name, method)
                 accuracy = [100 * a for a in found.values()]
