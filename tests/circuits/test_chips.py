@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,9 +12,13 @@ from snnlearn import SnnlearnError
 from snnlearn._parameters import value
 from snnlearn.circuits import (
     Chip,
+    ConvertedMembranes,
+    Converter,
     ConvolutionCores,
+    Cores,
     Events,
     QuantisedWeights,
+    Synapses,
     brainscales_2,
     deploy,
     dynap_se1,
@@ -90,6 +95,24 @@ def test_brainscales_2_reads_membranes_in_256_codes_of_a_seventieth_of_the_thres
     assert (converter.low, converter.high) == pytest.approx((-0.8, 1.75))
 
 
+def test_many_chips_at_once_are_each_by_itself():
+    readout = feedforward((8, 6, 4), neuron=LIF(v_th=0.05), key=KEY)
+    chip = Chip(
+        "with imperfect converters",
+        effects=(
+            *brainscales_2().effects[:2],
+            ConvertedMembranes(Converter(6, -0.5, 0.5, offset=1.0, nonlinearity=0.3)),
+        ),
+    )
+    keys = jax.random.split(KEY, 3)
+    many = eqx.filter_vmap(lambda key: deploy(readout, chip, key=key))(keys)
+    xs = jnp.ones((9, 8))
+    outputs = eqx.filter_vmap(lambda n: unroll(n, xs)[0].outputs[-1], in_axes=(eqx.if_array(0),))(many)
+    alone = unroll(deploy(readout, chip, key=keys[1]), xs)[0].outputs[-1]
+    np.testing.assert_allclose(outputs[1], alone, atol=1e-6)
+    assert (outputs[0] != outputs[1]).any()
+
+
 def test_an_image_on_brainscales_2_costs_what_goltz_et_al_measured():
     # 20,800 images a second are 48 µs for each, 48 ms of the model.
     image = Events(5000.0, 0.0, 100.0, 256 * 48.0, 0.0, 80.0, seconds=1000 / 20_800)
@@ -155,11 +178,9 @@ def test_xylo_and_loihi_refuse_what_is_too_large():
             fit(network(*sizes, recurrent=recurrent), xylo())
     fit(network(16, 1000, 8), xylo())
     fit(feedforward((784, 256, 10), key=KEY), loihi_2())
-    (cores,) = loihi_2().limits
-    # A core holds 196,608 weights: 250 units of 784 inputs.
-    assert [part.stop - part.start for part in cores.placed(feedforward((784, 256), key=KEY))] == [250, 6]
-    with pytest.raises(SnnlearnError, match=r"the weights of a unit of layer 1 take .* and a core has 1,572,864"):
-        fit(feedforward((196_609, 1), key=KEY), loihi_2())
+    cores, synapses = loihi_2().limits
+    assert cores == Cores(128, neurons=8192) and 128 * 8192 == 2**20  # "a million"
+    assert synapses == Synapses(120_000_000)
 
 
 def test_a_negative_mismatch_or_threshold_is_refused():

@@ -28,6 +28,7 @@ from snnlearn.circuits import (
     Outputs,
     SpikingOutputs,
     SynapseRows,
+    Synapses,
     WeightMemory,
     deploy,
 )
@@ -51,6 +52,7 @@ LIMITS = [
     (Neurons(25), DENSE, Neurons(24), "it has 25 neurons, and there is room for 24: 1 too many"),
     (HiddenNeurons(20), DENSE, HiddenNeurons(18), "it has 20 hidden neurons, and there is room for 18: 2 too many"),
     (Inputs(12), DENSE, Inputs(9), "it has 12 inputs, and there is room for 9: 3 too many"),
+    (Synapses(340), DENSE, Synapses(300), "it has 340 synapses, and there is room for 300: 40 too many"),
     (Outputs(5), DENSE, Outputs(1), "it has 5 outputs, and there is room for 1: 4 too many"),
     (FanIn(20), DENSE, FanIn(16), "a unit of layer 2 gets 20 synapses, and there is room for 16: 4 too many"),
     (FanIn(32), LOOP, FanIn(31), "a unit of layer 1 gets 32 synapses, and there is room for 31: 1 too many"),

@@ -34,7 +34,7 @@ def reference(weight: np.ndarray, step: np.ndarray, levels: int) -> np.ndarray:
     return np.clip(np.round(weight.astype(float) / step), -levels, levels)
 
 
-@pytest.mark.parametrize("bits", [2, 4, 8])
+@pytest.mark.parametrize("bits", [2, 8])
 @pytest.mark.parametrize(("shared", "axes"), SHARED)
 @pytest.mark.parametrize("step", [LargestWeight(), PowerOfTwo(), LeastSquares()])
 def test_weights_are_those_of_the_definition(bits, shared, axes, step):
@@ -108,12 +108,11 @@ def test_all_weights_are_quantised_and_nothing_else():
     network = eqx.tree_at(
         lambda n: n.layers[0].connections[0].synapses.stages[1].bias, network, jnp.full((3, 1, 1), 0.3)
     )
-    for shared, _ in SHARED:
-        chip = QuantisedWeights(2, shared)(network, key=KEY)
-        kernel = chip.layers[0].connections[0].synapses.stages[1]
-        assert len(np.unique(kernel.weight)) <= 1 + 2 * kernel.weight.shape[0]
-        assert (kernel.bias == np.float32(0.3)).all()
-        assert all(len(np.unique(c.synapses.weight)) < 3 * 27 for c in chip.layers[1].connections)
+    chip = QuantisedWeights(2, PerOutput())(network, key=KEY)
+    kernel = chip.layers[0].connections[0].synapses.stages[1]
+    assert all(len(np.unique(row)) <= 3 for row in kernel.weight) and len(np.unique(kernel.weight)) > 3
+    assert (kernel.bias == np.float32(0.3)).all()
+    assert all(len(np.unique(row)) <= 3 for c in chip.layers[1].connections for row in c.synapses.weight)
     single = QuantisedWeights(8, PerInput())(Network((Layer(OneToOne((3,), 0.7), LI()),)), key=KEY)
     np.testing.assert_allclose(single.layers[0].synapses.weight, 0.7, rtol=1e-2)
 

@@ -78,6 +78,7 @@ from snnlearn.circuits.limits import NoSharedWeights as NoSharedWeights
 from snnlearn.circuits.limits import Outputs as Outputs
 from snnlearn.circuits.limits import SpikingOutputs as SpikingOutputs
 from snnlearn.circuits.limits import SynapseRows as SynapseRows
+from snnlearn.circuits.limits import Synapses as Synapses
 from snnlearn.circuits.limits import WeightMemory as WeightMemory
 from snnlearn.circuits.mismatch import Mismatch as Mismatch
 from snnlearn.circuits.placement import ConvolutionCore as ConvolutionCore

@@ -194,6 +194,9 @@ def events(
         inputs: encoded data, `[B, T, *in_shape]`.
         lengths: after how many steps each sample ends; None if all go on to the last.
 
+    Raises:
+        SnnlearnError: if an argument is of another kind.
+
     >>> from snnlearn.coding import Rate
     >>> from snnlearn.network import feedforward
     >>> network = feedforward((4, 3, 2), key=jax.random.key(0))

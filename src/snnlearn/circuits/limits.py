@@ -268,6 +268,28 @@ class NeuronCircuits(AbstractLimit):
 
 
 @final
+class Synapses(AbstractLimit):
+    """Synapses of all connections; those of weight 0 take no room.
+
+    Args:
+        most: ≥ 1.
+
+    Raises:
+        SnnlearnError: for a number below 1.
+    """
+
+    most: int = eqx.field(static=True)
+
+    def __check_init__(self):
+        check_count(self, most=self.most)
+
+    def exceeded(self, network: Network) -> str | None:
+        """See the base."""
+        found = _synapses(network)
+        return None if found is None else too_many("it has", found, self.most, "synapses")
+
+
+@final
 class WeightMemory(AbstractLimit):
     """Memory for weights; those of 0 take no room, and shared ones, as of a convolution, take it for each synapse.
 
@@ -287,10 +309,9 @@ class WeightMemory(AbstractLimit):
 
     def exceeded(self, network: Network) -> str | None:
         """See the base."""
-        found = [fan_in(layer) for layer in network.layers]
-        if any(each is None for each in found):
+        weights = _synapses(network)
+        if weights is None:
             return None
-        weights = sum(int(each.sum()) for each in found if each is not None)
         unit = f"bits of memory ({weights:,} weights of {self.bits} bits)"
         return too_many("it takes", weights * self.bits, self.memory, unit)
 
@@ -414,6 +435,13 @@ def units(layer: Layer) -> int:
 def arriving(layer: Layer) -> int:
     """The number of a layer's inputs, of all connections."""
     return sum(math.prod(connection.synapses.in_shape) for connection in layer.connections)
+
+
+def _synapses(network: Network) -> int | None:
+    """All synapses; None while they are traced."""
+    found = [fan_in(layer) for layer in network.layers]
+    known = [int(each.sum()) for each in found if each is not None]
+    return sum(known) if len(known) == len(found) else None
 
 
 def _unit(number: int, verb: str) -> str:

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from snnlearn._arguments import checked
 from snnlearn._errors import SnnlearnError
-from snnlearn._parameters import check_not_negative, check_positive
+from snnlearn._parameters import Value, check_not_negative, check_positive
 from snnlearn.circuits.base import AbstractEffect
 from snnlearn.circuits.weights import each_connection
 from snnlearn.network import AbstractSynapses, Network
@@ -47,7 +47,13 @@ def crossbar(conductance: Float[Array, "rows columns"], resistance: float) -> Fl
         return conductance
     if len(conductance) > conductance.shape[1]:
         # Reciprocity: the same currents flow if the columns are driven from below and the rows end in grounds.
-        return crossbar(conductance.T[::-1, ::-1], resistance)[::-1, ::-1].T
+        return _solved(conductance.T[::-1, ::-1], resistance)[::-1, ::-1].T
+    return _solved(conductance, resistance)
+
+
+@jax.jit
+def _solved(conductance: Float[Array, "rows columns"], resistance: Value) -> Float[Array, "rows columns"]:
+    """The recursion, compiled once for each size."""
     rows = len(conductance)
     share = resistance * conductance.T  # G / g of each column
     eye = jnp.eye(rows, dtype=conductance.dtype)
