@@ -38,4 +38,8 @@ def with_reset(network: Network, reset: AbstractReset | NextStep = Subtract()) -
     for number in spiking:
         neuron = core(network.layers[number].neuron)
         reset.check(neuron, neuron.v_th, getattr(neuron, "v_leak", 0.0))  # pyright: ignore
-    return eqx.tree_at(lambda n: [core(n.layers[k].neuron).reset for k in spiking], network, [reset] * len(spiking))
+
+    def resets(network):
+        return [core(network.layers[number].neuron).reset for number in spiking]  # pyright: ignore
+
+    return eqx.tree_at(resets, network, [reset] * len(spiking))
