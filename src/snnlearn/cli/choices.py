@@ -209,6 +209,7 @@ RULES = Axis(
         "bptt": Choice("snnlearn.rules:BPTT"),
         "truncated-bptt": Choice("snnlearn.rules:TruncatedBPTT", {"steps": "truncate"}),
         "rtrl": Choice("snnlearn.rules:RTRL"),
+        "diagonal-rtrl": Choice("snnlearn.rules:DiagonalRTRL"),
         "eprop": Choice("snnlearn.rules:EProp"),
         "eprop-random": Choice("snnlearn.rules:EProp", {"feedback": "random_feedback"}),
         "ottt": Choice("snnlearn.rules:OTTT"),
