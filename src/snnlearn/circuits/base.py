@@ -1,6 +1,7 @@
 """The bases of what a substrate does to a network, and of what it has room for."""
 
 # No "from __future__ import annotations": Equinox reads AbstractVar from the annotations themselves.
+import math
 import zlib
 from abc import abstractmethod
 from collections.abc import Callable
@@ -72,7 +73,8 @@ def draw_key(key: PRNGKeyArray, *names: str | int) -> PRNGKeyArray:
 def by_place(draw: Callable[..., Array], shape: tuple[int, ...], *, key: PRNGKeyArray) -> Array:
     """Independent draws, each of which depends on its place alone, and not on how many others there are.
 
-    A device is then the same device in a larger array, so a network that grows keeps its chip.
+    A device is then the same device in an array with more rows or columns (its first two axes), so a network that grows
+    keeps its chip.
 
     Args:
         draw: such as `jax.random.normal`: from a key and a shape to an array.
@@ -85,5 +87,5 @@ def by_place(draw: Callable[..., Array], shape: tuple[int, ...], *, key: PRNGKey
     """
     if len(shape) <= 1:
         return draw(key, shape)
-    keys = jax.vmap(lambda number: jax.random.fold_in(key, number))(jnp.arange(shape[0]))
-    return jax.vmap(lambda key: by_place(draw, shape[1:], key=key))(keys)
+    keys = jax.vmap(lambda row: jax.random.fold_in(key, row))(jnp.arange(shape[0]))
+    return jnp.reshape(jax.vmap(lambda key: draw(key, (math.prod(shape[1:]),)))(keys), shape)

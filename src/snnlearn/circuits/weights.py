@@ -1,4 +1,4 @@
-"""The weights of a network, as the devices of a chip."""
+"""The weights, connections and neurons of a network, one after the other."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from snnlearn._errors import SnnlearnError
 from snnlearn.circuits.base import draw_key
-from snnlearn.network import AbstractSynapses, Network, connection_weights
+from snnlearn.network import AbstractSynapses, Layer, Network, connection_weights
+from snnlearn.neurons import AbstractNeuron
 
 
 def each_weight(
@@ -56,6 +57,25 @@ def each_connection(
         ]
         layers.append(layer.with_parts(synapses, layer.neuron, layer.feedback))
     return eqx.tree_at(lambda n: n.layers, network, tuple(layers))
+
+
+def each_neuron(network: Network, change: Callable[[Layer, int], AbstractNeuron]) -> Network:
+    """The network with the neurons of each layer changed.
+
+    Args:
+        network: the network.
+        change: from a layer and its number to the neuron in the place of its own.
+    """
+    layers = [
+        layer.with_parts([c.synapses for c in layer.connections], change(layer, number), layer.feedback)
+        for number, layer in enumerate(network.layers)
+    ]
+    return eqx.tree_at(lambda n: n.layers, network, tuple(layers))
+
+
+def weights(synapses: AbstractSynapses) -> list[Float[Array, "..."]]:
+    """The arrays of weights of synapses."""
+    return jax.tree.leaves(eqx.filter(synapses, connection_weights(synapses)))
 
 
 def changed_weights(

@@ -21,7 +21,7 @@ class NoiseState(NamedTuple):
 
 
 class AbstractOuterSynapses(AbstractSynapses):
-    """Synapses around others, such as with noise: shapes, costs and the map at rest are those inside."""
+    """Synapses around others: shapes, costs and the map at rest are those of the synapses inside."""
 
     synapses: eqx.AbstractVar[AbstractSynapses]
 
