@@ -261,19 +261,27 @@ def cells_of(name: str) -> dict[str, Any]:
         return on_chips(plain(), calibrated(one, variation, keys), keys, xs, ys, case.num_steps)
 
     cells: dict[str, Any] = {"ideal": lambda: errors(plain(), Chip("ideal"), 1)}
-    for v in sorted(VARIATIONS, key=lambda v: v != 0.2):
-        cells |= {
-            f"mismatch plain {v}": lambda v=v: errors(plain(), kind(v), CHIPS),
-            f"mismatch aware {v}": lambda v=v: aware(kind(v), CHIPS),
-            f"mismatch loop {v}": lambda v=v: loop(kind(v), LOOP_CHIPS),
-            f"mismatch calibrated {v}": lambda v=v: trimmed(v),
+
+    def against_mismatch(v: float) -> dict[str, Any]:
+        return {
+            f"mismatch plain {v}": lambda: errors(plain(), kind(v), CHIPS),
+            f"mismatch aware {v}": lambda: aware(kind(v), CHIPS),
+            f"mismatch loop {v}": lambda: loop(kind(v), LOOP_CHIPS),
+            f"mismatch calibrated {v}": lambda: trimmed(v),
         }
-    for b in sorted(BITS, key=lambda b: b != 6):  # the rounding of one kind of chip is the same on all
-        cells |= {
-            f"bits plain {b}": lambda b=b: errors(plain(), kind(bits=b), 1),
-            f"bits aware {b}": lambda b=b: aware(kind(bits=b), 1),
-            f"bits loop {b}": lambda b=b: loop(kind(bits=b), 1),
+
+    def against_bits(b: int) -> dict[str, Any]:  # whose rounding is the same on all chips
+        return {
+            f"bits plain {b}": lambda: errors(plain(), kind(bits=b), 1),
+            f"bits aware {b}": lambda: aware(kind(bits=b), 1),
+            f"bits loop {b}": lambda: loop(kind(bits=b), 1),
         }
+
+    cells |= against_mismatch(0.2) | against_bits(6)
+    for b in BITS:
+        cells |= against_bits(b)
+    for v in VARIATIONS:
+        cells |= against_mismatch(v)
     return cells
 
 

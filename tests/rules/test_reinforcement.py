@@ -195,6 +195,7 @@ def test_online_it_is_the_same_if_nothing_is_forgotten_and_else_it_is_not(x64, d
 def test_spikes_alone_without_their_expectation_are_biased(x64, dictated, monkeypatch):
     class Hebbian(AbstractWrapper):
         neuron: EscapeNoise
+        known: None
 
         def initial_state(self, shape):
             return self.neuron.initial_state(shape)

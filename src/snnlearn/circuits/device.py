@@ -98,7 +98,7 @@ class SimulatedDevice(AbstractDevice):
             exactly, as no chip does.
 
     Raises:
-        SnnlearnError: for a part of another kind, or if there are not as many readings as layers, by `run`.
+        SnnlearnError: for a part of another kind.
 
     >>> from snnlearn.circuits import LogNormal, Mismatch
     >>> from snnlearn.network import feedforward
@@ -118,7 +118,11 @@ class SimulatedDevice(AbstractDevice):
     def run(
         self, network: Network, inputs: Float[Array, "B T ..."] | PackedSpikes | HeldValues, *, key: PRNGKeyArray
     ) -> Measured:
-        """See the base."""
+        """See the base.
+
+        Raises:
+            SnnlearnError: if the network does not fit on the chip, or there are not as many readings as layers.
+        """
         deployed = deploy(network, self.chip, key=self.key)
         rest = start_state(deployed, len(jax.tree.leaves(inputs)[0]), key=key)
         activity, _ = jax.vmap(lambda xs, state: unroll(deployed, xs, state, record=lambda s: s.v))(inputs, rest)

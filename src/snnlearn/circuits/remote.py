@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import secrets
 import socket
+import sys
 import threading
 import time
 from typing import Any, final
@@ -241,6 +242,7 @@ def serve(device: AbstractDevice, network: Network, listener: socket.socket, *, 
                 if request.id != last.id:
                     try:
                         last = done(request)
-                    except (SnnlearnError, TypeError, ValueError, IndexError):
+                    except (SnnlearnError, TypeError, ValueError, IndexError) as error:
+                        print(f"serve: refused: {error}", file=sys.stderr)  # who asks is told no more than that
                         last = Frame(Kind.REFUSED, request.id, ())
                 send(connection, last.kind, last.id, last.arrays)
