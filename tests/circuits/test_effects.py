@@ -11,13 +11,13 @@ import pytest
 import zoo
 from snnlearn.circuits import AbstractEffect, check_effect
 from snnlearn.circuits.base import draw_key
-from snnlearn.network import AveragePool2d, Chain, Conv2d, Dense, Layer, Network, feedforward
+from snnlearn.network import AveragePool2d, Chain, Conv2d, Dense, Layer, Network, Part, feedforward
 from snnlearn.neurons import LIF, Constant
 
 KEYS = jax.random.split(jax.random.key(3), 6)
 IMAGE = Chain(AveragePool2d((1, 4, 4), 2), Conv2d((1, 2, 2), 3, 2, use_bias=True, key=KEYS[0]))
 LOOPED = LIF(tau_mem=jnp.array([5e-3, 8e-3]), v_th=0.1)
-NETWORK = Network((Layer(IMAGE, LIF(v_th=0.2)), Layer(Dense(3, 2, key=KEYS[1]), LOOPED, Dense(2, 2, key=KEYS[2]))))
+NETWORK = Network((Layer(IMAGE, LIF(v_th=0.2)), Layer(Part(3, 1, 3), LOOPED, Dense(2, 2, key=KEYS[2]))))
 
 
 @pytest.mark.parametrize("name", zoo.EFFECTS)

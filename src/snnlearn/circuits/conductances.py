@@ -66,18 +66,16 @@ class DifferentialPair(Component):
         return Conductances(*(self.g_min + (self.g_max - self.g_min) * jnp.maximum(s, 0) for s in (share, -share)))
 
     def changed(
-        self,
-        weight: Float[Array, "..."],
-        change: Callable[[Float[Array, "..."], str], Float[Array, "..."]],
+        self, weight: Float[Array, "..."], change: Callable[[Float[Array, "... 2"]], Float[Array, "... 2"]]
     ) -> Float[Array, "..."]:
         """The weights whose conductances have changed.
 
         Args:
             weight: the weights.
-            change: from conductances, S, and `plus` or `minus` to those in their place.
+            change: from the conductances of both devices of each weight, S, in the last axis, to those in their place.
         """
-        plus, minus = self.conductances(weight)
-        return self.per_siemens(weight) * (change(plus, "plus") - change(minus, "minus"))
+        after = change(jnp.stack(self.conductances(weight), axis=-1))
+        return self.per_siemens(weight) * (after[..., 0] - after[..., 1])
 
     def per_siemens(self, weight: Float[Array, "..."]) -> Float[Array, ""]:
         """The weight of a siemens."""

@@ -64,8 +64,8 @@ class StuckDevices(AbstractEffect):
         """See the base."""
 
         def left(weight: Float[Array, "..."], *, key: PRNGKeyArray) -> Float[Array, "..."]:
-            def of(g: Float[Array, "..."], device: str) -> Float[Array, "..."]:
-                return jnp.where(struck(self.probability, g.shape, key=draw_key(key, device)), self.at, g)
+            def of(g: Float[Array, "... 2"]) -> Float[Array, "... 2"]:
+                return jnp.where(struck(self.probability, g.shape, key=key), self.at, g)
 
             return self.pair.changed(weight, of)
 

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from snnlearn._arguments import check_fields
 from snnlearn._parameters import check, check_not_negative, check_positive, number
-from snnlearn.circuits.base import AbstractEffect, draw_key
+from snnlearn.circuits.base import AbstractEffect
 from snnlearn.circuits.conductances import DifferentialPair
 from snnlearn.circuits.laws import AbstractLaw, LogNormal
 from snnlearn.circuits.weights import changed_weights, each_connection, each_weight, weights
@@ -56,8 +56,8 @@ class Drift(AbstractEffect):
         """See the base."""
 
         def drifted(weight: Float[Array, "..."], *, key: PRNGKeyArray) -> Float[Array, "..."]:
-            def of(g: Float[Array, "..."], device: str) -> Float[Array, "..."]:
-                nu = self.nu * self.law.draw(g.shape, key=draw_key(key, device)).astype(g.dtype)
+            def of(g: Float[Array, "... 2"]) -> Float[Array, "... 2"]:
+                nu = self.nu * self.law.draw(g.shape, key=key).astype(g.dtype)
                 return g * jnp.exp(-nu * jnp.log(jnp.asarray(self.time, g.dtype) / self.t0))
 
             return self.pair.changed(weight, of)

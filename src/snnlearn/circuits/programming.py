@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from snnlearn._arguments import check_fields
-from snnlearn.circuits.base import AbstractEffect, by_place, draw_key
+from snnlearn.circuits.base import AbstractEffect, by_place
 from snnlearn.circuits.conductances import DifferentialPair
 from snnlearn.circuits.spreads import AbstractSpread
 from snnlearn.circuits.weights import each_weight
@@ -47,8 +47,8 @@ class ProgrammingError(AbstractEffect):
         """See the base."""
 
         def programmed(weight: Float[Array, "..."], *, key: PRNGKeyArray) -> Float[Array, "..."]:
-            def of(g: Float[Array, "..."], device: str) -> Float[Array, "..."]:
-                noise = by_place(jax.random.normal, g.shape, key=draw_key(key, device)).astype(g.dtype)
+            def of(g: Float[Array, "... 2"]) -> Float[Array, "... 2"]:
+                noise = by_place(jax.random.normal, g.shape, key=key).astype(g.dtype)
                 return jnp.maximum(g + self.spread(g) * noise, 0)
 
             return self.pair.changed(weight, of)
