@@ -11,6 +11,11 @@ import jax.numpy as jnp
 from snnlearn import coding, network, neurons
 from snnlearn.circuits import (
     Compensated,
+    ConvertedCurrents,
+    ConvertedInputs,
+    ConvertedMembranes,
+    ConvertedParameter,
+    Converter,
     DeadNeurons,
     Drift,
     Dropping,
@@ -27,6 +32,7 @@ from snnlearn.circuits import (
     PcmRead,
     Polynomial,
     ProgrammingError,
+    QuantisedWeights,
     Rails,
     RandomDelay,
     SaturatedCurrents,
@@ -35,7 +41,10 @@ from snnlearn.circuits import (
     SynapticMismatch,
     TimeStamps,
     Transmission,
+    Trim,
     Waiting,
+    WherePossible,
+    WireResistance,
 )
 from snnlearn.network import Chain, Conv2d, Dense
 from snnlearn.neurons import ALIF, IF, LI, LIF, CubaLIF, Delayed
@@ -174,6 +183,13 @@ EFFECTS = {
             (Waiting(1), Transmission(Waiting(100))),
         )
     },
+    "QuantisedWeights": (WherePossible(QuantisedWeights(4)), None),
+    "WireResistance": (WireResistance(100.0, 1e-4), WireResistance(0.0, 1e-4)),
+    "Trim": (Trim("tau_mem", bits=1, span=0.3), None),
+    "ConvertedInputs": (ConvertedInputs(Converter(3, -0.5, 1.2)), None),
+    "ConvertedCurrents": (ConvertedCurrents(Converter(3, -2.0, 2.0)), None),
+    "ConvertedMembranes": (ConvertedMembranes(Converter(3, -1.0, 1.0)), None),
+    "ConvertedParameter": (ConvertedParameter("v_th", Converter(2, 0.0, 1.0)), None),
     "PcmRead": (NoisyReads(PcmRead(time=100.0), EachSample()), None),
     **{
         type(course).__name__: (NoisyReads(Polynomial.proportional(0.3), course), None)

@@ -18,12 +18,13 @@ KEYS = jax.random.split(jax.random.key(3), 6)
 IMAGE = Chain(AveragePool2d((1, 4, 4), 2), Conv2d((1, 2, 2), 3, 2, use_bias=True, key=KEYS[0]))
 LOOPED = LIF(tau_mem=jnp.array([5e-3, 8e-3]), v_th=0.1)
 NETWORK = Network((Layer(IMAGE, LIF(v_th=0.2)), Layer(Part(3, 1, 3), LOOPED, Dense(2, 2, key=KEYS[2]))))
+MEMBRANES = feedforward((4, 3, 2), neuron=LIF(v_th=0.2), key=KEYS[5])
 
 
 @pytest.mark.parametrize("name", zoo.EFFECTS)
 def test_conforms(name):
     effect, none = zoo.EFFECTS[name]
-    check_effect(effect, NETWORK, none=none, key=KEYS[3])
+    check_effect(effect, NETWORK if effect.applies(NETWORK) else MEMBRANES, none=none, key=KEYS[3])
 
 
 class Faulty(AbstractEffect):
