@@ -45,7 +45,7 @@ from snnlearn.risk import clopper_pearson
 FIGURE = Path(__file__).resolve().parents[1] / "docs" / "images" / "conversion.svg"
 STEPS = (4, 8, 16, 32, 64, 128)
 CALIBRATING = 1024
-LEVELS, FINE = 8, 3e-3
+LEVELS, FINE, FINE_EPOCHS = 4, 1e-3, 6
 """Of quantised rectifiers, and the step size with which they are trained on."""
 
 
@@ -200,7 +200,7 @@ def main(
             quantised(rectifiers.network, task.train.x[:CALIBRATING]),
             task,
             seed,
-            epochs=-(-epochs // 4),
+            epochs=min(FINE_EPOCHS, epochs),
             initialisation=AsGiven(),
             optimizer=Optimizer(learning_rate=FINE),
         )

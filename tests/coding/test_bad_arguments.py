@@ -44,6 +44,7 @@ INSTANCES = [
     coding.Spikes(12),
     coding.Framewise(coding.Rate(3), 2),
     coding.Rescaled(coding.Rate(12), 0.0, 1.0),
+    coding.LastSteps(),
     coding.FilteredRate(),
     coding.FirstSpike(),
     coding.Exponential(),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -63,7 +61,9 @@ def test_an_affine_map_of_them_is_again_synapses(name):
 
 def test_all_that_are_public_are_checked():
     public = {kind for kind in vars(network).values() if isinstance(kind, type) and issubclass(kind, AbstractSynapses)}
-    assert {type(each) for each in SYNAPSES.values()} == {kind for kind in public if not inspect.isabstract(kind)}
+    assert {type(each) for each in SYNAPSES.values()} == {
+        kind for kind in public if not kind.__name__.startswith("Abstract")
+    }
 
 
 class Broken(AbstractSynapses):

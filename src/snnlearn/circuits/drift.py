@@ -33,6 +33,7 @@ class Drift(AbstractEffect):
     Raises:
         SnnlearnError: for a time before `t0`, another number outside its range, or a part of another kind.
 
+    >>> import jax
     >>> from snnlearn.network import feedforward
     >>> network = feedforward((4, 3, 2), key=jax.random.key(0))
     >>> chip = Drift(2000.0, nu=0.05, law=LogNormal(0.0))(network, key=jax.random.key(1))
@@ -81,6 +82,7 @@ class Compensated(AbstractEffect):
     Raises:
         SnnlearnError: for a part of another kind.
 
+    >>> import jax
     >>> from snnlearn.network import feedforward
     >>> network = feedforward((4, 3, 2), key=jax.random.key(0))
     >>> chip = Compensated(Drift(2000.0, law=LogNormal(0.0)))(network, key=jax.random.key(1))

@@ -29,6 +29,9 @@ def decision_steps(
     Returns:
         steps from 1 to T, `[m]`; None if the decoder does not say how it decides before the end (`until`).
 
+    Raises:
+        SnnlearnError: if an argument is of another kind, or the samples do not fit the network.
+
     >>> import snnlearn as sl
     >>> data = sl.data.yin_yang(num_train=10, num_validation=10, num_test=20)
     >>> network = sl.network.feedforward((4, 20, 3), key=jax.random.key(0))

@@ -92,8 +92,8 @@ class PcmRead(AbstractSpread):
     Raises:
         SnnlearnError: for a number outside its range.
 
-    >>> round(1e6 * float(PcmRead(time=20.0)(jnp.array(25e-6))), 2)
-    0.93
+    >>> round(1e6 * float(PcmRead(time=20.0)(jnp.array(25e-6))), 1)
+    0.9
     """
 
     time: float | Float[Array, ""] = eqx.field(converter=number)
