@@ -107,4 +107,5 @@ def main():
             connection.close()
 
 
-main()
+if __name__ == "__main__":
+    main()
