@@ -341,7 +341,7 @@ def figure() -> None:
                         of_seeds = seeds_of(cells[f"{axis} {method} {x}"])
                         interval = t_interval(of_seeds)
                         means.append(of_seeds.mean())
-                        low.append(max(interval.low, 0.0))
+                        low.append(max(interval.low, 0.1))  # the axis is logarithmic
                         high.append(min(interval.high, 100.0))
                     panel.plot(there, means, "o-", color=colour, markersize=3, linewidth=1.2, label=method)
                     panel.fill_between(there, low, high, color=colour, alpha=0.15, linewidth=0)
