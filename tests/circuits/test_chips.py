@@ -125,7 +125,7 @@ def test_a_spike_on_dynap_se1_costs_the_sum_of_its_parts_and_there_is_no_total()
     assert {term.name: term.energy for term in account.terms}["spike"] == pytest.approx(2 * (883 + 883 + 6840) * 1e-12)
     assert account.missing == ("input", "power")
     with pytest.raises(SnnlearnError, match="there is no figure for input, power"):
-        account.total  # noqa: B018
+        _ = account.total
 
 
 def test_dynap_refuses_what_is_too_large_or_is_no_spike():

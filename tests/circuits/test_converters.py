@@ -108,7 +108,10 @@ def test_inputs_currents_and_membranes_pass_their_converters():
 def test_stochastic_rounding_in_a_network_is_new_for_each_sample_and_step():
     chip = ConvertedMembranes(Converter(2, -0.5, 0.5, Stochastic()))(NETWORK, key=KEY)
     zeros = jnp.zeros((200, 4))
-    run = lambda key: np.asarray(unroll(chip, zeros, fresh_state(chip, key=key))[0].outputs[1])  # noqa: E731
+
+    def run(key):
+        return np.asarray(unroll(chip, zeros, fresh_state(chip, key=key))[0].outputs[1])
+
     first, second = run(jax.random.key(1)), run(jax.random.key(2))
     np.testing.assert_array_equal(first, run(jax.random.key(1)))
     assert (first != second).any() and abs(first.mean()) < 0.05 and np.abs(first).min() > 0.1

@@ -51,7 +51,7 @@ def test_an_incomplete_account_has_no_total():
     with pytest.raises(
         SnnlearnError, match=r"there is no figure for spike, power, so there is no total; lower_bound .* 1\.87e-09 J"
     ):
-        account.total  # noqa: B018
+        _ = account.total
     assert [term.energy for term in account.terms if term.name == "spike"] == [None]
 
 

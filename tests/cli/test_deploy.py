@@ -36,7 +36,7 @@ def test_what_cannot_be_deployed_is_refused(finished, tmp_path, capsys):
     for arguments, match in (
         ((finished, "--chip", "dynap"), "give one of|did you mean"),
         ((finished, "--mismatch", "-0.1"), "--mismatch is -0.1"),
-        ((finished, "--chips", "0"), "--chips is 0"),
+        ((finished, "--chips", "1"), "--chips is 1; give a whole number from 2"),
         ((tmp_path,), "run.json|no run"),
     ):
         capsys.readouterr()

@@ -89,9 +89,18 @@ def deploy(network: Network, chip: Chip, *, key: PRNGKeyArray) -> Network:
     >>> chips.layers[0].neuron.v_th.array.shape
     (5, 3)
     """
-    reasons = [reason for limit in chip.limits if (reason := limit.exceeded(network)) is not None]
-    if reasons:
-        raise SnnlearnError(f"deploy: the network does not fit on {chip.name}: {'; '.join(reasons)}")
+    check_room(network, chip)
     for effect in chip.effects:
         network = effect(network, key=draw_key(key, effect.label))
     return network
+
+
+def check_room(network: Network, chip: Chip) -> None:
+    """Refuse a network that does not fit on a kind of chip.
+
+    Raises:
+        SnnlearnError: naming what does not fit, and by how much.
+    """
+    reasons = [reason for limit in chip.limits if (reason := limit.exceeded(network)) is not None]
+    if reasons:
+        raise SnnlearnError(f"deploy: the network does not fit on {chip.name}: {'; '.join(reasons)}")

@@ -771,13 +771,13 @@ class Deploy(_Reader):
     """The run folder, also that of a conversion."""
     chip: Annotated[str, CHIPS, tyro.conf.arg(metavar=CHIPS.metavar)] = "ideal"
     """The kind of chip."""
-    chips: Count = 200
-    """How many chips are drawn."""
+    chips: Annotated[int, Within(2, 1_000_000)] = 200
+    """How many chips are drawn; one alone says nothing about others."""
     mismatch: Annotated[float | None, Within(0.0, 10.0), tyro.conf.arg(metavar="FLOAT")] = None
     """Coefficient of variation of every parameter of every neuron. By default that of the kind of chip."""
     under: OptionalShare = None
-    """The error that a good chip may have; the yield is the share of good ones. By default two points above that of the
-    network as designed."""
+    """The error that a good chip may have; the yield is the share of good ones. By default two points above that as
+    designed."""
     data: File = None
     """A file or folder with labels, in any format that train accepts, to use instead of the run's test sample."""
     chip_seed: Seed = 0
