@@ -256,7 +256,19 @@ def main() -> int:
     options = parser.parse_args()
     # Everything that a command imports, and nothing that starts a thread: what is forked has one.
 
-    from snnlearn.cli import certify, commands, compare, convert, gradients, no_free_lunch, paired, risk, sweep, tune  # noqa: F401
+    from snnlearn.cli import (  # noqa: F401  # imported for what is forked
+        certify,
+        commands,
+        compare,
+        convert,
+        deploy,
+        gradients,
+        no_free_lunch,
+        paired,
+        risk,
+        sweep,
+        tune,
+    )
 
     with tempfile.TemporaryDirectory() as name:
         good = Path(name) / "good"
