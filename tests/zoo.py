@@ -146,6 +146,12 @@ SYNAPSES = {
     "Conv2d": Conv2d((1, 4, 4), UNITS, 3, stride=2, padding=1, use_bias=True, key=KEY),
     "Chain": Chain(network.AveragePool2d((1, 4, 4), 2), Dense(4, UNITS, key=KEY)),
     "ReadNoise": network.ReadNoise(Dense(16, UNITS, key=KEY), std=0.25),
+    "DelayedSynapses": network.DelayedSynapses(
+        Dense(16, UNITS, key=KEY), jnp.full((UNITS, 16), 1.25), 2, network.GaussianDelay(1.5)
+    ),
+    "InterpolatedDelay": network.DelayedSynapses(
+        Conv2d((1, 4, 4), UNITS, 3, stride=2, padding=1, key=KEY), jnp.array(1.5), 2
+    ),
     "CurrentNoise": network.CurrentNoise(Dense(16, UNITS, key=KEY), std=0.25),
     "OneToOne": Chain(Dense(16, UNITS, key=KEY), network.OneToOne((UNITS,), jnp.array([2.0, 0.5, 1.0]), 0.5)),
     "Convolution": network.Convolution(

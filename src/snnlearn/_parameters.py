@@ -135,6 +135,31 @@ class TimeConstant(AbstractLogarithmic):
 
 
 @final
+class Bounded(AbstractLogarithmic):
+    """A trained quantity between 0 and a limit, `value = most / (1 + exp(-logit))`.
+
+    Args:
+        value: the initial value, > 0 and < `most`, of any shape.
+        most: the limit, > 0.
+
+    >>> round(float(Bounded(jnp.array(3.0), most=10.0).value), 6)
+    3.0
+    """
+
+    logit: Float[Array, "..."]
+    most: float
+
+    def __init__(self, value: Float[Array, "..."], most: float):
+        self.logit = jnp.log(value) - jnp.log(most - value)
+        self.most = float(most)
+
+    @property
+    def value(self) -> Float[Array, "..."]:
+        """The quantity itself."""
+        return self.most * jax.nn.sigmoid(self.logit)
+
+
+@final
 class Times(AbstractQuantity):
     """A trained quantity times a constant factor, such as that by which a device differs from its design.
 

@@ -28,6 +28,7 @@ from snnlearn.hypothesis import Hypothesis, decide, decoded, encode, network_inp
 from snnlearn.losses import AbstractLoss, CrossEntropy, weighted
 from snnlearn.losses.ends import ended_by
 from snnlearn.network import AbstractInitialisation, FluctuationDriven, Network, fresh_state, unroll
+from snnlearn.network.delayed import at_progress, check_delays, without_training
 from snnlearn.rules import BPTT, AbstractOnlineRule, AbstractRule
 from snnlearn.rules.base import steps_of
 from snnlearn.rules.online import in_blocks, parts, time_first
@@ -43,6 +44,8 @@ class GradientDescent(AbstractIterativeAlgorithm):
 
     An epoch, with all its batches, their encoding and the validation, is one compiled program. Each epoch visits the
     training sample once in a new random order; what does not fill a batch waits for another epoch.
+
+    Delays whose kernel narrows do so from epoch to epoch, and are rounded where the network is validated and kept.
 
     Args:
         loss: the loss of one sample; its decoder decides.
@@ -187,7 +190,8 @@ class GradientDescent(AbstractIterativeAlgorithm):
         """See the base."""
         assert self.loss.decoder is not None
         return [
-            Hypothesis(encoder, seed(training.best_network, k), self.loss.decoder) for k in range(len(training.epoch))
+            Hypothesis(encoder, without_training(seed(training.best_network, k)), self.loss.decoder)
+            for k in range(len(training.epoch))
         ]
 
 
@@ -242,6 +246,7 @@ def _check_fit(algorithm: GradientDescent, encoder: AbstractEncoder, network: Ne
             f"{len(data.train.x)}; give at most that"
         )
     check_one_dt(algorithm, network.dt, encoder=encoder, loss=algorithm.loss)
+    check_delays("GradientDescent", network, encoder.num_steps)
     for part in (data.train, data.validation):
         if (why := why_not_ended(encoder, algorithm.loss.decoder, part.x)) is not None:
             raise SnnlearnError(f"GradientDescent: {data.name}: {why}")
@@ -321,7 +326,8 @@ def _one_epoch(
     order_key, batches_key, validation_key = jax.random.split(jax.random.fold_in(training.key, training.epoch), 3)
     num_batches = len(train.y) // algorithm.batch_size
     order = jax.random.permutation(order_key, len(train.y))[: num_batches * algorithm.batch_size]
-    parameters, constants = eqx.partition(training.network, algorithm.rule.trained(training.network))
+    network = at_progress(training.network, jnp.divide(training.epoch, epochs))
+    parameters, constants = eqx.partition(network, algorithm.rule.trained(network))
     devices, optimizer = algorithm.devices, _with_progress(algorithm.optimizer)
 
     def update(carry, batch):
@@ -354,7 +360,8 @@ def _one_epoch(
     parameters, optimizer_state = carry
     network = eqx.combine(parameters, constants)
 
-    loss, errors = evaluate(of_validation, encoder, network, validation, ends=ends, devices=devices, key=validation_key)
+    used = without_training(network)
+    loss, errors = evaluate(of_validation, encoder, used, validation, ends=ends, devices=devices, key=validation_key)
     epoch = training.epoch + 1
     better = (errors < training.best_errors) | ((errors == training.best_errors) & (loss < training.best_loss))
     best = jax.tree.map(

@@ -8,6 +8,12 @@ from snnlearn.network.connection import ITSELF as ITSELF
 from snnlearn.network.connection import Connection as Connection
 from snnlearn.network.convolution import AveragePool as AveragePool
 from snnlearn.network.convolution import Convolution as Convolution
+from snnlearn.network.delay_kernels import AbstractDelayKernel as AbstractDelayKernel
+from snnlearn.network.delay_kernels import GaussianDelay as GaussianDelay
+from snnlearn.network.delay_kernels import InterpolatedDelay as InterpolatedDelay
+from snnlearn.network.delayed import DelayedState as DelayedState
+from snnlearn.network.delayed import DelayedSynapses as DelayedSynapses
+from snnlearn.network.delayed import rounded as rounded
 from snnlearn.network.diagnosis import Diagnosis as Diagnosis
 from snnlearn.network.diagnosis import diagnose as diagnose
 from snnlearn.network.event_driven import spike_times as spike_times
@@ -40,6 +46,7 @@ from snnlearn.network.synapses import AbstractSynapses as AbstractSynapses
 from snnlearn.network.synapses import AbstractWeightless as AbstractWeightless
 from snnlearn.network.synapses import AveragePool2d as AveragePool2d
 from snnlearn.network.synapses import Chain as Chain
+from snnlearn.network.synapses import ContinuousSynapses as ContinuousSynapses
 from snnlearn.network.synapses import Conv2d as Conv2d
 from snnlearn.network.synapses import Dense as Dense
 from snnlearn.network.synapses import LoweredImage as LoweredImage

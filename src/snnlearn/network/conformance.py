@@ -27,8 +27,8 @@ def check_synapses(synapses: AbstractSynapses, *, key: PRNGKeyArray) -> None:
 
     For an input of any shape of the right size, the current has the promised shape and the dtype of the input; apart
     from a bias it is linear unless it says otherwise, and the same under `jit` and `vmap`. A step from rest gives that
-    current (with noise, on average) and a state of the same structure; synapses without state always give it. `pairs`
-    is true. Redrawn weights differ, have the same structure, and give no current without input. A silent input costs no
+    current (with noise, on average; with delays, once the input has lasted) and a state of the same structure; synapses
+    without state always give it. All steps at once are the steps one by one. `pairs` is true. Redrawn weights differ, have the same structure, and give no current without input. A silent input costs no
     operations; others cost at most the multiply-accumulates of the dense map, and no less than a part of the input.
 
     Args:
@@ -92,6 +92,8 @@ def _check_steps(synapses: AbstractSynapses, x: Array, at_rest: np.ndarray, key:
         return
     step = eqx.filter_jit(lambda synapses, x, states: jax.vmap(synapses.step, in_axes=(None, 0))(x, states))
     starts = jax.vmap(lambda key: with_noise(rest, key))(jax.random.split(key, _DRAWS))
+    for _ in range(synapses.longest_delay):
+        starts = step(synapses, x, starts)[1]
     drawn, after = step(synapses, x, starts)
     demand(kind_of(after) == kind_of(starts), f"{name}.step gave a state of another structure, shape or dtype")
     demand(drawn.shape[1:] == at_rest.shape, f"{name}.step gave {drawn.shape[1:]}, not {at_rest.shape}")
@@ -99,6 +101,13 @@ def _check_steps(synapses: AbstractSynapses, x: Array, at_rest: np.ndarray, key:
     noise = np.asarray(drawn).std(axis=0)
     drawn_at_all = bool(np.ptp(drawn, axis=0).any())
     demand(drawn_at_all == synapses.draws, f"{name} draws and does not say so, or says so and does not")
+    one_by_one, state = [], rest
+    for each in (x, -2 * x, 0 * x, x):
+        current, state = synapses.step(each, state)
+        one_by_one.append(current)
+    at_once, last = synapses.all_steps(jnp.stack([x, -2 * x, 0 * x, x]), rest)
+    same(at_once, np.stack(one_by_one), f"{name}.all_steps gave something else than its steps", least=1.0)
+    demand(kind_of(last) == kind_of(rest), f"{name}.all_steps gave a state of another structure, shape or dtype")
     error = np.abs(np.asarray(drawn).mean(axis=0) - at_rest)
     most = 1e-4 * np.abs(at_rest).max(initial=1.0) + 6 * noise / np.sqrt(_DRAWS)
     demand(bool((error <= most).all()), f"{name}.step from rest gives, in the mean, another current than the map")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -13,6 +13,7 @@ from snnlearn._errors import SnnlearnError
 from snnlearn.network.graph import in_chain
 from snnlearn.network.layer import Layer
 from snnlearn.network.network import Network
+from snnlearn.network.synapses import ContinuousSynapses
 from snnlearn.neurons.continuous import Continuous, Unit
 
 NEWTON_STEPS = 20
@@ -23,19 +24,19 @@ class Arrivals(NamedTuple):
     """The arrivals at a layer, in any order.
 
     Args:
-        times: the time of each arrival, s; the end of the window for those that never arrive.
-        values: the size of each: 1 for a spike.
+        times: the time of each arrival at all units, or at each, s; the end of the window for those that never arrive.
+        jumps: by how much each unit's current, times its resistance, jumps at each.
     """
 
-    times: Float[Array, " E"]
-    values: Float[Array, "E N"]
+    times: Float[Array, " E"] | Float[Array, "E units"]
+    jumps: Float[Array, "E units"]
 
 
 def spike_times(network: Network, xs: Float[Array, "T ..."], *, max_spikes: int = 1) -> tuple[Float[Array, "K N"], ...]:
     r"""The exact, differentiable times at which the units of each layer spike in continuous time.
 
     The network follows its neurons' differential equations; the time step matters only for the input. The input of step
-    t arrives at time t·dt, a spike reaches the next layer at once, and
+    t arrives at time t·dt, a spike reaches the next layer at once, or after the delay of `DelayedSynapses`, and
 
     $$v_j(t)=v_{leak}+\sum_iRW_{ji}\sum_k\kappa(t-t_i^k)-(v_{th}-v_{reset})\sum_k e^{-(t-t_j^k)/\tau_{mem}},$$
 
@@ -47,8 +48,9 @@ def spike_times(network: Network, xs: Float[Array, "T ..."], *, max_spikes: int 
     Each unit spikes at most `max_spikes` times and is then silent: with 1, only first spikes count.
 
     Args:
-        network: dense layers without bias or recurrence, of `LIF` or `CubaLIF` neurons with v_leak < v_th, reset in the
-            step of the spike (subtraction is a reset to rest, since a spike is exactly at the threshold).
+        network: dense layers without bias or recurrence, perhaps with delays, of `LIF` or `CubaLIF` neurons with
+            v_leak < v_th, reset in the step of the spike (subtraction is a reset to rest, since a spike is exactly at
+            the threshold).
         xs: input, `[T, *in_shape]`; a value other than 0 or 1 scales the effect of a spike.
         max_spikes: K, the maximum number of spikes of each unit, also of the input.
 
@@ -74,75 +76,104 @@ def spike_times(network: Network, xs: Float[Array, "T ..."], *, max_spikes: int 
         raise SnnlearnError(f"spike_times: max_spikes is {max_spikes}; give at least 1")
     if (fault := in_chain(network.layers)) is not None:
         raise SnnlearnError(f"spike_times: {fault}; use the stepped network with BPTT")
-    neurons = [_neuron(layer, number) for number, layer in enumerate(network.layers, start=1)]
-    end = len(xs) * network.dt
-    arrivals, trains = _of_raster(xs.reshape(len(xs), -1), network.dt, max_spikes), []
-    for neuron, layer in zip(neurons, network.layers, strict=True):
+    parts = [_parts(layer, number) for number, layer in enumerate(network.layers, start=1)]
+    end, trains = len(xs) * network.dt, []
+    for neuron, synapses in parts:
+        if synapses.delays is not None:
+            sent = (
+                _spikes_of_raster(xs, network.dt, max_spikes) if not trains else (trains[-1], jnp.ones_like(trains[-1]))
+            )
+            arrivals = _late(*sent, synapses.weight, synapses.delays * network.dt, end)
+        elif not trains:
+            arrivals = _of_raster(xs.reshape(len(xs), -1), synapses.weight, network.dt, max_spikes)
+        else:
+            arrivals = _of_trains(trains[-1], synapses.weight, end)
+        arrivals = arrivals._replace(jumps=arrivals.jumps * jnp.reshape(neuron.resistance, (1, -1)))
         if neuron.held is not None:
             arrivals = _held(arrivals, neuron.held, end)
-        times = _fire(neuron.unit, arrivals, _jumps(layer, neuron.resistance, arrivals), end, max_spikes)
-        arrivals = _of_trains(times, end)
-        trains.append(times)
+        trains.append(_fire(neuron.unit, arrivals, end, max_spikes))
     return tuple(trains)
 
 
-def _neuron(layer: Layer, number: int) -> Continuous:
-    """A layer's neurons, as they say it, where nothing of the layer stands against it."""
-    found = layer.neuron.in_continuous_time()
-    synapses = layer.synapses.lowered()
-    if isinstance(synapses, str):
-        found = synapses
-    elif synapses.bias is not None:
-        found = "has a bias, in whose place an input unit may spike at the start"
-    elif layer.recurrent is not None:
-        found = "is recurrent"
-    if isinstance(found, str):
+def _parts(layer: Layer, number: int) -> tuple[Continuous, ContinuousSynapses]:
+    """A layer's neurons and synapses, as they say it, where nothing of the layer stands against it."""
+    neuron, synapses = layer.neuron.in_continuous_time(), layer.synapses.in_continuous_time()
+    fault = next((part for part in (synapses, neuron) if isinstance(part, str)), None)
+    if fault is None and layer.recurrent is not None:
+        fault = "is recurrent"
+    if fault is not None:
         raise SnnlearnError(
-            f"Layer {number} {found}, so its spikes have no exact times in continuous time; use the stepped network "
+            f"Layer {number} {fault}, so its spikes have no exact times in continuous time; use the stepped network "
             "with BPTT"
         )
-    return found
+    return neuron, synapses  # pyright: ignore[reportReturnType]
 
 
-def _of_raster(xs: Float[Array, "T N"], dt: float, max_spikes: int) -> Arrivals:
-    """The steps in which something arrives, as few as there may be."""
+def _of_raster(xs: Float[Array, "T N"], weight: Float[Array, "units N"], dt: float, max_spikes: int) -> Arrivals:
+    """Arrivals in the steps in which there are any, as few as there may be."""
     num_steps, most = len(xs), min(len(xs), xs.shape[1] * max_spikes)
     active = jnp.any(xs != 0, axis=1)
     if most < num_steps:
         sentence = f"spike_times: the input has more than {most} steps with spikes; raise max_spikes = {max_spikes}"
         xs = eqx.error_if(xs, jnp.sum(active) > most, sentence)
     (steps,) = jnp.nonzero(active, size=most, fill_value=num_steps)
-    return Arrivals(steps.astype(xs.dtype) * dt, xs.at[steps].get(mode="fill", fill_value=0.0))
+    return Arrivals(steps.astype(xs.dtype) * dt, xs.at[steps].get(mode="fill", fill_value=0.0) @ weight.T)
 
 
-def _of_trains(times: Float[Array, "K N"], end: float) -> Arrivals:
+def _of_trains(times: Float[Array, "K N"], weight: Float[Array, "units N"], end: float) -> Arrivals:
     """Spikes of the layer before."""
-    num_spikes, size = times.shape
-    return Arrivals(jnp.minimum(times, end).ravel(), jnp.tile(jnp.eye(size, dtype=times.dtype), (num_spikes, 1)))
+    return Arrivals(jnp.minimum(times, end).ravel(), jnp.tile(weight.T, (len(times), 1)))
+
+
+def _spikes_of_raster(
+    xs: Float[Array, "T ..."], dt: float, max_spikes: int
+) -> tuple[Float[Array, "K N"], Float[Array, "K N"]]:
+    """The times of each input's spikes, s, infinite for those that do not exist, and their sizes."""
+    num_steps, most = len(xs), min(len(xs), max_spikes)
+    xs = xs.reshape(num_steps, -1)
+    if most < num_steps:
+        sentence = f"spike_times: an input has more than {most} spikes; raise max_spikes = {max_spikes}"
+        xs = eqx.error_if(xs, jnp.any(jnp.sum(xs != 0, axis=0) > most), sentence)
+
+    def of(train):
+        (steps,) = jnp.nonzero(train != 0, size=most, fill_value=num_steps)
+        times = jnp.where(steps < num_steps, steps.astype(train.dtype) * dt, jnp.inf)
+        return times, train.at[steps].get(mode="fill", fill_value=0.0)
+
+    return jax.vmap(of, in_axes=1, out_axes=1)(xs)
+
+
+def _late(
+    times: Float[Array, "K N"],
+    sizes: Float[Array, "K N"],
+    weight: Float[Array, "units N"],
+    delays: Float[Array, "units N"],
+    end: float,
+) -> Arrivals:
+    """Spikes that arrive at each unit after a delay of their own, s; those that would after the end never do."""
+    there = (times < jnp.inf)[:, None]  # so that what never happens has no derivative, which would be NaN
+    at = jnp.where(there, jnp.minimum(jnp.where(there, times[:, None], 0.0) + delays[None], end), end)  # [K, units, N]
+    jumps = sizes[:, None] * weight[None]
+
+    def by_unit(a: Array) -> Array:
+        return jnp.moveaxis(a, 1, 2).reshape(-1, len(weight))
+
+    return Arrivals(by_unit(at), by_unit(jumps))
 
 
 def _held(arrivals: Arrivals, dt: float, end: float) -> Arrivals:
     """What arrives goes again after one time step."""
-    times, values = arrivals
-    return Arrivals(jnp.concatenate([times, jnp.minimum(times + dt, end)]), jnp.concatenate([values, -values]))
+    times, jumps = arrivals
+    return Arrivals(jnp.concatenate([times, jnp.minimum(times + dt, end)]), jnp.concatenate([jumps, -jumps]))
 
 
-def _jumps(layer: Layer, resistance: Any, arrivals: Arrivals) -> Float[Array, "E N"]:
-    """By how much each unit's current, times its resistance, jumps at each arrival."""
-    return jax.vmap(lambda x: resistance * layer.synapses(x))(arrivals.values)
-
-
-def _fire(
-    unit: Unit, arrivals: Arrivals, jumps: Float[Array, "E N"], end: float, max_spikes: int
-) -> Float[Array, "K N"]:
+def _fire(unit: Unit, arrivals: Arrivals, end: float, max_spikes: int) -> Float[Array, "K N"]:
     """The spike times of a layer."""
-    # The search is not differentiated: the implicit function's derivative needs no more than what it finds.
-    order = jnp.argsort(arrivals.times)
-    in_order = jax.lax.stop_gradient((arrivals.times[order], jumps[order]))
 
-    def train(unit, jumps, jumps_in_order):
-        still = jax.lax.stop_gradient(unit)
-        times = in_order[0]
+    def train(unit, arriving, jumps):
+        # The search is not differentiated: the implicit function's derivative needs no more than what it finds.
+        still, order = jax.lax.stop_gradient(unit), jnp.argsort(arriving)
+        times, jumps_in_order = jax.lax.stop_gradient((arriving[order], jumps[order]))
         y, i = _free_run(still, times, jumps_in_order)
 
         def spike(carry, _):
@@ -151,7 +182,7 @@ def _fire(
             found = _crossing(still, times, y, i, *jax.lax.stop_gradient((last, resets)), end)
             spiked = found < jnp.inf
             t = jnp.where(spiked, found, end)
-            since = t - arrivals.times
+            since = t - arriving
             arrived = jnp.where(since > 0, jumps, 0.0)
             heights, currents = unit.after(jnp.maximum(since, 0.0), jnp.zeros_like(arrived), arrived)
             height = jnp.sum(heights) - unit.drop * resets * jnp.exp(-(t - last) / unit.tau_mem)
@@ -166,7 +197,8 @@ def _fire(
         return jax.lax.scan(spike, (zero, zero), length=max_spikes)[1]
 
     axes = jax.tree.map(lambda parameter: 0 if jnp.ndim(parameter) else None, unit)
-    return jax.vmap(train, in_axes=(axes, 1, 1), out_axes=1)(unit, jumps, in_order[1])
+    at_each = 1 if arrivals.times.ndim == 2 else None
+    return jax.vmap(train, in_axes=(axes, at_each, 1), out_axes=1)(unit, *arrivals)
 
 
 def _free_run(unit: Unit, times: Float[Array, " E"], jumps: Float[Array, " E"]) -> tuple[Array, Array]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import final
+from typing import Any, final
 
 import equinox as eqx
 import jax
@@ -12,12 +12,13 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from snnlearn._component import Component
 from snnlearn._errors import SnnlearnError
-from snnlearn._parameters import PositiveParameter, check_positive, value
+from snnlearn._parameters import AbstractQuantity, PositiveParameter, check_positive, value
 from snnlearn._parameters import number as as_float
 from snnlearn.network.connection import Connection, oldest, pushed
 from snnlearn.network.graph import FROM_INPUT, Route, routes
 from snnlearn.network.layer import Layer
 from snnlearn.network.network import Network, with_noise
+from snnlearn.network.synapses import AbstractSynapses
 from snnlearn.neurons import AbstractSpikingNeuron, core
 
 
@@ -123,8 +124,17 @@ class FluctuationDriven(AbstractInitialisation):
             measured = _free_power(layer, layer.connections[n], sent[ways[n].source])
             target = share / len(chosen) * variance
             factor = jnp.where(measured > 0, jnp.sqrt(target / jnp.where(measured > 0, measured, 1.0)), 1.0)
-            synapses[n] = jax.tree.map(lambda w, f=factor: w * f if eqx.is_inexact_array(w) else w, synapses[n])
+            synapses[n] = _times(synapses[n], factor)
         return layer.with_parts(synapses, layer.neuron, layer.feedback)
+
+
+def _times(synapses: AbstractSynapses, factor: Float[Array, ""]) -> AbstractSynapses:
+    """The synapses with all arrays multiplied, but not quantities of another unit, such as delays."""
+
+    def of(node: Any) -> Any:
+        return node * factor if eqx.is_inexact_array(node) else node
+
+    return jax.tree.map(of, synapses, is_leaf=lambda node: isinstance(node, AbstractQuantity))
 
 
 def _kinds(ways: tuple[Route, ...], number: int) -> tuple[list[int], list[int], list[int]]:

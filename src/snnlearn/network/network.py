@@ -24,7 +24,7 @@ from snnlearn.network.connection import line
 from snnlearn.network.convolved import lowered_images, run_images
 from snnlearn.network.graph import FROM_INPUT, Fire, check_graph, in_chain, propagate, routes
 from snnlearn.network.layer import Layer, LayerState
-from snnlearn.network.parallel import run_at_once, why_step_by_step
+from snnlearn.network.parallel import layer_by_layer, run_at_once
 from snnlearn.network.synapses import Dense, check_steps, is_key
 from snnlearn.neurons import LI, LIF, AbstractNeuron
 
@@ -215,6 +215,7 @@ def unroll(
     One scan computes all layers in each step. Where no layer is fed back and every neuron is `affine`, such as LRU, LI,
     units without time, and spiking neurons without reset, there is no loop over time: layer by layer, associative scans
     compute all steps, which is the same up to rounding. (A spike may differ where a membrane is at its threshold.)
+    Where no layer is fed back and synapses have delays, each layer takes all steps before the next.
 
     The compiled kernels run it if they know all layers (`why_not_compiled`), all numbers are float32 and only outputs
     are recorded. They have first derivatives, in reverse and forward mode; for second ones use `kernels.plain()`.
@@ -261,7 +262,7 @@ def unroll(
             outputs, _, state = run_images(network.layers, images, numbers(xs), state)
             return Activity(outputs, (None,) * len(outputs)), state
     xs = numbers(xs)
-    if why_step_by_step(network.layers) is None:
+    if layer_by_layer(network.layers):
         outputs, records, state = run_at_once(network.layers, xs, state, record)
         return Activity(outputs, records), state
     return _scan(network, xs, state, record)

@@ -53,6 +53,11 @@ class AbstractOuterSynapses(AbstractSynapses):
         return self.synapses.steady
 
     @property
+    def longest_delay(self) -> int:
+        """That of the synapses inside."""
+        return self.synapses.longest_delay
+
+    @property
     def has_weights(self) -> bool:
         """Whether those inside have."""
         return self.synapses.has_weights

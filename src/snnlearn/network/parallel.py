@@ -1,4 +1,4 @@
-"""Networks that need no loop over time, and running them: layer by layer, each for all steps at once."""
+"""Networks that need no common loop over time, and running them: layer by layer, each for all steps at once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 
 from snnlearn.network.graph import FROM_INPUT, routes
 from snnlearn.network.layer import Layer, LayerState
-from snnlearn.network.synapses import AbstractSynapses
+from snnlearn.neurons import AbstractNeuron
 
 
 def why_step_by_step(layers: Sequence[Layer]) -> str | None:
@@ -35,10 +35,20 @@ def why_step_by_step(layers: Sequence[Layer]) -> str | None:
     return None
 
 
+def layer_by_layer(layers: Sequence[Layer]) -> bool:
+    """Whether each layer is best run over all steps before the next: none is fed back, and it spares a loop over time.
+
+    It spares one of layers that need none, or one over the lines of synapses with delays.
+    """
+    fed_back = any(way.source >= number for number, ways in enumerate(routes(layers)) for way in ways)
+    late = any(connection.synapses.longest_delay for layer in layers for connection in layer.connections)
+    return not fed_back and (late or why_step_by_step(layers) is None)
+
+
 def run_at_once(
     layers: Sequence[Layer], xs: Float[Array, "T ..."], states: Sequence[LayerState], record: Callable[[Any], Any]
 ) -> tuple[tuple[Float[Array, "T ..."], ...], tuple[Any, ...], tuple[LayerState, ...]]:
-    """Run layers that need no loop over time.
+    """Run layers that are not fed back, each over all steps before the next.
 
     Args:
         layers: the layers.
@@ -58,24 +68,27 @@ def run_at_once(
             if line is not None:
                 queue = jnp.concatenate([line, arriving.reshape(len(arriving), *line.shape[1:])])
                 arriving, line = queue[: len(arriving)], queue[len(arriving) :]
-            current, held = _through(connection.synapses, arriving, held)
+            current, held = connection.synapses.all_steps(arriving, held)
             currents.append(current)
             lines.append(line)
             synapses.append(held)
-        sent[number], neurons = layer.neuron.all_steps(layer.total(currents), state.neuron)
-        records.append(jax.vmap(record)(neurons))
-        after.append(LayerState(jax.tree.map(lambda s: s[-1], neurons), tuple(lines), tuple(synapses)))
+        sent[number], recorded, neurons = _fire_in_all(layer.neuron, layer.total(currents), state.neuron, record)
+        records.append(recorded)
+        after.append(LayerState(neurons, tuple(lines), tuple(synapses)))
     return tuple(sent[number] for number in range(len(layers))), tuple(records), tuple(after)
 
 
-def _through(synapses: AbstractSynapses, xs: Float[Array, "T ..."], state: Any) -> tuple[Float[Array, "T ..."], Any]:
-    """The currents of all steps, and the state of the synapses after them."""
-    if state is None:
-        return jax.vmap(synapses)(xs), None
+def _fire_in_all(
+    neuron: AbstractNeuron, currents: Any, state: Any, record: Callable[[Any], Any]
+) -> tuple[Float[Array, "T ..."], Any, Any]:
+    """A layer's outputs, records and last state, given the currents of all steps."""
+    if neuron.affine:
+        outputs, states = neuron.all_steps(currents, state)
+        return outputs, jax.vmap(record)(states), jax.tree.map(lambda s: s[-1], states)
 
-    def step(state, x):
-        current, state = synapses.step(x, state)
-        return state, current
+    def step(state, current):
+        output, state = neuron(current, state)
+        return state, (output, record(state))
 
-    state, currents = jax.lax.scan(step, state, xs)
-    return currents, state
+    state, (outputs, records) = jax.lax.scan(step, state, currents)
+    return outputs, records, state

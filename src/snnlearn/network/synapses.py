@@ -40,13 +40,26 @@ class LoweredImage(NamedTuple):
     padding: int = 0
 
 
+class ContinuousSynapses(NamedTuple):
+    """Synapses in continuous time: what arrives makes a current jump by a weight, perhaps after a delay.
+
+    Args:
+        weight: `[units, inputs]`.
+        delays: time steps, `[units, inputs]`; None if all arrives at once.
+    """
+
+    weight: Float[Array, "units inputs"]
+    delays: Float[Array, "units inputs"] | None = None
+
+
 class AbstractSynapses(Component):
     """A map from the input of one time step to the currents of the units, linear apart from a bias.
 
     The input may have any shape of the right size, such as an image `[H, W]` instead of `[1, H, W]`.
 
     Most are maps without time. Synapses that have memory or draw random numbers have a state: they also define
-    `initial_state` and `step`, and their `__call__` is the map at rest and without noise.
+    `initial_state` and `step`, and their `__call__` is the map at rest and without noise; where inputs arrive late,
+    that of an input that lasts.
     """
 
     in_shape: eqx.AbstractVar[tuple[int, ...]]
@@ -66,6 +79,23 @@ class AbstractSynapses(Component):
     def step(self, x: Float[Array, "..."], state: Any) -> tuple[Float[Array, "..."], Any]:
         """One time step: the currents `[*out_shape]` of an input `[*in_shape]` and a state, and the next state."""
         return self(x), state
+
+    def all_steps(self, xs: Float[Array, "T ..."], state: Any) -> tuple[Float[Array, "T ..."], Any]:
+        """All steps of a sequence that is known: the currents `[T, *out_shape]`, and the state after the last."""
+        if state is None:
+            return jax.vmap(self)(xs), None
+
+        def step(state, x):
+            current, state = self.step(x, state)
+            return state, current
+
+        state, currents = jax.lax.scan(step, state, xs)
+        return currents, state
+
+    @property
+    def longest_delay(self) -> int:
+        """By how many time steps an input may arrive later; it costs less to take all steps at once where it is not 0."""
+        return 0
 
     @property
     def draws(self) -> bool:
@@ -99,6 +129,15 @@ class AbstractSynapses(Component):
     def lowered(self) -> LoweredSynapses | str:
         """Their map as the kernels compute it, or the reason why they cannot."""
         return f"has {type(self).__name__} synapses, not Dense"
+
+    def in_continuous_time(self) -> ContinuousSynapses | str:
+        """Their map of events, or the reason why there is none."""
+        found = self.lowered()
+        if isinstance(found, str):
+            return found
+        if found.bias is not None:
+            return "has a bias, in whose place an input unit may spike at the start"
+        return ContinuousSynapses(found.weight)
 
     def lowered_image(self, shape: tuple[int, int, int]) -> LoweredImage | str:
         """Their map as the kernels of convolutions compute it, or the reason why they cannot.
@@ -645,6 +684,19 @@ class Chain(AbstractSynapses):
             x, each = stage.step(x, each)
             after.append(each)
         return x, tuple(after)
+
+    def all_steps(self, xs: Float[Array, "T ..."], state: Any) -> tuple[Float[Array, "T ..."], Any]:
+        """See the base."""
+        after = []
+        for stage, each in zip(self.stages, (None,) * len(self.stages) if state is None else state, strict=True):
+            xs, each = stage.all_steps(xs, each)
+            after.append(each)
+        return xs, None if state is None else tuple(after)
+
+    @property
+    def longest_delay(self) -> int:
+        """Those of the stages add up."""
+        return sum(stage.longest_delay for stage in self.stages)
 
     @property
     def linear(self) -> bool:

@@ -1,5 +1,6 @@
 """One unit's dynamics: neurons, and their parts."""
 
+from snnlearn._parameters import Bounded as Bounded
 from snnlearn._parameters import Constant as Constant
 from snnlearn._parameters import Positive as Positive
 from snnlearn._parameters import TimeConstant as TimeConstant
