@@ -151,7 +151,7 @@ class Bounded(AbstractLogarithmic):
 
     def __init__(self, value: Float[Array, "..."], most: float):
         self.logit = jnp.log(value) - jnp.log(most - value)
-        self.most = float(most)
+        self.most = most
 
     @property
     def value(self) -> Float[Array, "..."]:

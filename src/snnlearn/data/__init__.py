@@ -9,6 +9,7 @@ from __future__ import annotations
 from snnlearn.data.arrays import npz, read_labelled, read_series, read_values
 from snnlearn.data.base import Dataset, LearningData, Sample, WeightedSample, overlap, split
 from snnlearn.data.chaos import mackey_glass
+from snnlearn.data.coincidence import Coincidences
 from snnlearn.data.distributions import (
     AbstractDistribution,
     BinomialCounts,
@@ -34,6 +35,7 @@ from snnlearn.data.synthetic import randman, spike_xor, yin_yang
 __all__ = [
     "AbstractDistribution",
     "BinomialCounts",
+    "Coincidences",
     "Column",
     "Dataset",
     "FlippedConcept",

@@ -28,8 +28,9 @@ def check_synapses(synapses: AbstractSynapses, *, key: PRNGKeyArray) -> None:
     For an input of any shape of the right size, the current has the promised shape and the dtype of the input; apart
     from a bias it is linear unless it says otherwise, and the same under `jit` and `vmap`. A step from rest gives that
     current (with noise, on average; with delays, once the input has lasted) and a state of the same structure; synapses
-    without state always give it. All steps at once are the steps one by one. `pairs` is true. Redrawn weights differ, have the same structure, and give no current without input. A silent input costs no
-    operations; others cost at most the multiply-accumulates of the dense map, and no less than a part of the input.
+    without state always give it. All steps at once are the steps one by one. `pairs` is true. Redrawn weights differ,
+    have the same structure, and give no current without input. A silent input costs no operations; others cost at most
+    the multiply-accumulates of the dense map, and no less than a part of the input.
 
     Args:
         synapses: the synapses.

@@ -61,7 +61,7 @@ class GaussianDelay(AbstractDelayKernel):
     Interpolation feels only an input one step away; a wide kernel has a derivative by inputs many steps away. With
     progress p from 0 to 1 the width falls exponentially over the first share of the training and then stays,
     $\sigma=\sigma_{wide}(\sigma_{narrow}/\sigma_{wide})^{\min(1,p/s)}$. It only serves training: validation and the
-    hypothesis that is kept have rounded delays, the limit σ → 0. What rounding costs, `Rounding` measures.
+    hypothesis that is kept have rounded delays, the limit σ → 0. What rounding costs, `rounding` measures.
 
     Args:
         wide: σ at the start, steps, > 0; the authors take half of the longest delay.

@@ -66,15 +66,13 @@ class DelayedSynapses(AbstractOuterSynapses):
     max_delay: int = eqx.field(static=True)
     kernel: AbstractDelayKernel
 
-    def __init__(
-        self, synapses: AbstractSynapses, delays: Any, max_delay: int, kernel: AbstractDelayKernel = LINEAR
-    ):
+    def __init__(self, synapses: AbstractSynapses, delays: Any, max_delay: int, kernel: AbstractDelayKernel = LINEAR):
         self.synapses, self.max_delay, self.kernel = synapses, max_delay, kernel
         check_fields(self, "synapses", "max_delay", "kernel")
         delays = plain(delays)
         if isinstance(delays, jax.Array):
             check(self, f"trained delays above 0 and below max_delay = {max_delay}", self._inside, delays=delays)
-            delays = Bounded(delays, max_delay)
+            delays = Bounded(delays, float(max_delay))
         self.delays = delays
 
     def __check_init__(self):

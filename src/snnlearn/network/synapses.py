@@ -94,7 +94,7 @@ class AbstractSynapses(Component):
 
     @property
     def longest_delay(self) -> int:
-        """By how many time steps an input may arrive later; it costs less to take all steps at once where it is not 0."""
+        """By how many time steps an input may arrive later. Where it is not 0, all steps at once cost less."""
         return 0
 
     @property
