@@ -55,15 +55,16 @@ def rounding(
     >>> rounding(algorithm, encoder, training, data, key=keys[0]).error_rounded.shape
     (2,)
     """
-    sample = on_device(data.validation)
+    sample, size = on_device(data.validation), jnp.size(data.validation.y)
 
     @eqx.filter_jit
-    @eqx.filter_vmap
-    def errors(network):
-        return evaluate(algorithm.loss, encoder, network, sample, ends=data.ends, key=key)
+    def of(networks, sample, key):
+        return eqx.filter_vmap(
+            lambda network: evaluate(algorithm.loss, encoder, network, sample, ends=data.ends, key=key)
+        )(networks)
 
-    size = jnp.size(sample.y)
     (loss, wrong), (loss_rounded, wrong_rounded) = (
-        errors(network) for network in (training.best_network, eqx.filter_vmap(rounded)(training.best_network))
+        of(networks, sample, key)
+        for networks in (training.best_network, eqx.filter_vmap(rounded)(training.best_network))
     )
     return Rounding(loss, wrong / size, loss_rounded, wrong_rounded / size)

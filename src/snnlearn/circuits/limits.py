@@ -336,7 +336,11 @@ class Delays(AbstractLimit):
 
     def exceeded(self, network: Network) -> str | None:
         """See the base."""
-        longest = max((c.delay, number) for number, layer in enumerate(network.layers, 1) for c in layer.connections)
+        longest = max(
+            (c.delay + c.synapses.longest_delay, number)
+            for number, layer in enumerate(network.layers, 1)
+            for c in layer.connections
+        )
         what = f"a connection to layer {longest[1]} has a delay of"
         return too_many(what, longest[0], self.most, "steps")
 

@@ -16,9 +16,9 @@ from snnlearn.data.distributions import AbstractDistribution
 class Coincidences(AbstractDistribution):
     r"""Pairs of inputs; each spikes once, and the second a lag after the first that tells the class.
 
-    Pair i has a lag $L_{ik}$ for each class k, drawn once, all different. In a sample of class k the lag of each pair is
-    $L_{ik}$ with probability p, and else any of the M between the shortest and the longest, uniformly. The first spike
-    may come at any time. So each pair votes for one class or for none, votes are independent given the class, and
+    Pair i has a lag $L_{ik}$ for each class k, drawn once, all different. In a sample of class k the lag of each pair
+    is $L_{ik}$ with probability p, and else any of the M between the shortest and the longest, uniformly. The first
+    spike may come at any time. So each pair votes for one class or for none, votes are independent given the class, and
     $P(Y=k\,|\,x)\propto(1+Mp/(1-p))^{n_k}$ with $n_k$ votes for k: the class with most votes is the Bayes-optimal
     decision. It needs coincidence detectors behind delays $L_{ik}$ of the first spike. Rates carry no information.
 

@@ -102,13 +102,14 @@ def _check_steps(synapses: AbstractSynapses, x: Array, at_rest: np.ndarray, key:
     noise = np.asarray(drawn).std(axis=0)
     drawn_at_all = bool(np.ptp(drawn, axis=0).any())
     demand(drawn_at_all == synapses.draws, f"{name} draws and does not say so, or says so and does not")
-    one_by_one, state = [], rest
-    for each in (x, -2 * x, 0 * x, x):
-        current, state = synapses.step(each, state)
-        one_by_one.append(current)
-    at_once, last = synapses.all_steps(jnp.stack([x, -2 * x, 0 * x, x]), rest)
+    xs, states, one_by_one = jnp.stack([x, -2 * x, 0 * x]), starts, []
+    for each in xs:
+        currents, states = step(synapses, each, states)
+        one_by_one.append(currents[0])
+    first = jax.tree.map(lambda leaf: leaf[0], starts)
+    at_once, last = synapses.all_steps(xs, first)
     same(at_once, np.stack(one_by_one), f"{name}.all_steps gave something else than its steps", least=1.0)
-    demand(kind_of(last) == kind_of(rest), f"{name}.all_steps gave a state of another structure, shape or dtype")
+    demand(kind_of(last) == kind_of(first), f"{name}.all_steps gave a state of another structure, shape or dtype")
     error = np.abs(np.asarray(drawn).mean(axis=0) - at_rest)
     most = 1e-4 * np.abs(at_rest).max(initial=1.0) + 6 * noise / np.sqrt(_DRAWS)
     demand(bool((error <= most).all()), f"{name}.step from rest gives, in the mean, another current than the map")

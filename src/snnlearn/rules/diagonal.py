@@ -69,7 +69,8 @@ class DiagonalRTRL(AbstractOnlineRule):
         """See the base: the state, and each layer's influence; None of layers that remember nothing."""
         stepwise(self, loss)
         for number, (layer, ways) in enumerate(zip(network.layers, routes(network.layers), strict=True)):
-            if any(way.lag and way.source != FROM_INPUT for way in ways):
+            late = any(connection.synapses.longest_delay for connection in layer.connections)
+            if late or any(way.lag and way.source != FROM_INPUT for way in ways):
                 raise SnnlearnError(
                     f"DiagonalRTRL follows no effect of a unit on later steps of others, and layer {number + 1} has "
                     "connections with a delay, from itself or from a later layer; use RTRL or BPTT"
