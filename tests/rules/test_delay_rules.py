@@ -32,7 +32,7 @@ from snnlearn.rules import (
 pytestmark = pytest.mark.usefixtures("x64")
 
 KEYS = jax.random.split(jax.random.key(0), 6)
-N_IN, HIDDEN, N_OUT, T, K, MOST = 4, 5, 3, 40, 8, 6
+N_IN, HIDDEN, N_OUT, T, K, MOST = 4, 5, 3, 40, 12, 6
 TAU = 5e-3
 LOSS = CrossEntropy(FirstSpike(scale=3e-3))
 RULE, find = eqx.filter_jit(EventProp(max_spikes=K)), eqx.filter_jit(spike_times)
@@ -83,11 +83,18 @@ def test_by_spike_times_the_gradient_is_that_of_finite_differences(name):
         assert float(jnp.sum(slope * direction)) == pytest.approx(difference, rel=1e-5)
 
 
-WEIGHTS = jnp.array([[0.5, 0.4, 0.45]])
-ONE = DelayedSynapses(eqx.tree_at(lambda s: s.weight, Dense(3, 1, key=KEYS[0]), WEIGHTS), Constant(jnp.ones((1, 3))), 6)
-ONE = Network((Layer(ONE, CUBA),))
-SENT = jnp.array([2, 4, 5])
-RASTER = jnp.zeros((T, 3)).at[SENT, jnp.arange(3)].set(1.0)
+WEIGHTS, SENT = np.array([[0.5, 0.4, 0.45]]), np.array([2, 4, 5])
+
+
+def one(delays):
+    dense = eqx.tree_at(lambda s: s.weight, Dense(3, 1, key=KEYS[0]), jnp.asarray(WEIGHTS))
+    late = DelayedSynapses(dense, Constant(jnp.ones((1, 3))), MOST)
+    late = eqx.tree_at(lambda s: s.delays, late, Free(delays[None]), is_leaf=lambda node: node is late.delays)
+    return Network((Layer(late, CUBA),))
+
+
+def raster(num_steps):
+    return jnp.zeros((num_steps, 3)).at[SENT, jnp.arange(3)].set(1.0)
 
 
 def first_spike(delays):
@@ -112,8 +119,7 @@ def test_spike_times_and_their_derivatives_by_delays_are_the_closed_form():
     delays = jnp.array([1.3, 0.4, 2.6])
 
     def of(delays):
-        network = eqx.tree_at(lambda n: n.layers[0].connections[0].synapses.delays, ONE, Free(delays[None]))
-        return spike_times(network, RASTER)[0][0, 0]
+        return spike_times(one(delays), raster(T))[0][0, 0]
 
     found, slope = jax.value_and_grad(of)(delays)
     expected, its = jax.value_and_grad(first_spike)(delays)
@@ -165,9 +171,8 @@ def test_the_gradient_is_that_of_the_adjoint_equations_and_not_that_of_interpola
 
 
 def test_spikes_that_would_arrive_after_the_end_never_do():
-    xs = RASTER[: int(SENT[-1]) + 3]
-    (all_of_them,) = find(ONE, RASTER)
-    (missing,) = find(eqx.tree_at(lambda n: n.layers[0].synapses.delays.array, ONE, jnp.full((1, 3), 6.0)), xs)  # pyright: ignore
+    (all_of_them,) = find(one(jnp.full(3, 2.0)), raster(SENT[-1] + 20))
+    (missing,) = find(one(jnp.full(3, 6.0)), raster(SENT[-1] + 3))
     assert np.isfinite(all_of_them).all() and not np.isfinite(missing).any()
 
 

@@ -102,7 +102,8 @@ class GaussianDelay(AbstractDelayKernel):
 
     def __call__(self, delays: Float[Array, "*d"], max_delay: int) -> Float[Array, "lags *d"]:
         """See the base."""
-        return jax.nn.softmax(-0.5 * jnp.square(_distance(delays, max_delay) / self.sigma), axis=0)
+        width = self.sigma.astype(delays.dtype)
+        return jax.nn.softmax(-0.5 * jnp.square(_distance(delays, max_delay) / width), axis=0)
 
     @property
     def only_trains(self) -> bool:
