@@ -45,7 +45,6 @@ class Residual(nn.Module):
         super().__init__()
         self.stem, self.first, self.second = nn.ReLU(), nn.ReLU(), nn.ReLU()
         self.pool = nn.AvgPool2d(2)
-        self.around = nn.Conv2d(32, 32, 1, groups=32, bias=False)  # a number, the same for all
         self.convolutions = nn.ModuleList(
             [nn.Conv2d(1, 32, 3, padding=1), nn.Conv2d(32, 32, 3, padding=1), nn.Conv2d(32, 32, 3, padding=1)]
         )
@@ -56,7 +55,7 @@ class Residual(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Scores of a batch of images."""
         x = self.pool(self.stem(self.convolutions[0](x)))
-        return self.readout(self.second(self.convolutions[2](self.first(self.convolutions[1](x))) + self.around(x)))
+        return self.readout(self.second(self.convolutions[2](self.first(self.convolutions[1](x))) + x))
 
 
 def plain() -> nn.Module:
@@ -76,18 +75,14 @@ def network(name: str, file: Path) -> nn.Module:
     made = NETWORKS[name]()
     with np.load(file) as model:
         arrays = {key: model[key] for key in sorted(model) if key.endswith((".weight", ".bias"))}  # layer by layer
-    weights = [a for key, a in arrays.items() if key.endswith(".weight") and a.ndim > 1]
+    weights = [a for key, a in arrays.items() if key.endswith(".weight")]
     biases = [a.ravel() for key, a in arrays.items() if key.endswith(".bias")]
-    numbers = [float(a) for a in arrays.values() if a.ndim == 0]
-    around = getattr(made, "around", None)
-    layers = [m for m in made.modules() if isinstance(m, (nn.Conv2d, nn.Linear)) and m is not around]
+    layers = [m for m in made.modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
     with torch.no_grad():
         for layer, weight, bias in zip(layers, weights, biases, strict=True):
             assert layer.weight.shape == weight.shape
             layer.weight.copy_(torch.from_numpy(weight))
             layer.bias.copy_(torch.from_numpy(bias))
-        for number in numbers:
-            made.around.weight.fill_(number)
     return made.eval()
 
 
