@@ -3,8 +3,8 @@
     benchmarks/.venv-peers/bin/python benchmarks/conversion_spikingjelly.py --out benchmarks/results/conversion
 
 Needs the files that `conversion.py` leaves in the folder: the samples, and the artificial networks, whose accuracy must
-be the same here. The results have the same form. Recipes measure the whole training sample, in batches of 100, as
-SpikingJelly's own example does. `--first` makes the samples small.
+be the same here. The results have the same form. Recipes measure 5,000 training samples, in batches of 100, as
+SpikingJelly's own example does. `--first` keeps only the first test samples, whose number the results tell.
 """
 
 from __future__ import annotations
@@ -134,8 +134,10 @@ def only_spikes(spiking: nn.Module, x: torch.Tensor) -> bool:
 def samples(out: Path, first: int | None = None) -> dict[str, torch.Tensor]:
     """Those that `conversion.py` left."""
     with np.load(out / "task.npz") as file:
-        images = {part: torch.from_numpy(file[part][:first, None] / np.float32(255)) for part in ("train_x", "test_x")}
-        return {**images, "test_y": torch.from_numpy(file["test_y"][:first].astype(np.int64))}
+        train, test = file["train_x"][:CALIBRATING, None], file["test_x"][:first, None]
+        labels = file["test_y"][:first].astype(np.int64)
+    images = {"train_x": train / np.float32(255), "test_x": test / np.float32(255)}
+    return {**{part: torch.from_numpy(x) for part, x in images.items()}, "test_y": torch.from_numpy(labels)}
 
 
 def main(out: Path, networks: list[str], first: int | None, steps: list[int], recipes: list[str]) -> None:
@@ -154,7 +156,7 @@ def main(out: Path, networks: list[str], first: int | None, steps: list[int], re
             if file.exists():
                 continue
             start = time.perf_counter()
-            spiking = converted(artificial, recipe, task["train_x"][:CALIBRATING])
+            spiking = converted(artificial, recipe, task["train_x"])
             seconds = time.perf_counter() - start
             start = time.perf_counter()
             wrong = errors_over_time(spiking, task["test_x"], task["test_y"], tuple(steps))
