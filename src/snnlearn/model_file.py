@@ -15,6 +15,7 @@ Its root is `{"format": "snnlearn-model", "version": 2, "hypothesis": …, "clas
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import importlib
 import io
 import json
@@ -121,6 +122,21 @@ def load(path: str | os.PathLike, *, allow: Sequence[type] = ()) -> tuple[Hypoth
     if not isinstance(hypothesis, Hypothesis):
         raise SnnlearnError(f"{path} describes a {type(hypothesis).__name__}, not a hypothesis; save it again")
     return hypothesis, names
+
+
+def digest(*components: Any) -> str:
+    """A number by which components are told from others: of their classes, fields and arrays, to the bit.
+
+    Args:
+        components: as a model file could hold them; of functions the name alone counts.
+    """
+    arrays: dict[str, np.ndarray] = {}
+    structure = [_describe(component, str(place), arrays) for place, component in enumerate(components)]
+    found = hashlib.sha256(json.dumps(structure).encode())
+    for name, array in arrays.items():
+        found.update(f"{name} {array.dtype} {array.shape}".encode())
+        found.update(np.ascontiguousarray(array))
+    return found.hexdigest()
 
 
 def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
