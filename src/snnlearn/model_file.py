@@ -124,19 +124,27 @@ def load(path: str | os.PathLike, *, allow: Sequence[type] = ()) -> tuple[Hypoth
     return hypothesis, names
 
 
-def digest(*components: Any) -> str:
-    """A number by which components are told from others: of their classes, fields and arrays, to the bit.
+def digest(*parts: Any) -> str:
+    """A number by which components are told from others: by their classes, fields and arrays, to the bit.
 
     Args:
-        components: as a model file could hold them; of functions the name alone counts.
+        parts: components, arrays, or what these are made of; of functions the name alone counts.
     """
-    arrays: dict[str, np.ndarray] = {}
-    structure = [_describe(component, str(place), arrays) for place, component in enumerate(components)]
-    found = hashlib.sha256(json.dumps(structure).encode())
-    for name, array in arrays.items():
-        found.update(f"{name} {array.dtype} {array.shape}".encode())
-        found.update(np.ascontiguousarray(array))
-    return found.hexdigest()
+
+    def walk(node: Any) -> Any:
+        if isinstance(node, eqx.Module):
+            fields = {field.name: walk(getattr(node, field.name)) for field in dataclasses.fields(node)}
+            return [_own_name(type(node)), fields]
+        if isinstance(node, (tuple, list)):
+            return list(map(walk, node))
+        if isinstance(node, dict):
+            return {str(name): walk(value) for name, value in node.items()}
+        if isinstance(node, (jax.Array, np.ndarray)):
+            array = np.asarray(node)
+            return [str(array.dtype), array.shape, hashlib.sha256(array.tobytes()).hexdigest()]
+        return f"{node.__module__}.{node.__qualname__}" if hasattr(node, "__qualname__") else repr(node)
+
+    return hashlib.sha256(json.dumps(walk(parts)).encode()).hexdigest()
 
 
 def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:

@@ -72,7 +72,9 @@ def read_state(path: str | os.PathLike, like: State, digest: str) -> State:
     try:
         leaves = [_leaf(arrays[name], leaf) for name, leaf in _named(like)]
     except (KeyError, ValueError, TypeError) as error:
-        raise SnnlearnError(f"{path} is damaged: its arrays are not those that it names; restore a good copy") from error
+        raise SnnlearnError(
+            f"{path} is damaged: its arrays are not those that it names; restore a good copy"
+        ) from error
     return jax.tree.unflatten(jax.tree.structure(like), leaves)
 
 

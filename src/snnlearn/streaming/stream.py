@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import Any, NamedTuple, final
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, UInt32
 
-from snnlearn._arguments import check_fields, checked
+from snnlearn._arguments import checked
 from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import shown
 from snnlearn.coding import PackedSpikes
+from snnlearn.kernels import why_plain
 from snnlearn.kernels.products import numbers
 from snnlearn.model_file import digest
 from snnlearn.network import LayerState, Network
@@ -39,7 +40,7 @@ class StreamState(NamedTuple):
 
 
 @final
-class Stream(eqx.Module):
+class Stream:
     r"""A network that is run for ever: $(y^t, s^t) = f(x^t, s^{t-1})$, any number of steps at a time.
 
     State goes in and comes out, and has the same size after any number of steps. However a stream is cut into pieces,
@@ -66,10 +67,14 @@ class Stream(eqx.Module):
     ((700, 2), (2,), 701)
     """
 
-    network: Network
-
-    def __check_init__(self):
-        check_fields(self, "network")
+    @checked
+    def __init__(self, network: Network):
+        self.network = network
+        # Taken apart once, since to do so takes longer than a step.
+        leaves, structure = jax.tree.flatten(network)
+        self._arrays = [leaf if isinstance(leaf, (jax.Array, np.ndarray)) else None for leaf in leaves]
+        rest = tuple(leaf if array is None else None for leaf, array in zip(leaves, self._arrays, strict=True))
+        self._fixed = _Fixed(structure, rest)
 
     @checked
     def start(self, *, key: PRNGKeyArray | None = None) -> StreamState:
@@ -114,7 +119,8 @@ class Stream(eqx.Module):
         layers, pieces = state.layers, []
         for first in range(0, len(xs), PIECE):
             piece = xs[first : first + PIECE]
-            outputs, layers = _piece(self.network, padded(piece), np.int32(len(piece)), layers)
+            given, steps = padded(piece), np.int32(len(piece))
+            outputs, layers = _piece(self._arrays, given, steps, layers, fixed=self._fixed, plain=why_plain())
             pieces.append(np.asarray(outputs)[: len(piece)])
         nothing = np.zeros((0, *self.network.out_shape), jnp.result_type(float))
         return np.concatenate(pieces or [nothing]), StreamState(layers, state.steps + len(xs))
@@ -143,6 +149,25 @@ class Stream(eqx.Module):
             SnnlearnError: if the file is missing, damaged or no state, or the state is that of another network.
         """
         return read_state(path, self.start(), digest(self.network))
+
+
+class _Fixed:
+    """What is fixed about a network in a compiled program: its structure, and all that is no array."""
+
+    def __init__(self, structure: Any, rest: tuple[Any, ...]):
+        self._parts = structure, rest
+        self._hash = hash(self._parts)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (isinstance(other, _Fixed) and self._parts == other._parts)
+
+    def network(self, arrays: list[Array | None]) -> Network:
+        """The network of these arrays."""
+        structure, rest = self._parts
+        return jax.tree.unflatten(structure, [a if b is None else b for a, b in zip(arrays, rest, strict=True)])
 
 
 def check_state(owner: str, state: Any) -> None:
@@ -189,19 +214,21 @@ def as_steps(owner: str, network: Network, xs: Any, before: int) -> np.ndarray:
     return xs
 
 
-def padded(piece: np.ndarray) -> np.ndarray | PackedSpikes:
-    """A piece as the compiled program takes it: as long as any, and booleans packed."""
-    whole = np.zeros((PIECE, *piece.shape[1:]), piece.dtype)
+def padded(piece: np.ndarray) -> np.ndarray:
+    """A piece as the compiled program takes it: numbers of as many steps as any has, or spikes in words of bits.
+
+    Of spikes, step t is bit t mod 32 of word ⌊t / 32⌋.
+    """
+    if piece.dtype.kind != "b":
+        whole = np.zeros((PIECE, *piece.shape[1:]), piece.dtype)
+        whole[: len(piece)] = piece
+        return whole
+    whole = np.zeros((-(-len(piece) // 32) * 32, *piece.shape[1:]), bool)
     whole[: len(piece)] = piece
-    return PackedSpikes(_words(whole), PIECE) if piece.dtype.kind == "b" else whole  # pyright: ignore
-
-
-def _words(spikes: Bool[np.ndarray, "T *n"]) -> UInt32[np.ndarray, "W *n"]:
-    """Step t is bit t mod 32 of word ⌊t / 32⌋."""
-    by_word = spikes.reshape(len(spikes) // 32, 32, -1)
-    parts = np.packbits(by_word, axis=1, bitorder="little").astype(np.uint32)
-    words = parts[:, 0] | parts[:, 1] << 8 | parts[:, 2] << 16 | parts[:, 3] << 24
-    return words.reshape(-1, *spikes.shape[1:])
+    parts = np.packbits(whole.reshape(-1, 32, *piece.shape[1:]), axis=1, bitorder="little").astype(np.uint32)
+    words = np.zeros((PIECE // 32, *piece.shape[1:]), np.uint32)
+    words[: len(parts)] = parts[:, 0] | parts[:, 1] << 8 | parts[:, 2] << 16 | parts[:, 3] << 24
+    return words
 
 
 def advance(
@@ -232,4 +259,19 @@ def advance(
     return jax.lax.fori_loop(0, steps, one, (jnp.zeros((len(xs), *output.shape), output.dtype), layers))
 
 
-_piece = eqx.filter_jit(advance)
+@partial(jax.jit, static_argnames=("fixed", "plain"))
+def _piece(
+    arrays: list[Array | None],
+    xs: Float[Array, "K ..."] | UInt32[Array, "W ..."],
+    steps: Int[Array, ""],
+    layers: tuple[LayerState, ...],
+    *,
+    fixed: _Fixed,
+    plain: str | None,  # read while tracing; here so that switching the kernels off makes another program
+) -> tuple[Float[Array, "K ..."], tuple[LayerState, ...]]:
+    return advance(fixed.network(arrays), as_given(xs), steps, layers)
+
+
+def as_given(piece: Float[Array, "K ..."] | UInt32[Array, "W ..."]) -> Float[Array, "K ..."] | PackedSpikes:
+    """What `padded` made of a piece, as networks take it."""
+    return PackedSpikes(piece, PIECE) if piece.dtype == jnp.uint32 else piece
