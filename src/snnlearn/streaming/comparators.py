@@ -90,8 +90,8 @@ class Persistence(AbstractComparator):
         """See the base: the last target."""
         if target.shape != out_shape or not jnp.issubdtype(target.dtype, jnp.floating):
             raise SnnlearnError(
-                f"Persistence predicts the last target, which is {target.dtype.name}{list(target.shape)} and no output of "
-                f"shape {list(out_shape)}; of classes use Constantly, with the logarithms of their frequencies"
+                f"Persistence predicts the last target, which is {target.dtype.name}{list(target.shape)} and no output "
+                f"of shape {list(out_shape)}; of classes use Constantly, with the logarithms of their frequencies"
             )
         return jnp.zeros(target.shape, target.dtype)
 
@@ -126,8 +126,8 @@ class Fixed(AbstractComparator):
         """See the base: the network's, at rest."""
         if self.network.out_shape != out_shape:
             raise SnnlearnError(
-                f"Fixed: network's output has shape {list(self.network.out_shape)}, and the learner's {list(out_shape)}; "
-                "make them equal"
+                f"Fixed: network's output has shape {list(self.network.out_shape)}, and the learner's "
+                f"{list(out_shape)}; make them equal"
             )
         return self.network.initial_state()
 

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, Shaped, UInt32
+from jaxtyping import Array, Bool, Float, PRNGKeyArray, Shaped, UInt32
 
 from snnlearn._arguments import check_fields, checked
 from snnlearn._errors import SnnlearnError
@@ -133,8 +133,8 @@ class Learner(eqx.Module):
     def __check_init__(self):
         if isinstance(self.rule, AbstractRule) and not isinstance(self.rule, AbstractOnlineRule):
             raise SnnlearnError(
-                f"Learner: {type(self.rule).__name__} knows its gradient only after all steps, and a stream has no end; "
-                "use EProp, OTTT, SuperSpike, RTRL, DiagonalRTRL, OnlineXieSeung or TruncatedBPTT"
+                f"Learner: {type(self.rule).__name__} knows its gradient only after all steps, and a stream has no "
+                "end; use EProp, OTTT, SuperSpike, RTRL, DiagonalRTRL, OnlineXieSeung or TruncatedBPTT"
             )
         check_fields(self, "network", "rule", "loss", "steps_per_update", "comparators", "window")
         for name in ("steps_per_update", "window"):
@@ -249,8 +249,8 @@ class Learner(eqx.Module):
         )
         if not finite:
             raise SnnlearnError(
-                f"Learner: the weights diverged at step {state.steps} of the stream; lower the learning rate or clip the "
-                "gradient (the state before is unchanged)"
+                f"Learner: the weights diverged at step {state.steps} of the stream; lower the learning rate or clip "
+                "the gradient (the state before is unchanged)"
             )
         return state._replace(parameters=parameters, optimizer=optimizer, memory=memory, layers=layers)
 
@@ -336,8 +336,9 @@ class Learner(eqx.Module):
     @property
     def _optimizer(self) -> Any:
         """Optax's own optimisers are not asked to know how far the training is."""
-        known = isinstance(self.optimizer, Optimizer)
-        return self.optimizer if known else optax.with_extra_args_support(self.optimizer)
+        if isinstance(self.optimizer, Optimizer):
+            return self.optimizer
+        return optax.with_extra_args_support(self.optimizer)
 
     def _split(self) -> tuple[Any, Any]:
         return eqx.partition(self.network, self.rule.trained(self.network))
@@ -363,8 +364,8 @@ class Learner(eqx.Module):
         if not (finite := np.isfinite(targets)).all():
             wrong = np.argmin(finite.reshape(num_steps, -1).all(axis=1))
             raise SnnlearnError(
-                f"Learner: the target of step {before + wrong + 1} of the stream is NaN or infinite; leave the step out "
-                "(the state before is unchanged)"
+                f"Learner: the target of step {before + wrong + 1} of the stream is NaN or infinite; leave the step "
+                "out (the state before is unchanged)"
             )
         if (
             integers
@@ -392,30 +393,31 @@ def _filter(loss: Any) -> Kernel:
 def _judged(
     learner: Learner,
     parameters: Any,
-    xs: Float[Array, "K ..."] | UInt32[Array, "W ..."],
-    targets: Shaped[Array, "K ..."],
-    steps: Int[Array, ""],
+    xs: Float[np.ndarray, "K ..."] | UInt32[np.ndarray, "W ..."],
+    targets: Shaped[np.ndarray, "K ..."],
+    steps: np.int32,
     layers: tuple[LayerState, ...],
     judges: Judges,
 ) -> tuple[Array, Float[Array, "K predictors"], Any, tuple[LayerState, ...], Judges]:
     """Outputs, losses and moments of the first steps of K, each computed by the same instructions."""
-    given, of_steps = as_given(xs), learner._of_steps  # noqa: SLF001
-    network = eqx.combine(parameters, learner._split()[1])  # noqa: SLF001
-    outputs, layers = advance(network, given, steps, layers)
+    given, of_steps = as_given(jnp.asarray(xs)), learner._of_steps
+    network = eqx.combine(parameters, learner._split()[1])
+    outputs, layers = advance(network, given, jnp.asarray(steps), layers)
+    given_targets = jnp.asarray(targets)
     seen_by_all, by, dtype = numbers(given), _filter(of_steps), outputs.dtype
 
     def one(t, carry):
         losses, moments, judges = carry
-        moment, past = of_steps.moment_of_step(targets[t], judges.past)
+        moment, past = of_steps.moment_of_step(given_targets[t], judges.past)
         stepped = [c.predict(seen_by_all[t], s) for c, s in zip(learner.comparators, judges.comparators, strict=True)]
         predictions = [outputs[t], *(prediction for prediction, _ in stepped)]
         filtered = [by.step(p, memory) for p, memory in zip(predictions, judges.filters, strict=True)]
         each = jnp.stack([of_steps.at_step(seen, moment).astype(dtype) for seen, _ in filtered])
-        comparators = [c.observe(targets[t], s) for c, (_, s) in zip(learner.comparators, stepped, strict=True)]
+        comparators = [c.observe(given_targets[t], s) for c, (_, s) in zip(learner.comparators, stepped, strict=True)]
         judges = Judges(past, tuple(memory for _, memory in filtered), tuple(comparators))
         return losses.at[t].set(each), jax.tree.map(lambda a, m: a.at[t].set(m), moments, moment), judges
 
-    moment, _ = jax.eval_shape(of_steps.moment_of_step, targets[0], judges.past)
+    moment, _ = jax.eval_shape(of_steps.moment_of_step, given_targets[0], judges.past)
     nothing = jax.tree.map(lambda m: jnp.zeros((len(targets), *m.shape), m.dtype), moment)
     losses = jnp.zeros((len(targets), 1 + len(learner.comparators)), dtype)
     losses, moments, judges = jax.lax.fori_loop(0, steps, one, (losses, nothing, judges))
@@ -424,18 +426,16 @@ def _judged(
 
 @eqx.filter_jit
 def _updated(
-    learner: Learner, parameters: Any, optimizer: Any, memory: Any, xs: Float[Array, "U ..."], moments: Any
+    learner: Learner, parameters: Any, optimizer: Any, memory: Any, xs: Float[np.ndarray, "U ..."], moments: Any
 ) -> tuple[Any, Any, Any, tuple[LayerState, ...], Bool[Array, ""]]:
     """Parameters, optimiser, memory and the network's state after U steps, and whether the parameters are finite."""
-    rule, network = learner.rule, eqx.combine(parameters, learner._split()[1])  # noqa: SLF001
+    rule, network = learner.rule, eqx.combine(parameters, learner._split()[1])
     moments = jax.tree.map(lambda moment: moment[:, None], moments)
-    memory, _, gradient = rule.advance(network, learner.loss, memory, xs[:, None], moments)
+    memory, _, gradient = rule.advance(network, learner.loss, memory, jnp.asarray(xs)[:, None], moments)
     gradient = eqx.filter(gradient, rule.trained(gradient))
     with jax.numpy_dtype_promotion("standard"):  # Optax counts on it, whatever the caller has set
         gradient = jax.tree.map(lambda g: g / learner.steps_per_update, gradient)
-        updates, optimizer = learner._optimizer.update(  # noqa: SLF001
-            gradient, optimizer, parameters, progress=jnp.zeros(())
-        )
+        updates, optimizer = learner._optimizer.update(gradient, optimizer, parameters, progress=jnp.zeros(()))
     parameters = eqx.apply_updates(parameters, updates)
     finite = jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(parameters)]))
     return parameters, optimizer, memory, _of_sample(rule.state(memory)), finite

@@ -76,10 +76,11 @@ def recorded(record: Record, losses: Float[np.ndarray, "n predictors"]) -> Recor
 class Regret(NamedTuple):
     r"""The regret so far, $R_T=\sum_{t\le T}\ell(p_t,y_t)-\min_{c\in\mathcal C}\sum_{t\le T}\ell(c_t,y_t)$.
 
-    $p_t$ is what the learner predicted before it saw $y_t$, by the weights that it had then, and $\mathcal C$ the finite
-    set of comparators, fixed before the stream, each of which predicts every step, too; the best of them is known only
-    in hindsight (Cesa-Bianchi & Lugosi 2006, "Prediction, Learning, and Games", §2.1, doi:10.1017/CBO9780511546921).
-    It may be below 0. Small regret is no small loss: it may only say that no comparator is good.
+    $p_t$ is what the learner predicted before it saw $y_t$, by the weights that it had then, and $\mathcal C$ the
+    finite set of comparators, fixed before the stream, each of which predicts every step, too; the best of them is
+    known only in hindsight (Cesa-Bianchi & Lugosi 2006, "Prediction, Learning, and Games", §2.1,
+    doi:10.1017/CBO9780511546921). It may be below 0. Small regret is no small loss: it may only say that no comparator
+    is good.
 
     It is *not* the regret against the best weights of the network (Zinkevich 2003), which nobody can compute, and no
     bound on it is known: that theory asks for convex losses, and a spiking network's is not. It is not what the learner
@@ -134,9 +135,9 @@ def regret_of(record: Record) -> Regret:
 def batch_means_interval(record: Record, confidence: float) -> Interval:
     r"""The mean loss per step, with an interval that takes into account that neighbouring steps depend on each other.
 
-    Student's interval of the means of 32 to 63 batches of equal length (Schmeiser 1982, doi:10.1287/opre.30.3.556; joined
-    in pairs as the stream goes on, so that memory is constant, as by Yeh & Schmeiser 2000,
-    Winter Simulation Conference). It holds asymptotically where losses are stationary and their dependence is shorter
+    Student's interval of the means of 32 to 63 batches of equal length (Schmeiser 1982, doi:10.1287/opre.30.3.556;
+    joined in pairs as the stream goes on, so that memory is constant, as by Yeh & Schmeiser 2000, Winter Simulation
+    Conference). It holds asymptotically where losses are stationary and their dependence is shorter
     than a batch. While the learner still learns, or the world drifts, they are not stationary; then it describes the
     mean of the past, and `martingale_interval` is the one that holds.
 
@@ -179,8 +180,8 @@ def martingale_interval(record: Record, largest: float, confidence: float) -> In
     mean = float(record.totals[0]) / record.steps
     if record.largest > largest:
         raise SnnlearnError(
-            f"risk: largest is {largest}, and there was a loss of {float(record.largest):g}; give the largest loss that a "
-            "step can have, or use the interval of batch means"
+            f"risk: largest is {largest}, and there was a loss of {float(record.largest):g}; give the largest loss "
+            "that a step can have, or use the interval of batch means"
         )
     half = largest * math.sqrt(math.log(2 / (1 - confidence)) / (2 * record.steps))
     return Interval(mean - half, mean + half, confidence).clip(0.0, largest)
