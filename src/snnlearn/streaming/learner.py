@@ -187,9 +187,9 @@ class Learner(eqx.Module):
 
     def advance(
         self,
-        xs: Float[np.ndarray, "T ..."] | Bool[np.ndarray, "T ..."] | Array,
-        targets: Shaped[np.ndarray, "T ..."] | Array,
-        state: LearnerState,
+        xs: Any,
+        targets: Any,
+        state: Any,
     ) -> tuple[np.ndarray, LearnerState]:
         """Predict and learn in the next T steps.
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, final
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, UInt32
+from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt32
 
 from snnlearn._arguments import checked
 from snnlearn._errors import SnnlearnError
@@ -85,9 +85,7 @@ class Stream:
         """
         return StreamState(self.network.initial_state(key=key), 0)
 
-    def step(
-        self, x: Float[np.ndarray, "..."] | Bool[np.ndarray, "..."] | Array, state: StreamState
-    ) -> tuple[np.ndarray, StreamState]:
+    def step(self, x: Any, state: Any) -> tuple[np.ndarray, StreamState]:
         """One step: as `advance` by a piece of one step, without the axis of time.
 
         Args:
@@ -97,9 +95,7 @@ class Stream:
         outputs, state = self.advance(np.asarray(x)[None], state)
         return outputs[0], state
 
-    def advance(
-        self, xs: Float[np.ndarray, "T ..."] | Bool[np.ndarray, "T ..."] | Array, state: StreamState
-    ) -> tuple[np.ndarray, StreamState]:
+    def advance(self, xs: Any, state: Any) -> tuple[np.ndarray, StreamState]:
         """The next T steps.
 
         Args:
