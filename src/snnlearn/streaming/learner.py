@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Bool, Float, PRNGKeyArray, Shaped, UInt32
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, Shaped, UInt32
 
 from snnlearn._arguments import check_fields, checked
 from snnlearn._errors import SnnlearnError
@@ -228,9 +228,8 @@ class Learner(eqx.Module):
         count = len(xs)
         given = np.zeros((PIECE, *targets.shape[1:]), targets.dtype)
         given[:count] = targets
-        outputs, losses, moments, layers, judges = _judged(
-            self, state.parameters, padded(xs), given, np.int32(count), state.layers, state.judges
-        )
+        known = map(jnp.asarray, (padded(xs), given, np.int32(count)))
+        outputs, losses, moments, layers, judges = _judged(self, state.parameters, *known, state.layers, state.judges)
         place = slice(filled, filled + count)
 
         def put(waiting, new):
@@ -245,7 +244,7 @@ class Learner(eqx.Module):
     def _learn(self, state: LearnerState) -> LearnerState:
         """Change the weights by the steps that wait."""
         parameters, optimizer, memory, layers, finite = _updated(
-            self, state.parameters, state.optimizer, state.memory, *state.waiting
+            self, state.parameters, state.optimizer, state.memory, *jax.tree.map(jnp.asarray, state.waiting)
         )
         if not finite:
             raise SnnlearnError(
@@ -393,31 +392,30 @@ def _filter(loss: Any) -> Kernel:
 def _judged(
     learner: Learner,
     parameters: Any,
-    xs: Float[np.ndarray, "K ..."] | UInt32[np.ndarray, "W ..."],
-    targets: Shaped[np.ndarray, "K ..."],
-    steps: np.int32,
+    xs: Float[Array, "K ..."] | UInt32[Array, "W ..."],
+    targets: Shaped[Array, "K ..."],
+    steps: Int[Array, ""],
     layers: tuple[LayerState, ...],
     judges: Judges,
 ) -> tuple[Array, Float[Array, "K predictors"], Any, tuple[LayerState, ...], Judges]:
     """Outputs, losses and moments of the first steps of K, each computed by the same instructions."""
-    given, of_steps = as_given(jnp.asarray(xs)), learner._of_steps
+    given, of_steps = as_given(xs), learner._of_steps
     network = eqx.combine(parameters, learner._split()[1])
-    outputs, layers = advance(network, given, jnp.asarray(steps), layers)
-    given_targets = jnp.asarray(targets)
+    outputs, layers = advance(network, given, steps, layers)
     seen_by_all, by, dtype = numbers(given), _filter(of_steps), outputs.dtype
 
     def one(t, carry):
         losses, moments, judges = carry
-        moment, past = of_steps.moment_of_step(given_targets[t], judges.past)
+        moment, past = of_steps.moment_of_step(targets[t], judges.past)
         stepped = [c.predict(seen_by_all[t], s) for c, s in zip(learner.comparators, judges.comparators, strict=True)]
         predictions = [outputs[t], *(prediction for prediction, _ in stepped)]
         filtered = [by.step(p, memory) for p, memory in zip(predictions, judges.filters, strict=True)]
         each = jnp.stack([of_steps.at_step(seen, moment).astype(dtype) for seen, _ in filtered])
-        comparators = [c.observe(given_targets[t], s) for c, (_, s) in zip(learner.comparators, stepped, strict=True)]
+        comparators = [c.observe(targets[t], s) for c, (_, s) in zip(learner.comparators, stepped, strict=True)]
         judges = Judges(past, tuple(memory for _, memory in filtered), tuple(comparators))
         return losses.at[t].set(each), jax.tree.map(lambda a, m: a.at[t].set(m), moments, moment), judges
 
-    moment, _ = jax.eval_shape(of_steps.moment_of_step, given_targets[0], judges.past)
+    moment, _ = jax.eval_shape(of_steps.moment_of_step, targets[0], judges.past)
     nothing = jax.tree.map(lambda m: jnp.zeros((len(targets), *m.shape), m.dtype), moment)
     losses = jnp.zeros((len(targets), 1 + len(learner.comparators)), dtype)
     losses, moments, judges = jax.lax.fori_loop(0, steps, one, (losses, nothing, judges))
@@ -426,12 +424,12 @@ def _judged(
 
 @eqx.filter_jit
 def _updated(
-    learner: Learner, parameters: Any, optimizer: Any, memory: Any, xs: Float[np.ndarray, "U ..."], moments: Any
+    learner: Learner, parameters: Any, optimizer: Any, memory: Any, xs: Float[Array, "U ..."], moments: Any
 ) -> tuple[Any, Any, Any, tuple[LayerState, ...], Bool[Array, ""]]:
     """Parameters, optimiser, memory and the network's state after U steps, and whether the parameters are finite."""
     rule, network = learner.rule, eqx.combine(parameters, learner._split()[1])
     moments = jax.tree.map(lambda moment: moment[:, None], moments)
-    memory, _, gradient = rule.advance(network, learner.loss, memory, jnp.asarray(xs)[:, None], moments)
+    memory, _, gradient = rule.advance(network, learner.loss, memory, xs[:, None], moments)
     gradient = eqx.filter(gradient, rule.trained(gradient))
     with jax.numpy_dtype_promotion("standard"):  # Optax counts on it, whatever the caller has set
         gradient = jax.tree.map(lambda g: g / learner.steps_per_update, gradient)

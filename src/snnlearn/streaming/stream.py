@@ -115,7 +115,7 @@ class Stream:
         layers, pieces = state.layers, []
         for first in range(0, len(xs), PIECE):
             piece = xs[first : first + PIECE]
-            given, steps = padded(piece), np.int32(len(piece))
+            given, steps = jnp.asarray(padded(piece)), jnp.asarray(np.int32(len(piece)))
             outputs, layers = _piece(self._arrays, given, steps, layers, fixed=self._fixed, plain=why_plain())
             pieces.append(np.asarray(outputs)[: len(piece)])
         nothing = np.zeros((0, *self.network.out_shape), jnp.result_type(float))
