@@ -121,7 +121,7 @@ class Learner(eqx.Module):
     """
 
     network: Network
-    rule: AbstractOnlineRule
+    rule: AbstractRule
     loss: AbstractLoss
     optimizer: Optimizer | optax.GradientTransformation = eqx.field(
         converter=shared, default_factory=lambda: Optimizer(optax.adam, 1e-3, schedule=constant)
@@ -162,7 +162,7 @@ class Learner(eqx.Module):
             SnnlearnError: if the rule does not take the network or the loss, or a comparator does not fit.
         """
         network, of_steps, size = self.network, self._of_steps, self.steps_per_update
-        memory = self.rule.start(network, self.loss, 1, key=jax.random.key(0) if key is None else key)
+        memory = self._online.start(network, self.loss, 1, key=jax.random.key(0) if key is None else key)
         target, predictors = of_steps.target_of_step(network.out_shape), 1 + len(self.comparators)
         past = of_steps.past_at_rest(network.out_shape)
         moment = jax.eval_shape(
@@ -172,7 +172,7 @@ class Learner(eqx.Module):
             parameters=(parameters := self._split()[0]),
             optimizer=self._optimizer.init(parameters),
             memory=memory,
-            layers=_of_sample(self.rule.state(memory)),
+            layers=_of_sample(self._online.state(memory)),
             waiting=(
                 np.zeros((size, *network.in_shape), jnp.result_type(float)),
                 jax.tree.map(lambda one: np.zeros((size, *one.shape), one.dtype), moment),
@@ -228,8 +228,10 @@ class Learner(eqx.Module):
         count = len(xs)
         given = np.zeros((PIECE, *targets.shape[1:]), targets.dtype)
         given[:count] = targets
-        known = map(jnp.asarray, (padded(xs), given, np.int32(count)))
-        outputs, losses, moments, layers, judges = _judged(self, state.parameters, *known, state.layers, state.judges)
+        piece, steps = jnp.asarray(padded(xs)), jnp.asarray(np.int32(count))
+        outputs, losses, moments, layers, judges = _judged(
+            self, state.parameters, piece, jnp.asarray(given), steps, state.layers, state.judges
+        )
         place = slice(filled, filled + count)
 
         def put(waiting, new):
@@ -327,6 +329,11 @@ class Learner(eqx.Module):
     def _digest(self) -> str:
         optimizer = self.optimizer if isinstance(self.optimizer, Optimizer) else "of Optax"
         return digest(self.network, self.rule, self.loss, optimizer, self.steps_per_update, self.comparators)
+
+    @property
+    def _online(self) -> AbstractOnlineRule:
+        assert isinstance(self.rule, AbstractOnlineRule)
+        return self.rule
 
     @property
     def _of_steps(self) -> Any:
@@ -427,7 +434,7 @@ def _updated(
     learner: Learner, parameters: Any, optimizer: Any, memory: Any, xs: Float[Array, "U ..."], moments: Any
 ) -> tuple[Any, Any, Any, tuple[LayerState, ...], Bool[Array, ""]]:
     """Parameters, optimiser, memory and the network's state after U steps, and whether the parameters are finite."""
-    rule, network = learner.rule, eqx.combine(parameters, learner._split()[1])
+    rule, network = learner._online, eqx.combine(parameters, learner._split()[1])
     moments = jax.tree.map(lambda moment: moment[:, None], moments)
     memory, _, gradient = rule.advance(network, learner.loss, memory, xs[:, None], moments)
     gradient = eqx.filter(gradient, rule.trained(gradient))
