@@ -161,29 +161,14 @@ class Learner(eqx.Module):
         Raises:
             SnnlearnError: if the rule does not take the network or the loss, or a comparator does not fit.
         """
-        network, of_steps, size = self.network, self._of_steps, self.steps_per_update
-        memory = self._online.start(network, self.loss, 1, key=jax.random.key(0) if key is None else key)
-        target, predictors = of_steps.target_of_step(network.out_shape), 1 + len(self.comparators)
-        past = of_steps.past_at_rest(network.out_shape)
-        moment = jax.eval_shape(
-            lambda past: of_steps.moment_of_step(jnp.zeros(target.shape, target.dtype), past)[0], past
+        optimizer, memory, layers, judges, moment = _at_rest(self, jax.random.key(0) if key is None else key)
+        size = self.steps_per_update
+        waiting = (
+            np.zeros((size, *self.network.in_shape), jnp.result_type(float)),
+            jax.tree.map(lambda one: np.zeros((size, *one.shape), one.dtype), moment),
         )
-        return LearnerState(
-            parameters=(parameters := self._split()[0]),
-            optimizer=self._optimizer.init(parameters),
-            memory=memory,
-            layers=_of_sample(self._online.state(memory)),
-            waiting=(
-                np.zeros((size, *network.in_shape), jnp.result_type(float)),
-                jax.tree.map(lambda one: np.zeros((size, *one.shape), one.dtype), moment),
-            ),
-            judges=Judges(
-                past,
-                (_filter(of_steps).at_rest(network.out_shape),) * predictors,
-                tuple(one.start(network.out_shape, target) for one in self.comparators),
-            ),
-            record=nothing_yet(predictors, self.window),
-        )
+        record = nothing_yet(1 + len(self.comparators), self.window)
+        return LearnerState(self._split()[0], optimizer, memory, layers, waiting, judges, record)
 
     def advance(
         self,
@@ -393,6 +378,22 @@ def _of_sample(batch: Any) -> Any:
 
 def _filter(loss: Any) -> Kernel:
     return loss.kernel if isinstance(loss, AbstractFilteredLoss) else unfiltered()
+
+
+@eqx.filter_jit
+def _at_rest(learner: Learner, key: PRNGKeyArray) -> tuple[Any, Any, tuple[LayerState, ...], Judges, Any]:
+    """The states of the optimiser, the rule, the network and the losses before the first step, and a moment."""
+    of_steps, out_shape = learner._of_steps, learner.network.out_shape
+    memory = learner._online.start(learner.network, learner.loss, 1, key=key)
+    target, past = of_steps.target_of_step(out_shape), of_steps.past_at_rest(out_shape)
+    moment, _ = of_steps.moment_of_step(jnp.zeros(target.shape, target.dtype), past)
+    judges = Judges(
+        past,
+        tuple(_filter(of_steps).at_rest(out_shape) for _ in range(1 + len(learner.comparators))),
+        tuple(comparator.start(out_shape, target) for comparator in learner.comparators),
+    )
+    optimizer = learner._optimizer.init(learner._split()[0])
+    return optimizer, memory, _of_sample(learner._online.state(memory)), judges, moment
 
 
 @eqx.filter_jit
