@@ -47,7 +47,7 @@ def contender(case: str) -> Any:
     from snnlearn.streaming import Constantly, Learner, Persistence, Stream
 
     network = feedforward((INPUTS, HIDDEN, OUTPUTS), recurrent=True, key=jax.random.key(0))
-    weight = network.layers[0].synapses.weight
+    weight = network.layers[0].synapses.weight  # pyright: ignore[reportAttributeAccessIssue]
     network = eqx.tree_at(lambda n: n.layers[0].connections[0].synapses.weight, network, 60 * weight)
     if (why := why_not_compiled(network.layers)) is not None:
         raise SystemExit(f"the kernels cannot be measured: {why}")
