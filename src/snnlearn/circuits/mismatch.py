@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from snnlearn._arguments import check_fields
 from snnlearn._errors import SnnlearnError
-from snnlearn._parameters import Constant, Times, parameters, value
+from snnlearn._parameters import Constant, Times, Value, parameters, value
 from snnlearn.circuits.base import AbstractEffect, draw_key
 from snnlearn.circuits.laws import AbstractLaw
 from snnlearn.network import Network
@@ -101,7 +101,7 @@ def changed(neuron: Any, parameter: str | None, factor: Callable[[str], Float[Ar
     return neuron, {_name(place) for place in places}
 
 
-def times(parameter: Any, factor: Float[Array, "..."]) -> Any:
+def times(parameter: Any, factor: Value) -> Any:
     """A parameter times a factor: a constant one is a `Constant`, a trained one is still trained."""
     match parameter:
         case jax.Array():
