@@ -88,7 +88,8 @@ def run_compiled(
         [_weights(part, currents if number == 0 else None) for number, part in enumerate(parts)],
         [_before(layer, state) for layer, state in zip(layers, states, strict=True)],
     )
-    return tuple(outputs), tuple(map(_after, layers, states, after))
+    outputs = tuple(part.neuron.outputs(output) for part, output in zip(parts, outputs, strict=True))
+    return outputs, tuple(map(_after, layers, states, after))
 
 
 def in_single_precision(tree: Any) -> bool:
