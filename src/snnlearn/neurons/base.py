@@ -169,6 +169,11 @@ class AbstractNeuron(Component):
         return f"is {type(self).__name__}, not LIF or CubaLIF"
 
     @property
+    def rest(self) -> Value:
+        """The membrane at rest, `v_leak`, from which differences of membranes are measured; 0 if it has none."""
+        return value(getattr(self, "v_leak", 0.0))
+
+    @property
     def thermal(self) -> dict[str, Thermal]:
         """How its parameters depend on temperature, by their place; those that are not in it do not.
 
@@ -245,6 +250,11 @@ class AbstractWrapper(AbstractNeuron):
     def draws(self) -> bool:
         """As the neuron inside does."""
         return self.neuron.draws
+
+    @property
+    def rest(self) -> Value:
+        """That of the neuron inside."""
+        return self.neuron.rest
 
     @property
     def thermal(self) -> dict[str, Thermal]:
