@@ -28,7 +28,7 @@ def brainscales_2(*, mismatch: float = 0.05, threshold: float = 1.0) -> Chip:
     |---|---|---|
     | neurons | 512 circuits, adaptive exponential or simpler, which can be merged | its demos |
     | synapses | 131,072, 256 rows for each circuit | its demos |
-    | weights | 6 bits; the sign is that of the row, so a signed input takes two | Weis et al. 2020 |
+    | weights | 6 bits; a sign for each row, so a signed input takes two | Weis et al. 2020; Pehle et al. 2022* |
     | membranes | 8 bits | Weis et al. 2020 |
     | codes | leak at 80, threshold at 150 | hxtorch, networks from NIR; of other neurons it is 125 |
     | delays | none in the synapses | Göltz et al. 2024* |
