@@ -47,7 +47,6 @@ from snnlearn.circuits.defects import DeadNeurons as DeadNeurons
 from snnlearn.circuits.defects import StuckDevices as StuckDevices
 from snnlearn.circuits.device import AbstractDevice as AbstractDevice
 from snnlearn.circuits.device import Measured as Measured
-from snnlearn.circuits.device import Reading as Reading
 from snnlearn.circuits.device import SimulatedDevice as SimulatedDevice
 from snnlearn.circuits.drift import Compensated as Compensated
 from snnlearn.circuits.drift import Drift as Drift
