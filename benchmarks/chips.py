@@ -34,11 +34,11 @@ import snnlearn as sl
 from snnlearn.circuits import (
     AbstractEffect,
     Chip,
+    Converter,
     ForChips,
     InTheLoop,
     LogNormal,
     Mismatch,
-    Reading,
     SimulatedDevice,
     Trim,
     calibrate,
@@ -163,7 +163,7 @@ def calibrated(network: Any, variation: float, keys: Any) -> Chip:
     trims = [Trim(name, bits=6, span=0.7) for name in PARAMETERS]
 
     def codes(key: Any) -> Any:
-        found = calibrate(network, trims, simulated(chip, key, reading=Reading(8)), key=jax.random.key(9))
+        found = calibrate(network, trims, simulated(chip, key, reading=Converter(8, -4.0, 4.0)), key=jax.random.key(9))
         return [trim.codes for trim in found]
 
     found = jax.lax.map(lambda of: jax.lax.map(codes, of, batch_size=10), keys)
@@ -204,7 +204,7 @@ def in_the_loop(
     return eqx.filter_vmap(of_chips)(networks, keys)
 
 
-def readings(networks: Any, xs: Any, num_steps: int) -> tuple[Reading, ...]:
+def readings(networks: Any, xs: Any, num_steps: int) -> tuple[Converter, ...]:
     """8 bits for each layer, whose range is that of the model on some of the training sample, and a quarter more."""
     code = jax.vmap(lambda x: sl.coding.Current(num_steps)(x, key=jax.random.key(0)))(xs[:200])
 
@@ -213,7 +213,7 @@ def readings(networks: Any, xs: Any, num_steps: int) -> tuple[Reading, ...]:
         return [jnp.max(jnp.abs(v)) for v in records]
 
     spans = [1.25 * float(jnp.max(span)) for span in eqx.filter_vmap(largest)(networks)]
-    return tuple(Reading(8, -span, span) for span in spans)
+    return tuple(Converter(8, -span, span) for span in spans)
 
 
 @eqx.filter_jit

@@ -80,7 +80,8 @@ def run_compiled(
         words = None
     forms, words, constants, weights, before = _arguments(layers, parts, num_steps, words, currents, states)
     outputs, after = run(forms, num_steps, words, constants, weights, before)
-    return tuple(outputs), tuple(map(_after, layers, states, after))
+    outputs = tuple(part.neuron.outputs(output) for part, output in zip(parts, outputs, strict=True))
+    return outputs, tuple(map(_after, layers, states, after))
 
 
 def advance_compiled(
@@ -110,7 +111,7 @@ def advance_compiled(
         currents = _currents_step_by_step(layers[0], values, steps)
     forms, words, constants, weights, before = _arguments(layers, parts, num_steps, words, currents, states)
     output, after = advance(forms, num_steps, steps, words, constants, weights, before)
-    return output, tuple(map(_after, layers, states, after))
+    return parts[-1].neuron.outputs(output), tuple(map(_after, layers, states, after))
 
 
 def _arguments(
