@@ -21,6 +21,7 @@ from snnlearn.network import Diagnosis, Layer, Network, diagnose, fresh_state, u
 from snnlearn.network.operations import operations
 from snnlearn.neurons import core
 from snnlearn.report.baseline import Baseline, advice
+from snnlearn.report.flow import doubts, flow_of, time_constants
 from snnlearn.report.summary import Example, LayerSummary, RunSummary
 from snnlearn.risk import chance_level
 
@@ -144,7 +145,7 @@ def in_common(
         "wall_time": float(np.sum(history.seconds)),
         "samples_per_second": float(len(hypotheses) * len(data.train.y) / max(typical, 1e-9)),
         "notes": data.notes,
-        "warnings": (*said, *data.doubts, *warnings(layers), *growth(history)),
+        "warnings": (*said, *data.doubts, *warnings(layers), *growth(history), *_flow(chosen, data, layers)),
         "environment": environment(),
         "left_out": data.left_out,
         "all_seen": data.all_seen,
@@ -224,6 +225,14 @@ def growth(history: History) -> list[str]:
         "their way back through time. Use a surrogate that is zero far from the threshold (triangle or boxcar), clip "
         "the gradient, or lower the learning rate."
     ]
+
+
+def _flow(hypothesis: Hypothesis, data: Dataset, layers: Sequence[LayerSummary]) -> list[str]:
+    """Which layers' errors vanish or explode, and what to change."""
+    if (found := flow_of(hypothesis, data)) is None:
+        return []
+    taus = [time_constants(layer.neuron) for layer in hypothesis.network.layers]
+    return doubts(found, [f"Layer {layer.name}" for layer in layers], taus)
 
 
 def environment() -> dict[str, str]:
