@@ -1,4 +1,4 @@
-"""Copying and adding over a long time, by several networks: `python benchmarks/long_range.py`, half an hour on two cores.
+"""Copying and adding over a long time, by several networks: `python benchmarks/long_range.py`, half an hour.
 
 Each seed's epoch is chosen by the validation sample, and the test sample is used once, at the end. Adding is read in
 the last step, so the network has to remember; its error is relative to that of the mean, which is 1. Of adding, each

@@ -1,9 +1,9 @@
 """Time of a linear recurrent layer, and memory of a gradient through a long time: `python benchmarks/lru.py`.
 
-Time: one LRU layer (B, the units, C and D), its output and its gradient by all parameters: by the associative scan, by a
-loop over steps, which is what snnlearn takes on a CPU, and by the formulation in the appendix of Orvieto et al. 2023
-(arXiv:2303.06349), an associative scan over pairs of complex numbers. All three are compiled and run in turns, and give
-the same gradient; the median of the rounds counts.
+Time: one LRU layer (B, the units, C and D), its output and its gradient by all parameters: by the associative scan, by
+a loop over steps, which is what snnlearn takes on a CPU, and by the formulation in the appendix of Orvieto et al. 2023
+(arXiv:2303.06349), an associative scan over pairs of complex numbers. All three are compiled and run in turns, and
+give the same gradient; the median of the rounds counts.
 
 Memory: BPTT of a recurrent spiking network that keeps all steps, beside one that keeps the state at the start of each
 segment, by plain JAX. Planned: the working memory of the compiled program. Peak: what a process of its own holds at
