@@ -172,7 +172,7 @@ def test_spiking_linear_recurrent_units_are_spikes_of_a_linear_memory_and_need_n
     first, memory = activity.outputs[1], activity.outputs[0].reshape(9, -1)
     assert 0 < first.mean() < 1
     out, direct = (connection.synapses for connection in network.layers[1].connections)
-    current = memory @ out.weight.T + xs[0] @ direct.weight.T + out(jnp.zeros(10)) + direct(jnp.zeros(3))
+    current = jax.vmap(out)(memory) + jax.vmap(direct)(xs[0])
     np.testing.assert_array_equal(first, current > 1)
     reason = why_step_by_step(with_reset(network).layers)
     assert reason is not None and "layer 2 is LIF" in reason
