@@ -4,12 +4,13 @@
 
 One network for each of 5 seeds, trained side by side; 50 chips of each. Every neuron has a time constant, resistance
 and threshold of its own, each log-normal with the given coefficient of variation; weights are rounded symmetrically to
-b bits of one step for each layer. `plain` is trained for no chip; `aware` for the kind of chip (`ForChips`, a new chip
-in each batch); `calibrated` is plain on chips whose three parameters are trimmed by 6 bits, as measured by readings of
-8 bits (`calibrate`); `loop` is plain, trained on for some epochs on each chip by `InTheLoop`, by readings of 8 bits,
-on 10 chips of each seed. Weights are those of the last epoch, so that nothing is selected; the test sample is used for
-these figures alone. Every cell is written to results/chips.json as soon as it is known, and one that is there is not
-computed again. At the end it draws
+b bits of one step for each layer (`QuantisedWeights`). `plain` is trained for no chip; `aware` for the kind of chip
+(`ForChips`, a new chip in each batch); `calibrated` is plain on chips whose three parameters are trimmed by 6 bits, as
+measured by readings of 8 bits (`calibrate`); `loop` is plain, trained on for some epochs on each chip by `InTheLoop`,
+by readings of 8 bits, on 10 chips of each seed (4 of `fashion-mnist`). Weights are those of the last epoch, so that
+nothing is selected; the test sample is used for these figures alone. `fashion-mnist` has part of the images and less
+training, as `size` in the results says; `fashion-mnist-full` has all images, and takes hours. Every cell is written to
+results/chips.json as soon as it is known, and one that is there is not computed again. At the end it draws
 docs/images/chips.svg and prints the tables; with --figure it does only that.
 """
 
@@ -290,6 +291,7 @@ def measure(sets: list[str]) -> None:
             found = np.round(np.asarray(make()), 5).tolist()
             results = load()
             results.setdefault(name, {})[cell] = found
+            results[name]["size"] = CASES[name]().size()
             text = json.dumps(results, separators=(",", ":")).replace('],"', '],\n"') + "\n"
             part = RESULTS.with_suffix(".part")
             part.write_text(text)
@@ -297,7 +299,7 @@ def measure(sets: list[str]) -> None:
             print(f"{name}: {cell}: {np.mean(found):.4f}, {time.time() - start:.0f} s", flush=True)
 
 
-def load() -> dict[str, dict[str, list]]:
+def load() -> dict[str, dict[str, Any]]:
     """What is known."""
     return json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
 

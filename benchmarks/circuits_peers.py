@@ -8,7 +8,7 @@ Weights: a rectifier network 64-128-10 on digits, normal noise of each weight re
 of biases; trained without noise or with new noise in each batch, from the same initial weights, by Adam at the same
 fixed step; the weights of the last epoch, on 50 chips of each of 5 seeds. Nothing is selected.
 
-Neurons: 5 chips of 400 neurons of DYNAP-SE2, of which capacitance, gain and threshold have normal factors of 20 %, with
+Neurons: 5 chips of 200 neurons of DYNAP-SE2, of which capacitance, gain and threshold have normal factors of 20 %, with
 a constant input; the law of their rates. As a control, snnlearn's also with 10 %, which has to be told apart, and with
 the log-normal law that is its own.
 
@@ -66,10 +66,10 @@ WEIGHTS = {
     "learning_rate": 1e-3,
 }
 NEURONS = {
-    "currents": [30e3, 50e3, 100e3],  # pA; 25,000 pA is where the nominal neuron begins to fire
+    "currents": [30e3, 50e3],  # pA; 25,000 pA is where the nominal neuron begins to fire
     "deviation": 0.2,
     "seeds": SEEDS,
-    "neurons": 400,
+    "neurons": 200,
     "seconds": 0.5,
     "dt": 2e-5,
     "dark": 1e-6,  # pA: so small that Rockpool's membrane feeds nothing back
