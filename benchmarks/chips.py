@@ -359,6 +359,8 @@ def tables() -> None:
     """The numbers as Markdown: mean over seeds and 95 % interval; what the loop recovers is of the same chips."""
     for name, cells in load().items():
         for axis, (_, at) in AXES.items():
+            if not any(cell.startswith(axis) for cell in cells):
+                continue
             print(f"\n| {name}, {axis} | " + " | ".join(f"{x:g}" for x in at) + " |\n|---" + "|---" * len(at) + "|")
             for method in METHODS:
                 if any(f"{axis} {method} {x}" in cells for x in at):
