@@ -65,7 +65,7 @@ class SimulatedDevice(AbstractDevice):
     >>> from snnlearn.network import feedforward
     >>> network = feedforward((4, 3, 2), key=jax.random.key(0))
     >>> device = SimulatedDevice(Chip("mine", effects=(Mismatch("tau_mem", LogNormal(0.2)),)), jax.random.key(1))
-    >>> device.run(network, jnp.ones((5, 10, 4)), key=jax.random.key(2)).membranes[0].shape
+    >>> device.run(network, jax.numpy.ones((5, 10, 4)), key=jax.random.key(2)).membranes[0].shape
     (5, 10, 3)
     """
 

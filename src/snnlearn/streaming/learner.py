@@ -116,7 +116,7 @@ class Learner(eqx.Module):
     >>> signal = np.sin(0.05 * np.arange(1000))[:, None]
     >>> outputs, state = learner.advance(np.repeat(10 * signal, 4, axis=1), signal, state)
     >>> regret = learner.regret(state)
-    >>> regret.steps, regret.recent < np.mean(signal**2)
+    >>> regret.steps, bool(regret.recent < np.mean(signal**2))
     (1000, True)
     """
 

@@ -82,6 +82,9 @@ class Stream:
 
         Args:
             key: random key of the noise, if neurons or synapses draw random numbers; None is a fixed key.
+
+        Raises:
+            SnnlearnError: if it is no random key.
         """
         return StreamState(self.network.initial_state(key=key), 0)
 
