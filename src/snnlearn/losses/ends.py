@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any, final
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Shaped
 
 from snnlearn._errors import SnnlearnError
-from snnlearn.coding import AbstractDecoder, AbstractEncoder
+from snnlearn.coding import AbstractEncoder
 from snnlearn.coding.ends import goes_on, until
 from snnlearn.losses.base import (
     AbstractFilteredLoss,
@@ -18,8 +17,8 @@ from snnlearn.losses.base import (
     AbstractRateLoss,
     AbstractScoreLoss,
     AbstractStepwiseLoss,
-    Sum,
 )
+from snnlearn.losses.headed import AbstractHeadedLoss, headed
 from snnlearn.losses.kernel import Kernel
 
 
@@ -50,9 +49,7 @@ def ended(
     >>> [round(float(loss((output,), target)), 3) for target in targets]  # ln 2, ln(1 + exp(−1.5))
     [0.693, 0.201]
     """
-    rows = targets.reshape(len(targets), -1)
-    one = jax.ShapeDtypeStruct(targets.shape[1:], targets.dtype)
-    return _of(loss, one), jnp.concatenate([lengths.astype(rows.dtype)[:, None], rows], axis=1)
+    return headed(loss, targets, lengths.astype(targets.dtype), _of)
 
 
 def ended_by(
@@ -71,9 +68,6 @@ def ended_by(
 
 
 def _of(loss: AbstractLoss, one: jax.ShapeDtypeStruct) -> AbstractLoss:
-    # Pyright takes the abstract `decoder` for a field.
-    if isinstance(loss, Sum):
-        return Sum(tuple(_of(term, one) for term in loss.terms), loss.weights)  # pyright: ignore
     kinds = {
         AbstractScoreLoss: EndedScores,
         AbstractStepwiseLoss: EndedSteps,
@@ -82,68 +76,53 @@ def _of(loss: AbstractLoss, one: jax.ShapeDtypeStruct) -> AbstractLoss:
     }
     for kind, its in kinds.items():
         if isinstance(loss, kind):
-            return its(loss, one)  # pyright: ignore
+            return its(loss, one)
     raise SnnlearnError(
         f"{type(loss).__name__} is a loss of whole samples, and these end at different times; give a loss of scores, "
         "of time steps or of rates, or samples of equal length"
     )
 
 
-def _apart(target: Shaped[Array, " n"], one: jax.ShapeDtypeStruct) -> tuple[Int[Array, ""], Shaped[Array, "..."]]:
-    return target[0].astype(jnp.int32), target[1:].reshape(one.shape).astype(one.dtype)
+class _AbstractEndedLoss(AbstractHeadedLoss):
+    def length(self, target: Shaped[Array, " n"]) -> Int[Array, ""]:
+        """See the base."""
+        return self.apart(target)[0].astype(jnp.int32)
+
+
+class _AbstractEndedSteps(_AbstractEndedLoss):
+    def moments(self, target: Shaped[Array, " n"], num_steps: int) -> tuple[Any, Bool[Array, " T"]]:
+        """The loss's of the sample's own steps, then 0, as a target after the end may be NaN; whether it goes on."""
+        length = self.length(target)
+        moments = self.loss.moments_until(self.apart(target)[1], num_steps, length)
+        return jax.tree.map(lambda a: until(a, length), moments), goes_on(num_steps, length)
+
+    def goes_on(self, moment: tuple[Any, Bool[Array, ""]]) -> Bool[Array, ""]:
+        """See the base."""
+        return moment[1]
+
+    def at_step(self, output: Float[Array, "*n"], moment: tuple[Any, Bool[Array, ""]]) -> Float[Array, ""]:
+        """See the base."""
+        inner, on = moment
+        return jnp.where(on, self.loss.at_step(jnp.where(on, output, 0.0), inner), 0.0)
 
 
 @final
-class EndedScores(AbstractScoreLoss):
-    """What `ended` makes of a loss of scores.
-
-    Args:
-        loss: the loss.
-        one: shape and type of one of its targets.
-    """
-
-    loss: AbstractScoreLoss
-    one: jax.ShapeDtypeStruct = eqx.field(static=True)
-
-    @property
-    def decoder(self) -> AbstractDecoder | None:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """The loss's."""
-        return self.loss.decoder
-
-    def length(self, target: Shaped[Array, " n"]) -> Int[Array, ""]:
-        """See the base."""
-        return _apart(target, self.one)[0]
+class EndedScores(_AbstractEndedLoss, AbstractScoreLoss):  # pyright: ignore[reportIncompatibleVariableOverride]
+    """What `ended` makes of a loss of scores."""
 
     def of_scores(self, scores: Float[Array, " C"], target: Shaped[Array, " n"]) -> Float[Array, ""]:
         """See the base."""
-        return self.loss.of_scores(scores, _apart(target, self.one)[1])
+        return self.loss.of_scores(scores, self.apart(target)[1])
 
 
 @final
-class EndedRates(AbstractRateLoss):
-    """What `ended` makes of a loss of firing rates: those over the sample's own steps.
-
-    Args:
-        loss: the loss.
-        one: shape and type of one of its targets.
-    """
-
-    loss: AbstractRateLoss
-    one: jax.ShapeDtypeStruct = eqx.field(static=True)
-
-    @property
-    def decoder(self) -> AbstractDecoder | None:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """The loss's."""
-        return self.loss.decoder
+class EndedRates(_AbstractEndedLoss, AbstractRateLoss):  # pyright: ignore[reportIncompatibleVariableOverride]
+    """What `ended` makes of a loss of firing rates: those over the sample's own steps."""
 
     @property
     def dt(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]
         """The loss's."""
         return self.loss.dt
-
-    def length(self, target: Shaped[Array, " n"]) -> Int[Array, ""]:
-        """See the base."""
-        return _apart(target, self.one)[0]
 
     def of_rates(self, rates: tuple[Float[Array, "..."], ...]) -> Float[Array, ""]:
         """See the base."""
@@ -151,94 +130,15 @@ class EndedRates(AbstractRateLoss):
 
 
 @final
-class EndedSteps(AbstractStepwiseLoss):
-    """What `ended` makes of a loss of time steps.
-
-    Args:
-        loss: the loss.
-        one: shape and type of one of its targets.
-    """
-
-    loss: AbstractStepwiseLoss
-    one: jax.ShapeDtypeStruct = eqx.field(static=True)
-
-    @property
-    def decoder(self) -> AbstractDecoder | None:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """The loss's."""
-        return self.loss.decoder
-
-    def length(self, target: Shaped[Array, " n"]) -> Int[Array, ""]:
-        """See the base."""
-        return _apart(target, self.one)[0]
-
-    def moments(self, target: Shaped[Array, " n"], num_steps: int) -> tuple[Any, Bool[Array, " T"]]:
-        """See the base: the loss's, and whether the sample goes on."""
-        return _moments(self.loss, target, num_steps, self.one)
-
-    def goes_on(self, moment: tuple[Any, Bool[Array, ""]]) -> Bool[Array, ""]:
-        """See the base."""
-        return moment[1]
-
-    def at_step(self, output: Float[Array, "*n"], moment: tuple[Any, Bool[Array, ""]]) -> Float[Array, ""]:
-        """See the base."""
-        return _at_step(self.loss, output, moment)
+class EndedSteps(_AbstractEndedSteps, AbstractStepwiseLoss):  # pyright: ignore[reportIncompatibleVariableOverride]
+    """What `ended` makes of a loss of time steps."""
 
 
 @final
-class EndedFilteredSteps(AbstractFilteredLoss):
-    """What `ended` makes of a loss of filtered time steps.
-
-    Args:
-        loss: the loss.
-        one: shape and type of one of its targets.
-    """
-
-    loss: AbstractFilteredLoss
-    one: jax.ShapeDtypeStruct = eqx.field(static=True)
-
-    @property
-    def decoder(self) -> AbstractDecoder | None:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """The loss's."""
-        return self.loss.decoder
+class EndedFilteredSteps(_AbstractEndedSteps, AbstractFilteredLoss):  # pyright: ignore[reportIncompatibleVariableOverride]
+    """What `ended` makes of a loss of filtered time steps."""
 
     @property
     def kernel(self) -> Kernel:
         """The loss's."""
         return self.loss.kernel
-
-    def length(self, target: Shaped[Array, " n"]) -> Int[Array, ""]:
-        """See the base."""
-        return _apart(target, self.one)[0]
-
-    def moments(self, target: Shaped[Array, " n"], num_steps: int) -> tuple[Any, Bool[Array, " T"]]:
-        """See the base: the loss's, and whether the sample goes on."""
-        return _moments(self.loss, target, num_steps, self.one)
-
-    def goes_on(self, moment: tuple[Any, Bool[Array, ""]]) -> Bool[Array, ""]:
-        """See the base."""
-        return moment[1]
-
-    def at_step(self, output: Float[Array, "*n"], moment: tuple[Any, Bool[Array, ""]]) -> Float[Array, ""]:
-        """See the base."""
-        return _at_step(self.loss, output, moment)
-
-
-def _moments(
-    loss: AbstractStepwiseLoss | AbstractFilteredLoss,
-    target: Shaped[Array, " n"],
-    num_steps: int,
-    one: jax.ShapeDtypeStruct,
-) -> tuple[Any, Bool[Array, " T"]]:
-    """Those of the sample's own steps, then 0: a target after the end may be NaN."""
-    length, target = _apart(target, one)
-    moments = loss.moments_until(target, num_steps, length)
-    return jax.tree.map(lambda a: until(a, length), moments), goes_on(num_steps, length)
-
-
-def _at_step(
-    loss: AbstractStepwiseLoss | AbstractFilteredLoss,
-    output: Float[Array, "*n"],
-    moment: tuple[Any, Bool[Array, ""]],
-) -> Float[Array, ""]:
-    inner, on = moment
-    return jnp.where(on, loss.at_step(jnp.where(on, output, 0.0), inner), 0.0)
