@@ -4,12 +4,13 @@
 
 One network for each of 5 seeds, trained side by side; 50 chips of each. Every neuron has a time constant, resistance
 and threshold of its own, each log-normal with the given coefficient of variation; weights are rounded symmetrically to
-b bits of one step for each layer. `plain` is trained for no chip; `aware` for the kind of chip (`ForChips`, a new chip
-in each batch); `calibrated` is plain on chips whose three parameters are trimmed by 6 bits, as measured by readings of
-8 bits (`calibrate`); `loop` is plain, trained on for some epochs on each chip by `InTheLoop`, by readings of 8 bits,
-on 10 chips of each seed. Weights are those of the last epoch, so that nothing is selected; the test sample is used for
-these figures alone. Every cell is written to results/chips.json as soon as it is known, and one that is there is not
-computed again. At the end it draws
+b bits of one step for each layer (`QuantisedWeights`). `plain` is trained for no chip; `aware` for the kind of chip
+(`ForChips`, a new chip in each batch); `calibrated` is plain on chips whose three parameters are trimmed by 6 bits, as
+measured by readings of 8 bits (`calibrate`); `loop` is plain, trained on for some epochs on each chip by `InTheLoop`,
+by readings of 8 bits, on 10 chips of each seed (4 of `fashion-mnist`). Weights are those of the last epoch, so that
+nothing is selected; the test sample is used for these figures alone. `fashion-mnist` has part of the images and less
+training, as `size` in the results says; `fashion-mnist-full` has all images, and takes hours. Every cell is written to
+results/chips.json as soon as it is known, and one that is there is not computed again. At the end it draws
 docs/images/chips.svg and prints the tables; with --figure it does only that.
 """
 
@@ -23,7 +24,7 @@ import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, final
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -32,13 +33,13 @@ import numpy as np
 
 import snnlearn as sl
 from snnlearn.circuits import (
-    AbstractEffect,
     Chip,
+    Converter,
     ForChips,
     InTheLoop,
     LogNormal,
     Mismatch,
-    Reading,
+    QuantisedWeights,
     SimulatedDevice,
     Trim,
     calibrate,
@@ -50,7 +51,7 @@ from snnlearn.risk import t_interval
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "chips.json"
 FIGURE = HERE.parent / "docs" / "images" / "chips.svg"
-SEEDS, CHIPS, LOOP_CHIPS = 5, 50, 10
+SEEDS, CHIPS = 5, 50
 VARIATIONS = (0.1, 0.2, 0.3, 0.4)
 BITS = (2, 3, 4, 5, 6, 7, 8)
 PARAMETERS = ("tau_mem", "resistance", "v_th")
@@ -58,55 +59,49 @@ PARAMETERS = ("tau_mem", "resistance", "v_th")
 
 @dataclass(frozen=True)
 class Case:
-    """A set and what is trained on it; epochs, and epochs in the loop and the relative step there."""
+    """A set and what is trained on it; epochs, and in the loop epochs, chips of each seed and the relative step."""
 
     data: Any
     hidden: int
     num_steps: int
     epochs: int
     loop_epochs: int
+    loop_chips: int = 10
     loop_rate: float = 0.03
     batch_size: int = 64
 
+    def size(self) -> dict[str, int]:
+        """How much was computed, as it stands in the results."""
+        return {
+            "training images": len(self.data.train.y),
+            "test images": len(self.data.test.y),
+            "epochs": self.epochs,
+            "epochs in the loop": self.loop_epochs,
+            "seeds": SEEDS,
+            "chips of each seed": CHIPS,
+            "chips of each seed in the loop": self.loop_chips,
+        }
 
-def fashion() -> Any:
-    """Fashion-MNIST: of the training sample 10,000, as time allows; the whole test sample."""
+
+def small_fashion() -> Any:
+    """The first 5,000 images of Fashion-MNIST's training sample and the first 2,000 of its test sample."""
     data = sl.data.fashion_mnist()
-    return dataclasses.replace(data, train=sl.data.Sample(data.train.x[:10_000], data.train.y[:10_000]))
+    train, test = (sl.data.Sample(of.x[:n], of.y[:n]) for of, n in ((data.train, 5_000), (data.test, 2_000)))
+    return dataclasses.replace(data, train=train, test=test)
 
 
 CASES = {
     "digits": lambda: Case(sl.data.digits(), 128, 20, 30, 10),
     "yin-yang": lambda: Case(sl.data.yin_yang(num_train=2000, num_validation=500, num_test=1000), 120, 30, 60, 10),
-    "fashion-mnist": lambda: Case(fashion(), 256, 15, 5, 1),
+    "fashion-mnist": lambda: Case(small_fashion(), 256, 15, 5, 1, loop_chips=4),
+    "fashion-mnist-full": lambda: Case(sl.data.fashion_mnist(), 256, 15, 5, 1),
 }
 
 
-@final
-class FewBits(AbstractEffect):
-    """Weights on 2ᵇ − 1 levels around 0, the largest of a layer at the end; the derivative passes straight through."""
-
-    bits: int
-
-    def __call__(self, network: Any, *, key: Any) -> Any:
-        """See the base."""
-
-        def rounded(synapses: Any) -> Any:
-            w = synapses.weight
-            step = jnp.max(jnp.abs(w)) / (2 ** (self.bits - 1) - 1)
-            return eqx.tree_at(lambda s: s.weight, synapses, w + jax.lax.stop_gradient(step * jnp.round(w / step) - w))
-
-        layers = [
-            layer.with_parts([rounded(c.synapses) for c in layer.connections], layer.neuron, layer.feedback)
-            for layer in network.layers
-        ]
-        return eqx.tree_at(lambda n: n.layers, network, tuple(layers))
-
-
-def kind(variation: float = 0.0, bits: int | None = None) -> Chip:
-    """The kind of chip."""
-    effects = [Mismatch(name, LogNormal(variation)) for name in PARAMETERS if variation]
-    return Chip("chip", effects=(*effects, *([FewBits(bits)] if bits else [])))
+def kind(variation: Any = None, bits: int | None = None) -> Chip:
+    """The kind of chip; variations are arrays, so that all share compiled programs."""
+    effects = [Mismatch(name, LogNormal(jnp.asarray(variation))) for name in PARAMETERS if variation is not None]
+    return Chip("chip", effects=(*effects, *([QuantisedWeights(bits)] if bits else [])))
 
 
 def trained(case: Case, rule: Any) -> Any:
@@ -157,17 +152,18 @@ def same_on_all(chip: Chip, number: int) -> Chip:
 
 
 @eqx.filter_jit
-def calibrated(network: Any, variation: float, keys: Any) -> Chip:
+def calibrated(network: Any, variation: Any, keys: Any) -> Chip:
     """The chips of each seed with their trims."""
     chip = kind(variation)
     trims = [Trim(name, bits=6, span=0.7) for name in PARAMETERS]
 
     def codes(key: Any) -> Any:
-        found = calibrate(network, trims, simulated(chip, key, reading=Reading(8)), key=jax.random.key(9))
+        found = calibrate(network, trims, simulated(chip, key, reading=Converter(8, -4.0, 4.0)), key=jax.random.key(9))
         return [trim.codes for trim in found]
 
     found = jax.lax.map(lambda of: jax.lax.map(codes, of, batch_size=10), keys)
-    return Chip("calibrated", (*chip.effects, *(t.with_codes(c) for t, c in zip(trims, found, strict=True))))
+    trimmed = (trim.with_codes(c) for trim, c in zip(trims, found, strict=True))
+    return Chip("calibrated", (*same_on_all(chip, keys.shape[1]).effects, *trimmed))
 
 
 @eqx.filter_jit
@@ -204,7 +200,7 @@ def in_the_loop(
     return eqx.filter_vmap(of_chips)(networks, keys)
 
 
-def readings(networks: Any, xs: Any, num_steps: int) -> tuple[Reading, ...]:
+def readings(networks: Any, xs: Any, num_steps: int) -> tuple[Converter, ...]:
     """8 bits for each layer, whose range is that of the model on some of the training sample, and a quarter more."""
     code = jax.vmap(lambda x: sl.coding.Current(num_steps)(x, key=jax.random.key(0)))(xs[:200])
 
@@ -213,7 +209,7 @@ def readings(networks: Any, xs: Any, num_steps: int) -> tuple[Reading, ...]:
         return [jnp.max(jnp.abs(v)) for v in records]
 
     spans = [1.25 * float(jnp.max(span)) for span in eqx.filter_vmap(largest)(networks)]
-    return tuple(Reading(8, -span, span) for span in spans)
+    return tuple(Converter(8, -span, span) for span in spans)
 
 
 @eqx.filter_jit
@@ -258,7 +254,7 @@ def cells_of(name: str) -> dict[str, Any]:
     def trimmed(variation: float) -> Any:
         one = jax.tree.map(lambda leaf: leaf[0] if eqx.is_array(leaf) else leaf, plain())
         keys = chip_keys(CHIPS)
-        return on_chips(plain(), calibrated(one, variation, keys), keys, xs, ys, case.num_steps)
+        return on_chips(plain(), calibrated(one, jnp.asarray(variation), keys), keys, xs, ys, case.num_steps)
 
     cells: dict[str, Any] = {"ideal": lambda: errors(plain(), Chip("ideal"), 1)}
 
@@ -266,7 +262,7 @@ def cells_of(name: str) -> dict[str, Any]:
         return {
             f"mismatch plain {v}": lambda: errors(plain(), kind(v), CHIPS),
             f"mismatch aware {v}": lambda: aware(kind(v), CHIPS),
-            f"mismatch loop {v}": lambda: loop(kind(v), LOOP_CHIPS),
+            f"mismatch loop {v}": lambda: loop(kind(v), case.loop_chips),
             f"mismatch calibrated {v}": lambda: trimmed(v),
         }
 
@@ -295,6 +291,7 @@ def measure(sets: list[str]) -> None:
             found = np.round(np.asarray(make()), 5).tolist()
             results = load()
             results.setdefault(name, {})[cell] = found
+            results[name]["size"] = CASES[name]().size()
             text = json.dumps(results, separators=(",", ":")).replace('],"', '],\n"') + "\n"
             part = RESULTS.with_suffix(".part")
             part.write_text(text)
@@ -302,7 +299,7 @@ def measure(sets: list[str]) -> None:
             print(f"{name}: {cell}: {np.mean(found):.4f}, {time.time() - start:.0f} s", flush=True)
 
 
-def load() -> dict[str, dict[str, list]]:
+def load() -> dict[str, dict[str, Any]]:
     """What is known."""
     return json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
 
@@ -362,6 +359,8 @@ def tables() -> None:
     """The numbers as Markdown: mean over seeds and 95 % interval; what the loop recovers is of the same chips."""
     for name, cells in load().items():
         for axis, (_, at) in AXES.items():
+            if not any(cell.startswith(axis) for cell in cells):
+                continue
             print(f"\n| {name}, {axis} | " + " | ".join(f"{x:g}" for x in at) + " |\n|---" + "|---" * len(at) + "|")
             for method in METHODS:
                 if any(f"{axis} {method} {x}" in cells for x in at):

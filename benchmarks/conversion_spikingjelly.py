@@ -3,8 +3,8 @@
     benchmarks/.venv-peers/bin/python benchmarks/conversion_spikingjelly.py --out benchmarks/results/conversion
 
 Needs the files that `conversion.py` leaves in the folder: the samples, and the artificial networks, whose accuracy must
-be the same here. The results have the same form. Recipes measure the whole training sample, in batches of 100, as
-SpikingJelly's own example does. `--first` makes the samples small.
+be the same here. The results have the same form. Recipes measure 5,000 training samples, in batches of 100, as
+SpikingJelly's own example does. `--first` keeps only the first test samples, whose number the results tell.
 """
 
 from __future__ import annotations
@@ -45,7 +45,6 @@ class Residual(nn.Module):
         super().__init__()
         self.stem, self.first, self.second = nn.ReLU(), nn.ReLU(), nn.ReLU()
         self.pool = nn.AvgPool2d(2)
-        self.around = nn.Conv2d(32, 32, 1, groups=32, bias=False)  # a number, the same for all
         self.convolutions = nn.ModuleList(
             [nn.Conv2d(1, 32, 3, padding=1), nn.Conv2d(32, 32, 3, padding=1), nn.Conv2d(32, 32, 3, padding=1)]
         )
@@ -56,7 +55,7 @@ class Residual(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Scores of a batch of images."""
         x = self.pool(self.stem(self.convolutions[0](x)))
-        return self.readout(self.second(self.convolutions[2](self.first(self.convolutions[1](x))) + self.around(x)))
+        return self.readout(self.second(self.convolutions[2](self.first(self.convolutions[1](x))) + x))
 
 
 def plain() -> nn.Module:
@@ -76,18 +75,14 @@ def network(name: str, file: Path) -> nn.Module:
     made = NETWORKS[name]()
     with np.load(file) as model:
         arrays = {key: model[key] for key in sorted(model) if key.endswith((".weight", ".bias"))}  # layer by layer
-    weights = [a for key, a in arrays.items() if key.endswith(".weight") and a.ndim > 1]
+    weights = [a for key, a in arrays.items() if key.endswith(".weight")]
     biases = [a.ravel() for key, a in arrays.items() if key.endswith(".bias")]
-    numbers = [float(a) for a in arrays.values() if a.ndim == 0]
-    around = getattr(made, "around", None)
-    layers = [m for m in made.modules() if isinstance(m, (nn.Conv2d, nn.Linear)) and m is not around]
+    layers = [m for m in made.modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
     with torch.no_grad():
         for layer, weight, bias in zip(layers, weights, biases, strict=True):
             assert layer.weight.shape == weight.shape
             layer.weight.copy_(torch.from_numpy(weight))
             layer.bias.copy_(torch.from_numpy(bias))
-        for number in numbers:
-            made.around.weight.fill_(number)
     return made.eval()
 
 
@@ -139,8 +134,10 @@ def only_spikes(spiking: nn.Module, x: torch.Tensor) -> bool:
 def samples(out: Path, first: int | None = None) -> dict[str, torch.Tensor]:
     """Those that `conversion.py` left."""
     with np.load(out / "task.npz") as file:
-        images = {part: torch.from_numpy(file[part][:first, None] / np.float32(255)) for part in ("train_x", "test_x")}
-        return {**images, "test_y": torch.from_numpy(file["test_y"][:first].astype(np.int64))}
+        train, test = file["train_x"][:CALIBRATING, None], file["test_x"][:first, None]
+        labels = file["test_y"][:first].astype(np.int64)
+    images = {"train_x": train / np.float32(255), "test_x": test / np.float32(255)}
+    return {**{part: torch.from_numpy(x) for part, x in images.items()}, "test_y": torch.from_numpy(labels)}
 
 
 def main(out: Path, networks: list[str], first: int | None, steps: list[int], recipes: list[str]) -> None:
@@ -159,7 +156,7 @@ def main(out: Path, networks: list[str], first: int | None, steps: list[int], re
             if file.exists():
                 continue
             start = time.perf_counter()
-            spiking = converted(artificial, recipe, task["train_x"][:CALIBRATING])
+            spiking = converted(artificial, recipe, task["train_x"])
             seconds = time.perf_counter() - start
             start = time.perf_counter()
             wrong = errors_over_time(spiking, task["test_x"], task["test_y"], tuple(steps))

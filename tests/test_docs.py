@@ -103,6 +103,7 @@ ORDER = (
     "sklearn",
     "aeon",
     "risk",
+    "streaming",
     "circuits",
     "report",
     "cli",

@@ -119,7 +119,7 @@ def made(rule):
 CALLS = [
     *(feedforward, unroll, diagnose, sl.Hypothesis, sl.predict, scores, GradientDescent, sl.fit, sl.save),
     *(sl.load, sl.Experiment, GradientDescent().start, GradientDescent().epoch, HYPOTHESIS.__call__),
-    *(sl.circuits.ForChips, sl.circuits.InTheLoop, sl.circuits.BlackBox, sl.circuits.Reading),
+    *(sl.circuits.ForChips, sl.circuits.InTheLoop, sl.circuits.BlackBox),
     *(made(rule).__call__ for rule in RULES if not inspect.isabstract(rule)),
     *(function for function in vars(risk).values() if inspect.isfunction(function)),
 ]

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from snnlearn import risk as risk
     from snnlearn import rules as rules
     from snnlearn import sklearn as sklearn
+    from snnlearn import streaming as streaming
     from snnlearn.algorithms import Experiment as Experiment
     from snnlearn.algorithms import fit as fit
     from snnlearn.hypothesis import Hypothesis as Hypothesis
@@ -48,6 +49,7 @@ _PACKAGES = (
     "sklearn",
     "aeon",
     "risk",
+    "streaming",
     "circuits",
     "report",
 )

@@ -15,6 +15,7 @@ Its root is `{"format": "snnlearn-model", "version": 2, "hypothesis": …, "clas
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import importlib
 import io
 import json
@@ -121,6 +122,29 @@ def load(path: str | os.PathLike, *, allow: Sequence[type] = ()) -> tuple[Hypoth
     if not isinstance(hypothesis, Hypothesis):
         raise SnnlearnError(f"{path} describes a {type(hypothesis).__name__}, not a hypothesis; save it again")
     return hypothesis, names
+
+
+def digest(*parts: Any) -> str:
+    """A number by which components are told from others: by their classes, fields and arrays, to the bit.
+
+    Args:
+        parts: components, arrays, or what these are made of; of functions the name alone counts.
+    """
+
+    def walk(node: Any) -> Any:
+        if isinstance(node, eqx.Module):
+            fields = {field.name: walk(getattr(node, field.name)) for field in dataclasses.fields(node)}
+            return [_own_name(type(node)), fields]
+        if isinstance(node, (tuple, list)):
+            return list(map(walk, node))
+        if isinstance(node, dict):
+            return {str(name): walk(value) for name, value in node.items()}
+        if isinstance(node, (jax.Array, np.ndarray)):
+            array = np.asarray(node)
+            return [str(array.dtype), array.shape, hashlib.sha256(array.tobytes()).hexdigest()]
+        return f"{node.__module__}.{node.__qualname__}" if hasattr(node, "__qualname__") else repr(node)
+
+    return hashlib.sha256(json.dumps(walk(parts)).encode()).hexdigest()
 
 
 def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:

@@ -19,6 +19,7 @@ from snnlearn.circuits import (
     Events,
     QuantisedWeights,
     Synapses,
+    SynapticMismatch,
     brainscales_2,
     deploy,
     dynap_se1,
@@ -29,7 +30,7 @@ from snnlearn.circuits import (
     xylo,
 )
 from snnlearn.network import AveragePool2d, Chain, Conv2d, Dense, Layer, Network, feedforward, unroll
-from snnlearn.neurons import IF, LIF, CubaLIF
+from snnlearn.neurons import DPI, IF, LIF, AdEx, CubaLIF
 
 KEY = jax.random.key(0)
 CHIPS = (brainscales_2(), dynap_se1(), dynap_se2(), ideal(), loihi_2(), speck(), xylo())
@@ -60,7 +61,13 @@ def test_a_network_that_fits_runs_and_is_what_the_table_says(chip: Chip):
     (quantised,) = (effect for effect in chip.effects if isinstance(effect, QuantisedWeights))
     assert quantised.sign.levels(quantised.bits) == levels[chip.name]
     whole, step = quantised.of(small.layers[0].synapses.weight)
-    np.testing.assert_array_equal(weights, np.asarray(whole) * np.asarray(step))
+    expected = np.asarray(whole) * np.asarray(step)
+    if any(isinstance(effect, SynapticMismatch) for effect in chip.effects):
+        np.testing.assert_array_equal(np.sign(weights), np.sign(expected))
+        there_are = expected != 0
+        assert np.ptp(weights[there_are] / expected[there_are]) > 0.1
+    else:
+        np.testing.assert_array_equal(weights, expected)
     analog = chip.name in ("BrainScaleS-2", "DYNAP-SE1", "DYNAP-SE2")
     assert (np.ptp(np.asarray(value(there.layers[0].neuron.v_th))) > 0) == analog
     assert "20" in chip.source  # a year
@@ -73,6 +80,16 @@ def test_analog_chips_differ_as_much_as_they_say():
         for name in ("tau_mem", "tau_syn", "v_th", "resistance"):
             drawn = np.asarray(value(getattr(there.layers[0].neuron, name)))
             assert abs(drawn.std() / drawn.mean() - cv) < 5 * cv / np.sqrt(2 * 900)
+    factors = SynapticMismatch(0.3)(large, key=KEY).layers[0].synapses.weight / large.layers[0].synapses.weight
+    (weights,) = (effect for effect in dynap_se2(mismatch=0.3).effects if isinstance(effect, SynapticMismatch))
+    assert weights == SynapticMismatch(0.3) and abs(float(factors.std() / factors.mean()) - 0.3) < 0.03
+    for chip, neuron, names in (
+        (dynap_se2(), DPI.dynap_se2(), ("i_tau", "gain", "v_th")),
+        (brainscales_2(), AdEx(), ("g_leak", "tau_w", "b")),
+    ):
+        there = deploy(feedforward((4, 300), readout=neuron, key=KEY), chip, key=KEY).layers[0].neuron
+        for name in names:
+            assert np.ptp(np.asarray(value(getattr(there, name)))) > 0
     same = deploy(network(4, 30), Chip("none", effects=dynap_se2(mismatch=0.0).effects), key=KEY)
     assert np.ptp(np.asarray(value(same.layers[0].neuron.v_th))) == 0
 

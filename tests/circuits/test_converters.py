@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from snnlearn import SnnlearnError
+from snnlearn import SnnlearnError, kernels
 from snnlearn._parameters import trained_part, value
 from snnlearn.circuits import (
     Channels,
@@ -21,11 +21,12 @@ from snnlearn.circuits import (
     ConvertedParameter,
     ConvertedReadout,
     Converter,
+    DeadNeurons,
     Stochastic,
     deploy,
 )
-from snnlearn.network import Dense, check_synapses, feedforward, fresh_state, unroll
-from snnlearn.neurons import LIF
+from snnlearn.network import Dense, check_synapses, feedforward, fresh_state, unroll, why_not_compiled
+from snnlearn.neurons import LI, LIF, check_neuron
 
 KEY = jax.random.key(0)
 NETWORK = feedforward((4, 5, 3), neuron=LIF(v_th=0.05), key=KEY)
@@ -116,6 +117,44 @@ def test_stochastic_rounding_in_a_network_is_new_for_each_sample_and_step():
     np.testing.assert_array_equal(first, run(jax.random.key(1)))
     assert (first != second).any() and abs(first.mean()) < 0.05 and np.abs(first).min() > 0.1
     assert chip.layers[-1].draws and not NETWORK.layers[-1].draws
+
+
+@pytest.mark.skipif(kernels.why_plain() is not None, reason=str(kernels.why_plain()))
+@pytest.mark.parametrize("dead", [False, True])
+def test_kernels_run_a_converted_readout_as_the_plain_network_does(dead):
+    """Values, gradients and the last state; the range clips some, and channels have offset, gain and nonlinearity."""
+    adc = Converter(8, -0.02, 0.03, offset=3.0, gain=0.2, nonlinearity=0.3)
+    network = feedforward((4, 5, 3), neuron=LIF(v_th=0.05), readout=LI(v_leak=0.01), key=KEY)
+    network = DeadNeurons(0.3)(network, key=jax.random.key(4)) if dead else network
+    chip = ConvertedMembranes(adc)(network, key=KEY)
+    assert why_not_compiled(chip.layers) is None
+    x = jax.random.normal(KEY, (40, 4))
+
+    @eqx.filter_value_and_grad(has_aux=True)
+    def run(chip):
+        activity, state = unroll(chip, x)
+        return jnp.sum(jnp.sin(100 * activity.outputs[-1])), (activity.outputs[-1], state)
+
+    (_, (outputs, state)), gradient = eqx.filter_jit(lambda chip: run(chip))(chip)
+    with kernels.plain():
+        (_, (expected, after)), by_steps = eqx.filter_jit(lambda chip: run(chip))(chip)
+    # Where a membrane is at a transition to the last digit, its code may be the next.
+    assert (np.abs(outputs - expected) < 1e-6).mean() > 0.99 and np.abs(outputs - expected).max() < 1.01 * adc.step
+    clipped = np.isin(np.asarray(expected).round(6), np.float32([-0.02, 0.03]).round(6))
+    assert 0.02 < clipped.mean() < 0.9 and len(np.unique(expected)) > 20
+    for one, other in zip(jax.tree.leaves((state, gradient)), jax.tree.leaves((after, by_steps)), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4 * np.abs(other).max() + 1e-7)
+    assert np.abs(outputs - unroll(network, x)[0].outputs[-1]).max() > 2 * adc.step  # the control: they do something
+
+
+def test_kernels_leave_readouts_that_draw():
+    chip = ConvertedMembranes(Converter(2, -0.5, 0.5, Stochastic()))(NETWORK, key=KEY)
+    assert chip.layers[-1].neuron.lowered() == "is read by converters that round at random"
+
+
+def test_a_converted_readout_keeps_the_laws_of_neurons():
+    fine = Converter(16, -50.0, 50.0).drawn((3,), key=KEY)
+    check_neuron(ConvertedReadout(LI(tau_mem=5e-3), fine), units=3, spiking=False, key=KEY)
 
 
 def test_they_keep_the_laws_of_synapses_where_nothing_clips():

@@ -36,7 +36,7 @@ from snnlearn.circuits import (
     pelgrom,
 )
 from snnlearn.network import Conv2d, Dense, Layer, Network, OneToOne, feedforward, unroll, why_not_compiled
-from snnlearn.neurons import LI, LIF, Refractory
+from snnlearn.neurons import LI, LIF, AdEx, Refractory, ToValue
 
 KEY = jax.random.key(0)
 
@@ -96,6 +96,31 @@ def test_a_device_is_the_same_in_a_larger_layer_and_within_wrappers():
     network, programming = dense(jnp.ones((2, 3))), ProgrammingError(Polynomial.pcm())
     read = programming(NoisyReads(Polynomial.pcm())(network, key=KEY), key=KEY)
     np.testing.assert_array_equal(weight_of(read), weight_of(programming(network, key=KEY)))
+
+
+def test_membranes_differ_by_their_distance_from_rest():
+    """So that the law of a neuron does not depend on which voltage is called 0."""
+    law = LogNormal(0.2)
+    zeros = {
+        "shifted": LIF(v_th=-55.0, v_leak=-70.0, reset=ToValue(-75.0)),
+        "zero": LIF(v_th=15.0, reset=ToValue(-5.0)),
+    }
+    for name in ("v_th", None):
+        shifted, zero = (
+            Mismatch(name, law)(Network((Layer(Dense(1, 400, key=KEY), n),)), key=KEY).layers[0].neuron
+            for n in zeros.values()
+        )
+        np.testing.assert_allclose(value(shifted.v_th) + 70, value(zero.v_th), rtol=1e-4)
+        np.testing.assert_allclose(value(shifted.reset.v_reset) + 70, value(zero.reset.v_reset), rtol=1e-4)
+        np.testing.assert_array_equal(value(shifted.v_leak), -70.0)
+    adex = Mismatch("v_th", law)(Network((Layer(Dense(1, 900, key=KEY), AdEx()),)), key=KEY).layers[0].neuron
+    distance = np.asarray(value(adex.v_th)) + 70.6
+    assert scipy.stats.kstest(distance / 30.2, scipy.stats.lognorm(np.sqrt(np.log1p(0.04))).cdf).pvalue > 0.01
+    trained = Network((Layer(Dense(1, 2, key=KEY), LIF(v_th=jnp.array([-55.0, -50.0]), v_leak=-70.0)),))
+    made = Mismatch("v_th", law)(trained, key=KEY).layers[0].neuron.v_th
+    assert isinstance(made, jax.Array) and not np.array_equal(made, [-55.0, -50.0])
+    with pytest.raises(SnnlearnError, match=r"Mismatch: parameter is 'v_leak', from which all other membranes"):
+        Mismatch("v_leak", law)
 
 
 def test_small_transistors_differ_more():

@@ -16,12 +16,12 @@ from snnlearn.circuits import (
     AbstractDevice,
     AbstractEffect,
     Chip,
+    Converter,
     ForChips,
     InTheLoop,
     LogNormal,
     Measured,
     Mismatch,
-    Reading,
     RewardInTheLoop,
     SimulatedDevice,
     deploy,
@@ -158,7 +158,7 @@ def test_in_the_loop_with_the_model_as_device_is_bptt():
     assert_equal(found, eqx.filter_jit(BPTT())(network, CrossEntropy(), *batch, key=KEY))
     assert device.run(network, batch[0], key=KEY).outputs[0].mean() > 0.02
 
-    other = SimulatedDevice(Chip("one", effects=(Mismatch("v_th", LogNormal(0.5)),)), KEY, Reading(4))
+    other = SimulatedDevice(Chip("one", effects=(Mismatch("v_th", LogNormal(0.5)),)), KEY, Converter(4, -4.0, 4.0))
     value, gradient = eqx.filter_jit(InTheLoop(other))(network, CrossEntropy(), *batch, key=KEY)
     outputs = other.run(network, batch[0], key=KEY).outputs
     np.testing.assert_allclose(value, jax.vmap(CrossEntropy())(outputs, batch[1]).mean())
@@ -210,13 +210,22 @@ def test_reward_in_the_loop_with_the_model_as_device_is_xie_and_seung():
         RewardInTheLoop(device)(case()[0], loss, *batch, key=KEY)
 
 
-def test_a_reading_rounds_and_clips():
-    reading = Reading(bits=3, low=-1.0, high=2.5)
-    x = jax.random.uniform(KEY, (500,), minval=-1.0, maxval=2.5)
-    assert reading.lsb == 0.5
-    assert jnp.abs(reading(x) - x).max() <= 0.25 + 1e-6
-    assert len(np.unique(np.asarray(reading(10 * x)))) == 8
-    assert reading(jnp.array(99.0)) == 2.5
+def test_a_device_reads_by_converters_of_its_own():
+    network, xs, _ = case()
+    exact, one, again, other = (
+        SimulatedDevice(IDEAL, key, reading).run(network, xs, key=KEY).membranes[0]
+        for key, reading in (
+            (KEY, None),
+            (KEY, Converter(8, -4.0, 4.0, offset=3.0)),
+            (KEY, Converter(8, -4.0, 4.0, offset=3.0)),
+            (jax.random.key(9), Converter(8, -4.0, 4.0, offset=3.0)),
+        )
+    )
+    np.testing.assert_array_equal(one, again)
+    assert differs(one, other)
+    offsets = (np.asarray(one - exact) / (8 / 255)).reshape(-1, one.shape[-1])
+    assert np.ptp(offsets, axis=0).max() <= 1.001  # each channel has its own, up to rounding
+    assert np.ptp(offsets.mean(axis=0)) > 1
 
 
 def test_bad_input_is_named():
@@ -225,9 +234,6 @@ def test_bad_input_is_named():
     for wrong, message in (
         (lambda: ForChips(BPTT(), IDEAL, num_chips=0), "ForChips: num_chips is 0; give at least 1"),
         (lambda: ForChips(BPTT(), IDEAL, worst=0.0), "ForChips: worst is 0.0; give the share of chips that count"),
-        (lambda: Reading(bits=0), "Reading: bits is 0; give a number from 1 to 24"),
-        (lambda: Reading(low=1.0, high=1.0), "Reading: low is 1.0 and high 1.0"),
-        (lambda: Reading(high=float("inf")), "Reading: high is inf"),
         (
             lambda: InTheLoop(SimulatedDevice(IDEAL, KEY))(noisy, CrossEntropy(), *batch, key=KEY),
             "InTheLoop: layer 1 of the model draws at random",

@@ -14,10 +14,10 @@ from snnlearn._parameters import value
 from snnlearn.circuits import (
     AbstractDevice,
     Chip,
+    Converter,
     LogNormal,
     Measured,
     Mismatch,
-    Reading,
     SimulatedDevice,
     Trim,
     calibrate,
@@ -44,7 +44,8 @@ def errors(chip, key, layer, name):
 @eqx.filter_jit
 def calibrated(reading, key):
     return Chip(
-        "calibrated", (*KIND.effects, *calibrate(NETWORK, TRIMS, simulated(KIND, key, reading=reading), key=KEY))
+        "calibrated",
+        (*KIND.effects, *calibrate(NETWORK, TRIMS, simulated(KIND, key, reading=reading), trials=16, key=KEY)),
     )
 
 
@@ -65,7 +66,7 @@ def test_what_is_left_is_uniform_over_a_step_of_the_trim():
 
 
 def test_readings_of_few_bits_cost_less_than_another_step():
-    chip = calibrated(Reading(8), jax.random.key(0))
+    chip = calibrated(Converter(8, -4.0, 4.0), jax.random.key(0))
     for layer, name in ((0, "tau_mem"), (0, "resistance"), (0, "v_th"), (1, "tau_mem"), (1, "resistance")):
         left = errors(chip, jax.random.key(0), layer, name)
         assert np.sqrt(np.mean(left**2)) < 1.5 / np.sqrt(12), (layer, name)

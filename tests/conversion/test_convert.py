@@ -24,7 +24,7 @@ from snnlearn.conversion import (
     convert,
 )
 from snnlearn.conversion.plan import Setting, Settings
-from snnlearn.network import Conv2d, Dense, Layer, Network, OneToOne, feedforward, unroll
+from snnlearn.network import Conv2d, Dense, Layer, LayerNorm, Network, OneToOne, feedforward, unroll
 from snnlearn.neurons import (
     IF,
     LIF,
@@ -366,6 +366,11 @@ def _chain(neuron, **layer):
     [
         (_chain(LIF()), X, r"layer 1 is LIF, which has time already; train the network with Rectifier"),
         (_chain(Logistic(), name="soft"), X, r"layer 1 \(soft\) is Logistic, which is not known to be a sum"),
+        (
+            Network((Layer(LayerNorm((4,)), Rectifier()), Layer(Dense(4, 2, key=KEY), Identity()))),
+            X,
+            "layer 1 is reached by LayerNorm, which is not linear, .* train the network without it",
+        ),
         (_chain(Rectifier(), recurrent=Dense(3, 3, key=KEY)), X, "delayed or recurrent connection"),
         (Network((Layer(Dense(4, 2, key=KEY), Identity()),)), X, "nothing in it can spike; add a hidden layer"),
         (_chain(Rectifier()), X[:, :3], r"inputs has shape \(24, 3\); give \[B, 4\]"),

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from snnlearn import SnnlearnError
+from snnlearn.coding import LastMembrane, MeanMembrane
 from snnlearn.network import (
     Dense,
     Layer,
@@ -76,6 +77,16 @@ def test_the_flow_is_the_derivative_through_the_whole_run():
     expected = [np.sqrt(sum(np.sum(np.square(leaf)) for leaf in jax.tree.leaves(layer))) for layer in gradient]
     assert min(expected) > 0
     np.testing.assert_allclose(flow.norms[:, 12 - 7 - 1], expected, rtol=1e-4)
+
+
+def test_a_mean_over_time_is_reached_from_every_step():
+    """Of u · Σ_t v^t / T the derivative by the state ℓ steps before the end is Σ_(k=1..ℓ) α^k / T in length."""
+    network, alpha = feedforward((4, 3), readout=LI(tau_mem=5e-3), key=KEY), np.exp(-1 / 5)
+    lags = np.arange(1, 13)
+    mean = gradient_flow(network, INPUTS, MeanMembrane(), key=KEY)
+    np.testing.assert_allclose(mean.norms[0], alpha * (1 - alpha**lags) / (1 - alpha) / 12, rtol=1e-5)
+    last = gradient_flow(network, INPUTS, LastMembrane(), key=KEY)
+    np.testing.assert_allclose(last.norms[0], alpha**lags, rtol=1e-5)
 
 
 def test_what_cannot_be_measured_is_refused():

@@ -15,13 +15,16 @@ from snnlearn.network import (
     Connection,
     CurrentNoise,
     Dense,
+    FluctuationDriven,
     Layer,
     LayerNorm,
     Network,
+    Redrawn,
     deep_lru,
     feedforward,
     fresh_state,
     recurrent,
+    spiking_lru,
     unroll,
     why_step_by_step,
     with_reset,
@@ -155,3 +158,34 @@ def test_deep_lru_draws_as_the_authors_do():
 def test_bad_input_is_named(make, message):
     with pytest.raises(SnnlearnError, match=message):
         make()
+
+
+def test_spiking_linear_recurrent_units_are_spikes_of_a_linear_memory_and_need_no_loop():
+    network = spiking_lru(3, 6, 2, state_size=5, depth=2, r_min=0.8, r_max=0.99, key=KEYS[1])
+    xs = jax.random.normal(KEYS[2], (4, 9, 3))
+    network = FluctuationDriven(xi=1.0, band=(0.05, 0.5))(network, xs, key=KEYS[3])
+    assert why_step_by_step(network.layers) is None
+    activity, _ = unroll(network, xs[0])
+    outputs, _, _ = by_steps(network, xs[0], network.initial_state())
+    for found, expected in zip(activity.outputs, outputs, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    first, memory = activity.outputs[1], activity.outputs[0].reshape(9, -1)
+    assert 0 < first.mean() < 1
+    out, direct = (connection.synapses for connection in network.layers[1].connections)
+    current = jax.vmap(out)(memory) + jax.vmap(direct)(xs[0])
+    np.testing.assert_array_equal(first, current > 1)
+    reason = why_step_by_step(with_reset(network).layers)
+    assert reason is not None and "layer 2 is LIF" in reason
+
+
+def test_redrawn_weights_are_new_and_as_large():
+    network = deep()
+    new, other = (Redrawn()(network, XS[None], key=key) for key in KEYS[2:4])
+    for given, one, two in zip(network.layers, new.layers, other.layers, strict=True):
+        for connections in zip(given.connections, one.connections, two.connections, strict=True):
+            if not isinstance(connections[0].synapses, Dense):
+                continue
+            weights = [connection.synapses.weight for connection in connections]
+            powers = [np.square(weight).mean() for weight in weights]
+            np.testing.assert_allclose(powers[1:], powers[0], rtol=1e-5)
+            assert all(np.abs(a - b).max() > 1e-3 for a, b in zip(weights, [*weights[1:], weights[0]], strict=True))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import replace
 from typing import Any
 
 import equinox as eqx
@@ -14,9 +15,9 @@ from matplotlib.figure import Figure
 
 from snnlearn.coding import Current, Framewise, MeanMembrane, Rate, Spikes
 from snnlearn.data import Dataset, Sample
-from snnlearn.hypothesis import Hypothesis
-from snnlearn.network import AveragePool2d, Chain, Conv2d, Dense, Layer, Network
-from snnlearn.neurons import LI, LIF
+from snnlearn.hypothesis import Hypothesis, predict
+from snnlearn.network import AveragePool2d, Chain, Conv2d, Dense, Layer, Network, with_reset
+from snnlearn.neurons import LI, LIF, NoReset
 from snnlearn.report.baseline import advice, baselines
 from snnlearn.report.figures import draw_example, example_size
 from snnlearn.report.measure import (
@@ -30,6 +31,7 @@ from snnlearn.report.measure import (
 )
 from snnlearn.report.run import run_report
 from snnlearn.report.summary import LayerSummary
+from snnlearn.report.training import reset_rows
 from snnlearn.report.value import Numbers
 
 
@@ -244,6 +246,28 @@ def test_summary_of_unhealthy_units(task):
     names = [(name, is_spikes) for name, _, is_spikes in summary.examples[0].layers]
     assert names == [("input", False), ("1 · LIF 4", True), ("2 · LI 2", False)]
     assert (summary.synops, summary.macs) == (5 * 2 * 2, 2 * 4)
+
+
+def test_what_a_network_trained_without_reset_loses_with_it_is_in_its_report(task):
+    """A bright left pixel has its unit spike on without reset, and less often than 0.6 times each step with it."""
+    hidden = Layer(dense([[8.0, 0.0], [900.0, 900.0]]), LIF(reset=NoReset()))
+    network = Network((hidden, Layer(dense([[1.0, 0.0], [0.0, 0.6]]), LI())))
+    hypothesis = Hypothesis(Current(num_steps=20), network, MeanMembrane())
+    one = history(**{name: values[:1] for name, values in history()._asdict().items() if name != "seconds"})
+    summary = summarise([hypothesis], task, one, title="", config={}, why_plain=None)
+    found = summary.with_reset
+    deployed = Hypothesis(Current(num_steps=20), with_reset(network), MeanMembrane())
+    without, wrong = (predict(h, task.test.x) != task.test.y for h in (hypothesis, deployed))
+    assert found is not None and found.reset == "Subtract" and found.risk == wrong.mean() != without.mean()
+    assert found.comparison.difference == pytest.approx(wrong.mean() - without.mean())
+    (row,) = reset_rows(summary)
+    assert row.label == "Test error with resets" and row.value.startswith(f"{100 * wrong.mean():.1f}")
+    page = run_report(summary)
+    assert any(row in block.rows for section in page.sections for block in section.blocks if isinstance(block, Numbers))
+    reset = summarise(
+        [replace(hypothesis, network=with_reset(network))], task, one, title="", config={}, why_plain=None
+    )
+    assert reset.with_reset is None and reset_rows(reset) == []
 
 
 def test_a_raster_of_many_units_has_each(task):

@@ -47,7 +47,6 @@ from snnlearn.circuits.defects import DeadNeurons as DeadNeurons
 from snnlearn.circuits.defects import StuckDevices as StuckDevices
 from snnlearn.circuits.device import AbstractDevice as AbstractDevice
 from snnlearn.circuits.device import Measured as Measured
-from snnlearn.circuits.device import Reading as Reading
 from snnlearn.circuits.device import SimulatedDevice as SimulatedDevice
 from snnlearn.circuits.drift import Compensated as Compensated
 from snnlearn.circuits.drift import Drift as Drift
@@ -128,6 +127,12 @@ from snnlearn.circuits.spreads import AbstractSpread as AbstractSpread
 from snnlearn.circuits.spreads import PcmRead as PcmRead
 from snnlearn.circuits.spreads import Polynomial as Polynomial
 from snnlearn.circuits.synaptic_mismatch import SynapticMismatch as SynapticMismatch
+from snnlearn.circuits.temperature import AbstractThermalLaw as AbstractThermalLaw
+from snnlearn.circuits.temperature import Activated as Activated
+from snnlearn.circuits.temperature import Doubling as Doubling
+from snnlearn.circuits.temperature import ProportionalToTemperature as ProportionalToTemperature
+from snnlearn.circuits.temperature import Steady as Steady
+from snnlearn.circuits.temperature import Temperature as Temperature
 from snnlearn.circuits.training import ForChips as ForChips
 from snnlearn.circuits.where_possible import WherePossible as WherePossible
 from snnlearn.circuits.wires import WireResistance as WireResistance

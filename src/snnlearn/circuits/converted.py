@@ -17,6 +17,7 @@ from snnlearn.circuits.weights import each_connection
 from snnlearn.network import AbstractOuterSynapses, AbstractSynapses, Network, NoiseState
 from snnlearn.network.graph import FROM_INPUT, routes
 from snnlearn.neurons import AbstractNeuron, AbstractWrapper
+from snnlearn.neurons.lowering import Lowered, LoweredState
 
 
 @final
@@ -77,10 +78,10 @@ class Converted(AbstractOuterSynapses):
 
 
 class ReadoutState(NamedTuple):
-    """The neuron's state, and the key of the next conversion."""
+    """The neuron's state, and the key of the next conversion; None if its rounding draws nothing."""
 
     neuron: Any
-    key: PRNGKeyArray
+    key: PRNGKeyArray | None
 
     @property
     def v(self) -> Any:
@@ -127,17 +128,35 @@ class ConvertedReadout(AbstractWrapper):
 
     def initial_state(self, shape: tuple[int, ...]) -> ReadoutState:
         """See the base."""
-        return ReadoutState(self.neuron.initial_state(shape), jax.random.key(0))
+        key = jax.random.key(0) if self.membranes.converter.rounding.draws else None
+        return ReadoutState(self.neuron.initial_state(shape), key)
 
     def __call__(self, current: Any, state: ReadoutState) -> tuple[Float[Array, "*units"], ReadoutState]:
         """See the base."""
-        later, now = jax.random.split(state.key)
+        later, now = (None, None) if state.key is None else jax.random.split(state.key)
         output, neuron = self.neuron(current, state.neuron)
         return self.membranes(output, key=now), ReadoutState(neuron, later)
 
     def free(self) -> AbstractNeuron:
         """See the base: without converters."""
         return self.neuron.free()
+
+    def lowered(self) -> Lowered | str:
+        """As the neuron inside, whose membranes are read where the kernels leave them; none if rounding draws."""
+        inside = self.neuron.lowered()
+        if isinstance(inside, str):
+            return inside
+        if self.membranes.converter.rounding.draws:
+            return "is read by converters that round at random"
+        return inside._replace(output=lambda v: self.membranes(inside.outputs(v[None])[0]))
+
+    def lowered_state(self, state: ReadoutState) -> LoweredState:
+        """See the base."""
+        return self.neuron.lowered_state(state.neuron)
+
+    def raised_state(self, state: LoweredState, before: ReadoutState) -> ReadoutState:
+        """See the base."""
+        return ReadoutState(self.neuron.raised_state(state, before.neuron), before.key)
 
 
 @final

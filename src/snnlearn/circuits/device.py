@@ -6,14 +6,14 @@ from collections.abc import Callable
 from typing import NamedTuple, final
 
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from snnlearn._arguments import check_fields
 from snnlearn._component import Component
 from snnlearn._errors import SnnlearnError
-from snnlearn._parameters import check_finite
+from snnlearn.circuits.base import draw_key
 from snnlearn.circuits.chip import Chip, deploy
+from snnlearn.circuits.converters import Converter
 from snnlearn.coding import HeldValues, PackedSpikes
 from snnlearn.network import Network, unroll
 from snnlearn.rules.base import start_state
@@ -49,53 +49,14 @@ class AbstractDevice(Component):
 
 
 @final
-class Reading(Component):
-    r"""Readings of b bits, $\text{low}+\text{LSB}\cdot\lfloor(x-\text{low})/\text{LSB}\rceil$, clipped to the range.
-
-    Args:
-        bits: b, from 1 to 24; 8 on BrainScaleS-2.
-        low: the reading of code 0, in the unit of what is read.
-        high: that of code 2ᵇ − 1.
-
-    Raises:
-        SnnlearnError: for a number out of range.
-
-    >>> Reading(bits=2, low=0.0, high=3.0)(jnp.array([-1.0, 1.4, 9.0]))
-    Array([0., 1., 3.], dtype=float32)
-    """
-
-    bits: int = 8
-    low: float = -4.0
-    high: float = 4.0
-
-    def __check_init__(self):
-        check_fields(self, "bits", "low", "high")
-        check_finite(self, low=self.low, high=self.high)
-        if not 1 <= self.bits <= 24:
-            raise SnnlearnError(f"Reading: bits is {self.bits}; give a number from 1 to 24")
-        if self.low >= self.high:
-            raise SnnlearnError(f"Reading: low is {self.low} and high {self.high}; give a low below high")
-
-    @property
-    def lsb(self) -> float:
-        """The step between two readings."""
-        return (self.high - self.low) / (2**self.bits - 1)
-
-    def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
-        """The readings of values."""
-        code = jnp.clip(jnp.round((x - self.low) / self.lsb), 0, 2**self.bits - 1)
-        return self.low + self.lsb * code
-
-
-@final
 class SimulatedDevice(AbstractDevice):
     """One chip of a kind, simulated: nobody sees its mismatch, only what it does.
 
     Args:
         chip: the kind of chip.
         key: which chip it is.
-        reading: how membranes are read, in all layers or in each, since a readout's may be larger; None reads them
-            exactly, as no chip does.
+        reading: the converters of membranes, in all layers or in each, since a readout's may be larger, whose channels
+            are drawn for this chip; None reads them exactly, as no chip does.
 
     Raises:
         SnnlearnError: for a part of another kind.
@@ -104,13 +65,13 @@ class SimulatedDevice(AbstractDevice):
     >>> from snnlearn.network import feedforward
     >>> network = feedforward((4, 3, 2), key=jax.random.key(0))
     >>> device = SimulatedDevice(Chip("mine", effects=(Mismatch("tau_mem", LogNormal(0.2)),)), jax.random.key(1))
-    >>> device.run(network, jnp.ones((5, 10, 4)), key=jax.random.key(2)).membranes[0].shape
+    >>> device.run(network, jax.numpy.ones((5, 10, 4)), key=jax.random.key(2)).membranes[0].shape
     (5, 10, 3)
     """
 
     chip: Chip
     key: PRNGKeyArray
-    reading: Reading | tuple[Reading, ...] | None = Reading()
+    reading: Converter | tuple[Converter, ...] | None = Converter(8, -4.0, 4.0)
 
     def __check_init__(self):
         check_fields(self, "chip", "key", "reading")
@@ -126,7 +87,7 @@ class SimulatedDevice(AbstractDevice):
         deployed = deploy(network, self.chip, key=self.key)
         rest = start_state(deployed, len(jax.tree.leaves(inputs)[0]), key=key)
         activity, _ = jax.vmap(lambda xs, state: unroll(deployed, xs, state, record=lambda s: s.v))(inputs, rest)
-        reads = self._readings(len(network.layers))
+        reads = self._readings(network, key)
         outputs = [
             output if layer.neuron.spikes else read(output)
             for layer, output, read in zip(network.layers, activity.outputs, reads, strict=True)
@@ -134,15 +95,23 @@ class SimulatedDevice(AbstractDevice):
         membranes = [read(v) for v, read in zip(activity.records, reads, strict=True)]
         return jax.tree.map(jax.lax.stop_gradient, Measured(tuple(outputs), tuple(membranes)))
 
-    def _readings(self, layers: int) -> tuple[Callable[[Array], Array], ...]:
-        match self.reading:
-            case None:
-                return (lambda v: v,) * layers
-            case Reading():
-                return (self.reading,) * layers
-        if len(self.reading) != layers:
+    def _readings(self, network: Network, key: PRNGKeyArray) -> list[Callable[[Array], Array]]:
+        if self.reading is None:
+            return [lambda v: v] * len(network.layers)
+        kinds = (self.reading,) * len(network.layers) if isinstance(self.reading, Converter) else self.reading
+        if len(kinds) != len(network.layers):
             raise SnnlearnError(
-                f"SimulatedDevice: there are {len(self.reading)} readings, and the network has {layers} layers; give "
-                "one for each, or one for all"
+                f"SimulatedDevice: there are {len(kinds)} readings, and the network has {len(network.layers)} layers; "
+                "give one for each, or one for all"
             )
-        return self.reading
+
+        def read(kind: Converter, shape: tuple[int, ...], number: int) -> Callable[[Array], Array]:
+            channels = kind.drawn(shape, key=draw_key(self.key, "reading", number))
+
+            def each(v: Float[Array, "B T ..."]) -> Float[Array, "B T ..."]:
+                keys = jax.random.split(draw_key(key, "reading", number), v.shape[:2])
+                return jax.vmap(jax.vmap(lambda v, key: channels(v, key=key)))(v, keys)
+
+            return each if kind.rounding.draws else lambda v: jax.vmap(jax.vmap(channels))(v)
+
+        return [read(k, layer.shape, n) for n, (k, layer) in enumerate(zip(kinds, network.layers, strict=True))]

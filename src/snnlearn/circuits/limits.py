@@ -41,15 +41,25 @@ def too_many(what: str, found: int, most: int, unit: str) -> str | None:
     return f"{what} {found:,} {unit}, and there is room for {most:,}: {found - most:,} too many"
 
 
-@final
-class Neurons(AbstractLimit):
-    """Neurons in all layers, among them those of a readout.
+class AbstractMost(AbstractLimit):
+    """At most so many of something that is counted.
 
     Args:
         most: ≥ 1.
 
     Raises:
         SnnlearnError: for a number below 1.
+    """
+
+    most: int = eqx.field(static=True)
+
+    def __check_init__(self):
+        check_count(self, most=self.most)
+
+
+@final
+class Neurons(AbstractMost):
+    """Neurons in all layers, among them those of a readout.
 
     >>> import jax
     >>> from snnlearn.network import feedforward
@@ -57,31 +67,14 @@ class Neurons(AbstractLimit):
     'it has 300 neurons, and there is room for 256: 44 too many'
     """
 
-    most: int = eqx.field(static=True)
-
-    def __check_init__(self):
-        check_count(self, most=self.most)
-
     def exceeded(self, network: Network) -> str | None:
         """See the base."""
         return too_many("it has", sum(map(units, network.layers)), self.most, "neurons")
 
 
 @final
-class HiddenNeurons(AbstractLimit):
-    """Neurons in all layers but the last.
-
-    Args:
-        most: ≥ 1.
-
-    Raises:
-        SnnlearnError: for a number below 1.
-    """
-
-    most: int = eqx.field(static=True)
-
-    def __check_init__(self):
-        check_count(self, most=self.most)
+class HiddenNeurons(AbstractMost):
+    """Neurons in all layers but the last."""
 
     def exceeded(self, network: Network) -> str | None:
         """See the base."""
@@ -89,20 +82,8 @@ class HiddenNeurons(AbstractLimit):
 
 
 @final
-class Inputs(AbstractLimit):
-    """Numbers of the network's input.
-
-    Args:
-        most: ≥ 1.
-
-    Raises:
-        SnnlearnError: for a number below 1.
-    """
-
-    most: int = eqx.field(static=True)
-
-    def __check_init__(self):
-        check_count(self, most=self.most)
+class Inputs(AbstractMost):
+    """Numbers of the network's input."""
 
     def exceeded(self, network: Network) -> str | None:
         """See the base."""
@@ -110,20 +91,8 @@ class Inputs(AbstractLimit):
 
 
 @final
-class Outputs(AbstractLimit):
-    """Neurons of the last layer.
-
-    Args:
-        most: ≥ 1.
-
-    Raises:
-        SnnlearnError: for a number below 1.
-    """
-
-    most: int = eqx.field(static=True)
-
-    def __check_init__(self):
-        check_count(self, most=self.most)
+class Outputs(AbstractMost):
+    """Neurons of the last layer."""
 
     def exceeded(self, network: Network) -> str | None:
         """See the base."""
@@ -131,20 +100,8 @@ class Outputs(AbstractLimit):
 
 
 @final
-class FanIn(AbstractLimit):
-    """Synapses at a neuron; those of weight 0 take no room.
-
-    Args:
-        most: ≥ 1.
-
-    Raises:
-        SnnlearnError: for a number below 1.
-    """
-
-    most: int = eqx.field(static=True)
-
-    def __check_init__(self):
-        check_count(self, most=self.most)
+class FanIn(AbstractMost):
+    """Synapses at a neuron; those of weight 0 take no room."""
 
     def exceeded(self, network: Network) -> str | None:
         """See the base."""
@@ -158,20 +115,8 @@ class FanIn(AbstractLimit):
 
 
 @final
-class FanOut(AbstractLimit):
-    """Synapses from a neuron; those of weight 0 take no room, and those from the network's input are not limited.
-
-    Args:
-        most: ≥ 1.
-
-    Raises:
-        SnnlearnError: for a number below 1.
-    """
-
-    most: int = eqx.field(static=True)
-
-    def __check_init__(self):
-        check_count(self, most=self.most)
+class FanOut(AbstractMost):
+    """Synapses from a neuron; those of weight 0 take no room, and those from the network's input are not limited."""
 
     def exceeded(self, network: Network) -> str | None:
         """See the base."""
@@ -179,20 +124,8 @@ class FanOut(AbstractLimit):
 
 
 @final
-class HiddenFanOut(AbstractLimit):
-    """Synapses from a neuron to neurons that are not of the last layer; those of weight 0 take no room.
-
-    Args:
-        most: ≥ 1.
-
-    Raises:
-        SnnlearnError: for a number below 1.
-    """
-
-    most: int = eqx.field(static=True)
-
-    def __check_init__(self):
-        check_count(self, most=self.most)
+class HiddenFanOut(AbstractMost):
+    """Synapses from a neuron to neurons that are not of the last layer; those of weight 0 take no room."""
 
     def exceeded(self, network: Network) -> str | None:
         """See the base."""
@@ -268,20 +201,8 @@ class NeuronCircuits(AbstractLimit):
 
 
 @final
-class Synapses(AbstractLimit):
-    """Synapses of all connections; those of weight 0 take no room.
-
-    Args:
-        most: ≥ 1.
-
-    Raises:
-        SnnlearnError: for a number below 1.
-    """
-
-    most: int = eqx.field(static=True)
-
-    def __check_init__(self):
-        check_count(self, most=self.most)
+class Synapses(AbstractMost):
+    """Synapses of all connections; those of weight 0 take no room."""
 
     def exceeded(self, network: Network) -> str | None:
         """See the base."""

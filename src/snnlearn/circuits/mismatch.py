@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from snnlearn._arguments import check_fields
 from snnlearn._errors import SnnlearnError
-from snnlearn._parameters import Constant, Times, parameters, value
+from snnlearn._parameters import Constant, Parameter, Times, Value, parameters, value
 from snnlearn.circuits.base import AbstractEffect, draw_key
 from snnlearn.circuits.laws import AbstractLaw
 from snnlearn.network import Network
@@ -25,13 +25,16 @@ class Mismatch(AbstractEffect):
     Factors of a parameter do not depend on what else is drawn, or on other layers. What training may change, it may
     still change: the factor is then part of the circuit, and the parameter before it is trained.
 
+    The zero of voltages is a choice, so membranes, such as `v_th`, keep their distance from rest times the factor, and
+    `v_leak`, which is rest, stays.
+
     Args:
         parameter: the name of the parameter, such as `"tau_mem"`; every neuron that has one is changed, within wrappers
             and resets, too. None is every parameter that there is.
         law: the law of the factors.
 
     Raises:
-        SnnlearnError: for a part of another kind.
+        SnnlearnError: for a part of another kind, or the parameter `v_leak`.
 
     >>> from snnlearn.circuits import LogNormal, Mismatch
     >>> from snnlearn.network import feedforward
@@ -46,6 +49,11 @@ class Mismatch(AbstractEffect):
 
     def __check_init__(self):
         check_fields(self, "parameter", "law")
+        if self.parameter == "v_leak":
+            raise SnnlearnError(
+                "Mismatch: parameter is 'v_leak', from which all other membranes are measured; give 'v_th', whose "
+                "distance from it differs"
+            )
 
     @property
     def label(self) -> str:
@@ -83,25 +91,27 @@ class Mismatch(AbstractEffect):
 def changed(neuron: Any, parameter: str | None, factor: Callable[[str], Float[Array, "..."]]) -> tuple[Any, set[str]]:
     """A neuron with one parameter, wherever in it, times a factor; and the names of all its parameters.
 
+    Of a membrane it is the distance from rest.
+
     Args:
         neuron: the neuron.
         parameter: its name; None for all.
         factor: to the factor from the parameter's name, numbered where there are several: its place would change when
             another effect wraps the neuron.
     """
-    places = parameters(neuron)
+    places, rest = parameters(neuron), neuron.rest
     seen: Counter[str] = Counter()
     for place, get in places.items():
         name = _name(place)
         if parameter in (None, name):
-            neuron = eqx.tree_at(
-                get, neuron, times(get(neuron), factor(f"{name} {seen[name]}" if seen[name] else name))
-            )
+            drawn = factor(f"{name} {seen[name]}" if seen[name] else name)
+            made = _from(rest, get(neuron), drawn) if name.startswith("v_") else times(get(neuron), drawn)
+            neuron = eqx.tree_at(get, neuron, made)
             seen[name] += 1
     return neuron, {_name(place) for place in places}
 
 
-def times(parameter: Any, factor: Float[Array, "..."]) -> Any:
+def times(parameter: Any, factor: Value) -> Any:
     """A parameter times a factor: a constant one is a `Constant`, a trained one is still trained."""
     match parameter:
         case jax.Array():
@@ -109,6 +119,12 @@ def times(parameter: Any, factor: Float[Array, "..."]) -> Any:
         case float() | Constant():
             return Constant(value(parameter) * factor)
     return Times(parameter, Constant(factor))
+
+
+def _from(rest: Value, membrane: Parameter, factor: Float[Array, "..."]) -> Parameter:
+    """A membrane whose distance from rest is multiplied."""
+    made = rest + factor * (value(membrane) - rest)
+    return made if isinstance(membrane, jax.Array) else Constant(made)
 
 
 def _name(place: str) -> str:

@@ -14,7 +14,6 @@ from jaxtyping import Array
 
 from snnlearn import report, rules
 from snnlearn._errors import SnnlearnError
-from snnlearn._parameters import parameters, value
 from snnlearn.algorithms.gradient_descent import seed
 from snnlearn.cli import build, interrupts
 from snnlearn.cli.by_data import chosen
@@ -29,7 +28,7 @@ from snnlearn.data import Dataset
 from snnlearn.hypothesis import encode
 from snnlearn.losses.ends import ended_by
 from snnlearn.network import Network, gradient_flow, lyapunov_exponents
-from snnlearn.neurons import AbstractNeuron
+from snnlearn.report.flow import time_constants
 from snnlearn.report.gradients import Alignment, Flow, Measured, gradients_report
 
 _FOLLOWED = 32  # samples whose errors are followed back through time
@@ -84,16 +83,10 @@ def _flow(options: Train, task: Dataset, trained: Network | None) -> Flow:
     inputs = encode(experiment.encoder, x, key=key)
     return Flow(
         found=gradient_flow(network, inputs, key=key),
-        time_constants=tuple(_time_constants(layer.neuron) for layer in network.layers),
+        time_constants=tuple(time_constants(layer.neuron) for layer in network.layers),
         exponent=float(lyapunov_exponents(network, inputs, key=key)[0]),
         samples=len(inputs),
     )
-
-
-def _time_constants(neuron: AbstractNeuron) -> dict[str, float]:
-    """The mean of each, s, by name."""
-    found = {place.rpartition(".")[2]: value(get(neuron)) for place, get in parameters(neuron).items()}
-    return {name: float(np.mean(number)) for name, number in found.items() if name.startswith("tau")}
 
 
 def _measure(options: Train, repeats: int, task: Dataset, trained: Network | None) -> Measured:

@@ -166,6 +166,11 @@ def plan_of(network: Network) -> Plan:
             )
         if any(connection.synapses.initial_state() is not None for connection in layer.connections):
             raise SnnlearnError(f"{where} has synapses with memory or noise; convert the network without them")
+        if nonlinear := [type(c.synapses).__name__ for c in layer.connections if not c.synapses.linear]:
+            raise SnnlearnError(
+                f"{where} is reached by {nonlinear[0]}, which is not linear, so that it does not map mean spikes to "
+                "mean currents; train the network without it"
+            )
         if number == last and parts == Identity().rectified():
             continue
         stem = layer.name or f"layer {number + 1}"

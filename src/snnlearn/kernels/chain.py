@@ -18,7 +18,7 @@ import numpy as np
 from jax.core import ShapedArray
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
-from jaxtyping import Array, Float, UInt32
+from jaxtyping import Array, Float, Int, UInt32
 
 from snnlearn._errors import SnnlearnError
 from snnlearn.neurons.lowering import Constants, Equation, LoweredState, Shape, step
@@ -90,6 +90,42 @@ def run(
     weights = [w._replace(bias=w.bias[None]) if form.frames else w for form, w in zip(forms, weights, strict=True)]
     outputs, after = _chain(forms, num_steps, words[None], tuple(rows), tuple(weights), tuple(before))
     return [output[0] for output in outputs], [LoweredState(*state[0]) for state in after]
+
+
+def advance(
+    forms: tuple[Form, ...],
+    num_steps: int,
+    steps: Int[Array, ""],
+    words: UInt32[Array, "W inputs"],
+    constants: Sequence[Constants],
+    weights: Sequence[Weights],
+    states: Sequence[LoweredState],
+) -> tuple[Float[Array, "T units"], list[LoweredState]]:
+    """Run the first of T steps alone, in the same way whatever their number; without a derivative.
+
+    Each step's sums are added in the same order, so results do not depend on how a stream is cut, to the bit.
+
+    Args:
+        forms: as of `run`; frames, where there are any, are T.
+        num_steps: T.
+        steps: how many, from 1 to T.
+        words: as of `run`.
+        constants: as of `run`.
+        weights: as of `run`.
+        states: as of `run`.
+
+    Returns:
+        the output of the last layer, in whose steps that were not run there may be anything, and the states.
+    """
+    args = [words[None]]
+    for form, c, w, state in zip(forms, constants, weights, states, strict=True):
+        bias = w.bias[None] if form.frames else w.bias
+        args += [_padded_units(form, _rows(form, c)), w.weight, bias, w.loop, _rows(form, state)[None]]
+    results = [aval for trace, _, state in _sizes(forms, num_steps, args[0]) for aval in (trace, state)]
+    call = jax.ffi.ffi_call("snnlearn_stream", results)
+    flat = call(steps[None], *_padded_biases(forms, args, PER_LAYER), **_attributes(forms, num_steps))
+    output = _outputs(forms[-1:], num_steps, flat[-2:-1])[0][0]
+    return output, [LoweredState(*state[0]) for state in flat[1::2]]
 
 
 def _padded(units: int) -> int:

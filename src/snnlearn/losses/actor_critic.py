@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import final
+from typing import Any, final
 
 import jax
 import jax.numpy as jnp
@@ -54,6 +54,12 @@ class ActorCritic(AbstractStepwiseLoss):
     def moments_until(self, target: Float[Array, "T 3"], num_steps: int, length: Int[Array, ""]) -> Float[Array, "T 3"]:
         """See the base: the same, as it is no mean."""
         return target
+
+    def moment_of_step(self, target: Float[Array, " 3"], past: Any) -> tuple[Any, Any]:
+        """See the base: not defined, as returns are known only after an episode."""
+        raise SnnlearnError(
+            "ActorCritic: returns are known only after an episode, and a stream has no end; use GradientDescent"
+        )
 
     def at_step(self, output: Float[Array, " n"], moment: Float[Array, " 3"]) -> Float[Array, ""]:
         """See the base."""

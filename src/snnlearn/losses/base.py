@@ -94,6 +94,42 @@ class _AbstractSumOverSteps(AbstractLoss):
         """Whether the sample goes on in the step of this moment; None if every sample goes on to the last step."""
         return None
 
+    def target_of_step(self, out_shape: tuple[int, ...]) -> jax.ShapeDtypeStruct:
+        """Shape and type of the target of one step of a stream without end.
+
+        By default a class label, `[]`; a decision about each label, or a value of each output, `[*out_shape]`.
+
+        Args:
+            out_shape: of the network's output in one step.
+        """
+        task = None if self.decoder is None else self.decoder.task
+        if task == "classification":
+            return jax.ShapeDtypeStruct((), jnp.int32)
+        return jax.ShapeDtypeStruct(out_shape, jnp.int32 if task == "multi-label" else jnp.result_type(float))
+
+    def past_at_rest(self, out_shape: tuple[int, ...]) -> Any:
+        """What the loss remembers of a stream's targets, before the first step; None if nothing.
+
+        Args:
+            out_shape: of the network's output in one step.
+        """
+        return None
+
+    def moment_of_step(self, target: Shaped[Array, "..."], past: Any) -> tuple[Any, Any]:
+        """The moment of one step of a stream without end, in which every step counts 1, and what is remembered.
+
+        Args:
+            target: of this step.
+            past: what is remembered of the steps before.
+
+        Raises:
+            SnnlearnError: if the loss is not defined for streams.
+        """
+        raise SnnlearnError(
+            f"{type(self).__name__} does not say what it is of a stream without end; define its moment_of_step, or use "
+            "MeanSquaredError or StepwiseCrossEntropy"
+        )
+
 
 class AbstractStepwiseLoss(_AbstractSumOverSteps):
     r"""A loss that is a sum over time steps, $\mathcal L=\sum_t\ell(y^t, m^t)$, as online rules need it.
@@ -113,6 +149,10 @@ class AbstractStepwiseLoss(_AbstractSumOverSteps):
     @abstractmethod
     def at_step(self, output: Float[Array, "*n"], moment: Any) -> Float[Array, ""]:
         """The contribution of one step, from the network's output `[*n]` and that step's moment."""
+
+    def moment_of_step(self, target: Shaped[Array, "..."], past: Any) -> tuple[Any, Any]:
+        """See the base: by default that of a sample of one step, for a target that is the same in all steps."""
+        return jax.tree.map(lambda a: a[0], self.moments(target, 1)), past
 
     def __call__(self, outputs: Outputs, target: Shaped[Array, "..."]) -> Float[Array, ""]:
         """The sum of all steps' parts."""
@@ -232,6 +272,20 @@ class StepwiseSum(AbstractStepwiseLoss):
     def moments_until(self, target: Shaped[Array, "..."], num_steps: int, length: Int[Array, ""]) -> Any:
         """See the base; one for each term."""
         return tuple(term.moments_until(target, num_steps, length) for term in self.terms)
+
+    def target_of_step(self, out_shape: tuple[int, ...]) -> jax.ShapeDtypeStruct:
+        """See the base: that of the first term."""
+        return self.terms[0].target_of_step(out_shape)
+
+    def past_at_rest(self, out_shape: tuple[int, ...]) -> Any:
+        """See the base; one for each term."""
+        return tuple(term.past_at_rest(out_shape) for term in self.terms)
+
+    def moment_of_step(self, target: Shaped[Array, "..."], past: Any) -> tuple[Any, Any]:
+        """See the base; one for each term."""
+        each = [term.moment_of_step(target, before) for term, before in zip(self.terms, past, strict=True)]
+        moments, after = zip(*each, strict=True)
+        return moments, after
 
     def goes_on(self, moment: Any) -> Bool[Array, ""] | None:
         """See the base: the same for all terms."""

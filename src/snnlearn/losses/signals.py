@@ -38,6 +38,10 @@ class MeanSquaredError(AbstractStepwiseLoss):
         check_steps(self, target, num_steps)
         return target, jnp.full(num_steps, 1 / length.astype(jnp.result_type(float)))
 
+    def moment_of_step(self, target: Float[Array, "*n"], past: None) -> tuple[tuple[Array, Array], None]:
+        """See the base."""
+        return (target, jnp.ones((), target.dtype)), past
+
     def at_step(self, output: Float[Array, "*n"], moment: tuple[Array, Array]) -> Float[Array, ""]:
         """See the base."""
         target, share = moment
@@ -55,6 +59,14 @@ class _AbstractSpikeTrainDistance(AbstractFilteredLoss):
     def moments_until(self, target: Float[Array, "T *n"], num_steps: int, length: Int[Array, ""]) -> Array:
         """See the base: the same, as the filter is causal."""
         return self.moments(target, num_steps)
+
+    def past_at_rest(self, out_shape: tuple[int, ...]) -> Float[Array, "F *n"]:
+        """See the base: the filter's memory."""
+        return self.kernel.at_rest(out_shape)
+
+    def moment_of_step(self, target: Float[Array, "*n"], past: Float[Array, "F *n"]) -> tuple[Array, Array]:
+        """See the base: the filtered target."""
+        return self.kernel.step(target, past)
 
 
 @final

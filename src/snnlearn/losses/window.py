@@ -56,6 +56,10 @@ class Window(AbstractStepwiseLoss):
         share = jnp.where((steps >= start) & (steps < stop), factor, 0.0)
         return self.loss.moments_until(target, num_steps, length), share
 
+    def moment_of_step(self, target: Shaped[Array, "..."], past: Any) -> tuple[Any, Any]:
+        """See the base: not defined, as there is no end to count from and no mean of all steps."""
+        raise SnnlearnError("Window: a stream without end has no such window; use the loss inside, in all steps")
+
     def at_step(self, output: Float[Array, "*n"], moment: tuple[Any, Array]) -> Float[Array, ""]:
         """See the base."""
         inner, share = moment

@@ -24,6 +24,7 @@ from snnlearn.network.flow import singular_values as singular_values
 from snnlearn.network.initialisation import AbstractInitialisation as AbstractInitialisation
 from snnlearn.network.initialisation import AsGiven as AsGiven
 from snnlearn.network.initialisation import FluctuationDriven as FluctuationDriven
+from snnlearn.network.initialisation import Redrawn as Redrawn
 from snnlearn.network.layer import Layer as Layer
 from snnlearn.network.layer import LayerState as LayerState
 from snnlearn.network.network import Activity as Activity
@@ -41,6 +42,8 @@ from snnlearn.network.rearrangement import Padded as Padded
 from snnlearn.network.rearrangement import Transposed as Transposed
 from snnlearn.network.recurrence import deep_lru as deep_lru
 from snnlearn.network.recurrence import recurrent as recurrent
+from snnlearn.network.recurrence import spiking_lru as spiking_lru
+from snnlearn.network.resets import never_reset as never_reset
 from snnlearn.network.resets import with_reset as with_reset
 from snnlearn.network.synapses import AbstractSynapses as AbstractSynapses
 from snnlearn.network.synapses import AbstractWeightless as AbstractWeightless

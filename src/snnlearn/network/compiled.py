@@ -9,19 +9,19 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int, UInt32
 
 from snnlearn._parameters import trained_part
 from snnlearn.coding.held import HeldValues
 from snnlearn.coding.packed import PackedSpikes
 from snnlearn.kernels import why_plain
-from snnlearn.kernels.chain import Form, Weights, run
+from snnlearn.kernels.chain import Form, Weights, advance, run
 from snnlearn.kernels.products import numbers, unless_finite
 from snnlearn.network.convolved import lowered_images
 from snnlearn.network.graph import in_chain
 from snnlearn.network.layer import Layer, LayerState
 from snnlearn.network.synapses import LoweredSynapses
-from snnlearn.neurons.lowering import Lowered, LoweredState
+from snnlearn.neurons.lowering import Constants, Lowered, LoweredState
 
 
 class LoweredLayer(NamedTuple):
@@ -73,22 +73,68 @@ def run_compiled(
     Returns:
         the output of each layer, and its state after the last step.
     """
-    forms = list(map(_form, layers, parts))
     if isinstance(xs, PackedSpikes) and parts[0].synapses is not None:
-        words, num_steps, currents = xs.words.reshape(len(xs.words), -1), xs.num_steps, None
+        currents, num_steps, words = None, xs.num_steps, xs.words
     else:
         currents, num_steps = _currents(layers[0], xs)
+        words = None
+    forms, words, constants, weights, before = _arguments(layers, parts, num_steps, words, currents, states)
+    outputs, after = run(forms, num_steps, words, constants, weights, before)
+    outputs = tuple(part.neuron.outputs(output) for part, output in zip(parts, outputs, strict=True))
+    return outputs, tuple(map(_after, layers, states, after))
+
+
+def advance_compiled(
+    layers: Sequence[Layer],
+    parts: Sequence[LoweredLayer],
+    xs: Float[Array, "T ..."] | PackedSpikes,
+    steps: Int[Array, ""],
+    states: Sequence[LayerState],
+) -> tuple[Float[Array, "T units"], tuple[LayerState, ...]]:
+    """Run layers over the first steps of their input alone, to the bit as if each step were a call.
+
+    Args:
+        layers: the layers.
+        parts: what `lowered` made of them.
+        xs: the input, of float32, of T steps; later ones than the first are not looked at.
+        steps: how many are run, from 1 to T.
+        states: of each layer before the first step.
+
+    Returns:
+        the last layer's output, in whose later steps there may be anything, and each state after the last step.
+    """
+    if isinstance(xs, PackedSpikes) and parts[0].synapses is not None:
+        currents, num_steps, words = None, xs.num_steps, xs.words
+    else:
+        values = numbers(xs)
+        num_steps, words = len(values), None
+        currents = _currents_step_by_step(layers[0], values, steps)
+    forms, words, constants, weights, before = _arguments(layers, parts, num_steps, words, currents, states)
+    output, after = advance(forms, num_steps, steps, words, constants, weights, before)
+    return parts[-1].neuron.outputs(output), tuple(map(_after, layers, states, after))
+
+
+def _arguments(
+    layers: Sequence[Layer],
+    parts: Sequence[LoweredLayer],
+    num_steps: int,
+    words: UInt32[Array, "W ..."] | None,
+    currents: Float[Array, "F units"] | None,
+    states: Sequence[LayerState],
+) -> tuple[tuple[Form, ...], Array, list[Constants], list[Weights], list[LoweredState]]:
+    """What the kernels take of layers whose input is spikes, or else the currents that it makes."""
+    forms = list(map(_form, layers, parts))
+    if words is None:
+        assert currents is not None
         words = jnp.zeros((-(-num_steps // 32), 0), jnp.uint32)
         forms[0] = forms[0]._replace(inputs=0, frames=len(currents))
-    outputs, after = run(
+    return (
         tuple(forms),
-        num_steps,
-        words,
+        words.reshape(len(words), -1),
         [part.neuron.constants for part in parts],
         [_weights(part, currents if number == 0 else None) for number, part in enumerate(parts)],
         [_before(layer, state) for layer, state in zip(layers, states, strict=True)],
     )
-    return tuple(outputs), tuple(map(_after, layers, states, after))
 
 
 def in_single_precision(tree: Any) -> bool:
@@ -125,6 +171,15 @@ def _currents(layer: Layer, xs: Float[Array, "T ..."] | PackedSpikes | HeldValue
     values, steps = (xs.values, xs.steps) if isinstance(xs, HeldValues) else (numbers(xs), 1)
     currents = jax.vmap(layer.synapses)(values)
     return currents.reshape(len(currents), -1), len(currents) * steps
+
+
+def _currents_step_by_step(layer: Layer, xs: Float[Array, "T ..."], steps: Int[Array, ""]) -> Float[Array, "T units"]:
+    """The currents of the first steps: a product for each, since one for all may round by how many they are."""
+
+    def one(t, currents):
+        return currents.at[t].set(jnp.ravel(layer.synapses(xs[t])))
+
+    return jax.lax.fori_loop(0, steps, one, jnp.zeros((len(xs), math.prod(layer.shape)), jnp.float32))
 
 
 def _form(layer: Layer, part: LoweredLayer) -> Form:

@@ -111,6 +111,11 @@ def run_images(
         return images.reshape(*images.shape[:-3], *layer.shape)
 
     results, totals = (tuple(map(raised, layers, parts, kind)) for kind in (outputs, sums))
+    results = tuple(part.neuron.outputs(result) for part, result in zip(parts, results, strict=True))
+    totals = tuple(
+        total if part.neuron.output is None else jax.lax.stop_gradient(jnp.sum(result, axis=0))
+        for part, result, total in zip(parts, results, totals, strict=True)
+    )
     later = [
         _after(layer, part, forms[end], state, row)
         for layer, part, end, state, row in zip(layers, parts, ends, states, after, strict=True)

@@ -13,17 +13,18 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from snnlearn._arguments import checked
 from snnlearn._errors import SnnlearnError
+from snnlearn.coding.base import AbstractDecoder
 from snnlearn.network.network import Network, fresh_state
 from snnlearn.network.synapses import check_steps
 
 
 class GradientFlow(NamedTuple):
-    r"""Norms of the derivatives of the last step's output with respect to earlier states.
+    r"""Norms of the derivatives of what is read of a network with respect to earlier states.
 
     Args:
         norms: of each layer and lag $\ell=1,\dots,T$: the root mean square over samples of
-            $\lVert\partial(u\cdot y^T)/\partial s^{T-\ell}\rVert$, u being a random direction of length 1 and s the
-            layer's whole state, `[layers, T]`.
+            $\lVert\partial(u\cdot r)/\partial s^{T-\ell}\rVert$, r being the last step's output or the decoder's
+            scores, u a random direction of length 1 and s the layer's whole state, `[layers, T]`.
         dt: time step, s.
     """
 
@@ -50,14 +51,18 @@ def _half_life(norms: np.ndarray) -> float:
 
 
 @checked
-def gradient_flow(network: Network, inputs: Float[Array, "B T ..."], *, key: PRNGKeyArray) -> GradientFlow:
-    """Follow an error of the last step's output back through time.
+def gradient_flow(
+    network: Network, inputs: Float[Array, "B T ..."], decoder: AbstractDecoder | None = None, *, key: PRNGKeyArray
+) -> GradientFlow:
+    """Follow an error of what is read of a network back through time.
 
     Derivatives of spikes are the network's surrogates, as in backpropagation through time.
 
     Args:
         network: the network.
         inputs: encoded data, `[B, T, *in_shape]`, T ≥ 1.
+        decoder: whose scores the error is of; None for the last step's output. A mean over time is reached from every
+            step, however short the memory; the last step's output only through states.
         key: random key of the direction of the error, and of the network's noise, of each sample.
 
     Raises:
@@ -72,36 +77,43 @@ def gradient_flow(network: Network, inputs: Float[Array, "B T ..."], *, key: PRN
     [1.0]
     """
     _check("gradient_flow", network, inputs)
-    norms = _norms(network, inputs, jax.random.split(key, len(inputs)))
+    norms = _norms(network, inputs, decoder, jax.random.split(key, len(inputs)))
     return GradientFlow(np.sqrt(np.mean(np.square(np.asarray(norms, float)), axis=0)).T[:, ::-1], network.dt)
 
 
 @eqx.filter_jit
-def _norms(network: Network, inputs: Array, keys: Array) -> Float[Array, "B T layers"]:
-    return jax.vmap(lambda xs, key: _norms_of_one(network, xs, key))(inputs, keys)
+def _norms(network: Network, inputs: Array, decoder: AbstractDecoder | None, keys: Array) -> Float[Array, "B T layers"]:
+    return jax.vmap(lambda xs, key: _norms_of_one(network, xs, decoder, key))(inputs, keys)
 
 
-def _norms_of_one(network: Network, xs: Array, key: PRNGKeyArray) -> Float[Array, "T layers"]:
+def _norms_of_one(
+    network: Network, xs: Array, decoder: AbstractDecoder | None, key: PRNGKeyArray
+) -> Float[Array, "T layers"]:
     """Of one sample: the norm for each layer and step, from the state before the first step to that before the last."""
     start = fresh_state(network, key=key)
-    _, before = jax.lax.scan(lambda state, x: (network.step(x, state)[1], state), start, xs)
-    direction = jax.random.normal(jax.random.fold_in(key, 1), network.out_shape, xs.dtype)
-    direction = direction / jnp.linalg.norm(direction)
 
-    def back(carry, now):
-        to_output, to_state = carry
-        real, rest = eqx.partition(now[1], eqx.is_inexact_array)
+    def forward(state, x):
+        output, after = network.step(x, state)
+        return after, (state, output)
+
+    _, (before, outputs) = jax.lax.scan(forward, start, xs)
+    read, to_outputs = jax.vjp(decoder or (lambda outputs: outputs[-1]), outputs)
+    direction = jax.random.normal(jax.random.fold_in(key, 1), read.shape, xs.dtype)
+    (errors,) = to_outputs(direction / jnp.linalg.norm(direction))
+
+    def back(to_state, now):
+        x, state, to_output = now
+        real, rest = eqx.partition(state, eqx.is_inexact_array)
 
         def step(real):
-            output, after = network.step(now[0], eqx.combine(real, rest))
+            output, after = network.step(x, eqx.combine(real, rest))
             return output, eqx.filter(after, eqx.is_inexact_array)
 
-        (_, pull) = jax.vjp(step, real)
-        (error,) = pull((to_output, to_state))
-        return (jnp.zeros_like(to_output), error), jnp.stack([_norm(layer, xs.dtype) for layer in error])
+        (error,) = jax.vjp(step, real)[1]((to_output, to_state))
+        return error, jnp.stack([_norm(layer, xs.dtype) for layer in error])
 
     nothing = jax.tree.map(jnp.zeros_like, eqx.filter(start, eqx.is_inexact_array))
-    return jax.lax.scan(back, (direction, nothing), (xs, before), reverse=True)[1]
+    return jax.lax.scan(back, nothing, (xs, before, errors), reverse=True)[1]
 
 
 def _norm(tree: Any, dtype: Any) -> Float[Array, ""]:

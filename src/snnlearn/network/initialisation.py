@@ -46,6 +46,20 @@ class AsGiven(AbstractInitialisation):
 
 
 @final
+class Redrawn(AbstractInitialisation):
+    """New weights, as large as the network's: those of each connection keep their root mean square; biases are 0.
+
+    For networks whose sizes of weights are part of their design, such as `deep_lru`, `GRU` and `LSTM`, so that each
+    training begins with weights of its own. Neurons' parameters stay.
+    """
+
+    def __call__(self, network: Network, inputs: Float[Array, "B T ..."], *, key: PRNGKeyArray) -> Network:
+        """See the base."""
+        keys = jax.random.split(key, len(network.layers))
+        return Network(tuple(map(_as_large, network.layers, keys)))
+
+
+@final
 class FluctuationDriven(AbstractInitialisation):
     r"""Weights drawn so that each membrane fluctuates below threshold and crosses it now and then.
 
@@ -148,6 +162,21 @@ def _redrawn(layer: Layer, key: PRNGKeyArray) -> Layer:
     keys = jax.random.split(key, len(layer.connections))
     drawn = [c.synapses.redrawn(key=k) for c, k in zip(layer.connections, keys, strict=True)]
     return layer.with_parts(drawn, layer.neuron, layer.feedback)
+
+
+def _as_large(layer: Layer, key: PRNGKeyArray) -> Layer:
+    """The layer with new weights of the same root mean squares."""
+
+    def scaled(now: Array, new: Array) -> Array:
+        power = jnp.mean(jnp.square(new))
+        return new * jnp.sqrt(jnp.where(power > 0, jnp.mean(jnp.square(now)) / jnp.where(power > 0, power, 1.0), 1.0))
+
+    drawn = _redrawn(layer, key)
+    synapses = [
+        jax.tree.map(lambda now, new: scaled(now, new) if eqx.is_inexact_array(now) else new, c.synapses, d.synapses)
+        for c, d in zip(layer.connections, drawn.connections, strict=True)
+    ]
+    return layer.with_parts(synapses, layer.neuron, layer.feedback)
 
 
 def _corrected(

@@ -9,12 +9,15 @@ from jaxtyping import PRNGKeyArray
 
 from snnlearn._arguments import checked
 from snnlearn._errors import SnnlearnError
-from snnlearn.network.connection import ITSELF, Connection
+from snnlearn.network.connection import INPUT, ITSELF, Connection
 from snnlearn.network.layer import Layer
 from snnlearn.network.network import Network
 from snnlearn.network.norm import LayerNorm
 from snnlearn.network.synapses import Dense, OneToOne, Part
-from snnlearn.neurons import GELU, GLU, LRU, AbstractNeuron, Identity, Tanh
+from snnlearn.neurons import GELU, GLU, LI, LIF, LRU, AbstractNeuron, ForwardEuler, Identity, NoReset, Tanh
+
+_THRESHOLD = LIF(tau_mem=1e-3, discretisation=ForwardEuler(), reset=NoReset())
+"""Spikes where its current is above 1: a membrane that forgets within its step."""
 
 
 @checked
@@ -115,17 +118,15 @@ def deep_lru(
     first, last, *keys = jax.random.split(key, depth + 2)
     layers = [Layer(Dense(in_size, hidden_size, use_bias=True, key=first), Identity(dt=dt), name="features 0")]
     for number, block_key in enumerate(keys, start=1):
-        of_ring, of_re, of_im, of_out, of_skip, of_value, of_gate = jax.random.split(block_key, 7)
+        of_ring, of_maps, of_skip, of_value, of_gate = jax.random.split(block_key, 5)
         ring = LRU.ring(state_size, r_min=r_min, r_max=r_max, max_phase=max_phase, dt=dt, key=of_ring)
-        half = math.sqrt(0.5)  # of the variance to each part of B; and C has that of a map from half as many inputs
-        re, im = (Dense(hidden_size, state_size, key=k).affine(after=half) for k in (of_re, of_im))
-        out = Dense(2 * state_size, hidden_size, key=of_out).affine(after=1 / half)
+        into, out = _maps(hidden_size, ring, state_size, hidden_size, f"lru {number}", key=of_maps)
         direct = OneToOne((hidden_size,), jax.random.normal(of_skip, (hidden_size,)))
         value, gate = (Dense(hidden_size, hidden_size, use_bias=True, key=k) for k in (of_value, of_gate))
         unchanged = Part(hidden_size, 0, hidden_size)
         layers += [
             Layer(LayerNorm((hidden_size,)), Identity(dt=dt), name=f"norm {number}"),
-            Layer([Connection(re, port="re"), Connection(im, port="im")], ring, name=f"lru {number}"),
+            into,
             Layer([out, Connection(direct, f"norm {number}")], activation, name=f"activation {number}"),
             Layer([Connection(value, port="value"), Connection(gate, port="gate")], GLU(dt=dt), name=f"gate {number}"),
             Layer(
@@ -134,3 +135,73 @@ def deep_lru(
         ]
     layers.append(Layer(Dense(hidden_size, out_size, use_bias=True, key=last), readout))
     return Network(tuple(layers))
+
+
+@checked
+def spiking_lru(
+    in_size: int,
+    hidden_size: int,
+    out_size: int,
+    *,
+    state_size: int,
+    depth: int,
+    r_min: float = 0.0,
+    r_max: float = 1.0,
+    max_phase: float = 2 * math.pi,
+    neuron: AbstractNeuron = _THRESHOLD,
+    readout: AbstractNeuron = LI(),
+    key: PRNGKeyArray,
+) -> Network:
+    r"""Blocks of linear recurrent units that drive spiking ones: memory is complex and linear, what is sent are spikes.
+
+    A block is `h ← λ h + γ B s`, `s' = Θ(Re(C h) + D s − v_th)`, s being the spikes of the block before, or the input.
+    The default neuron is a threshold without memory: there is no reset, so that nothing needs a loop over time.
+    B and D meet spikes, which only add; C meets the real numbers h and needs products.
+
+    After Stan & Rhodes 2024, arXiv:2401.00955, whose spiking units follow diagonal state space layers; theirs have
+    residual paths and batch normalisation. Draw its weights by `FluctuationDriven`, which sets the firing rates.
+
+    Args:
+        in_size: inputs.
+        hidden_size: spiking units of each block.
+        out_size: outputs.
+        state_size: linear recurrent units of each block.
+        depth: blocks, ≥ 1.
+        r_min: as of `LRU.ring`.
+        r_max: as of `LRU.ring`.
+        max_phase: as of `LRU.ring`.
+        neuron: the spiking units; one that is reset needs a loop over time.
+        readout: the last layer's neurons.
+        key: random key of the weights.
+
+    Raises:
+        SnnlearnError: if an argument is of another kind, a size is below 1, or the ring is not in the unit disc.
+
+    >>> network = spiking_lru(3, 8, 2, state_size=4, depth=2, key=jax.random.key(0))
+    >>> [layer.name for layer in network.layers]
+    ['lru 1', 'spikes 1', 'lru 2', 'spikes 2', '']
+    """
+    if depth < 1:
+        raise SnnlearnError(f"spiking_lru: depth is {depth}; give at least 1 block")
+    last, *keys = jax.random.split(key, depth + 1)
+    layers: list[Layer] = []
+    for number, block_key in enumerate(keys, start=1):
+        of_ring, of_maps, of_skip = jax.random.split(block_key, 3)
+        ring = LRU.ring(state_size, r_min=r_min, r_max=r_max, max_phase=max_phase, dt=readout.dt, key=of_ring)
+        size, before = (in_size, INPUT) if number == 1 else (hidden_size, f"spikes {number - 1}")
+        into, out = _maps(size, ring, state_size, hidden_size, f"lru {number}", key=of_maps)
+        direct = Connection(Dense(size, hidden_size, use_bias=True, key=of_skip), before)
+        layers += [into, Layer([out, direct], neuron, name=f"spikes {number}")]
+    layers.append(Layer(Dense(hidden_size, out_size, use_bias=True, key=last), readout))
+    return Network(tuple(layers))
+
+
+def _maps(
+    in_size: int, ring: LRU, state_size: int, out_size: int, name: str, *, key: PRNGKeyArray
+) -> tuple[Layer, Dense]:
+    """The layer of linear recurrent units with B, and C, as the authors draw them."""
+    of_re, of_im, of_out = jax.random.split(key, 3)
+    half = math.sqrt(0.5)  # of the variance to each part of B; and C has that of a map from half as many inputs
+    re, im = (Dense(in_size, state_size, key=k).affine(after=half) for k in (of_re, of_im))
+    out = Dense(2 * state_size, out_size, key=of_out).affine(after=1 / half)
+    return Layer([Connection(re, port="re"), Connection(im, port="im")], ring, name=name), out

@@ -12,6 +12,22 @@ from snnlearn.network.network import Network
 from snnlearn.neurons import AbstractReset, AbstractSpikingNeuron, NextStep, Subtract, core
 
 
+def never_reset(network: Network) -> tuple[int, ...]:
+    """The layers, from 0, whose neurons spike and whose spikes leave their state alone.
+
+    Args:
+        network: the network.
+
+    >>> import jax
+    >>> from snnlearn.network import feedforward
+    >>> from snnlearn.neurons import LIF, NoReset
+    >>> never_reset(feedforward((4, 3, 2), neuron=LIF(reset=NoReset()), key=jax.random.key(0)))
+    (0,)
+    """
+    each = [core(layer.neuron) for layer in network.layers]
+    return tuple(n for n, one in enumerate(each) if isinstance(one, AbstractSpikingNeuron) and one.never_reset)
+
+
 @checked
 def with_reset(network: Network, reset: AbstractReset | NextStep = Subtract()) -> Network:
     """The same network, whose spiking neurons without reset are reset.
@@ -34,12 +50,12 @@ def with_reset(network: Network, reset: AbstractReset | NextStep = Subtract()) -
     >>> with_reset(free).layers[0].neuron.reset
     Subtract()
     """
-    each = [core(layer.neuron) for layer in network.layers]
-    free = [n for n, one in enumerate(each) if isinstance(one, AbstractSpikingNeuron) and one.never_reset]
+    free = never_reset(network)
     if not free:
         raise SnnlearnError("with_reset: the network has no spiking neurons without reset; give one that has")
     for number in free:
-        reset.check(each[number], each[number].v_th, getattr(each[number], "v_leak", 0.0))  # pyright: ignore
+        neuron: Any = core(network.layers[number].neuron)
+        reset.check(neuron, neuron.v_th, getattr(neuron, "v_leak", 0.0))
 
     def resets(network: Any) -> list[Any]:
         return [core(network.layers[number].neuron).reset for number in free]  # pyright: ignore

@@ -88,3 +88,4 @@ from snnlearn.neurons.surrogates import Scaled as Scaled
 from snnlearn.neurons.surrogates import Sigmoid as Sigmoid
 from snnlearn.neurons.surrogates import StraightThrough as StraightThrough
 from snnlearn.neurons.surrogates import Triangle as Triangle
+from snnlearn.neurons.thermal import Thermal as Thermal

@@ -27,6 +27,7 @@ from snnlearn.neurons.exponential_euler import increment
 from snnlearn.neurons.refractory import AbstractRefractory
 from snnlearn.neurons.resets import ToValue
 from snnlearn.neurons.surrogates import AbstractSurrogate, Triangle
+from snnlearn.neurons.thermal import BIAS, CONDUCTANCE, TIME, VOLTAGE, Thermal
 
 
 class AdExState(NamedTuple):
@@ -118,6 +119,12 @@ class AdEx(AbstractSpikingNeuron):
     def surrogate_scale(self) -> Any:
         """See the base."""
         return value(self.v_th) - value(self.v_leak)
+
+    @property
+    def thermal(self) -> dict[str, Thermal]:
+        """See the base: of transconductance amplifiers and a transistor below threshold, whose exponential it is."""
+        circuit = {"g_leak": CONDUCTANCE, "a": CONDUCTANCE, "delta": VOLTAGE, "tau_w": TIME}
+        return circuit | {"b": BIAS, "unit": BIAS}
 
     def initial_state(self, shape: tuple[int, ...]) -> AdExState:
         """See the base."""

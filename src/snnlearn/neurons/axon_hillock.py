@@ -15,6 +15,7 @@ from snnlearn.neurons.base import AbstractSpikingNeuron
 from snnlearn.neurons.integrate_and_fire import IF
 from snnlearn.neurons.resets import NoReset
 from snnlearn.neurons.surrogates import AbstractSurrogate, Triangle
+from snnlearn.neurons.thermal import BIAS, Thermal
 
 
 class AxonHillockState(NamedTuple):
@@ -90,6 +91,11 @@ class AxonHillock(AbstractSpikingNeuron):
     def surrogate_scale(self) -> Value:
         """See the base: the jump."""
         return self.jump()
+
+    @property
+    def thermal(self) -> dict[str, Thermal]:
+        """See the base: its times are charges over currents, in which no thermal voltage enters."""
+        return {"i_reset": BIAS, "unit": BIAS}
 
     def jump(self) -> Value:
         r"""$\Delta V$, by which the membrane jumps, mV."""

@@ -11,13 +11,14 @@ from jaxtyping import Array, Float, Int
 
 from snnlearn._component import Component
 from snnlearn._errors import SnnlearnError
-from snnlearn._parameters import Parameter, Value, value
+from snnlearn._parameters import Parameter, Value, parameters, value
 from snnlearn.neurons.affine import all_steps_of
 from snnlearn.neurons.continuous import Continuous, Unit
 from snnlearn.neurons.lowering import Constants, Equation, Lowered, LoweredState
 from snnlearn.neurons.refractory import AbstractRefractory
 from snnlearn.neurons.resets import NextStep, NoReset, Reset
 from snnlearn.neurons.surrogates import AbstractSurrogate
+from snnlearn.neurons.thermal import TIME, Thermal
 
 CURRENT = "current"
 """The only port of most neurons."""
@@ -167,6 +168,19 @@ class AbstractNeuron(Component):
         """Its differential equation, if its spikes have exact times; or why not, such as `has a refractory period`."""
         return f"is {type(self).__name__}, not LIF or CubaLIF"
 
+    @property
+    def rest(self) -> Value:
+        """The membrane at rest, `v_leak`, from which differences of membranes are measured; 0 if it has none."""
+        return value(getattr(self, "v_leak", 0.0))
+
+    @property
+    def thermal(self) -> dict[str, Thermal]:
+        """How its parameters depend on temperature, by their place; those that are not in it do not.
+
+        By default its time constants do, parameters called `tau_…`, as those of transistors below threshold.
+        """
+        return {place: TIME for place in parameters(self) if place.startswith("tau_")}
+
     def lowered(self) -> Lowered | str:
         """Its equation as the kernels compute it (`lowering`), or why not, such as `has a refractory period`."""
         return f"is {type(self).__name__}"
@@ -236,6 +250,16 @@ class AbstractWrapper(AbstractNeuron):
     def draws(self) -> bool:
         """As the neuron inside does."""
         return self.neuron.draws
+
+    @property
+    def rest(self) -> Value:
+        """That of the neuron inside."""
+        return self.neuron.rest
+
+    @property
+    def thermal(self) -> dict[str, Thermal]:
+        """That of the neuron inside, and of its own time constants."""
+        return super().thermal | {f"neuron.{place}": law for place, law in self.neuron.thermal.items()}
 
     def scored(self, spikes: Float[Array, "*units"] | None = None) -> AbstractNeuron | None:
         """Around the neuron inside."""

@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -223,7 +222,12 @@ def _as_lowered(neuron: AbstractNeuron, lowered: Lowered, currents: Float[Array,
         return outputs, pull(jnp.ones_like(outputs)), after
 
     start = LoweredState(*(jnp.broadcast_to(jnp.asarray(part), shape) for part in neuron.lowered_state(rest)))
-    *other, after = run(partial(step, lowered.equation, lowered.constants), start)
+
+    def advance(current, state):
+        output, state = step(lowered.equation, lowered.constants, current, state)
+        return lowered.outputs(output[None])[0], state
+
+    *other, after = run(advance, start)
     return run(neuron, rest), (*other, neuron.raised_state(after, rest))
 
 

@@ -69,7 +69,9 @@ class Dead(AbstractWrapper):
             **({"current_gain": alive * c.current_gain} if inside.has_current else {"gain": alive * c.gain}),
             v_th=jnp.where(alive > 0, c.v_th, _OUT_OF_REACH),
         )
-        return inside._replace(constants=constants)
+        if inside.equation.spiking:
+            return inside._replace(constants=constants)
+        return inside._replace(constants=constants, output=lambda v: alive * inside.outputs(v[None])[0])
 
     def lowered_state(self, state: Any) -> LoweredState:
         """See the base."""

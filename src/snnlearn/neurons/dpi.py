@@ -26,6 +26,7 @@ from snnlearn.neurons.exponential_euler import increment, phi_1
 from snnlearn.neurons.refractory import AbstractRefractory, Refractory
 from snnlearn.neurons.resets import ToValue
 from snnlearn.neurons.surrogates import AbstractSurrogate, Triangle
+from snnlearn.neurons.thermal import BIAS, DARK, VOLTAGE, Thermal
 
 KAPPA, U_T = 0.705, 25.0
 """The mean slope factor of n- and p-type transistors, 0.75 and 0.66, and the thermal voltage, mV."""
@@ -214,6 +215,19 @@ class DPI(AbstractSpikingNeuron):
     def surrogate_scale(self) -> Value:
         """See the base."""
         return value(self.v_th) - value(self.i_0)
+
+    @property
+    def thermal(self) -> dict[str, Thermal]:
+        r"""See the base: currents are biases, but for the dark one and the reset, which turns the membrane off.
+
+        A pulse of fixed length makes a synapse jump by $I_gI_w/I_\tau\cdot t_{pulse}/\tau$.
+        """
+        each = {"u_t": VOLTAGE, "i_0": DARK, "v_reset": DARK} | dict.fromkeys(("i_tau", "v_th", "unit", "i_gate"), BIAS)
+        if self.feedback is not None:
+            each |= {f"feedback.{name}": BIAS for name in ("i_gain", "i_th", "i_norm")}
+        for name in (*self.synapses, *(("adaptation",) if self.adaptation is not None else ())):
+            each |= {f"{name}.i_tau": BIAS, f"{name}.jump": Thermal(u_t=-1, bias=2)}
+        return each
 
     def time_constants(self) -> dict[str, Value]:
         """Those of the membrane (`mem`), of adaptation (`ahp`) and of each synapse, s.

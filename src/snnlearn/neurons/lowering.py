@@ -14,6 +14,7 @@ Constants that a neuron leaves out are those of a neuron without that part. `ste
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import IntEnum
 from typing import Any, NamedTuple
 
@@ -95,11 +96,17 @@ class Lowered(NamedTuple):
         constants: of the equation.
         equation: the rest of its description.
         has_current: whether the input passes through a synaptic current.
+        output: what becomes of the equation's output `[*units]` in each step, outside the kernels; None: nothing.
     """
 
     constants: Constants
     equation: Equation = Equation()
     has_current: bool = False
+    output: Callable[[Array], Array] | None = None
+
+    def outputs(self, equations: Float[Array, "T *units"]) -> Float[Array, "T *units"]:
+        """The neuron's outputs, given those of the equation."""
+        return equations if self.output is None else jax.vmap(self.output)(equations)
 
 
 class LoweredState(NamedTuple):

@@ -27,6 +27,7 @@ from snnlearn.neurons.base import AbstractSpikingNeuron, Firing
 from snnlearn.neurons.refractory import AbstractRefractory
 from snnlearn.neurons.resets import NoReset, Reset
 from snnlearn.neurons.surrogates import AbstractSurrogate, Triangle
+from snnlearn.neurons.thermal import CONDUCTANCE, Thermal
 
 
 class ResonateAndFireState(NamedTuple):
@@ -96,6 +97,11 @@ class ResonateAndFire(AbstractSpikingNeuron):
     def affine(self) -> bool:
         """See the base: if it is never reset."""
         return self.never_reset
+
+    @property
+    def thermal(self) -> dict[str, Thermal]:
+        """See the base: its frequency is that of two conductances over two capacitors."""
+        return super().thermal | {"frequency": CONDUCTANCE}
 
     def initial_state(self, shape: tuple[int, ...]) -> ResonateAndFireState:
         """See the base."""

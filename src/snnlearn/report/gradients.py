@@ -13,6 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from snnlearn.network import GradientFlow
 from snnlearn.report.figures import draw_lines, scale_to
+from snnlearn.report.flow import doubts
 from snnlearn.report.value import Figure, Note, Numbers, Panels, Paragraph, Report, Row, Section, Table
 
 
@@ -211,23 +212,8 @@ def _flow(flow: Flow) -> Section:
 
 
 def _doubts(flow: Flow) -> tuple[str, ...]:
-    """Sentences on errors that vanish or explode over the sequence."""
-    found, duration = [], flow.found.norms.shape[1] * flow.found.dt
-    for number, (norms, half_life) in enumerate(zip(flow.found.norms, flow.found.half_lives, strict=True), start=1):
-        if not norms.any():
-            continue
-        if half_life < duration / 20:
-            found.append(
-                f"Errors vanish in layer {number}: they halve every {_time(half_life)}, and a sample lasts "
-                f"{_time(duration)}, so that little is learned of what happened long before; longer time constants, "
-                "adaptation or a linear recurrent unit carry errors further."
-            )
-        if norms.max() > 1e3 * norms[0]:
-            found.append(
-                f"Errors explode in layer {number}: {norms.max() / norms[0]:.1g} times as large {np.argmax(norms) + 1} "
-                "steps back as one step back; clip gradients, or make recurrent weights smaller."
-            )
-    return tuple(found)
+    names = [f"Layer {number}" for number in range(1, len(flow.found.norms) + 1)]
+    return tuple(doubts(flow.found, names, flow.time_constants))
 
 
 def _flow_numbers(flow: Flow) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from snnlearn.report.training import (
     examples,
     how_to_reproduce,
     network_rows,
+    reset_rows,
     training_numbers,
     training_rows,
 )
@@ -89,7 +90,11 @@ def summarise_labels(
     """
     truth, names = data.test.y, data.output_names
     decided = [predict(one, data.test.x) for one in hypotheses]
-    common = in_common(hypotheses, data, history, said=())
+
+    def losses_of(hypothesis: Hypothesis) -> np.ndarray:
+        return (predict(hypothesis, data.test.x) != truth).mean(axis=1)
+
+    common = in_common(hypotheses, data, history, losses_of, said=())
     chosen = common["selected_seed"]
     of_chosen = decided[chosen]
     said = [", ".join(np.array(names)[row > 0].tolist()) or "none" for row in (*truth[:3], *of_chosen[:3])]
@@ -158,7 +163,11 @@ def label_report(summary: LabelSummary) -> Report:
         summary: The run.
     """
     found, digits = label_risk(summary.decided, summary.truth), digits_of(summary.truth.size)
-    tables = {"Risk": _rows(summary, found), "Network": network_rows(summary), "Training": training_rows(summary)}
+    tables = {
+        "Risk": [*_rows(summary, found), *reset_rows(summary)],
+        "Network": network_rows(summary),
+        "Training": training_rows(summary),
+    }
     each = [
         (name, estimate(one.value, one.interval, digits), percent(float(holds)))
         for name, one, holds in zip(summary.label_names, found.labels, summary.truth.mean(axis=0), strict=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import platform
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
@@ -17,12 +18,13 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from snnlearn._parameters import trained_part
 from snnlearn.data import Dataset
 from snnlearn.hypothesis import Hypothesis, decisions, encode, predict, scores, ties
-from snnlearn.network import Diagnosis, Layer, Network, diagnose, fresh_state, unroll
+from snnlearn.network import Diagnosis, Layer, Network, diagnose, fresh_state, never_reset, unroll, with_reset
 from snnlearn.network.operations import operations
-from snnlearn.neurons import core
+from snnlearn.neurons import Subtract, core
 from snnlearn.report.baseline import Baseline, advice
-from snnlearn.report.summary import Example, LayerSummary, RunSummary
-from snnlearn.risk import chance_level
+from snnlearn.report.flow import doubts, flow_of, time_constants
+from snnlearn.report.summary import Example, LayerSummary, RunSummary, WithReset
+from snnlearn.risk import chance_level, compare_losses
 
 # Enough for rates and costs to two digits, little enough to be quick.
 _PROBE = 128
@@ -81,7 +83,8 @@ def summarise(
     confusion = np.zeros((len(names), len(names)), dtype=int)
     np.add.at(confusion, (data.test.y, decided), 1)
     others = () if baselines is None else baselines(data, wrong[selected])
-    common = in_common(hypotheses, data, history, said=[*advice(others), *_tied(tied, len(decided))])
+    said = [*advice(others), *_tied(tied, len(decided))]
+    common = in_common(hypotheses, data, history, lambda one: predict(one, data.test.x) != data.test.y, said=said)
     right = decided == data.test.y
     return RunSummary(
         **common,
@@ -103,7 +106,12 @@ def summarise(
 
 
 def in_common(
-    hypotheses: Sequence[Hypothesis], data: Dataset, history: History, *, said: Sequence[str]
+    hypotheses: Sequence[Hypothesis],
+    data: Dataset,
+    history: History,
+    losses: Callable[[Hypothesis], np.ndarray],
+    *,
+    said: Sequence[str],
 ) -> dict[str, Any]:
     """What a summary of a training has whatever was learned.
 
@@ -111,6 +119,7 @@ def in_common(
         hypotheses: one for each seed.
         data: what they were trained on.
         history: how the training went.
+        losses: of a hypothesis on each test sample.
         said: warnings that come first.
     """
     selected = select(history)
@@ -144,11 +153,22 @@ def in_common(
         "wall_time": float(np.sum(history.seconds)),
         "samples_per_second": float(len(hypotheses) * len(data.train.y) / max(typical, 1e-9)),
         "notes": data.notes,
-        "warnings": (*said, *data.doubts, *warnings(layers), *growth(history)),
+        "warnings": (*said, *data.doubts, *warnings(layers), *growth(history), *_flow(chosen, data, layers)),
         "environment": environment(),
         "left_out": data.left_out,
         "all_seen": data.all_seen,
+        "with_reset": _with_reset(chosen, losses),
     }
+
+
+def _with_reset(hypothesis: Hypothesis, losses: Callable[[Hypothesis], np.ndarray]) -> WithReset | None:
+    """What a hypothesis loses with resets, if it has spiking units without."""
+    if not never_reset(hypothesis.network):
+        return None
+    reset = Subtract()
+    deployed = losses(replace(hypothesis, network=with_reset(hypothesis.network, reset)))
+    comparison = compare_losses(deployed, losses(hypothesis), resamples=1999)
+    return WithReset(type(reset).__name__, float(np.mean(deployed)), comparison)
 
 
 def _tied(tied: int, n: int) -> list[str]:
@@ -224,6 +244,14 @@ def growth(history: History) -> list[str]:
         "their way back through time. Use a surrogate that is zero far from the threshold (triangle or boxcar), clip "
         "the gradient, or lower the learning rate."
     ]
+
+
+def _flow(hypothesis: Hypothesis, data: Dataset, layers: Sequence[LayerSummary]) -> list[str]:
+    """Which layers' errors vanish or explode, and what to change."""
+    if (found := flow_of(hypothesis, data)) is None:
+        return []
+    taus = [time_constants(layer.neuron) for layer in hypothesis.network.layers]
+    return doubts(found, [f"Layer {layer.name}" for layer in layers], taus)
 
 
 def environment() -> dict[str, str]:

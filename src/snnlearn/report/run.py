@@ -15,6 +15,7 @@ from snnlearn.report.training import (
     examples,
     how_to_reproduce,
     network_rows,
+    reset_rows,
     training_numbers,
     training_rows,
 )
@@ -43,7 +44,11 @@ def run_report(summary: RunSummary) -> Report:
     """
     risks, digits = state_risk(summary), digits_of(summary.test_size)
     label = "Training error, test error with its interval, and the seeds on one axis"
-    tables = {"Risk": _risk(summary), "Network": network_rows(summary), "Training": training_rows(summary)}
+    tables = {
+        "Risk": [*_risk(summary), *reset_rows(summary)],
+        "Network": network_rows(summary),
+        "Training": training_rows(summary),
+    }
     sections = [
         Section("Numbers", [Numbers(rows, caption) for caption, rows in tables.items()]),
         Section("Learning curves", curves(summary)),

@@ -8,6 +8,7 @@ import numpy as np
 
 from snnlearn._errors import SnnlearnError
 from snnlearn.report.baseline import Baseline
+from snnlearn.risk import Comparison
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,21 @@ class Example:
     membranes: tuple[tuple[str, np.ndarray], ...]
 
 
+@dataclass(frozen=True)
+class WithReset:
+    """A network whose spiking units are never reset, run with resets, as most hardware would.
+
+    Args:
+        reset: What a spike then does to the membrane.
+        risk: Mean loss on the test sample with resets: the share of wrong decisions, or relative squared errors.
+        comparison: That less the loss without resets, sample by sample.
+    """
+
+    reset: str
+    risk: float
+    comparison: Comparison
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainingSummary:
     """What a training run of K seeds is whatever was learned; the saved model is the seed that validation selected.
@@ -83,6 +99,7 @@ class TrainingSummary:
         reproduce: Command line that repeats the run; empty if there is none.
         left_out: How many test samples equal some that it was trained or selected on, and are not counted.
         all_seen: Whether all test samples do, so that none could be left out and their errors estimate no risk.
+        with_reset: The saved model with resets, if it was trained without; None if it was not.
 
     Raises:
         SnnlearnError: If the numbers contradict each other, so that no report can be true.
@@ -113,6 +130,7 @@ class TrainingSummary:
     reproduce: str = ""
     left_out: int = 0
     all_seen: bool = False
+    with_reset: WithReset | None = None
 
     def __post_init__(self):
         if not 0 <= self.selected_seed < self.num_seeds:

@@ -11,7 +11,7 @@ import numpy as np
 from snnlearn.report.figures import draw_curves, draw_example, draw_rates, example_size, shorten
 from snnlearn.report.summary import LayerSummary, TrainingSummary
 from snnlearn.report.value import Block, Code, Figure, Folded, Note, Panels, Paragraph, Row, Table
-from snnlearn.report.words import duration, percent, quantity
+from snnlearn.report.words import duration, number, percent, quantity
 
 
 def network_rows(summary: TrainingSummary) -> list[Row]:
@@ -39,6 +39,25 @@ def network_rows(summary: TrainingSummary) -> list[Row]:
             quantity(summary.dense_macs * summary.num_steps),
             f"{dense}, run in each of {summary.num_steps} steps",
         ),
+    ]
+
+
+def reset_rows(summary: TrainingSummary) -> list[Row]:
+    """What a network trained without reset loses with it, if it was trained so."""
+    if (found := summary.with_reset) is None:
+        return []
+    share = "validation error" in summary.curves
+    risk = percent(found.risk) if share else f"{found.risk:.3g}"
+    low, high, confidence = found.comparison.interval
+    unit, digits, scale = ("points", 1, 100) if share else ("", 3, 1)
+    change, *ends = (number(scale * one, digits) for one in (found.comparison.difference, low, high))
+    return [
+        Row(
+            "Test error with resets" if share else "Relative squared error with resets",
+            f"{risk} (change: {change}{unit and f' {unit}'}, {ends[0]} to {ends[1]})",
+            f"the saved model was trained without reset, and most hardware resets: here by {found.reset}, same "
+            f"weights; {percent(confidence, 0)} paired bootstrap, p = {found.comparison.p_value:.2g} (sign flips)",
+        )
     ]
 
 
@@ -149,6 +168,7 @@ def training_numbers(summary: TrainingSummary) -> dict[str, Any]:
     same += ("wall_time", "samples_per_second", "warnings", "notes", "environment")
     return {
         **{name: getattr(summary, name) for name in same},
+        **({} if summary.with_reset is None else {"with_reset": summary.with_reset}),
         "test_left_out": summary.left_out,
         "test_all_seen": summary.all_seen,
         "silent": share_silent(summary),

@@ -19,6 +19,7 @@ from snnlearn.report.training import (
     examples,
     how_to_reproduce,
     network_rows,
+    reset_rows,
     training_numbers,
     training_rows,
 )
@@ -87,8 +88,12 @@ def summarise_values(
     """
     scale, truth = data.train.y.astype(float).std(axis=0), data.test.y.astype(float)
     predicted = [predict(one, data.test.x).astype(float) for one in hypotheses]
+
+    def losses_of(hypothesis: Hypothesis) -> np.ndarray:
+        return relative_errors(predict(hypothesis, data.test.x), truth, scale)
+
     losses = [relative_errors(one, truth, scale) for one in predicted]
-    common = in_common(hypotheses, data, history, said=())
+    common = in_common(hypotheses, data, history, losses_of, said=())
     chosen = common["selected_seed"]
     others = () if baselines is None else baselines(data, losses[chosen])
     common["warnings"] = (*advice(others), *common["warnings"])
@@ -126,7 +131,11 @@ def value_report(summary: ValueSummary) -> Report:
     several = len(risks) > 1
     nrmse = float(np.sqrt(summary.losses.mean()))
     shown = (f"{nrmse:.3g}", "relative error") if several else (f"{risks[0].rmse:.4g}", "root mean square error")
-    tables = {"Risk": _rows(summary, risks), "Network": network_rows(summary), "Training": training_rows(summary)}
+    tables = {
+        "Risk": [*_rows(summary, risks), *reset_rows(summary)],
+        "Network": network_rows(summary),
+        "Training": training_rows(summary),
+    }
     return Report(
         kind="training report",
         title=summary.title,

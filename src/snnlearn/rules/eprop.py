@@ -51,9 +51,9 @@ class EProp(AbstractThreeFactorRule):
         *hidden, readout = network.layers
         neuron, leaks = readout.neuron, readout.neuron.lowered()
         ways = routes(network.layers)[-1]
-        if isinstance(leaks, str) or leaks.equation.spiking or leaks.has_current or readout.recurrent is not None:
+        if isinstance(leaks, str) or leaks.equation.spiking or leaks.has_current or leaks.output is not None:
             leaks = None
-        if leaks is None or jnp.ndim(leaks.constants.decay):
+        if leaks is None or readout.recurrent is not None or jnp.ndim(leaks.constants.decay):
             raise SnnlearnError(
                 f"EProp filters eligibility as a leaky integrator without recurrence (LI, one tau_mem) does; "
                 f"the readout is {type(neuron).__name__}; use OTTT or SuperSpike for a spiking readout, or BPTT"

@@ -23,7 +23,7 @@ from snnlearn.losses import (
     StepwiseCrossEntropy,
     StepwiseSum,
 )
-from snnlearn.network import Layer, Network
+from snnlearn.network import Layer, LayerState, Network
 from snnlearn.rules.base import AbstractRule, by_step, steps_of
 
 
@@ -76,6 +76,14 @@ class AbstractOnlineRule(AbstractRule):
         Returns:
             the memory, and the block's part of the mean loss and of its gradient.
         """
+
+    def state(self, memory: Any) -> tuple[LayerState, ...]:
+        """The network's state, for a batch: by default the memory's first part.
+
+        Args:
+            memory: from `start` or `advance`.
+        """
+        return memory[0]
 
     @abstractmethod
     def finish(

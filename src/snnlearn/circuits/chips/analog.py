@@ -7,7 +7,11 @@ from snnlearn.circuits.laws import LogNormal
 from snnlearn.circuits.mismatch import Mismatch
 from snnlearn.circuits.where_possible import WherePossible
 
-PARAMETERS = ("tau_mem", "tau_syn", "tau_adapt", "v_th", "resistance")
+PARAMETERS = (
+    *("tau_mem", "tau_syn", "tau_adapt", "v_th", "resistance"),
+    *("i_tau", "gain", "jump"),  # of a DPI
+    *("g_leak", "tau_w", "b"),  # of an AdEx
+)
 """What a bias current or a capacitor sets: time constants, threshold, gain of the input. (Refractory
 periods are whole time steps.)"""
 

@@ -9,7 +9,8 @@ from snnlearn.circuits.energy import Figure, Ledger
 from snnlearn.circuits.limits import FanIn, NeuronKinds, SpikingOutputs
 from snnlearn.circuits.placement import Cores
 from snnlearn.circuits.quantisation import QuantisedWeights
-from snnlearn.neurons import ALIF, LIF, CubaLIF
+from snnlearn.circuits.synaptic_mismatch import SynapticMismatch
+from snnlearn.neurons import ALIF, DPI, LIF, CubaLIF
 
 
 @checked
@@ -18,20 +19,25 @@ def dynap_se2(*, mismatch: float = 0.1) -> Chip:
 
     | what | figure | source |
     |---|---|---|
-    | neurons | 4 cores of 256 | Richter et al. 2024 |
-    | synapses | 64 at a neuron | Richter et al. 2024 |
-    | weights | 4 bits choose among base weights, here 1, 2, 4, 8; a dendrite gives the sign | Rockpool 2024 |
-    | mismatch | 10 % of each parameter | Rockpool 2024, its default |
+    | neurons | 4 cores of 256 | Richter et al. 2024; Rockpool |
+    | synapses | 64 at a neuron | Richter et al. 2024; Rockpool |
+    | weights | 4 bits choose among base weights, here 1, 2, 4, 8; a dendrite gives the sign | Rockpool |
+    | mismatch | 10 % of each parameter of neurons, and of each weight | Rockpool, its defaults: 30 % in 3 σ |
+
+    Rockpool was read in November 2026 (3.0.3 of December 2025: devices/dynapse/lookup/defaults.py,
+    devices/dynapse/simulation/mismatch_prototype.py, transform/mismatch.py, whose text also says 30 % in 2 σ), and of
+    Richter et al. 2024 the summary. Both kinds of mismatch are normal there, log-normal here. Neurons in physical units
+    are `DPI.dynap_se2()`.
 
     Left out for want of a public number: noise, delays (there are circuits for them), and all energies.
 
     Args:
-        mismatch: coefficient of variation of each parameter of neurons, ≥ 0.
+        mismatch: coefficient of variation of each parameter of neurons, and of each weight, ≥ 0.
 
     Raises:
         SnnlearnError: for a negative mismatch.
 
-    Source: Richter et al. 2024, doi:10.1088/2634-4386/ad1cd7; Rockpool 2024, https://rockpool.ai.
+    Source: Richter et al. 2024, doi:10.1088/2634-4386/ad1cd7, arXiv:2310.00564; github.com/synsense/rockpool.
 
     >>> dynap_se2().name
     'DYNAP-SE2'
@@ -40,9 +46,10 @@ def dynap_se2(*, mismatch: float = 0.1) -> Chip:
         "DYNAP-SE2",
         effects=(
             QuantisedWeights(bits=5),  # four, and a sign by the choice of a dendrite
+            SynapticMismatch(mismatch),
             *neuron_mismatch(mismatch),
         ),
-        limits=(Cores(4, neurons=256), FanIn(64), NeuronKinds(LIF, CubaLIF, ALIF), SpikingOutputs()),
-        source="Richter et al. 2024, doi:10.1088/2634-4386/ad1cd7; Rockpool 2024",
+        limits=(Cores(4, neurons=256), FanIn(64), NeuronKinds(LIF, CubaLIF, ALIF, DPI), SpikingOutputs()),
+        source="Richter et al. 2024, doi:10.1088/2634-4386/ad1cd7; Rockpool 3.0.3 (2025)",
         energy=Ledger(neuron_update=Figure(0.0, "part of the power: neurons are circuits, without steps")),
     )

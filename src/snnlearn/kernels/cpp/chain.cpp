@@ -122,7 +122,7 @@ struct Pass {
     for (int s = 0; s < count; ++s) {
       inputs[s] = input(l, first + s);
       const uint32_t number = list_by_step(scratch.events[s], inputs[s].words, inputs[s].stride, size, steps);
-      inputs[s].is_many = number > kMany * steps * size;
+      inputs[s].is_many = !chain.step_by_step && number > kMany * steps * size;
     }
   }
   static constexpr float kMany = 0.5f;  // measured by benchmarks/density.py

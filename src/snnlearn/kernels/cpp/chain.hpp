@@ -63,7 +63,8 @@ inline int words_kept(const Layer& layer, int steps) { return words_of(steps) * 
 struct Chain {
   int num_layers, num_steps, batch;
   const Layer* layers;
-  const uint32_t* inputs;  // [batch, words, inputs]
+  const uint32_t* inputs;    // [batch, words, inputs]
+  bool step_by_step = false;  // a step's sums are added in one order, whatever the other steps of the call are
 };
 
 // What a layer starts from and leaves, sample by sample.

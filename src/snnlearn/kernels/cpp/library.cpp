@@ -247,11 +247,7 @@ int share(ffi::ThreadPool& pool, const Chain& chain, Work work) {
   return workers;
 }
 
-ffi::Error forward(ffi::ThreadPool pool, int64_t num_steps, ffi::Span<const int64_t> ints, ffi::Span<const float> floats,
-                   ffi::RemainingArgs args, ffi::RemainingRets rets) {
-  if (const auto what = misfit(num_steps, ints, floats, args, rets, false); !what.empty()) return refused(what);
-  Call call;
-  read_chain(call, pool, static_cast<int>(num_steps), ints, floats, args, 5, false);
+ffi::Error run(ffi::ThreadPool& pool, Call& call, ffi::RemainingRets& rets) {
   for (int l = 0; l < call.chain.num_layers; ++l) {
     Trace& trace = call.traces[l];
     if (call.layers[l].spiking)
@@ -265,6 +261,33 @@ ffi::Error forward(ffi::ThreadPool pool, int64_t num_steps, ffi::Span<const int6
     kernels().forward(call.chain, call.traces.data(), first, last, memory.bytes(scratch_bytes(call.chain)));
   });
   return ffi::Error::Success();
+}
+
+ffi::Error forward(ffi::ThreadPool pool, int64_t num_steps, ffi::Span<const int64_t> ints, ffi::Span<const float> floats,
+                   ffi::RemainingArgs args, ffi::RemainingRets rets) {
+  if (const auto what = misfit(num_steps, ints, floats, args, rets, false); !what.empty()) return refused(what);
+  Call call;
+  read_chain(call, pool, static_cast<int>(num_steps), ints, floats, args, 5, false);
+  return run(pool, call, rets);
+}
+
+// The first steps alone of one sample, as many as an argument says: a program for pieces of any length, up to
+// num_steps. What is made of later steps is not written to.
+ffi::Error stream(ffi::ThreadPool pool, int64_t num_steps, ffi::Span<const int64_t> ints, ffi::Span<const float> floats,
+                  ffi::Buffer<ffi::S32> first_steps, ffi::RemainingArgs args, ffi::RemainingRets rets) {
+  if (const auto what = misfit(num_steps, ints, floats, args, rets, false); !what.empty()) return refused(what);
+  if (first_steps.element_count() != 1 || first_steps.typed_data()[0] < 1 || first_steps.typed_data()[0] > num_steps)
+    return refused("the number of steps");
+  Call call;
+  read_chain(call, pool, static_cast<int>(num_steps), ints, floats, args, 5, false);
+  if (call.chain.batch != 1) return refused("the number of samples");
+  call.chain.num_steps = first_steps.typed_data()[0];
+  call.chain.step_by_step = true;
+  for (Layer& layer : call.layers) {
+    if (layer.frames && layer.frames != num_steps) return refused("the number of frames");
+    if (layer.frames) layer.frames = call.chain.num_steps;
+  }
+  return run(pool, call, rets);
 }
 
 ffi::Error backward(ffi::ThreadPool pool, int64_t num_steps, ffi::Span<const int64_t> ints,
@@ -339,12 +362,26 @@ auto arguments() {
       .RemainingRets();
 }
 
+// Of a piece of a stream.
+auto arguments_of_piece() {
+  return ffi::Ffi::Bind()
+      .Ctx<ffi::ThreadPool>()
+      .Attr<int64_t>("num_steps")
+      .Attr<ffi::Span<const int64_t>>("ints")
+      .Attr<ffi::Span<const float>>("floats")
+      .Arg<ffi::Buffer<ffi::S32>>()
+      .RemainingArgs()
+      .RemainingRets();
+}
+
 }  // namespace
 }  // namespace snnlearn
 
 #define SNNLEARN_PUBLIC extern "C" __attribute__((visibility("default")))
 SNNLEARN_PUBLIC XLA_FFI_Error* snnlearn_forward(XLA_FFI_CallFrame*);
+SNNLEARN_PUBLIC XLA_FFI_Error* snnlearn_stream(XLA_FFI_CallFrame*);
 SNNLEARN_PUBLIC XLA_FFI_Error* snnlearn_backward(XLA_FFI_CallFrame*);
 
 XLA_FFI_DEFINE_HANDLER_SYMBOL(snnlearn_forward, snnlearn::forward, snnlearn::arguments());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(snnlearn_stream, snnlearn::stream, snnlearn::arguments_of_piece());
 XLA_FFI_DEFINE_HANDLER_SYMBOL(snnlearn_backward, snnlearn::backward, snnlearn::arguments());

@@ -1,0 +1,162 @@
+"""Images as sequences, by networks of about equally many parameters: `python benchmarks/sequential.py`.
+
+By default permuted digits, a pixel in each of 64 steps; `--data fashion-rows` shows Fashion-MNIST row by row, and
+`--data fashion-pixels` all 784 pixels in turn (for a GPU). Each seed's epoch is chosen by the validation sample, and
+the test sample is used once, at the end: the mean over seeds and its 95 % t-interval. Time is that of an epoch of all
+seeds, side by side; memory is the working memory of one seed's compiled gradient. Networks that are already in
+`benchmarks/results/sequential.json` are not repeated. `NETWORKS` takes one more as a function of inputs, outputs and
+key, with its rule, step size and initialisation.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+import snnlearn as sl
+from snnlearn import coding, losses, neurons, rules
+from snnlearn.data import Dataset
+from snnlearn.network import FluctuationDriven, Network, Redrawn
+from snnlearn.risk import t_interval
+
+OUT = Path(__file__).resolve().parent / "results" / "sequential.json"
+SPIKING = FluctuationDriven(xi=1.0, band=(0.005, 0.2))
+
+
+def lru(inputs: int, outputs: int, key: jax.Array) -> Network:
+    """Two blocks of 32 features."""
+    return sl.network.deep_lru(inputs, 32, outputs, state_size=32, depth=2, r_min=0.9, r_max=0.999, key=key)
+
+
+def spiking_lru(inputs: int, outputs: int, key: jax.Array) -> Network:
+    """Two blocks of 50 units."""
+    return sl.network.spiking_lru(inputs, 50, outputs, state_size=50, depth=2, r_min=0.9, r_max=0.999, key=key)
+
+
+def alif(inputs: int, outputs: int, key: jax.Array) -> Network:
+    """A recurrent layer whose adaptation lasts about as long as a sequence."""
+    neuron = neurons.ALIF(tau_mem=20e-3, tau_adapt=100e-3, beta=0.1)
+    sizes = (inputs, 110, outputs)
+    return sl.network.feedforward(sizes, neuron=neuron, recurrent=True, use_bias=True, key=key)
+
+
+def lstm(inputs: int, outputs: int, key: jax.Array) -> Network:
+    """As published."""
+    return sl.network.recurrent(inputs, 54, outputs, neuron=neurons.LSTM(), key=key)
+
+
+class Contender(NamedTuple):
+    """A network and how it is trained."""
+
+    network: Callable[[int, int, jax.Array], Network]
+    rule: rules.AbstractRule
+    rate: float
+    initialisation: sl.network.AbstractInitialisation
+
+
+NETWORKS = {
+    "LRU": Contender(lru, rules.BPTT(), 5e-3, Redrawn()),
+    "spiking LRU": Contender(spiking_lru, rules.BPTT(), 5e-3, SPIKING),
+    "ALIF, BPTT": Contender(alif, rules.BPTT(), 5e-3, SPIKING),
+    "ALIF, e-prop": Contender(alif, rules.EProp(), 5e-3, SPIKING),
+    "LSTM": Contender(lstm, rules.BPTT(), 5e-3, Redrawn()),
+}
+
+
+def dataset(name: str, folder: str | None) -> Dataset:
+    """The images as sequences."""
+    if name == "permuted-digits":
+        return sl.data.sequential(sl.data.digits(), permutation=0)
+    images = sl.data.fashion_mnist(folder=folder)
+    return sl.data.sequential(images, by=name.removeprefix("fashion-"))
+
+
+def measured(name: str, contender: Contender, data: Dataset, *, seeds: int, epochs: int, batch: int) -> dict[str, Any]:
+    """Trainings side by side, one of each seed."""
+    keys = jax.random.split(jax.random.key(0), seeds)
+    network = contender.network(data.shape[1], data.num_outputs, jax.random.key(1))
+    steps = epochs * (len(data.train.x) // batch)
+    # Every rule takes the loss of each step, so that all learn the same.
+    loss = losses.StepwiseCrossEntropy()
+    algorithm = sl.algorithms.GradientDescent(
+        loss=loss,
+        rule=contender.rule,
+        optimizer=optax.chain(
+            optax.clip_by_global_norm(1.0), optax.adam(optax.cosine_decay_schedule(contender.rate, steps))
+        ),
+        initialisation=contender.initialisation,
+        epochs=epochs,
+        batch_size=batch,
+    )
+    encoder = coding.Rescaled(
+        coding.Framewise(coding.Current(num_steps=1), data.shape[0]), float(np.min(data.low)), float(np.max(data.high))
+    )
+    epoch, seconds, curve = None, [], []
+    experiment = sl.Experiment(data, encoder, network, algorithm, keys)
+    for epoch in experiment.epochs():
+        seconds.append(float(epoch.seconds))
+        curve.append(np.asarray(epoch.metrics.validation_error, float).tolist())
+    assert epoch is not None
+    trained = experiment.hypotheses(epoch.training)
+    errors = np.array([float(np.mean(sl.predict(one, data.test.x) != data.test.y)) for one in trained])
+    low, high, _ = t_interval(errors) if seeds > 1 else (np.nan, np.nan, 0)
+    arrays, rest = eqx.partition(network, eqx.is_array)
+    x = jnp.zeros((batch, encoder.num_steps, data.shape[1]))
+    y = jnp.zeros(batch, int)
+    program = jax.jit(
+        lambda arrays: neurons.trained_part(
+            contender.rule(eqx.combine(arrays, rest), loss, x, y, key=jax.random.key(0))[1]
+        )
+    )
+    planned: Any = program.lower(arrays).compile().memory_analysis()
+    row = {
+        "data": data.name,
+        "network": name,
+        "parameters": int(sum(a.size for a in jax.tree.leaves(neurons.trained_part(network)))),
+        "epochs": epochs,
+        "test errors": errors.tolist(),
+        "mean": float(errors.mean()),
+        "interval": [float(low), float(high)],
+        "validation": curve,
+        "seconds of an epoch, all seeds": float(np.median(seconds[1:])),
+        "working memory, MB": planned.temp_size_in_bytes / 2**20,
+        "load": os.getloadavg()[0],
+    }
+    print({key: value for key, value in row.items() if key != "validation"}, flush=True)
+    return row
+
+
+def main() -> None:
+    """Measure what is not there yet, write after each."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    names = ["permuted-digits", "fashion-rows", "fashion-pixels"]
+    parser.add_argument("--data", default="permuted-digits", choices=names)
+    parser.add_argument("--data-folder", help="of the IDX files of Fashion-MNIST")
+    parser.add_argument("--networks", nargs="+", default=list(NETWORKS), choices=list(NETWORKS))
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--out", type=Path, default=OUT)
+    options = parser.parse_args()
+    data = dataset(options.data, options.data_folder)
+    for name in options.networks:
+        found = json.loads(options.out.read_text()) if options.out.exists() else []
+        if any((row["data"], row["network"]) == (data.name, name) for row in found):
+            continue
+        sizes = {"seeds": options.seeds, "epochs": options.epochs, "batch": options.batch}
+        found.append(measured(name, NETWORKS[name], data, **sizes))
+        options.out.write_text(json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
