@@ -99,7 +99,7 @@ def raster(num_steps):
 
 def first_spike(delays):
     """Göltz et al. 2021 for τ_mem = 2 τ_syn, here τ_mem v̇ = −v + i: all three inputs arrive before the spike."""
-    t = (SENT + delays) * 1e-3
+    t = (SENT.astype(float) + delays) * 1e-3
     a1, a2 = jnp.sum(WEIGHTS[0] * jnp.exp(t / TAU)), jnp.sum(WEIGHTS[0] * jnp.exp(t / (2 * TAU)))
     return 2 * TAU * jnp.log(2 * a1 / (a2 + jnp.sqrt(a2**2 - 4 * a1 * CUBA.v_th)))
 
@@ -123,7 +123,7 @@ def test_spike_times_and_their_derivatives_by_delays_are_the_closed_form():
 
     found, slope = jax.value_and_grad(of)(delays)
     expected, its = jax.value_and_grad(first_spike)(delays)
-    assert found > (SENT + delays).max() * 1e-3
+    assert found > (SENT.astype(float) + delays).max() * 1e-3
     np.testing.assert_allclose(found, expected, rtol=1e-10)
     np.testing.assert_allclose(slope, its, rtol=1e-9)
     assert (np.abs(its) > 1e-5).all()

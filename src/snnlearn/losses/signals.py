@@ -182,7 +182,9 @@ class ClassSpikeTrains(AbstractFilteredLoss):
         """The spike trains of a class."""
         phase = jnp.floor(jnp.arange(num_steps + 1.0) * (self.rate * self.dt) + 1e-4)
         spikes = jnp.diff(phase) > 0
-        return (spikes[:, None] & (jnp.arange(self.num_classes) == label)[None]).astype(jnp.result_type(float))
+        return (spikes[:, None] & (jnp.arange(self.num_classes, dtype=label.dtype) == label)[None]).astype(
+            jnp.result_type(float)
+        )
 
     @property
     def kernel(self) -> Kernel:

@@ -51,7 +51,8 @@ class InterpolatedDelay(AbstractDelayKernel):
 
     def __call__(self, delays: Float[Array, "*d"], max_delay: int) -> Float[Array, "lags *d"]:
         """See the base."""
-        return jnp.maximum(0.0, 1.0 - jnp.abs(_distance(delays, max_delay)))
+        distance = _distance(delays, max_delay)
+        return jnp.maximum(0.0, 1.0 - distance * jnp.sign(distance))  # whose derivative at 0 is 0, unlike that of `abs`
 
 
 @final
@@ -96,8 +97,8 @@ class GaussianDelay(AbstractDelayKernel):
             raise SnnlearnError(f"GaussianDelay: share is {self.share}; give a share of the training, at most 1")
 
     @property
-    def sigma(self) -> Float[Array, ""]:
-        """The width now, steps."""
+    def sigma(self) -> Float[Array, "*seeds"]:
+        """The width now, steps; of each seed, where several are trained side by side."""
         return self.wide * (self.narrow / self.wide) ** jnp.minimum(1.0, value(self.progress) / self.share)
 
     def __call__(self, delays: Float[Array, "*d"], max_delay: int) -> Float[Array, "lags *d"]:
