@@ -27,8 +27,8 @@ from snnlearn.algorithms.ranges import AbstractRange as AbstractRange
 from snnlearn.algorithms.ranges import Between as Between
 from snnlearn.algorithms.ranges import OneOf as OneOf
 from snnlearn.algorithms.ranges import Whole as Whole
-from snnlearn.algorithms.rounding import Rounding as Rounding
-from snnlearn.algorithms.rounding import rounding as rounding
+from snnlearn.algorithms.rounded_delays import Rounding as Rounding
+from snnlearn.algorithms.rounded_delays import rounding as rounding
 from snnlearn.algorithms.search import Outcome as Outcome
 from snnlearn.algorithms.search import Search as Search
 from snnlearn.algorithms.search import Trial as Trial
