@@ -36,6 +36,7 @@ SYNAPSES = {
     "ReadNoise": ReadNoise(Dense(4, 3, key=KEY), 0.1),
     "CurrentNoise": CurrentNoise(Dense(4, 3, key=KEY), 0.1),
     "LayerNorm": network.LayerNorm((2, 3)),
+    "DelayedSynapses": network.DelayedSynapses(Dense(4, 3, key=KEY), jnp.full((3, 4), 1.25), 3),
     "Chain": Chain(AveragePool2d((1, 6, 6), 2), Conv2d((1, 3, 3), 2, 2, key=KEY)),
 }
 
