@@ -59,12 +59,11 @@ def alone(blank, tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
     return losses(run)
 
 
-@pytest.mark.parametrize(("processes", "devices"), [(1, 2), (2, 2)])
-def test_many_devices_do_what_one_does(processes, devices, alone, tmp_path):
+def test_many_devices_do_what_one_does(alone, tmp_path):
     run = tmp_path / "run"
-    started = start(*OPTIONS, "--epochs", "3", "--distributed", "--out", str(run), processes=processes, devices=devices)
+    started = start(*OPTIONS, "--epochs", "3", "--distributed", "--out", str(run), processes=2, devices=2)
     end(started)
-    assert [process.returncode for process in started] == [0] * processes
+    assert [process.returncode for process in started] == [0, 0]
     np.testing.assert_allclose(losses(run), alone, rtol=1e-9)
     assert (run / "report.html").exists()
 
