@@ -38,7 +38,10 @@ LOSS = CrossEntropy(FirstSpike(scale=3e-3))
 RULE, find = eqx.filter_jit(EventProp(max_spikes=K)), eqx.filter_jit(spike_times)
 
 
-def late(inputs, units, key, *, shape=None, kernel=GaussianDelay(2.0)):  # noqa: B008
+WIDE = GaussianDelay(2.0)
+
+
+def late(inputs, units, key, *, shape=None, kernel=WIDE):
     """Excitatory enough to spike; with a wide kernel, which continuous time knows nothing of."""
     dense = Dense(inputs, units, key=key)
     dense = eqx.tree_at(lambda s: s.weight, dense, 0.5 * dense.weight + 1.6 / inputs)

@@ -153,8 +153,10 @@ def test_no_steps_change_nothing(learner):
 
 def test_labels_that_are_none_are_refused():
     learner = Learner(LOOP, EProp(), StepwiseCrossEntropy(), SGD)
-    with pytest.raises(SnnlearnError, match="targets goes from 0 to 2, and the network decides between 2 classes"):
-        learner.advance(XS[:3], np.array([0, 1, 2]), learner.start())
+    for wrong in ([0, 1, 2], [-1, 0, 1]):
+        sentence = f"targets goes from {min(wrong)} to {max(wrong)}, and the network decides between 2 classes"
+        with pytest.raises(SnnlearnError, match=sentence):
+            learner.advance(XS[:3], np.array(wrong), learner.start())
     with pytest.raises(SnnlearnError, match="give whole numbers"):
         learner.advance(XS[:3], np.zeros(3), learner.start())
 
@@ -197,6 +199,13 @@ def test_weights_that_diverge_are_reported():
                 LOOP, EProp(), MeanSquaredError(), comparators=(Fixed(feedforward((3, 1), key=KEY)),)
             ).start(),
             r"output has shape \[1\]",
+        ),
+        (
+            lambda: run(
+                Learner(LOOP, EProp(), MeanSquaredError(), comparators=(Fixed(feedforward((4, 2), key=KEY)),)),
+                *(XS, SIGNAL, []),
+            ),
+            r"Fixed: network's input has shape \[4\], and the learner's \[3\]",
         ),
     ],
 )

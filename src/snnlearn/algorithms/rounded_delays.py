@@ -8,6 +8,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from snnlearn._arguments import checked
 from snnlearn.algorithms.gradient_descent import GradientDescent, evaluate, on_device
 from snnlearn.algorithms.iterative import Training
 from snnlearn.coding import AbstractEncoder
@@ -31,6 +32,7 @@ class Rounding(NamedTuple):
     error_rounded: Float[Array, " K"]
 
 
+@checked
 def rounding(
     algorithm: GradientDescent, encoder: AbstractEncoder, training: Training, data: LearningData, *, key: PRNGKeyArray
 ) -> Rounding:
@@ -42,6 +44,9 @@ def rounding(
         training: the training.
         data: its data.
         key: random key of the encoder and of the network's noise, the same for both.
+
+    Raises:
+        SnnlearnError: for an argument of another kind.
 
     >>> import snnlearn as sl
     >>> from snnlearn.network import DelayedSynapses, Dense, Layer, Network

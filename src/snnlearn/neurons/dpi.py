@@ -159,8 +159,9 @@ class DPI(AbstractSpikingNeuron):
         """With the default parameters of DYNAP-SE2 and its four kinds of synapses.
 
         Those of Rockpool (github.com/synsense/rockpool, dynapse/lookup/defaults.py, read in 2026). A spike of weight 1
-        is a pulse of 10 µs of the current of the least of four weight bits, 1 nA. There is no positive feedback, and
-        adaptation is as good as off, since its weight's current is the dark current. A current of 1 at the port
+        is a pulse of 10 µs of the current of the least of four weight bits, 1 nA. Adaptation is
+        as good as off, since its weight's current is the dark current. Positive feedback is off here; Rockpool's own
+        simulator always adds one, and so fires faster. A current of 1 at the port
         `current` is 25 nA, the threshold over the gain.
 
         Args:

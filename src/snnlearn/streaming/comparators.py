@@ -132,5 +132,14 @@ class Fixed(AbstractComparator):
         return self.network.initial_state()
 
     def predict(self, x: Float[Array, "..."], state: Any) -> tuple[Float[Array, "..."], Any]:
-        """See the base."""
+        """See the base.
+
+        Raises:
+            SnnlearnError: if the learner's input has another shape than the network's.
+        """
+        if x.shape != self.network.in_shape:
+            raise SnnlearnError(
+                f"Fixed: network's input has shape {list(self.network.in_shape)}, and the learner's {list(x.shape)}; "
+                "make them equal"
+            )
         return self.network.step(x, state)

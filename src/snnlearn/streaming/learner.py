@@ -358,12 +358,8 @@ class Learner(eqx.Module):
                 f"Learner: the target of step {before + wrong + 1} of the stream is NaN or infinite; leave the step "
                 "out (the state before is unchanged)"
             )
-        if (
-            integers
-            and not one.shape
-            and num_steps
-            and not 0 <= targets.min() <= targets.max() < (classes := self.network.out_shape[0])
-        ):
+        classes = self.network.out_shape[0]
+        if integers and not one.shape and num_steps and not 0 <= targets.min() <= targets.max() < classes:
             raise SnnlearnError(
                 f"Learner: targets goes from {targets.min()} to {targets.max()}, and the network decides between "
                 f"{classes} classes; give labels from 0 to {classes - 1}"

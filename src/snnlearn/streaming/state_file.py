@@ -84,22 +84,18 @@ def check_fits(owner: str, state: Any, like: Any) -> None:
     Raises:
         SnnlearnError: naming the layer, the shape that it has, and the one expected.
     """
-    there, wanted = ({name: _kind(leaf) for name, leaf in _named((tree,))} for tree in (state, like))
-    if (why := _misfit(there, wanted, skip=1)) is not None:
+    there, wanted = ({name: _kind(leaf) for name, leaf in _named({"layers": tree})} for tree in (state, like))
+    if (why := _misfit(there, wanted)) is not None:
         raise SnnlearnError(f"{owner}: the state is that of another network: {why}; give a state of this one")
 
 
-def _misfit(there: dict[str, Any], wanted: dict[str, Any], skip: int = 0) -> str | None:
+def _misfit(there: dict[str, Any], wanted: dict[str, Any]) -> str | None:
     """The first array that is not as it should be."""
     for name in [*wanted, *there]:
-        parts = name.split(".")[skip:]
-        layer = next((n for n in range(len(parts) - 1) if parts[n] == "layers"), None)
-        if skip:
-            shown = f"{'.'.join(parts[1:])} of layer {int(parts[0]) + 1}"
-        elif layer is None:
-            shown = name
-        else:
-            shown = f"{'.'.join(parts[layer + 2 :])} of layer {int(parts[layer + 1]) + 1}"
+        parts, shown = name.split("."), name
+        if "layers" in parts[:-1]:
+            number, *inside = parts[parts.index("layers") + 1 :]
+            shown = f"{'.'.join(inside)} of layer {int(number) + 1}"
         if name not in there:
             return f"it has no {shown}, which should be {_shown(wanted[name])}"
         if name not in wanted:
