@@ -19,7 +19,6 @@ import json
 import math
 import os
 import platform
-import resource
 import subprocess
 import sys
 import time
@@ -36,6 +35,7 @@ import numpy as np
 import snnlearn as sl
 from snnlearn import kernels
 from snnlearn.neurons import LRU, affine, trained_part
+from worker import peak_mb, settle
 
 OUT = Path(__file__).resolve().parent / "results" / "lru.json"
 FEATURES = STATE = 64
@@ -137,15 +137,15 @@ def memory(length: int, segment: int | None) -> dict[str, Any]:
     with kernels.plain():
         program = jax.jit(gradient).lower(arrays, spikes).compile()
     analysis: Any = program.memory_analysis()
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = settle()
     start = time.perf_counter()
     found = jax.block_until_ready(program(arrays, spikes))
     seconds = time.perf_counter() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak = peak_mb()
     norm = float(jnp.sqrt(sum(jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(found))))
     return {
         "planned_mb": analysis.temp_size_in_bytes / 2**20,
-        "peak_mb": (peak - before) / 1024,
+        "peak_mb": peak - before,
         "first_run_s": seconds,
         "gradient_norm": norm,
     }
