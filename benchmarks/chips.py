@@ -342,6 +342,7 @@ def figure() -> None:
                         high.append(min(interval.high, 100.0))
                     panel.plot(there, means, "o-", color=colour, markersize=3, linewidth=1.2, label=method)
                     panel.fill_between(there, low, high, color=colour, alpha=0.15, linewidth=0)
+                panel.set_visible(any(cell.startswith(axis) for cell in cells))
                 panel.set(xlabel=label, yscale="log")
                 panel.yaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
                 panel.yaxis.set_minor_formatter(ticker.NullFormatter())
