@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from snnlearn._parameters import trained
 from snnlearn.coding import HeldValues, PackedSpikes
+from snnlearn.coding.packed import later
 from snnlearn.kernels import why_plain
 from snnlearn.kernels.products import currents, known_spikes, numbers
 from snnlearn.losses import AbstractFilteredLoss, AbstractLoss, Kernel
@@ -183,7 +184,11 @@ def arrived(
     def at(way: Route, line: Float[Array, "B lag ..."] | None) -> Arrived:
         given = sent[way.source]
         if line is not None:
-            waiting, given = jnp.swapaxes(line, 0, 1), numbers(given)
+            waiting = jnp.swapaxes(line, 0, 1)
+            if isinstance(given, PackedSpikes) and len(waiting) < 32:
+                words = given.words.reshape(given.num_words, *waiting.shape[1:])
+                return later(PackedSpikes(words, given.num_steps), waiting)
+            given = numbers(given)
             given = given.reshape(*given.shape[:2], *waiting.shape[2:])
             given = jnp.concatenate([waiting, given])[: len(given)]
         if isinstance(given, (PackedSpikes, HeldValues)) or not gives[way.source]:
