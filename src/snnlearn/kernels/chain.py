@@ -154,7 +154,9 @@ def record(
     """
     args, rows = [words], [[n for n, name in enumerate(LoweredState._fields) if name in names] for names in kept]
     for form, c, w, state in zip(forms, constants, weights, states, strict=True):
-        before = jnp.stack([jnp.broadcast_to(jnp.asarray(part, jnp.float32), (len(words), form.units)) for part in state], 1)
+        before = jnp.stack(
+            [jnp.broadcast_to(jnp.asarray(part, jnp.float32), (len(words), form.units)) for part in state], 1
+        )
         args += [_padded_units(form, _rows(form, c)), w.weight, w.bias, w.loop, before]
     results = []
     for form, (trace, _, state), which in zip(forms, _sizes(forms, num_steps, words), rows, strict=True):

@@ -148,7 +148,7 @@ def linearised_step(
 
 def linearised_steps(
     network: Network, xs: Arrived, states: Any
-) -> tuple[Any, tuple[Local, ...], list[Float[Array, "K B ..."] | PackedSpikes]]:
+) -> tuple[Any, tuple[Local, ...], Sequence[Float[Array, "K B ..."] | PackedSpikes]]:
     """K steps of a batch: states, and each layer's derivatives and output in each step.
 
     The kernels, where they know all layers, run through the steps and record with what each began. A neuron's
@@ -158,7 +158,10 @@ def linearised_steps(
     some = all(leaf.size for leaf in jax.tree.leaves(xs))
     if some and not isinstance(parts := lowered(layers), str) and in_single_precision((xs, states)):
         outputs, began, after = record_compiled(layers, parts, xs, states)
-        each = [jax.vmap(jax.vmap(_derivatives(layer), out_axes=BATCH))(*at) for layer, at in zip(layers, began, strict=True)]
+        each = [
+            jax.vmap(jax.vmap(_derivatives(layer), out_axes=BATCH))(*at)
+            for layer, at in zip(layers, began, strict=True)
+        ]
         return after, tuple(each), outputs
     bring = currents_of(network, xs)
 

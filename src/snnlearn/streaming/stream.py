@@ -166,7 +166,7 @@ class Fixed:
 
 
 def taken_apart(whole: Any) -> tuple[list[Any], Fixed]:
-    """The arrays of a network or a learner, and what is fixed; `jax.jit` takes these sooner than `eqx.filter_jit` all."""
+    """The arrays of a network or a learner, and what is fixed: a program takes these with less ado than the whole."""
     leaves, structure = jax.tree.flatten(whole)
     arrays = [leaf if isinstance(leaf, (jax.Array, np.ndarray)) else None for leaf in leaves]
     rest = tuple(leaf if array is None else None for leaf, array in zip(leaves, arrays, strict=True))
