@@ -48,6 +48,11 @@ class Frames:
         self.lines_at_once = max(1, _STEPS_AT_ONCE // self.steps)
         self.target_columns = (1 if self.task == "classification" else outputs) if learns else 0
         self._shape = self._shape_of_frame()
+        if self.target_columns and self.task == "regression":
+            # Predictions in their own units are an affine function of the network's output, which is what learns.
+            ends = (self._decoder(jnp.full((1, outputs), value)) for value in (0.0, 1.0))
+            self._mean, one = (np.asarray(end, float) for end in ends)
+            self._scale = one - self._mean
 
     def read(self, rows: Rows) -> tuple[np.ndarray, np.ndarray | None, SnnlearnError | None]:
         """The inputs and targets of the lines before the first that cannot be used, and what is wrong with that one."""
@@ -97,16 +102,10 @@ class Frames:
         if not np.isfinite(values).all():
             raise SnnlearnError(f"what is to be predicted is {', '.join(fields)[:80]}; give a number for each value")
         if self.task == "regression":
-            base, unit = self._affine()
-            return (values - base) / unit
+            return (values - self._mean) / self._scale
         if not np.isin(values, (0, 1)).all():
             raise SnnlearnError(f"the labels are {', '.join(fields)[:80]}; give 1 for each that holds, and else 0")
         return values.astype(int)
-
-    def _affine(self) -> tuple[np.ndarray, np.ndarray]:
-        """Predictions in their own units are an affine function of the network's output."""
-        base, one = (np.asarray(self._decoder(jnp.full((1, len(self._names)), value)), float) for value in (0.0, 1.0))
-        return base, one - base
 
     def _shape_of_frame(self) -> tuple[int, ...]:
         """The shape of the numbers of a line; an encoder that has some of its own for each has them in this shape."""

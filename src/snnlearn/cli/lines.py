@@ -72,6 +72,9 @@ def _rows_of_text(file: BinaryIO, most: int, text_columns: int) -> Iterator[Rows
     while not ended:
         new = read(_AT_ONCE)
         ended = not new
+        if b"\0" in new:
+            yield SnnlearnError("this is no text; give lines of numbers, or an array (.npy)")
+            return
         *whole, rest = (rest + new).split(b"\n")
         if ended and rest:
             whole, rest = [*whole, rest], b""
@@ -103,7 +106,8 @@ def _rows_of_text(file: BinaryIO, most: int, text_columns: int) -> Iterator[Rows
                     "state; leave the line out or replace the value"
                 )
             if fault is not None:
-                yield Rows(np.array(numbers, float).reshape(len(numbers), -1), targets, lines)
+                if lines:
+                    yield Rows(np.array(numbers, float), targets, lines)
                 yield SnnlearnError(fault)
                 return
             targets += [fields[len(fields) - text_columns :]] if text_columns else []

@@ -38,6 +38,8 @@ def stream(options: Options) -> int:
     options.check()
     if options.state is not None and not options.state.parent.is_dir():
         raise SnnlearnError(f"--state: there is no folder {options.state.parent}; create it, or give another path")
+    if options.file is not None and str(options.file) != "-" and not options.file.exists():
+        raise SnnlearnError(f"there is no file {options.file}; give one, or none for the standard input")
     keep_compiled_programs()
     hypothesis, names, trained = _trained(options)
     frames = Frames(hypothesis, names, learns=options.learn is not None)
