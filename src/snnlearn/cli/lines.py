@@ -6,7 +6,7 @@ import math
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -40,10 +40,10 @@ def lines_of(path: Path | None, most: int, text_columns: int) -> Iterator[Rows |
     if path is not None and path.suffix == ".npy":
         yield from _rows_of_array(path, most, text_columns)
     elif path is None or str(path) == "-":
-        yield from _rows_of_text(sys.stdin.buffer, most, text_columns)
+        yield from _rows_of_text(sys.stdin.buffer.read1, most, text_columns)  # pyright: ignore[reportAttributeAccessIssue]
     else:
         with path.open("rb") as file:
-            yield from _rows_of_text(file, most, text_columns)
+            yield from _rows_of_text(file.read1, most, text_columns)
 
 
 def _rows_of_array(path: Path, most: int, text_columns: int) -> Iterator[Rows | SnnlearnError]:
@@ -66,8 +66,7 @@ def _rows_of_array(path: Path, most: int, text_columns: int) -> Iterator[Rows | 
         yield Rows(rows[:, :cut].astype(float), targets, list(range(first + 1, first + 1 + len(rows))))
 
 
-def _rows_of_text(file: BinaryIO, most: int, text_columns: int) -> Iterator[Rows | SnnlearnError]:
-    read: Callable[[int], bytes] = getattr(file, "read1", file.read)
+def _rows_of_text(read: Callable[[int], bytes], most: int, text_columns: int) -> Iterator[Rows | SnnlearnError]:
     number, width, rest, ended = 0, None, b"", False
     while not ended:
         new = read(_AT_ONCE)
@@ -133,10 +132,14 @@ def _fields(line: bytes) -> list[str] | None:
 def _fault(fields: list[str], number: int, width: int, text_columns: int) -> str | None:
     if len(fields) <= text_columns:
         what = f"the last {text_columns} are" if text_columns > 1 else "the last is"
-        return f"line {number} has {len(fields)} columns, of which {what} to be predicted; give the inputs before"
+        return f"line {number} has {_columns(fields)}, of which {what} to be predicted; give the inputs before"
     if len(fields) != width:
-        return f"line {number} has {len(fields)} columns, and those before have {width}; give as many in each line"
+        return f"line {number} has {_columns(fields)}, and those before have {width}; give as many in each line"
     return None
+
+
+def _columns(fields: list[str]) -> str:
+    return f"{len(fields)} column{'s' * (len(fields) != 1)}"
 
 
 def _is_number(field: str) -> bool:
