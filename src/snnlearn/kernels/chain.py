@@ -128,6 +128,51 @@ def advance(
     return output, [LoweredState(*state[0]) for state in flat[1::2]]
 
 
+def record(
+    forms: tuple[Form, ...],
+    num_steps: int,
+    words: UInt32[Array, "B W inputs"],
+    constants: Sequence[Constants],
+    weights: Sequence[Weights],
+    states: Sequence[LoweredState],
+    kept: Sequence[Sequence[str]],
+) -> tuple[list[Array], list[LoweredState], list[tuple[Float[Array, "T B units"], dict[str, Array]]]]:
+    """Run a chain of layers for a batch, and record what each step begins with; without a derivative.
+
+    Args:
+        forms: as of `run`.
+        num_steps: T.
+        words: as of `run`, of each sample.
+        constants: as of `run`.
+        weights: as of `run`; frames of each sample, `[B, F, units]`.
+        states: as of `run`, of each sample.
+        kept: which parts of each layer's state are recorded.
+
+    Returns:
+        the layers' outputs, of spikes the words `[B, W, units]`, or else `[B, T, units]`; their states after the last
+        step; and each layer's current and state at the beginning of each step, `[T, B, units]`.
+    """
+    args, rows = [words], [[n for n, name in enumerate(LoweredState._fields) if name in names] for names in kept]
+    for form, c, w, state in zip(forms, constants, weights, states, strict=True):
+        before = jnp.stack(
+            [jnp.broadcast_to(jnp.asarray(part, jnp.float32), (len(words), form.units)) for part in state], 1
+        )
+        args += [_padded_units(form, _rows(form, c)), w.weight, w.bias, w.loop, before]
+    results = []
+    for form, (trace, _, state), which in zip(forms, _sizes(forms, num_steps, words), rows, strict=True):
+        shape = num_steps, len(words), 1 + len(which), _padded(form.units)
+        results += [trace, state, jax.ShapeDtypeStruct(shape, jnp.float32)]
+    bits = np.array([sum(1 << n for n in which) for which in rows], np.int64)
+    call = jax.ffi.ffi_call("snnlearn_record", results, vmap_method="sequential")
+    flat = call(*_padded_biases(forms, args, PER_LAYER), **_attributes(forms, num_steps), rows=bits)
+    outputs, records = [], []
+    for form, trace, found, which in zip(forms, flat[::3], flat[2::3], rows, strict=True):
+        outputs.append(trace[:, : -(-num_steps // 32), : form.units] if form.neuron.spiking else trace)
+        current, *parts = (found[:, :, n, : form.units] for n in range(found.shape[2]))
+        records.append((current, {LoweredState._fields[n]: part for n, part in zip(which, parts, strict=True)}))
+    return outputs, [LoweredState(*jnp.swapaxes(state, 0, 1)) for state in flat[1::3]], records
+
+
 def _padded(units: int) -> int:
     return -(-units // BLOCK) * BLOCK
 
