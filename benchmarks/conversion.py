@@ -46,7 +46,7 @@ FIGURE = Path(__file__).resolve().parents[1] / "docs" / "images" / "conversion.s
 STEPS = (4, 8, 16, 32, 64, 128)
 CALIBRATING = 1024
 RATE = 0.03
-LEVELS, FINE, FINE_EPOCHS = 4, 0.01, 3
+LEVELS, FINE, FINE_EPOCHS = 8, 0.01, 3
 """Of quantised rectifiers, and the step size with which they are trained on."""
 
 
