@@ -5,8 +5,8 @@ spike in a step, on one stream, in pieces of 5,000 steps, on one processor core.
 kernels, and with it, by the kernels and in plain JAX: e-prop and Adam, an update after each 512 steps, beside two
 comparators. Each is a process of its own, which goes through 10,000 steps and then up to 1,000,000:
 
-- steps per second, of all steps after the first 10,000, in time that passed and in time of the processor, and the median
-  over the pieces, which a busy machine disturbs less;
+- steps per second, of all steps after the first 10,000, in time that passed and in time of the processor, and the
+  median over the pieces, which a busy machine disturbs less;
 - the peak of its memory after 10,000 and after 1,000,000 steps;
 - whether the state that was saved half way and loaded by another process gives, at the end, the same outputs and state
   to the bit;
