@@ -96,9 +96,10 @@ def main() -> None:
             if kind not in rows:
                 rows[kind] = measured(data, encoder, kind, options.seeds, **of[name])
                 OUT.write_text(json.dumps(results, indent=1) + "\n")
-        for kind in KINDS[1:]:
-            gains = np.subtract(rows["none"]["test_errors"], rows[kind]["test_errors"])
-            rows[kind]["gain"] = {"mean": float(gains.mean()), "interval": list(t_interval(gains)[:2])}
+        for of_what, base, kinds in (("gain", "none", KINDS[1:]), ("gain over fixed", "fixed", KERNELS)):
+            for kind in kinds:
+                gains = np.subtract(rows[base]["test_errors"], rows[kind]["test_errors"])
+                rows[kind][of_what] = {"mean": float(gains.mean()), "interval": list(t_interval(gains)[:2])}
         OUT.write_text(json.dumps(results, indent=1) + "\n")
 
 
