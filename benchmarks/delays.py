@@ -83,7 +83,9 @@ def main() -> None:
     options = parser.parse_args()
     results = json.loads(OUT.read_text()) if OUT.exists() else {}
     task = Coincidences()
-    tasks = {"coincidences": (task.dataset(4000, 500, 2000), coding.Spikes(num_steps=task.num_steps))}
+    tasks: dict[str, tuple[Dataset, coding.AbstractEncoder]] = {
+        "coincidences": (task.dataset(4000, 500, 2000), coding.Spikes(num_steps=task.num_steps))
+    }
     of = {"coincidences": {"most": 25, "tau": 3e-3, "epochs": 20, "batch": 50}}
     if options.vowels:
         vowels = sl.data.load(options.vowels / "JapaneseVowels_TRAIN.ts")
