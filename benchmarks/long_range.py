@@ -45,9 +45,10 @@ def lru(inputs: int, outputs: int, key: jax.Array, *, full: bool, copies: bool) 
 class Centred(AbstractInitialisation):
     """`Redrawn`, and biases with which what the LRUs take, and what the network gives in the last step, have mean 0.
 
-    What does not change adds up over the steps: at first, the unmarked ones give the LRUs' states an offset some
-    hundred times as large as what a marked number gives, and with it no step size is right. Biases that depend on data
-    are as in Salimans and Kingma 2016, arXiv:1602.07868; published LRUs have batch normalisation, with this effect.
+    What does not change adds up over the steps: at first the unmarked ones give the LRUs' states an offset hundreds of
+    times as large as what a marked number gives. With it, trainings of 900 updates with steps of 0.001 and 0.005 came to
+    no better error than that of the mean. Biases that depend on data are as in Salimans and Kingma 2016,
+    arXiv:1602.07868; published LRUs have batch normalisation, which takes offsets out, too.
     """
 
     def __call__(self, network: Network, inputs: Float[Array, "B T ..."], *, key: PRNGKeyArray) -> Network:
