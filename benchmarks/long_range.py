@@ -46,7 +46,7 @@ class Centred(AbstractInitialisation):
     """`Redrawn`, and biases with which what the LRUs take, and what the network gives in the last step, have mean 0.
 
     What does not change adds up over the steps: at first the unmarked ones give the LRUs' states an offset hundreds of
-    times as large as what a marked number gives. With it, trainings of 900 updates with steps of 0.001 and 0.005 came to
+    times as large as what a marked number gives. With it, trainings of 900 updates, by steps of 0.001 or 0.005, came to
     no better error than that of the mean. Biases that depend on data are as in Salimans and Kingma 2016,
     arXiv:1602.07868; published LRUs have batch normalisation, which takes offsets out, too.
     """
