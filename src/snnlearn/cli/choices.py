@@ -191,7 +191,7 @@ NEURONS = Axis(
             {"neuron": "unit"},
             network=True,
             unit="snnlearn.network:threshold",
-            also=("surrogate", "reset", "refractory"),
+            also=("surrogate",),
         ),
         "rnn": Units(
             "snnlearn.network:recurrent", _RECURRENT, network=True, unit="snnlearn.neurons:Tanh", redrawn=True

@@ -23,12 +23,9 @@ from snnlearn.neurons import (
     LIF,
     LRU,
     AbstractNeuron,
-    AbstractRefractory,
-    AbstractReset,
     AbstractSurrogate,
     ForwardEuler,
     Identity,
-    NextStep,
     NoReset,
     Tanh,
     Triangle,
@@ -36,19 +33,11 @@ from snnlearn.neurons import (
 
 
 @checked
-def threshold(
-    *,
-    surrogate: AbstractSurrogate = Triangle(),
-    reset: AbstractReset | NextStep = NoReset(),
-    refractory: AbstractRefractory | None = None,
-    dt: float = 1e-3,
-) -> LIF:
-    """Units that spike where their current is above 1: a membrane that forgets within its step.
+def threshold(*, surrogate: AbstractSurrogate = Triangle(), dt: float = 1e-3) -> LIF:
+    """Units that spike where their current is above 1: a membrane that forgets within its step, so that none is reset.
 
     Args:
         surrogate: the spike's derivative.
-        reset: what a spike does to the membrane. By default nothing, so that no loop over time is needed.
-        refractory: refractory period, or None.
         dt: time step, s, > 0.
 
     Raises:
@@ -58,8 +47,7 @@ def threshold(
     >>> unit(jax.numpy.array([0.9, 1.1]), unit.initial_state((2,)))[0].tolist()
     [0.0, 1.0]
     """
-    rest = {"surrogate": surrogate, "reset": reset, "refractory": refractory}
-    return LIF(tau_mem=dt, discretisation=ForwardEuler(), dt=dt, **rest)
+    return LIF(tau_mem=dt, discretisation=ForwardEuler(), reset=NoReset(), surrogate=surrogate, dt=dt)
 
 
 @checked

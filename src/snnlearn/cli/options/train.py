@@ -72,7 +72,7 @@ class Train(Codes, DataOptions):
     refractory: FromZero = 0.0
     """Refractory period, s; 0 for none."""
     reset: Annotated[Literal["subtract", "zero", "none"] | None, tyro.conf.arg(metavar="{subtract,zero,none}")] = None
-    """What a spike does to the membrane: by default subtract, or none in resonate-and-fire and spiking-lru."""
+    """What a spike does to the membrane: by default subtract, or none in resonate-and-fire."""
     reset_next_step: bool = False
     """Reset in the step after the spike."""
     escape_noise: bool = False
