@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, TypeVar, final
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from snnlearn._arguments import check_fields
@@ -218,6 +219,17 @@ def rounded(tree: Tree) -> Tree:
     return _each(tree, DelayedSynapses.rounded)
 
 
+def all_delays(tree: Any) -> Float[np.ndarray, " n"]:
+    """The delay of each input, or of each pair, of all `DelayedSynapses` in a tree, in time steps.
+
+    Args:
+        tree: a network, or a part of one.
+    """
+    found = [node for node in jax.tree.leaves(tree, is_leaf=_is_delayed) if _is_delayed(node)]
+    each = [np.broadcast_to(value(one.delays), one._pairs if one.of_pairs else one.in_shape).ravel() for one in found]
+    return np.concatenate([np.zeros(0), *each])
+
+
 def without_training(tree: Tree) -> Tree:
     """The network as it is validated and kept: delays whose kernel only serves training are rounded."""
     return _each(tree, lambda synapses: synapses.rounded() if synapses.kernel.only_trains else synapses)
@@ -229,10 +241,11 @@ def at_progress(tree: Tree, progress: Float[Array, ""]) -> Tree:
 
 
 def _each(tree: Tree, change: Callable[[DelayedSynapses], DelayedSynapses]) -> Tree:
-    def is_delayed(node: Any) -> bool:
-        return isinstance(node, DelayedSynapses)
+    return jax.tree.map(lambda node: change(node) if _is_delayed(node) else node, tree, is_leaf=_is_delayed)
 
-    return jax.tree.map(lambda node: change(node) if is_delayed(node) else node, tree, is_leaf=is_delayed)
+
+def _is_delayed(node: Any) -> bool:
+    return isinstance(node, DelayedSynapses)
 
 
 def check_delays(owner: str, network: Network, num_steps: int) -> None:
