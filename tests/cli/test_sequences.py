@@ -22,7 +22,7 @@ from snnlearn.cli.options import Train
 from snnlearn.data import Dataset, Sample, with_lengths
 from snnlearn.hypothesis import decisions, scores
 from snnlearn.model_file import load
-from snnlearn.network.delayed import all_delays
+from snnlearn.network.delays import all_delays
 
 DT, FRAMES = 2e-3, 6
 RNG = np.random.default_rng(3)
@@ -60,14 +60,13 @@ AWAY: dict[str, dict[str, Any]] = {
         "train_time_constants": True,
         "series": True,
         "num_steps": 1,
-        "layers": ("4",),
     },
 }
 
 
 @pytest.mark.parametrize("neuron", AWAY)
 def test_every_parameter_is_trained_and_what_follows_the_end_counts_for_nothing(neuron):
-    one = options(neuron=neuron, **AWAY[neuron])
+    one = options(neuron=neuron, layers=("4",), **AWAY[neuron])
     experiment = build.experiment(one, TASK)
     start = experiment.start()
     after = experiment.run()
@@ -91,7 +90,7 @@ def test_options_of_networks_for_sequences_arrive():
     memory, spikes = made.layers[0].neuron, made.layers[1].neuron
     assert isinstance(memory, neurons.LRU) and memory.nu.value.shape == (3,)  # pyright: ignore
     assert 0.5 <= np.exp(-np.asarray(value(memory.nu))).min() and np.exp(-np.asarray(value(memory.nu))).max() <= 0.6
-    assert spikes == network.threshold(surrogate=neurons.FastSigmoid(), dt=DT) and len(made.layers) == 5
+    assert spikes == network.threshold(surrogate=neurons.FastSigmoid(), dt=DT) and len(made.layers) == 5  # two blocks
     for name, unit in {"rnn": neurons.Tanh, "gru": neurons.GRU, "lstm": neurons.LSTM}.items():
         one = options(neuron=name, layers=("4", "3"))
         made = structure(one)

@@ -28,7 +28,7 @@ from snnlearn.hypothesis import Hypothesis, decide, decoded, encode, network_inp
 from snnlearn.losses import AbstractLoss, CrossEntropy, weighted
 from snnlearn.losses.ends import ended_by
 from snnlearn.network import AbstractInitialisation, FluctuationDriven, Network, fresh_state, unroll
-from snnlearn.network.delayed import at_progress, check_delays, without_training
+from snnlearn.network.delays import at_progress, check_delays, without_training
 from snnlearn.rules import BPTT, AbstractOnlineRule, AbstractRule
 from snnlearn.rules.base import steps_of
 from snnlearn.rules.online import in_blocks, parts, time_first

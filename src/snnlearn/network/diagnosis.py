@@ -13,7 +13,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 from snnlearn._arguments import checked
 from snnlearn.network.layer import Layer
 from snnlearn.network.network import Network, fresh_state
-from snnlearn.network.synapses import check_steps
+from snnlearn.network.shapes import check_steps
 from snnlearn.neurons import AbstractSpikingNeuron, core
 
 

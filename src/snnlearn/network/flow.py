@@ -15,7 +15,7 @@ from snnlearn._arguments import checked
 from snnlearn._errors import SnnlearnError
 from snnlearn.coding.base import AbstractDecoder
 from snnlearn.network.network import Network, fresh_state
-from snnlearn.network.synapses import check_steps
+from snnlearn.network.shapes import check_steps
 
 
 class GradientFlow(NamedTuple):

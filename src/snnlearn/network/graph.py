@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 from snnlearn._errors import SnnlearnError
 from snnlearn.network.connection import BEFORE, INPUT, ITSELF, oldest, pushed
 from snnlearn.network.layer import Layer, LayerState
-from snnlearn.network.synapses import check_fit
+from snnlearn.network.shapes import check_fit
 
 FROM_INPUT = -1
 """The number of the input, as a source."""

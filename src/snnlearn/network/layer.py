@@ -12,7 +12,8 @@ from jaxtyping import Array, Float
 from snnlearn._arguments import check_fields
 from snnlearn._errors import SnnlearnError
 from snnlearn.network.connection import ITSELF, Connection
-from snnlearn.network.synapses import AbstractSynapses, check_fit
+from snnlearn.network.shapes import check_fit
+from snnlearn.network.synapses import AbstractSynapses
 from snnlearn.neurons import AbstractNeuron
 
 

@@ -25,7 +25,8 @@ from snnlearn.network.convolved import lowered_images, run_images
 from snnlearn.network.graph import FROM_INPUT, Fire, check_graph, in_chain, propagate, routes
 from snnlearn.network.layer import Layer, LayerState
 from snnlearn.network.parallel import layer_by_layer, run_at_once
-from snnlearn.network.synapses import Dense, check_steps, is_key
+from snnlearn.network.shapes import check_steps
+from snnlearn.network.synapses import Dense, is_key
 from snnlearn.neurons import LI, LIF, AbstractNeuron
 
 

@@ -14,8 +14,7 @@ from snnlearn._errors import SnnlearnError
 from snnlearn.network.connection import INPUT, ITSELF, Connection
 from snnlearn.network.layer import Layer
 from snnlearn.network.network import Network
-from snnlearn.network.norm import LayerNorm
-from snnlearn.network.synapses import Dense, OneToOne, Part
+from snnlearn.network.synapses import Dense, LayerNorm, OneToOne, Part
 from snnlearn.neurons import (
     GELU,
     GLU,

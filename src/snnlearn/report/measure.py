@@ -19,7 +19,7 @@ from snnlearn._parameters import trained_part
 from snnlearn.data import Dataset
 from snnlearn.hypothesis import Hypothesis, decisions, encode, predict, scores, ties
 from snnlearn.network import Diagnosis, Layer, Network, diagnose, fresh_state, never_reset, rounded, unroll, with_reset
-from snnlearn.network.delayed import all_delays
+from snnlearn.network.delays import all_delays
 from snnlearn.network.operations import operations
 from snnlearn.neurons import Subtract, core
 from snnlearn.report.baseline import Baseline, advice

@@ -22,7 +22,7 @@ from snnlearn.coding.ends import goes_on
 from snnlearn.losses import AbstractLoss, CrossEntropy
 from snnlearn.losses.base import Outputs
 from snnlearn.network import LayerState, Network, unroll
-from snnlearn.network.synapses import check_steps
+from snnlearn.network.shapes import check_steps
 from snnlearn.neurons import LIF, AbstractNeuron
 
 

@@ -20,7 +20,7 @@ from snnlearn.kernels.products import numbers
 from snnlearn.model_file import digest
 from snnlearn.network import LayerState, Network
 from snnlearn.network.compiled import advance_compiled, in_single_precision, lowered
-from snnlearn.network.synapses import check_steps
+from snnlearn.network.shapes import check_steps
 from snnlearn.streaming.state_file import check_fits, read_state, write_state
 
 PIECE = 512

@@ -17,8 +17,7 @@ import numpy as np
 from snnlearn._errors import SnnlearnError
 from snnlearn.conversion.sources.base import OUTPUT
 from snnlearn.network import INPUT, AbstractSynapses, Chain, Connection, Conv2d, Dense, Layer, Network, OneToOne
-from snnlearn.network.convolution import Convolution
-from snnlearn.network.rearrangement import Padded
+from snnlearn.network.synapses import Convolution, Padded
 from snnlearn.neurons import AbstractNeuron, Identity
 
 

@@ -19,8 +19,7 @@ from snnlearn._memory import check_memory
 from snnlearn.conversion.sources.base import AbstractSource, Artificial
 from snnlearn.conversion.sources.graph import Graph, Tensor, convolution, dense
 from snnlearn.conversion.sources.max_pooling import AbstractMaxPooling, Refused
-from snnlearn.network.convolution import AveragePool
-from snnlearn.network.rearrangement import Padded, Transposed
+from snnlearn.network.synapses import AveragePool, Padded, Transposed
 from snnlearn.neurons import ClippedRectifier, LeakyRectifier, Rectifier
 
 _LARGEST_CONFIG = 2**26

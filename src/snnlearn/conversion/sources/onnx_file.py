@@ -13,8 +13,7 @@ from snnlearn._memory import check_memory
 from snnlearn.conversion.sources.base import OUTPUT, AbstractSource, Artificial, Reference
 from snnlearn.conversion.sources.graph import Graph, Tensor, convolution, dense
 from snnlearn.conversion.sources.max_pooling import AbstractMaxPooling, Refused
-from snnlearn.network.convolution import AveragePool
-from snnlearn.network.rearrangement import Padded, Transposed
+from snnlearn.network.synapses import AveragePool, Padded, Transposed
 from snnlearn.neurons import ClippedRectifier, LeakyRectifier, Rectifier
 
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from snnlearn._errors import SnnlearnError
-from snnlearn.network.synapses import AbstractSynapses
+from snnlearn.network.synapses.base import AbstractSynapses
 
 _LEAST = 1e-6
 """Added to the variance, as in Flax."""

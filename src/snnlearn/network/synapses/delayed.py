@@ -1,22 +1,20 @@
 """Synapses with delays of their own, which can be learned."""
 
 # No "from __future__ import annotations": Equinox reads AbstractVar from the annotations themselves.
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar, final
+from typing import Any, NamedTuple, final
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from snnlearn._arguments import check_fields
 from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import AbstractQuantity, Bounded, Constant, check, plain, shown, value
-from snnlearn.network.delay_kernels import AbstractDelayKernel, InterpolatedDelay
-from snnlearn.network.network import Network
-from snnlearn.network.noise import AbstractOuterSynapses
-from snnlearn.network.synapses import AbstractSynapses, ContinuousSynapses
+from snnlearn.network.synapses.arrays import fits_into
+from snnlearn.network.synapses.base import AbstractSynapses, ContinuousSynapses
+from snnlearn.network.synapses.delay_kernels import AbstractDelayKernel, InterpolatedDelay
+from snnlearn.network.synapses.outer import AbstractOuterSynapses
 
 
 class DelayedState(NamedTuple):
@@ -103,13 +101,13 @@ class DelayedSynapses(AbstractOuterSynapses):
     @property
     def of_inputs(self) -> bool:
         """Whether an input has the same delay on its way to all units."""
-        return _fits(jnp.shape(value(self.delays)), self.in_shape)
+        return fits_into(jnp.shape(value(self.delays)), self.in_shape)
 
     @property
     def of_pairs(self) -> bool:
         """Whether each pair of input and unit has a delay."""
         shape = jnp.shape(value(self.delays))
-        return self.synapses.pairs and len(shape) == 2 and _fits(shape, self._pairs)
+        return self.synapses.pairs and len(shape) == 2 and fits_into(shape, self._pairs)
 
     @property
     def longest_delay(self) -> int:
@@ -151,10 +149,15 @@ class DelayedSynapses(AbstractOuterSynapses):
             currents, after = self.synapses.all_steps(total, state.synapses)
         return currents, DelayedState(queue[num_steps:], after)
 
+    @property
+    def each_delay(self) -> Float[Array, "*d"]:
+        """The delay of each input, `[*in]`, or of each pair, `[out, in]`, in time steps."""
+        shape = self._pairs if self.of_pairs else self.in_shape
+        return jnp.broadcast_to(jnp.asarray(value(self.delays)), shape)
+
     def _kernel(self) -> Float[Array, "lags ..."]:
         """The kernel of each input, `[lags, *in]`, or of each pair, times its weight, `[lags, out, in]`."""
-        shape = self._pairs if self.of_pairs else self.in_shape
-        kernel = self.kernel(jnp.broadcast_to(jnp.asarray(value(self.delays)), shape), self.max_delay)
+        kernel = self.kernel(self.each_delay, self.max_delay)
         return kernel * self.synapses.weight[None] if self.of_pairs else kernel  # pyright: ignore[reportAttributeAccessIssue]
 
     def _biased(self, currents: Float[Array, " out"]) -> Float[Array, " out"]:
@@ -193,76 +196,3 @@ class DelayedSynapses(AbstractOuterSynapses):
     def rounded(self) -> "DelayedSynapses":
         """The same synapses with fixed whole delays, and no kernel."""
         return DelayedSynapses(self.synapses, Constant(jnp.round(value(self.delays))), self.max_delay)
-
-
-def _fits(shape: tuple[int, ...], units: tuple[int, ...]) -> bool:
-    try:
-        return jnp.broadcast_shapes(shape, units) == units
-    except ValueError:
-        return False
-
-
-Tree = TypeVar("Tree")
-
-
-def rounded(tree: Tree) -> Tree:
-    """The network with each delay of `DelayedSynapses` rounded to whole steps, as hardware has them; fixed.
-
-    Args:
-        tree: a network, or a part of one.
-
-    >>> from snnlearn.network import Dense
-    >>> late = DelayedSynapses(Dense(2, 1, key=jax.random.key(0)), jnp.array([1.2, 2.7]), max_delay=4)
-    >>> rounded(late).delays
-    Constant(array=f32[2])
-    """
-    return _each(tree, DelayedSynapses.rounded)
-
-
-def all_delays(tree: Any) -> Float[np.ndarray, " n"]:
-    """The delay of each input, or of each pair, of all `DelayedSynapses` in a tree, in time steps.
-
-    Args:
-        tree: a network, or a part of one.
-    """
-    found = [node for node in jax.tree.leaves(tree, is_leaf=_is_delayed) if _is_delayed(node)]
-    each = [np.broadcast_to(value(one.delays), one._pairs if one.of_pairs else one.in_shape).ravel() for one in found]
-    return np.concatenate([np.zeros(0), *each])
-
-
-def without_training(tree: Tree) -> Tree:
-    """The network as it is validated and kept: delays whose kernel only serves training are rounded."""
-    return _each(tree, lambda synapses: synapses.rounded() if synapses.kernel.only_trains else synapses)
-
-
-def at_progress(tree: Tree, progress: Float[Array, ""]) -> Tree:
-    """The network with each delay's kernel as it is when a share `progress` of the training is done."""
-    return _each(tree, lambda synapses: eqx.tree_at(lambda s: s.kernel, synapses, synapses.kernel.at(progress)))
-
-
-def _each(tree: Tree, change: Callable[[DelayedSynapses], DelayedSynapses]) -> Tree:
-    return jax.tree.map(lambda node: change(node) if _is_delayed(node) else node, tree, is_leaf=_is_delayed)
-
-
-def _is_delayed(node: Any) -> bool:
-    return isinstance(node, DelayedSynapses)
-
-
-def check_delays(owner: str, network: Network, num_steps: int) -> None:
-    """Refuse delays that may become as long as the sequence, after which nothing arrives any more.
-
-    Args:
-        owner: the caller, for the message.
-        network: the network.
-        num_steps: of the sequence.
-
-    Raises:
-        SnnlearnError: naming the layer and both numbers.
-    """
-    for number, layer in enumerate(network.layers, start=1):
-        longest = max(connection.synapses.longest_delay for connection in layer.connections)
-        if longest >= num_steps:
-            raise SnnlearnError(
-                f"{owner}: delays to layer {number} may take {longest} steps and the sequence has {num_steps}, so that "
-                f"spikes would never arrive; give a max_delay of at most {num_steps - 1}"
-            )

@@ -10,7 +10,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from snnlearn._errors import SnnlearnError
-from snnlearn.network.synapses import AbstractSynapses, AbstractWeightless, _affine_bias, _draw, _with_weights
+from snnlearn.network.synapses.arrays import affine_bias, drawn, with_weights
+from snnlearn.network.synapses.base import AbstractSynapses, AbstractWeightless
 
 
 class _Windows(NamedTuple):
@@ -135,12 +136,12 @@ class Convolution(AbstractSynapses):
         if any(jnp.ndim(a) and jnp.shape(a) != channel for a in (after, shift) if a is not None):
             return super().affine(before, after, shift)
         gain = jnp.reshape(after, (-1, *(1,) * (self.weight.ndim - 1)))
-        return _with_weights(self, self.weight * (before * gain), _affine_bias(self, after, shift))
+        return with_weights(self, self.weight * (before * gain), affine_bias(self, after, shift))
 
     def redrawn(self, *, key: PRNGKeyArray) -> "Convolution":
         """See the base."""
-        weight = _draw(self.weight.shape, math.prod(self.weight.shape[1:]), key)
-        return _with_weights(self, weight, None if self.bias is None else jnp.zeros_like(self.bias))
+        weight = drawn(self.weight.shape, math.prod(self.weight.shape[1:]), key)
+        return with_weights(self, weight, None if self.bias is None else jnp.zeros_like(self.bias))
 
     def operations(self, x: Float[Array, "..."]) -> Float[Array, ""]:
         """See the base."""

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from snnlearn._errors import SnnlearnError
-from snnlearn.network.synapses import AbstractWeightless
+from snnlearn.network.synapses.base import AbstractWeightless
 
 
 @final

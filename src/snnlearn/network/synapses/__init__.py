@@ -1,0 +1,29 @@
+"""Synapses: the maps from spikes to currents, with or without weights, delays, noise and memory."""
+
+from snnlearn.network.synapses.average_pool2d import AveragePool2d as AveragePool2d
+from snnlearn.network.synapses.base import AbstractSynapses as AbstractSynapses
+from snnlearn.network.synapses.base import AbstractWeightless as AbstractWeightless
+from snnlearn.network.synapses.base import ContinuousSynapses as ContinuousSynapses
+from snnlearn.network.synapses.base import LoweredImage as LoweredImage
+from snnlearn.network.synapses.base import LoweredSynapses as LoweredSynapses
+from snnlearn.network.synapses.base import is_key as is_key
+from snnlearn.network.synapses.chain import Chain as Chain
+from snnlearn.network.synapses.conv2d import Conv2d as Conv2d
+from snnlearn.network.synapses.convolution import AveragePool as AveragePool
+from snnlearn.network.synapses.convolution import Convolution as Convolution
+from snnlearn.network.synapses.delay_kernels import AbstractDelayKernel as AbstractDelayKernel
+from snnlearn.network.synapses.delay_kernels import GaussianDelay as GaussianDelay
+from snnlearn.network.synapses.delay_kernels import InterpolatedDelay as InterpolatedDelay
+from snnlearn.network.synapses.delayed import DelayedState as DelayedState
+from snnlearn.network.synapses.delayed import DelayedSynapses as DelayedSynapses
+from snnlearn.network.synapses.dense import Dense as Dense
+from snnlearn.network.synapses.layer_norm import LayerNorm as LayerNorm
+from snnlearn.network.synapses.noise import CurrentNoise as CurrentNoise
+from snnlearn.network.synapses.noise import NoiseState as NoiseState
+from snnlearn.network.synapses.noise import ReadNoise as ReadNoise
+from snnlearn.network.synapses.one_to_one import OneToOne as OneToOne
+from snnlearn.network.synapses.outer import AbstractOuterSynapses as AbstractOuterSynapses
+from snnlearn.network.synapses.part import Part as Part
+from snnlearn.network.synapses.rearrangement import Padded as Padded
+from snnlearn.network.synapses.rearrangement import Transposed as Transposed
+from snnlearn.network.synapses.weights import connection_weights as connection_weights
