@@ -213,7 +213,7 @@ def test_a_run_with_delays_reports_what_rounding_costs(say, blank, tmp_path):
         np.mean(decisions(scores(replace(found, network=one), data.test.x)) != data.test.y)
         for one in (found.network, network.rounded(found.network))
     )
-    assert (all_delays(found.network) % 1 != 0).all()
+    assert (all_delays(found.network) % 1 != 0).all() and " · LIF 4 with delays · " in summary["title"]
     assert (summary["risk"], summary["with_rounded_delays"]["risk"]) == pytest.approx((learned, whole))
     page = (run / "report.html").read_text()
     assert "Test error with rounded delays" in page and "Change with rounded delays" in page

@@ -236,8 +236,8 @@ def _title(options: Train, task: Dataset) -> str:
     if options.start is not None:
         return f"{task.name} · from {options.start.name} · {shown(options.rule)}"
     code = "spikes" if task.kind == "spikes" else f"{(options.encode or 'current').rpartition(':')[2]} code"
-    loop = " recurrent" if options.recurrent else ""
-    layers = f"{shown(options.neuron)} {'-'.join(options.layers)}{loop}"
+    loop, late = " recurrent" if options.recurrent else "", " with delays" if options.delays is not None else ""
+    layers = f"{shown(options.neuron)} {'-'.join(options.layers)}{loop}{late}"
     return f"{task.name} · {code} · {layers} · {shown(options.rule)}"
 
 

@@ -204,9 +204,9 @@ def _reset(options: Train) -> neurons.AbstractReset | neurons.NextStep | None:
 def _frequencies(options: Train, shape: tuple[int, ...], dt: float) -> Any:
     """Of the units of a layer, or of its channels, evenly from the first to the second number."""
     low, high = options.frequency
-    if "frequency" in NEURONS.taken(options.neuron) and high >= 0.5 / dt:
+    if "frequency" in NEURONS.taken(options.neuron) and max(low, high) >= 0.5 / dt:
         raise SnnlearnError(
-            f"--frequency has {high:g} Hz, which steps of {dt:g} s cannot show; give less than {0.5 / dt:g}"
+            f"--frequency has {max(low, high):g} Hz, which steps of {dt:g} s cannot show; give less than {0.5 / dt:g}"
         )
     each = jnp.asarray(np.linspace(low, high, shape[0] if shape else 1).reshape(-1, *(1,) * (len(shape) - 1)))
     trained = options.train_time_constants and len(shape) == 1
