@@ -165,7 +165,7 @@ NEURONS = Axis(
     part="neuron",
     default="lif",
     values=_same("tau_mem", "tau_syn", "tau_adapt", "beta", "frequency", "surrogate", "reset", "refractory", "dt")
-    | _same("state_size", "r_min", "r_max", "readout")
+    | _same("state_size", "r_min", "r_max", "dropout", "readout")
     | {"in_size": "data", "out_size": "data", "key": "seed"}
     | {"hidden_size": "layers", "hidden_sizes": "layers", "depth": "layers", "unit": "dt"},
     choices={
