@@ -113,8 +113,8 @@ def deep_lru(
     r_min: float = 0.0,
     r_max: float = 1.0,
     max_phase: float = 2 * math.pi,
-    activation: AbstractNeuron = GELU(),
     dropout: float = 0.0,
+    activation: AbstractNeuron = GELU(),
     readout: AbstractNeuron = Identity(),
     key: PRNGKeyArray,
 ) -> Network:
@@ -139,9 +139,9 @@ def deep_lru(
         r_min: as of `LRU.ring`.
         r_max: as of `LRU.ring`.
         max_phase: as of `LRU.ring`.
-        activation: the units in place of GELU: spiking ones make a spiking LRU.
         dropout: the rate of `Dropout` after the activation and after the gate, as the authors have it, from 0 to below
             1; 0 is none.
+        activation: the units in place of GELU: spiking ones make a spiking LRU.
         readout: the last layer's neurons.
         key: random key of the weights: B, C, D as the authors draw them.
 
@@ -196,8 +196,8 @@ def spiking_lru(
     r_min: float = 0.0,
     r_max: float = 1.0,
     max_phase: float = 2 * math.pi,
-    neuron: AbstractNeuron = threshold(),
     dropout: float = 0.0,
+    neuron: AbstractNeuron = threshold(),
     readout: AbstractNeuron = LI(),
     key: PRNGKeyArray,
 ) -> Network:
@@ -219,8 +219,8 @@ def spiking_lru(
         r_min: as of `LRU.ring`.
         r_max: as of `LRU.ring`.
         max_phase: as of `LRU.ring`.
-        neuron: the spiking units; one that is reset needs a loop over time.
         dropout: the rate of `Dropout` of the spiking units, from 0 to below 1; 0 is none.
+        neuron: the spiking units; one that is reset needs a loop over time.
         readout: the last layer's neurons.
         key: random key of the weights.
 
