@@ -122,10 +122,11 @@ def test_many_chips_at_once_are_each_by_itself():
         ),
     )
     keys = jax.random.split(KEY, 3)
-    many = eqx.filter_vmap(lambda key: deploy(readout, chip, key=key))(keys)
     xs = jnp.ones((9, 8))
-    outputs = eqx.filter_vmap(lambda n: unroll(n, xs)[0].outputs[-1], in_axes=(eqx.if_array(0),))(many)
-    alone = unroll(deploy(readout, chip, key=keys[1]), xs)[0].outputs[-1]
+    decide = lambda n: unroll(n, xs)[0].outputs[-1]  # noqa: E731
+    many = eqx.filter_jit(eqx.filter_vmap(lambda key: deploy(readout, chip, key=key)))(keys)
+    outputs = eqx.filter_jit(eqx.filter_vmap(decide, in_axes=(eqx.if_array(0),)))(many)
+    alone = eqx.filter_jit(lambda key: decide(deploy(readout, chip, key=key)))(keys[1])
     np.testing.assert_allclose(outputs[1], alone, atol=1e-6)
     assert (outputs[0] != outputs[1]).any()
 

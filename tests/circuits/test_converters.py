@@ -86,10 +86,11 @@ def test_nonlinearity_is_measured_as_it_was_drawn():
 def test_inputs_currents_and_membranes_pass_their_converters():
     fine = Converter(bits=16, low=-20.0, high=20.0)
     x = jax.random.normal(KEY, (12, 4))
-    expected = unroll(NETWORK, x)[0].outputs
+    run = eqx.filter_jit(unroll)
+    expected = run(NETWORK, x)[0].outputs
     for effect in (ConvertedInputs(fine), ConvertedCurrents(fine), ConvertedMembranes(fine)):
         chip = deploy(NETWORK, Chip("fine", effects=(effect,)), key=KEY)
-        np.testing.assert_allclose(unroll(chip, x)[0].outputs[1], expected[1], atol=2e-3)
+        np.testing.assert_allclose(run(chip, x)[0].outputs[1], expected[1], atol=2e-3)
     coarse = Converter(bits=2, low=-1.5, high=1.5)
     weight = np.asarray(NETWORK.layers[0].synapses.weight)
     level = np.clip(np.round(np.asarray(x[0]) + 1.5), 0, 3) - 1.5
@@ -100,7 +101,7 @@ def test_inputs_currents_and_membranes_pass_their_converters():
     current, _ = chip.layers[0].synapses.step(x[0], chip.layers[0].synapses.initial_state())
     np.testing.assert_allclose(current, np.clip(np.round(weight @ np.asarray(x[0]) + 1.5), 0, 3) - 1.5, atol=1e-6)
     chip = ConvertedMembranes(Converter(bits=2, low=-0.03, high=0.03))(NETWORK, key=KEY)
-    outputs = np.asarray(unroll(chip, x)[0].outputs[1])
+    outputs = np.asarray(run(chip, x)[0].outputs[1])
     assert {round(float(v), 3) for v in np.unique(outputs)} <= {-0.03, -0.01, 0.01, 0.03} and len(
         np.unique(outputs)
     ) > 1

@@ -56,11 +56,16 @@ def spikes_of(neuron, current, num_steps):
     return spikes.mean(axis=0)
 
 
+@eqx.filter_jit
+def means(encoder, network, xs):
+    return jax.vmap(lambda x: network(encoder(x, key=KEY))[0].mean(axis=0))(xs)
+
+
 def output(converted, xs=X):
-    codes = jax.vmap(lambda x: converted.encoder(x, key=KEY))(xs)
-    return jax.vmap(lambda c: converted.network(c)[0].mean(axis=0))(codes)
+    return means(converted.encoder, converted.network, xs)
 
 
+@eqx.filter_jit
 def artificial(network, xs=X):
     return jax.vmap(lambda x: network(x[None])[0][0])(xs)
 
@@ -348,8 +353,9 @@ def test_rules_take_converted_networks(rule):
     inputs = jnp.broadcast_to(X[:6, None], (6, 8, 4))
     first = jnp.zeros((6, 8, 1)).at[:, 0].set(1.0)
     loss, targets = sl.losses.StepwiseCrossEntropy(), jnp.arange(6) % 3
-    value, found = rule(converted.network, loss, inputs, targets, key=KEY)
-    same, expected = rule(plain, loss, jnp.concatenate([inputs, first], axis=2), targets, key=KEY)
+    run = eqx.filter_jit(rule)
+    value, found = run(converted.network, loss, inputs, targets, key=KEY)
+    same, expected = run(plain, loss, jnp.concatenate([inputs, first], axis=2), targets, key=KEY)
     np.testing.assert_allclose(value, same, rtol=1e-5)
     gradient = expected.layers[0].synapses.weight[:, :4]
     np.testing.assert_allclose(found.layers[0].synapses.weight, gradient, atol=1e-5 * np.abs(gradient).max())
