@@ -7,6 +7,7 @@ import warnings
 import zipfile
 from pathlib import Path
 
+import equinox as eqx
 import h5py
 import jax
 import jax.numpy as jnp

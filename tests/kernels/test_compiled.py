@@ -435,7 +435,7 @@ class Halving(AbstractNeuron):
 @pytest.mark.parametrize("neuron", [Halving(), Filtered(NEURONS[2], tau_syn=4e-3), Filtered(Halving(), tau_syn=3e-3)])
 @pytest.mark.parametrize("recurrent", [False, True])
 def test_wrappers_and_components_of_ones_own(neuron, recurrent):
-    network = draw_network(neuron, (20, 30, 24, 5), recurrent, False, 2.0, 0)
+    network = draw_network(neuron, (20, 30, 24, 5), recurrent, False, 1.5, 0)
     first, *others = network.layers
     doubled = Doubled(first.synapses.weight, (20,), (30,))
     network = Network((Layer(doubled, neuron, first.recurrent), *others))
