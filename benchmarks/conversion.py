@@ -46,8 +46,10 @@ FIGURE = Path(__file__).resolve().parents[1] / "docs" / "images" / "conversion.s
 STEPS = (4, 8, 16, 32, 64, 128)
 CALIBRATING = 1024
 RATE = 0.03
-LEVELS, FINE, FINE_EPOCHS = 4, 0.01, 3
-"""Of quantised rectifiers, and the step size with which they are trained on."""
+LEVELS = {"plain": 8, "residual": 4}
+"""Of quantised rectifiers. Of 4 and 8, 8 has fewer validation errors after 8 and 32 steps of the plain network."""
+FINE, FINE_EPOCHS = 0.01, 3
+"""The step size with which they are trained on, and for how long."""
 
 
 def plain(key: jax.Array) -> Network:
@@ -133,10 +135,10 @@ def kept(path: Path, make: Callable[[], Any]) -> Any:
     return json.loads(path.read_text())
 
 
-def quantised(network: Network, inputs: np.ndarray) -> Network:
+def quantised(network: Network, inputs: np.ndarray, levels: int) -> Network:
     """The same weights with quantised rectifiers; the ceilings are a percentile of the activations on these inputs."""
     settings = conversion.convert(network, conversion.PercentileNormalisation(99.9), inputs).settings.populations
-    neurons = [QuantisedRectifier(levels=LEVELS, ceiling=jnp.array(setting.scale)) for setting in settings]
+    neurons = [QuantisedRectifier(levels=levels, ceiling=jnp.array(setting.scale)) for setting in settings]
     hidden = [
         Layer(layer.connections, neuron, name=layer.name)
         for layer, neuron in zip(network.layers[:-1], neurons, strict=True)
@@ -189,7 +191,14 @@ def converted(
 
 
 def main(
-    out: Path, figure: Path, train: int | None, test: int | None, epochs: int | None, seed: int, networks: Sequence[str]
+    out: Path,
+    figure: Path,
+    train: int | None,
+    test: int | None,
+    epochs: int | None,
+    seed: int,
+    networks: Sequence[str],
+    methods: Sequence[str],
 ) -> None:
     """Everything that is not there yet."""
     task = data(train, test)
@@ -205,7 +214,7 @@ def main(
         )
         levels = trained(
             out / f"{name} QuantisedRectifier.npz",
-            quantised(rectifiers.network, task.train.x[:CALIBRATING]),
+            quantised(rectifiers.network, task.train.x[:CALIBRATING], LEVELS[name]),
             task,
             seed,
             epochs=min(FINE_EPOCHS, epochs or FINE_EPOCHS),
@@ -215,12 +224,12 @@ def main(
         for unit, artificial in ((Rectifier, rectifiers), (QuantisedRectifier, levels)):
             kind = f"{name} {unit.__name__}"
             kept(out / f"{kind}.json", lambda one=artificial: risk(one, task.test))
-            for method, value in METHODS.items():
+            for method in methods:
                 if (method == "QCFS") != (unit is QuantisedRectifier):
                     continue
                 for steps in [(s,) for s in STEPS] if method in FOR_EACH else [STEPS]:
                     file = out / f"{name} {method} {steps[-1]}.json"
-                    kept(file, lambda h=artificial, v=value, s=steps: converted(h, v, task, s))
+                    kept(file, lambda h=artificial, v=METHODS[method], s=steps: converted(h, v, task, s))
         print(f"{name}:\n{table(out, name)}")
     draw(out, figure, networks)
 
@@ -286,4 +295,5 @@ if __name__ == "__main__":
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--networks", nargs="+", choices=tuple(NETWORKS), default=tuple(NETWORKS))
+    parser.add_argument("--methods", nargs="+", choices=tuple(METHODS), default=tuple(METHODS))
     main(**vars(parser.parse_args()))

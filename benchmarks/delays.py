@@ -83,7 +83,9 @@ def main() -> None:
     options = parser.parse_args()
     results = json.loads(OUT.read_text()) if OUT.exists() else {}
     task = Coincidences()
-    tasks = {"coincidences": (task.dataset(4000, 500, 2000), coding.Spikes(num_steps=task.num_steps))}
+    tasks: dict[str, tuple[Dataset, coding.AbstractEncoder]] = {
+        "coincidences": (task.dataset(4000, 500, 2000), coding.Spikes(num_steps=task.num_steps))
+    }
     of = {"coincidences": {"most": 25, "tau": 3e-3, "epochs": 20, "batch": 50}}
     if options.vowels:
         vowels = sl.data.load(options.vowels / "JapaneseVowels_TRAIN.ts")
@@ -96,9 +98,10 @@ def main() -> None:
             if kind not in rows:
                 rows[kind] = measured(data, encoder, kind, options.seeds, **of[name])
                 OUT.write_text(json.dumps(results, indent=1) + "\n")
-        for kind in KINDS[1:]:
-            gains = np.subtract(rows["none"]["test_errors"], rows[kind]["test_errors"])
-            rows[kind]["gain"] = {"mean": float(gains.mean()), "interval": list(t_interval(gains)[:2])}
+        for of_what, base, kinds in (("gain", "none", KINDS[1:]), ("gain over fixed", "fixed", KERNELS)):
+            for kind in kinds:
+                gains = np.subtract(rows[base]["test_errors"], rows[kind]["test_errors"])
+                rows[kind][of_what] = {"mean": float(gains.mean()), "interval": list(t_interval(gains)[:2])}
         OUT.write_text(json.dumps(results, indent=1) + "\n")
 
 

@@ -6,8 +6,9 @@ a loop over steps, which is what snnlearn takes on a CPU, and by the formulation
 give the same gradient; the median of the rounds counts.
 
 Memory: BPTT of a recurrent spiking network that keeps all steps, beside one that keeps the state at the start of each
-segment, by plain JAX. Planned: the working memory of the compiled program. Peak: what a process of its own holds at
-most while it computes the gradient, above what it held before.
+of √T segments, and one with segments of ∛T steps within segments of their square, by plain JAX. Planned: the working
+memory of the compiled program. Peak: what a process of its own holds at most while it computes the gradient, above what
+it held before.
 
 Writes `benchmarks/results/lru.json`, with the load of the machine: let nothing else run for times to rely on.
 """
@@ -124,7 +125,7 @@ def times(length: int) -> dict[str, Any]:
     }
 
 
-def memory(length: int, segment: int | None) -> dict[str, Any]:
+def memory(length: int, segment: tuple[int, ...] | None) -> dict[str, Any]:
     """Planned and peak memory of a gradient."""
     network = sl.network.feedforward((INPUTS, HIDDEN, 2), recurrent=True, key=jax.random.key(0))
     spikes = jnp.asarray(np.random.default_rng(0).random((BATCH, length, INPUTS)) < 0.05, jnp.float32)
@@ -155,11 +156,16 @@ def memories() -> list[dict[str, Any]]:
     """Each case in a process of its own."""
     found = []
     for length in MEMORY_LENGTHS:
-        row: dict[str, Any] = {"steps": length, "segment": math.isqrt(length)}
-        for name, segment in (("all steps", "0"), ("segments", str(row["segment"]))):
-            command = [sys.executable, __file__, "--case", str(length), segment]
-            row[name] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-        row |= {f"{what} ratio": row["all steps"][what] / row["segments"][what] for what in ("planned_mb", "peak_mb")}
+        inner = round(length ** (1 / 3))
+        cases = {"all steps": (), "segments": (math.isqrt(length),), "segments within segments": (inner**2, inner)}
+        row: dict[str, Any] = {"steps": length}
+        for name, segment in cases.items():
+            command = [sys.executable, __file__, "--case", str(length), *map(str, segment)]
+            measured = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+            row[name] = {"segment": segment} | measured
+            row[name] |= {
+                f"{what} ratio": row["all steps"][what] / measured[what] for what in ("planned_mb", "peak_mb")
+            }
         print(row, flush=True)
         found.append(row)
     return found
@@ -168,27 +174,28 @@ def memories() -> list[dict[str, Any]]:
 def main() -> None:
     """Measure, and write the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--case", nargs=2, type=int, metavar=("STEPS", "SEGMENT"), help="memory of one case, as JSON")
+    parser.add_argument(
+        "--case", nargs="+", type=int, metavar="STEPS", help="memory of a case, steps and segments: JSON"
+    )
+    parser.add_argument("--only-memory", action="store_true", help="keep the times that are there")
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args()
     if options.case:
-        print(json.dumps(memory(options.case[0], options.case[1] or None)))
+        print(json.dumps(memory(options.case[0], tuple(options.case[1:]) or None)))
         return
     before = os.getloadavg()
-    measured = []
-    for length in LENGTHS:
-        measured.append({"steps": length} | times(length))
-        print(
-            length, {name: round(1e3 * one["gradient"]["median_s"], 2) for name, one in list(measured[-1].items())[1:]}
-        )
     result = {
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": {"system": platform.system(), "processors": os.cpu_count(), "load before and after": None},
         "versions": {name: version(name) for name in ("jax", "jaxlib", "numpy")},
-        "time": {"features": FEATURES, "state": STATE, "batch": 1, "lengths": measured},
-        "memory": {"network": f"{INPUTS}-{HIDDEN} recurrent-2", "batch": BATCH, "lengths": memories()},
     }
-    result["machine"]["load before and after"] = [before, os.getloadavg()]
+    if options.only_memory:
+        result = json.loads(options.out.read_text())
+    else:
+        measured = [{"steps": length} | times(length) for length in LENGTHS]
+        result["time"] = {"features": FEATURES, "state": STATE, "batch": 1, "lengths": measured}
+        result["machine"]["load before and after"] = [before, os.getloadavg()]
+    result["memory"] = {"network": f"{INPUTS}-{HIDDEN} recurrent-2", "batch": BATCH, "lengths": memories()}
     options.out.write_text(json.dumps(result, indent=1) + "\n")
 
 

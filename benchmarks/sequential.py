@@ -1,16 +1,21 @@
-"""Images as sequences, by networks of about equally many parameters: `python benchmarks/sequential.py`.
+"""Images as sequences, by networks of equally many parameters within 5 %: `python benchmarks/sequential.py`.
 
 By default permuted digits, a pixel in each of 64 steps; `--data fashion-rows` shows Fashion-MNIST row by row, and
-`--data fashion-pixels` all 784 pixels in turn (for a GPU). Each seed's epoch is chosen by the validation sample, and
+`--data fashion-pixels` all 784 pixels in turn (for a GPU). `--samples` takes the first of the training sample. Each
+contender's step size is that of `RATES` with the least validation error after a quarter of the
+epochs, with one seed. ALIF alone was tuned further, by hand on the validation sample, as it failed: with a membrane of
+20 ms, which sums up 20 pixels, beta 0.1 and a band from 0.005 it erred on 71 % after 20 epochs, and as it is now on
+39 %. Each seed's epoch is chosen by the validation sample, and
 the test sample is used once, at the end: the mean over seeds and its 95 % t-interval. Time is that of an epoch of all
 seeds, side by side; memory is the working memory of one seed's compiled gradient. Networks that are already in
 `benchmarks/results/sequential.json` are not repeated. `NETWORKS` takes one more as a function of inputs, outputs and
-key, with its rule, step size and initialisation.
+key, with its rule and initialisation.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 from collections.abc import Callable
@@ -25,12 +30,12 @@ import optax
 
 import snnlearn as sl
 from snnlearn import coding, losses, neurons, rules
-from snnlearn.data import Dataset
-from snnlearn.network import FluctuationDriven, Network, Redrawn
+from snnlearn.data import Dataset, Sample
+from snnlearn.network import DelayedSynapses, Dense, FluctuationDriven, Layer, Network, Redrawn
 from snnlearn.risk import t_interval
 
 OUT = Path(__file__).resolve().parent / "results" / "sequential.json"
-SPIKING = FluctuationDriven(xi=1.0, band=(0.005, 0.2))
+SPIKING = FluctuationDriven(xi=1.0, band=(0.02, 0.3))
 
 
 def lru(inputs: int, outputs: int, key: jax.Array) -> Network:
@@ -39,20 +44,33 @@ def lru(inputs: int, outputs: int, key: jax.Array) -> Network:
 
 
 def spiking_lru(inputs: int, outputs: int, key: jax.Array) -> Network:
-    """Two blocks of 50 units."""
-    return sl.network.spiking_lru(inputs, 50, outputs, state_size=50, depth=2, r_min=0.9, r_max=0.999, key=key)
+    """Two blocks of 42 units."""
+    return sl.network.spiking_lru(inputs, 42, outputs, state_size=42, depth=2, r_min=0.9, r_max=0.999, key=key)
 
 
 def alif(inputs: int, outputs: int, key: jax.Array) -> Network:
-    """A recurrent layer whose adaptation lasts about as long as a sequence."""
-    neuron = neurons.ALIF(tau_mem=20e-3, tau_adapt=100e-3, beta=0.1)
+    """A recurrent layer whose adaptation lasts about as long as a sequence, and whose membranes see single pixels."""
+    neuron = neurons.ALIF(tau_mem=4e-3, tau_adapt=100e-3, beta=0.3)
     sizes = (inputs, 110, outputs)
     return sl.network.feedforward(sizes, neuron=neuron, recurrent=True, use_bias=True, key=key)
 
 
 def lstm(inputs: int, outputs: int, key: jax.Array) -> Network:
     """As published."""
-    return sl.network.recurrent(inputs, 54, outputs, neuron=neurons.LSTM(), key=key)
+    return sl.network.recurrent(inputs, 55, outputs, neuron=neurons.LSTM(), key=key)
+
+
+def delays(inputs: int, outputs: int, key: jax.Array) -> Network:
+    """Two layers without recurrence, in which every connection has a weight and a delay of its own, both learned."""
+    keys = jax.random.split(key, 5)
+    neuron, units, most = neurons.LIF(tau_mem=20e-3), 77, 30
+
+    def late(in_size: int, of_weights: jax.Array, of_delays: jax.Array) -> DelayedSynapses:
+        drawn = jax.random.uniform(of_delays, (units, in_size), minval=0.5, maxval=most - 0.5)
+        return DelayedSynapses(Dense(in_size, units, use_bias=True, key=of_weights), drawn, most)
+
+    first, second = Layer(late(inputs, *keys[:2]), neuron), Layer(late(units, *keys[2:4]), neuron)
+    return Network((first, second, Layer(Dense(units, outputs, use_bias=True, key=keys[4]), neurons.LI())))
 
 
 class Contender(NamedTuple):
@@ -60,40 +78,45 @@ class Contender(NamedTuple):
 
     network: Callable[[int, int, jax.Array], Network]
     rule: rules.AbstractRule
-    rate: float
     initialisation: sl.network.AbstractInitialisation
 
 
 NETWORKS = {
-    "LRU": Contender(lru, rules.BPTT(), 5e-3, Redrawn()),
-    "spiking LRU": Contender(spiking_lru, rules.BPTT(), 5e-3, SPIKING),
-    "ALIF, BPTT": Contender(alif, rules.BPTT(), 5e-3, SPIKING),
-    "ALIF, e-prop": Contender(alif, rules.EProp(), 5e-3, SPIKING),
-    "LSTM": Contender(lstm, rules.BPTT(), 5e-3, Redrawn()),
+    "LRU": Contender(lru, rules.BPTT(), Redrawn()),
+    "spiking LRU": Contender(spiking_lru, rules.BPTT(), SPIKING),
+    "ALIF, BPTT": Contender(alif, rules.BPTT(), SPIKING),
+    "ALIF, e-prop": Contender(alif, rules.EProp(), SPIKING),
+    "learned delays": Contender(delays, rules.BPTT(), SPIKING),
+    "LSTM": Contender(lstm, rules.BPTT(), Redrawn()),
 }
 
 
-def dataset(name: str, folder: str | None) -> Dataset:
+RATES = (2e-3, 5e-3, 2e-2)
+
+
+def dataset(name: str, folder: str | None, samples: int | None) -> Dataset:
     """The images as sequences."""
     if name == "permuted-digits":
         return sl.data.sequential(sl.data.digits(), permutation=0)
     images = sl.data.fashion_mnist(folder=folder)
+    if samples is not None:
+        images = dataclasses.replace(images, train=Sample(*(part[:samples] for part in images.train)))
     return sl.data.sequential(images, by=name.removeprefix("fashion-"))
 
 
-def measured(name: str, contender: Contender, data: Dataset, *, seeds: int, epochs: int, batch: int) -> dict[str, Any]:
-    """Trainings side by side, one of each seed."""
-    keys = jax.random.split(jax.random.key(0), seeds)
-    network = contender.network(data.shape[1], data.num_outputs, jax.random.key(1))
+LOSS = losses.StepwiseCrossEntropy()
+"""Every rule takes the loss of each step, so that all learn the same."""
+
+
+def experiment(
+    contender: Contender, network: Network, data: Dataset, rate: float, keys: jax.Array, *, epochs: int, batch: int
+) -> sl.Experiment:
+    """Trainings side by side, one of each key."""
     steps = epochs * (len(data.train.x) // batch)
-    # Every rule takes the loss of each step, so that all learn the same.
-    loss = losses.StepwiseCrossEntropy()
     algorithm = sl.algorithms.GradientDescent(
-        loss=loss,
+        loss=LOSS,
         rule=contender.rule,
-        optimizer=optax.chain(
-            optax.clip_by_global_norm(1.0), optax.adam(optax.cosine_decay_schedule(contender.rate, steps))
-        ),
+        optimizer=optax.chain(optax.clip_by_global_norm(1.0), optax.adam(optax.cosine_decay_schedule(rate, steps))),
         initialisation=contender.initialisation,
         epochs=epochs,
         batch_size=batch,
@@ -101,21 +124,35 @@ def measured(name: str, contender: Contender, data: Dataset, *, seeds: int, epoc
     encoder = coding.Rescaled(
         coding.Framewise(coding.Current(num_steps=1), data.shape[0]), float(np.min(data.low)), float(np.max(data.high))
     )
+    return sl.Experiment(data, encoder, network, algorithm, keys)
+
+
+def measured(name: str, contender: Contender, data: Dataset, *, seeds: int, epochs: int, batch: int) -> dict[str, Any]:
+    """The best step size, and the trainings with it."""
+    network = contender.network(data.shape[1], data.num_outputs, jax.random.key(1))
+    tried = {}
+    for rate in RATES:
+        short = experiment(
+            contender, network, data, rate, jax.random.key(2)[None], epochs=max(1, epochs // 4), batch=batch
+        )
+        tried[rate] = min(float(epoch.metrics.validation_error[0]) for epoch in short.epochs())
+    keys, rate = jax.random.split(jax.random.key(0), seeds), min(tried, key=tried.__getitem__)
+    print(name, tried, flush=True)
+    whole = experiment(contender, network, data, rate, keys, epochs=epochs, batch=batch)
     epoch, seconds, curve = None, [], []
-    experiment = sl.Experiment(data, encoder, network, algorithm, keys)
-    for epoch in experiment.epochs():
+    for epoch in whole.epochs():
         seconds.append(float(epoch.seconds))
         curve.append(np.asarray(epoch.metrics.validation_error, float).tolist())
     assert epoch is not None
-    trained = experiment.hypotheses(epoch.training)
+    trained = whole.hypotheses(epoch.training)
     errors = np.array([float(np.mean(sl.predict(one, data.test.x) != data.test.y)) for one in trained])
     low, high, _ = t_interval(errors) if seeds > 1 else (np.nan, np.nan, 0)
     arrays, rest = eqx.partition(network, eqx.is_array)
-    x = jnp.zeros((batch, encoder.num_steps, data.shape[1]))
+    x = jnp.zeros((batch, *data.shape))
     y = jnp.zeros(batch, int)
     program = jax.jit(
         lambda arrays: neurons.trained_part(
-            contender.rule(eqx.combine(arrays, rest), loss, x, y, key=jax.random.key(0))[1]
+            contender.rule(eqx.combine(arrays, rest), LOSS, x, y, key=jax.random.key(0))[1]
         )
     )
     planned: Any = program.lower(arrays).compile().memory_analysis()
@@ -123,7 +160,10 @@ def measured(name: str, contender: Contender, data: Dataset, *, seeds: int, epoc
         "data": data.name,
         "network": name,
         "parameters": int(sum(a.size for a in jax.tree.leaves(neurons.trained_part(network)))),
+        "training samples": len(data.train.x),
         "epochs": epochs,
+        "step size": rate,
+        "validation error of each step size, one seed, a quarter of the epochs": tried,
         "test errors": errors.tolist(),
         "mean": float(errors.mean()),
         "interval": [float(low), float(high)],
@@ -142,13 +182,14 @@ def main() -> None:
     names = ["permuted-digits", "fashion-rows", "fashion-pixels"]
     parser.add_argument("--data", default="permuted-digits", choices=names)
     parser.add_argument("--data-folder", help="of the IDX files of Fashion-MNIST")
+    parser.add_argument("--samples", type=int, help="of Fashion-MNIST, to train with; all by default")
     parser.add_argument("--networks", nargs="+", default=list(NETWORKS), choices=list(NETWORKS))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args()
-    data = dataset(options.data, options.data_folder)
+    data = dataset(options.data, options.data_folder, options.samples)
     for name in options.networks:
         found = json.loads(options.out.read_text()) if options.out.exists() else []
         if any((row["data"], row["network"]) == (data.name, name) for row in found):

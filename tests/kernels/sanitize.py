@@ -116,6 +116,7 @@ def calls(rng: np.random.Generator) -> Iterator[tuple[str, list, list, dict]]:
     )
     x = array(batch, -(-steps // 32), inputs, dtype=words)
     forward, backward, made, gradients = [x], [x], [], []
+    rows, recorded = [], []
     for form, (trace, output, state) in zip(forms, chain._sizes(forms, steps, x), strict=True):
         wide = -(-form.units // 16) * 16
         bias = array(batch, form.frames, form.units) if form.frames else array(wide)
@@ -125,9 +126,12 @@ def calls(rng: np.random.Generator) -> Iterator[tuple[str, list, list, dict]]:
         forward += parts
         backward += [*parts, spikes, array(*output.shape), array(*state.shape)]
         made += [trace, state]
+        rows.append(int(rng.integers(16)))
+        recorded += [trace, state, jax.ShapeDtypeStruct((steps, batch, 1 + rows[-1].bit_count(), wide), jnp.float32)]
         gradients += [parts[1], bias if form.frames else bias[: form.units], parts[3], state]
     attributes = chain._attributes(forms, steps)
     yield "forward", forward, [jax.ShapeDtypeStruct(m.shape, m.dtype) for m in made], attributes
+    yield "record", forward, recorded, attributes | {"rows": np.array(rows, np.int64)}
     yield "backward", backward, [jax.ShapeDtypeStruct(g.shape, g.dtype) for g in gradients], attributes
 
 
@@ -167,13 +171,13 @@ def fuzz(cases: int) -> None:
             if not true:
                 lie(rng, arguments, results, attributes)
             outs = [jax.ShapeDtypeStruct(r.shape, r.dtype) for r in results]
-            call = jax.ffi.ffi_call(f"snnlearn_{name}", outs if name in ("forward", "backward") else outs[0])
+            call = jax.ffi.ffi_call(f"snnlearn_{name}", outs if len(outs) > 1 else outs[0])
             try:
                 jax.block_until_ready(call(*arguments, **attributes))
             except Exception as error:  # whatever XLA makes of it
                 assert not true, (name, error)
                 refused += "does not fit the call" in str(error)
-    print(f"{4 * cases} calls, of which the library refused {refused}", flush=True)
+    print(f"{5 * cases} calls, of which the library refused {refused}", flush=True)
 
 
 def main(sanitizer: str) -> int:

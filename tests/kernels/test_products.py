@@ -11,11 +11,12 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from snnlearn import SnnlearnError, kernels
-from snnlearn.coding import PackedSpikes, pack_spikes
+from snnlearn.coding import HeldValues, PackedSpikes, pack_spikes
+from snnlearn.coding.packed import later
 from snnlearn.kernels.products import currents, known_spikes, outer
 from snnlearn.losses import StepwiseCrossEntropy
 from snnlearn.network import feedforward, unroll
-from snnlearn.neurons import ALIF, LI, LIF, CubaLIF
+from snnlearn.neurons import ALIF, LI, LIF, CubaLIF, NextStep, Triangle
 from snnlearn.rules import OTTT, EProp, RandomFeedback
 from snnlearn.rules.online import in_blocks
 
@@ -86,6 +87,34 @@ def test_three_factor_rules_are_the_plain_ones(rule, neuron, recurrent, hidden, 
     other = jax.vmap(pack_spikes)(xs.at[0, 20].set(1 - xs[0, 20]))
     weights = [g.layers[0].synapses.weight for _, g in (events(other), expected)]
     assert float(jnp.max(jnp.abs(weights[0] - weights[1]))) > 1e-3 * float(jnp.max(jnp.abs(weights[1])))
+
+
+@pytest.mark.parametrize("kind", ["numbers", "held"])
+def test_a_block_runs_in_one_call_whatever_its_input_is(kind):
+    """The kernels record what each step begins with, and the derivatives from there are those of the plain scan."""
+    neuron = CubaLIF(v_th=0.05, reset=NextStep(), surrogate=Triangle(0.5, 0.3))
+    network = feedforward((6, 18, 3), neuron=neuron, recurrent=True, key=KEY)
+    values = 3 * jax.random.normal(KEY, (2, 4 if kind == "held" else 40, 6))
+    xs = HeldValues(values, 10) if kind == "held" else values
+
+    def run():
+        return jax.jit(lambda xs: EProp()(network, StepwiseCrossEntropy(), xs, jnp.array([0, 2]), key=KEY))
+
+    events = run()
+    assert "snnlearn_record" in events.lower(xs).as_text()
+    with kernels.plain():
+        expected = run()(xs)
+    close(events(xs), expected, 1e-4)
+    assert float(jnp.abs(expected[1].layers[0].recurrent.weight).max()) > 1e-4, "units spike"
+
+
+@pytest.mark.parametrize(("steps", "lag"), [(1, 1), (31, 2), (32, 31), (70, 5)])
+def test_later_spikes_are_those_of_numbers(steps, lag):
+    rng = np.random.default_rng(steps)
+    spikes, waiting = ((rng.random((n, 3)) < 0.5).astype(np.float32) for n in (steps, lag))
+    found = later(pack_spikes(jnp.asarray(spikes)), jnp.asarray(waiting))
+    expected = pack_spikes(jnp.asarray(np.concatenate([waiting, spikes])[:steps]))
+    np.testing.assert_array_equal(found.words, expected.words)
 
 
 def test_no_size_is_taken_on_trust():

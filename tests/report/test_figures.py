@@ -11,6 +11,7 @@ import pytest
 from fake_run import fake_example, fake_run
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle, StepPatch
 
 from snnlearn._errors import SnnlearnError
 from snnlearn.report import CodeSummary, codes_figure, codes_report, state_risk
@@ -22,6 +23,7 @@ from snnlearn.report.figures import (
     VECTOR_SPIKES,
     draw_confusion,
     draw_curves,
+    draw_delays,
     draw_example,
     draw_raster,
     draw_rates,
@@ -29,6 +31,7 @@ from snnlearn.report.figures import (
     draw_traces,
     example_size,
 )
+from snnlearn.report.summary import LayerSummary
 from snnlearn.report.value import Table
 
 
@@ -252,3 +255,14 @@ def test_codes_that_cannot_be_drawn_are_refused(x, codes, frame, names):
 def test_a_code_is_one_sample():
     with pytest.raises(SnnlearnError, match="code 'rate' has shape"):
         CodeSummary(name="rate", spikes=np.zeros(3), dt=1e-3)
+
+
+def test_delays_are_counted_by_the_step_that_is_nearest(ax):
+    """Of 8 delays up to 3 steps of 2 ms; half steps at both ends expect half as many as the others."""
+    delays = 2e-3 * np.array([0.1, 0.4, 0.6, 1.4, 1.2, 2.0, 2.9, 3.0])
+    layer = LayerSummary("1", 4, True, np.ones(4), 0.0, 0.0, 1.0, delays, longest_delay=6e-3)
+    draw_delays(ax, layer, dt=2e-3)
+    assert [bar.get_height() for bar in ax.patches if isinstance(bar, Rectangle)] == [2, 3, 1, 2]
+    assert [bar.get_x() for bar in ax.patches if isinstance(bar, Rectangle)] == pytest.approx([0, 1, 3, 5])
+    (expected,) = (patch for patch in ax.patches if isinstance(patch, StepPatch))
+    np.testing.assert_allclose(expected.get_data().values, 8 * np.array([1, 2, 2, 1]) / 6)

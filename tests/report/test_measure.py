@@ -260,8 +260,11 @@ def test_what_a_network_trained_without_reset_loses_with_it_is_in_its_report(tas
     without, wrong = (predict(h, task.test.x) != task.test.y for h in (hypothesis, deployed))
     assert found is not None and found.reset == "Subtract" and found.risk == wrong.mean() != without.mean()
     assert found.comparison.difference == pytest.approx(wrong.mean() - without.mean())
-    (row,) = reset_rows(summary)
+    row, change = reset_rows(summary)
     assert row.label == "Test error with resets" and row.value.startswith(f"{100 * wrong.mean():.1f}")
+    assert change.label == "Change with resets" and change.value.startswith(
+        f"{100 * (wrong.mean() - without.mean()):.1f} points"
+    )
     page = run_report(summary)
     assert any(row in block.rows for section in page.sections for block in section.blocks if isinstance(block, Numbers))
     reset = summarise(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import equinox as eqx
@@ -38,9 +39,11 @@ def test_the_gradient_is_that_of_keeping_all():
     inputs, targets = 8 * jax.random.normal(KEYS[2], (B, T, 4)), jnp.array([2, 0, 1])
     arguments = noisy(), StepwiseCrossEntropy(), inputs, targets
     assert bool(unroll(arguments[0], inputs[0])[0].outputs[0].any())
-    expected, found, cut = (gradient(rule, *arguments) for rule in (BPTT(), BPTT(5), TruncatedBPTT(5)))
+    rules = BPTT(), BPTT(5), BPTT((5, 2)), TruncatedBPTT(5)
+    expected, found, nested, cut = (gradient(rule, *arguments) for rule in rules)
     assert all(leaf.dtype == jnp.float64 for leaf in jax.tree.leaves(expected))
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14), found, expected)
+    for each in (found, nested):
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14), each, expected)
     # The negative control: blocks that the gradient does not cross.
     a, b = (one.layers[0].synapses.weight for _, one in (cut, expected))
     assert np.abs(a - b).max() > 1e-3 * np.abs(b).max()
@@ -60,6 +63,8 @@ def test_memory_grows_with_segments_and_not_with_steps():
     short, long = (working_memory(BPTT(20), jnp.zeros((4, T, 8))) for T in (200, 600))
     assert long - short < 4 * 400 * 4 * (8 + 3 * 2 + 128 / 20 * 2)
     assert working_memory(BPTT(), jnp.zeros((4, 600, 8))) > 4 * 600 * 4 * 128 > 3 * long
+    within = working_memory(BPTT((64, 8)), jnp.zeros((4, 600, 8)))
+    assert long - within > 4 * 4 * 128 * (600 / 20 + 20 - 600 / 64 - 64 / 8 - 8)
 
 
 @pytest.mark.skipif(kernels.why_plain() is not None, reason=str(kernels.why_plain()))
@@ -84,6 +89,7 @@ def test_a_segment_of_all_steps_is_no_segment():
     assert programs[0] == programs[1] != programs[2]
 
 
-def test_a_segment_has_a_step():
-    with pytest.raises(SnnlearnError, match="segment is 0; give at least 1"):
-        BPTT(0)
+@pytest.mark.parametrize("segment", [0, (), (5, 0), (5, 5)])
+def test_a_segment_has_a_step(segment):
+    with pytest.raises(SnnlearnError, match=re.escape(f"segment is {segment}; give at least 1")):
+        BPTT(segment)

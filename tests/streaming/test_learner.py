@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_stream import same
 
-from snnlearn import SnnlearnError
+from snnlearn import SnnlearnError, kernels
 from snnlearn.losses import (
     AlphaVanRossum,
     ClassSpikeTrains,
@@ -83,6 +83,24 @@ def test_every_rule_learns_the_same_however_the_stream_is_cut_or_saved(name, tmp
     fixed, first = learner.regret(state), learner.regret(run(learner, XS[:BLOCK], targets[:BLOCK], [])[1])
     assert fixed.comparators[0] != fixed.loss or network.layers[-1].neuron.spikes
     np.testing.assert_allclose(first.comparators[0], first.loss, rtol=1e-5) if not network.layers[0].draws else None
+
+
+@pytest.mark.skipif(kernels.why_plain() is not None, reason=str(kernels.why_plain()))
+@pytest.mark.parametrize("kind", ["spikes", "numbers"])
+def test_learning_by_the_kernels_is_that_of_plain_jax(kind):
+    """Several updates, with traces between them."""
+    xs = XS > 1 if kind == "spikes" else XS
+    learner = Learner(
+        feedforward(SIZES, neuron=LIF(v_th=0.1), recurrent=True, key=KEY), EProp(), MeanSquaredError(), SGD, BLOCK
+    )
+    outputs, state = run(learner, xs, SIGNAL, [])
+    with kernels.plain():
+        expected, plain = run(learner, xs, SIGNAL, [])
+    assert np.abs(outputs).max() > 1e-3
+    np.testing.assert_allclose(outputs, expected, atol=1e-5)
+    pairs = zip(*(jax.tree.leaves((s.parameters, s.memory.traces)) for s in (state, plain)), strict=True)
+    for a, b in pairs:
+        np.testing.assert_allclose(a, b, atol=1e-4 * float(jnp.max(jnp.abs(b), initial=0)) + 1e-9)
 
 
 def test_the_first_update_is_the_exact_gradient_by_backpropagation(x64):

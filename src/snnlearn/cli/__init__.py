@@ -122,7 +122,8 @@ def _what_is_taken(kind: type, arguments: list[str]) -> list[str]:
     sentences = []
     for option, axis in axes(kind).items():
         if (name := value_of(f"--{option.replace('_', '-')}", arguments)) is not None and not name.startswith("-"):
-            taken = ", ".join(f"--{one.replace('_', '-')}" for one in axis.taken(name))
+            also = getattr(axis[name], "also", ())
+            taken = ", ".join(f"--{one.replace('_', '-')}" for one in dict.fromkeys((*axis.taken(name), *also)))
             sentences.append(f"{name} takes {taken or 'no option'}.")
             cls, settled = axis.load(name), axes(kind)
             if usual := [f"--{of} {settled[of].name_of(getattr(cls, said))}" for of, said in axis.settles.items()]:

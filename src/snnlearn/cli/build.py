@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import sys
 from collections.abc import Mapping
 from dataclasses import fields, replace
@@ -15,22 +14,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from snnlearn import coding, data, losses, network, neurons, rules
+from snnlearn import coding, data, losses, network, rules
 from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import shown
 from snnlearn.algorithms import Devices, Experiment, GradientDescent, Optimizer, constant, cosine
 from snnlearn.algorithms.devices import ONE_DEVICE
 from snnlearn.circuits import Chip, ForChips
 from snnlearn.cli.axis import is_own
-from snnlearn.cli.choices import CHIPS, CODES, DATA, LOSSES, NEURONS, ON_TOP, OPTIMIZERS, READOUTS, RULES, SURROGATES
+from snnlearn.cli.choices import CHIPS, CODES, DATA, LOSSES, NEURONS, ON_TOP, OPTIMIZERS, READOUTS, RULES
+from snnlearn.cli.networks import artificial, decoder_of, of_sequences, readout_of, structure
 from snnlearn.cli.options import TIME_UNITS, Data, Encode, Train, axes
 from snnlearn.data import Dataset
 from snnlearn.data.formats import format_of
-from snnlearn.hypothesis import check_size
 from snnlearn.model_file import load
-
-# Of sizes in --layers: an array has fewer than 2^63 numbers, and a layer's shape is a product of three.
-_MOST_DIGITS = 6
 
 
 def own_classes(options: Train) -> tuple[type[eqx.Module], ...]:
@@ -77,14 +73,22 @@ def everything(options: Train) -> Dataset:
 
 
 def _sequence(options: Train, task: Dataset) -> Dataset:
-    """Images as a series, if that is asked for."""
+    """Images as a series, if that is asked for, or the network is for sequences."""
     match options.sequence:
+        case None if options.start is None and of_sequences(options) and _is_images(task):
+            note = f"{options.neuron} learns sequences, so that images are shown row by row, as by --sequence rows."
+            rows = data.sequential(task, by="rows")
+            return replace(rows, notes=(*rows.notes, note))
         case None:
             return task
         case "permuted":
             return data.sequential(task, permutation=options.split_seed)
         case by:
             return data.sequential(task, by=by)
+
+
+def _is_images(task: Dataset) -> bool:
+    return task.structure == "image" and len(task.shape) == 2
 
 
 def _weighted(options: Train, task: Dataset) -> Dataset:
@@ -121,18 +125,12 @@ def asked(options: Train | Data) -> dict[str, Any]:
 
 
 def window(options: Any) -> dict[str, Any]:
-    """Number and length of time steps, for data that are not recordings; one for units without time."""
-    usual = 1 if timeless(options) else 20
+    """Number and length of time steps, for data that are not recordings; one for artificial networks."""
+    usual = 1 if artificial(options) else 20
     return {
         "num_steps": usual if options.num_steps is None else options.num_steps,
         "dt": 1e-3 if options.dt is None else options.dt,
     }
-
-
-def timeless(options: Any) -> bool:
-    """Whether the neurons are units without time, those of an artificial network."""
-    name = getattr(options, "neuron", None)
-    return name is not None and issubclass(NEURONS.load(name), neurons.AbstractStateless)
 
 
 def experiment(options: Train, task: Dataset, *, devices: Devices = ONE_DEVICE) -> Experiment[GradientDescent]:
@@ -240,120 +238,6 @@ def _of_code(name: str, options: Train | Encode, frames: int | None) -> dict[str
     return values
 
 
-def structure(options: Train, task: Dataset, code: coding.AbstractEncoder) -> network.Network:
-    """The network; its weights are drawn when a training starts."""
-    shapes = eqx.filter_eval_shape(lambda: _structure(options, task, code))
-    # At the start 256 samples measure what drives the layers; Adam has two numbers for each parameter.
-    samples = max(options.counts()[1], min(256, len(task.train.y)))
-    check_size(code, shapes, samples=samples * options.seeds, copies=4 * options.seeds)
-    return _structure(options, task, code)
-
-
-def _structure(options: Train, task: Dataset, code: coding.AbstractEncoder) -> network.Network:
-    key = jax.random.key(0)
-    layers: list[network.Layer] = []
-    pools: list[network.AbstractSynapses] = []
-    shape = code.out_shape(task.shape)
-    if len(shape) > len(task.shape) - options.series:
-        # The neurons of a value, or ON and OFF, are an axis more, which is none of an image.
-        shape = (math.prod(shape),)
-    for spec in options.layers:
-        synapses = _synapses(spec, shape, options.bias, key)
-        shape = synapses.out_shape
-        if isinstance(synapses, network.AveragePool2d):
-            pools.append(synapses)
-            continue
-        loop = network.Dense(shape[0], shape[0], key=key) if options.recurrent and len(shape) == 1 else None
-        layers.append(network.Layer(_chain(pools, synapses), _neuron(options, shape, code.dt), loop))
-        pools = []
-    outputs = _decoder(options, task, code.dt).num_units(task.num_outputs)
-    readout = network.Dense(math.prod(shape), outputs, use_bias=options.bias, key=key)
-    layers.append(network.Layer(_chain(pools, readout), _readout(options, code.dt)))
-    return network.Network(tuple(layers))
-
-
-def _chain(pools: list[network.AbstractSynapses], synapses: network.AbstractSynapses) -> network.AbstractSynapses:
-    return network.Chain(*pools, synapses) if pools else synapses
-
-
-def _synapses(spec: str, shape: tuple[int, ...], bias: bool, key: jax.Array) -> network.AbstractSynapses:
-    match = re.fullmatch(
-        r"(?a:(?P<dense>\d+)|p(?P<pool>\d+)|(?P<channels>\d+)c(?P<kernel>\d+)(p(?P<padding>\d+))?)", spec
-    )
-    if match is None:
-        raise SnnlearnError(
-            f"--layers has {spec!r}; give numbers of units such as 256, convolutions such as 16c5 or "
-            "16c5p2, or poolings such as p2"
-        )
-    if max(map(len, re.findall(r"\d+", spec))) > _MOST_DIGITS:
-        raise SnnlearnError(f"--layers has {spec[:40]!r}; give numbers below {10**_MOST_DIGITS:,}")
-    number = {name: int(text) for name, text in match.groupdict().items() if text is not None}
-    if "dense" in number:
-        return network.Dense(math.prod(shape), number["dense"], use_bias=bias, key=key)
-    if len(shape) == 2:
-        shape = (1, *shape)
-    if len(shape) != 3:
-        raise SnnlearnError(f"--layers has {spec!r}, but its input of shape {shape} is not an image; use dense layers")
-    if "pool" in number:
-        return network.AveragePool2d(shape, number["pool"])
-    padding = number.get("padding", 0)
-    return network.Conv2d(shape, number["channels"], number["kernel"], padding=padding, use_bias=bias, key=key)
-
-
-def _neuron(options: Train, shape: tuple[int, ...], dt: float) -> neurons.AbstractNeuron:
-    _check_resolved(options, dt, *(name for name in NEURONS.taken(options.neuron) if name.startswith("tau_")))
-    trained = options.train_time_constants and len(shape) == 1
-    reset = neurons.ToValue() if options.reset == "zero" else neurons.Subtract()
-    values = vars(options) | {
-        "tau_mem": jnp.full(shape, options.tau_mem) if trained else options.tau_mem,
-        "surrogate": _surrogate(options, dt),
-        "reset": neurons.NextStep(reset) if options.reset_next_step else reset,
-        "refractory": neurons.Refractory(options.refractory) if options.refractory != 0 else None,
-        "dt": dt,
-    }
-    neuron = NEURONS.build(options.neuron, values)
-    return neurons.EscapeNoise(neuron) if options.escape_noise else neuron  # pyright: ignore[reportCallIssue]
-
-
-def _check_resolved(options: Train, dt: float, *names: str) -> None:
-    """Refuse time constants below the time step, by the names of their options."""
-    for name in names:
-        if dt > getattr(options, name):
-            option = name.replace("_", "-")
-            raise SnnlearnError(
-                f"dt = {dt} s is longer than --{option} {getattr(options, name)}; choose dt at most {option}"
-            )
-
-
-def _surrogate(options: Train, dt: float) -> neurons.AbstractSurrogate:
-    slope = options.surrogate_slope
-    values = {"slope": slope, "width": None if slope is None else 1 / slope, "dt": dt}
-    return SURROGATES.build(options.surrogate, values)
-
-
-def _readout(options: Train, dt: float) -> neurons.AbstractNeuron:
-    if timeless(options):
-        return neurons.Identity(dt=dt)
-    if not READOUTS.load(_readout_of(options)).reads_spikes:
-        _check_resolved(options, dt, "tau_out")
-        return neurons.LI(tau_mem=options.tau_out, dt=dt)
-    name = NEURONS.name_of(RULES.load(options.rule).usual_readout)
-    _check_resolved(options, dt, "tau_out", *(["tau_syn"] if "tau_syn" in NEURONS.taken(name) else []))
-    values = {"tau_mem": options.tau_out, "tau_syn": options.tau_syn, "surrogate": _surrogate(options, dt), "dt": dt}
-    neuron = NEURONS.build(name, values)
-    return neurons.EscapeNoise(neuron) if options.escape_noise else neuron  # pyright: ignore[reportCallIssue]
-
-
-def _readout_of(options: Train) -> str:
-    """The readout that is given, or the rule's."""
-    return options.readout or READOUTS.name_of(RULES.load(options.rule).usual_decoder)
-
-
-def _decoder(options: Train, task: Dataset, dt: float) -> coding.AbstractDecoder:
-    """The readout's, without the units or labels of the task."""
-    return READOUTS.build(_readout_of(options), {"dt": dt, "target_steps": task.target_steps})
-
-
 def _loss_of(options: Train, task: str) -> str:
     """The loss that is given, or the rule's, or what plays the part of the rule's in this task.
 
@@ -392,11 +276,17 @@ def algorithm(
         loss=_loss(options, task, dt, units),
         rule=rule(options, dt),
         optimizer=_optimizer(options),
-        initialisation=network.FluctuationDriven(xi=options.xi, band=_BAND),
+        initialisation=_initialisation(options),
         epochs=epochs,
         batch_size=batch_size,
         steps_per_update=options.steps_per_update,
     )
+
+
+def _initialisation(options: Train) -> network.AbstractInitialisation:
+    if NEURONS[options.neuron].redrawn:
+        return network.Redrawn()
+    return network.FluctuationDriven(xi=options.xi, band=_BAND)
 
 
 _BAND = (0.005, 0.2)
@@ -428,7 +318,7 @@ def training(options: Train, changes: dict[str, Any], *, several_rules: bool) ->
             where none is given and the readout has it.
     """
     one = Train(**{field.name: getattr(options, field.name) for field in fields(Train)} | changes)
-    if several_rules and one.loss is None and _readout_of(one) == "mean":
+    if several_rules and one.loss is None and readout_of(one) == "mean":
         return replace(one, loss=_STEPWISE[one.task or "classification"])
     return one
 
@@ -446,12 +336,12 @@ def default_loss(options: Train) -> str:
 
 
 def _loss(options: Train, task: Dataset, dt: float, units: coding.AbstractDecoder | None) -> losses.AbstractLoss:
-    readout, name = _readout_of(options), _loss_of(options, task.task)
+    readout, name = readout_of(options), _loss_of(options, task.task)
     if (needed := LOSSES.load(name).decides_by) is not None and READOUTS.load(readout) is not needed:
         raise SnnlearnError(
             f"--loss {name} is only for decisions by {needed.__name__}; use --readout {READOUTS.name_of(needed)}"
         )
-    values = {"decoder": _decoder(options, task, dt), "num_classes": task.num_classes, "dt": dt}
+    values = {"decoder": decoder_of(options, task, dt), "num_classes": task.num_classes, "dt": dt}
     if task.num_classes is None:
         if values["decoder"].reads_spikes:
             raise SnnlearnError(

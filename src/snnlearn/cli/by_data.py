@@ -42,6 +42,9 @@ def chosen(options: T, task: Dataset) -> tuple[T, tuple[str, ...]]:
     if task.target_steps > 1 and options.readout is None:
         options = replace(options, readout="last-steps")
         because.append(f"--readout last-steps, the {task.target_steps} that have targets")
+    if task.structure == "series" and not options.series and build.of_sequences(options):
+        options = replace(options, series=True)
+        because.append(f"--series, frame by frame, for {options.neuron}")
     if task.structure == "series" and options.encode is None and not options.series:
         options, why = _presented(options, task)
         because.append(why)
@@ -50,10 +53,10 @@ def chosen(options: T, task: Dataset) -> tuple[T, tuple[str, ...]]:
         options = replace(options, scale=scale)
         because.append(f"--scale {scale}, as the data are {_PLURALS[task.structure]}")
     if options.series and options.num_steps is None and options.encode in (None, "current"):
-        steps = math.ceil(_STEPS / task.shape[0])
+        steps = 1 if build.artificial(options) else math.ceil(_STEPS / task.shape[0])
         options = replace(options, num_steps=steps)
         because.append(f"--num-steps {steps} of each frame")
-    whole = task.kind == "values" and not options.series and not build.timeless(options)
+    whole = task.kind == "values" and not options.series and not build.artificial(options)
     if task.task == "regression" and options.num_steps is None and whole:
         options = replace(options, num_steps=_STEPS_OF_VALUES)
         because.append(f"--num-steps {_STEPS_OF_VALUES}, as values are predicted")

@@ -17,6 +17,7 @@ from snnlearn.cli.by_data import chosen
 from snnlearn.cli.commands import console_of, keep_compiled_programs
 from snnlearn.cli.config import write_config
 from snnlearn.cli.folders import new_folder
+from snnlearn.cli.networks import check_effect
 from snnlearn.cli.options import Certify
 from snnlearn.data.base import Sample, hold_out
 from snnlearn.model_file import save
@@ -26,6 +27,7 @@ from snnlearn.report.certificate import Certified, certificate_report
 def certify(options: Certify) -> int:
     """Train the prior, minimise the bound, certify, and check the certificate on the test sample."""
     options.check()
+    check_effect(options)
     keep_compiled_programs()
     with new_folder(options.out, f"certificate-{Path(options.data).stem}") as path:
         return _certify(options, path)

@@ -37,6 +37,24 @@ class Loss(Choice):
     in_place_of: str = ""
 
 
+@dataclass(frozen=True)
+class Units(Choice):
+    """A neuron of the hidden layers, or a function that builds a whole network of units that remember.
+
+    Args:
+        network: whether it is such a function. Then --layers gives the sizes of its blocks or layers.
+        unit: the class of the units that such a function is given, as `module:Class`; empty if it needs none.
+        redrawn: whether the sizes of its weights are part of its design. Its units send real values, and its readout
+            has no time.
+        also: further options that it takes, from which the unit is made.
+    """
+
+    network: bool = False
+    unit: str = ""
+    redrawn: bool = False
+    also: tuple[str, ...] = ()
+
+
 def _same(*options: str) -> dict[str, str]:
     return {option: option for option in options}
 
@@ -139,22 +157,61 @@ SURROGATES = Axis(
     },
 )
 
+_RECURRENT = {"hidden_size": "hidden_sizes", "neuron": "unit"}
+
 NEURONS = Axis(
-    Choice,
+    Units,
     base="snnlearn.neurons:AbstractNeuron",
     part="neuron",
     default="lif",
-    values=_same("tau_mem", "tau_syn", "tau_adapt", "beta", "surrogate", "reset", "refractory", "dt"),
+    values=_same("tau_mem", "tau_syn", "tau_adapt", "beta", "frequency", "surrogate", "reset", "refractory", "dt")
+    | _same("state_size", "r_min", "r_max", "readout")
+    | {"in_size": "data", "out_size": "data", "key": "seed"}
+    | {"hidden_size": "layers", "hidden_sizes": "layers", "depth": "layers", "unit": "dt"},
     choices={
-        "lif": Choice("snnlearn.neurons:LIF"),
-        "cuba-lif": Choice("snnlearn.neurons:CubaLIF"),
-        "alif": Choice("snnlearn.neurons:ALIF"),
-        "if": Choice("snnlearn.neurons:IF"),
-        "adex": Choice("snnlearn.neurons:AdEx"),
-        "dpi": Choice("snnlearn.neurons:DPI"),
-        "axon-hillock": Choice("snnlearn.neurons:AxonHillock"),
-        "rectifier": Choice("snnlearn.neurons:Rectifier"),
-        "quantised": Choice("snnlearn.neurons:QuantisedRectifier"),
+        "lif": Units("snnlearn.neurons:LIF"),
+        "cuba-lif": Units("snnlearn.neurons:CubaLIF"),
+        "alif": Units("snnlearn.neurons:ALIF"),
+        "if": Units("snnlearn.neurons:IF"),
+        "adex": Units("snnlearn.neurons:AdEx"),
+        "dpi": Units("snnlearn.neurons:DPI"),
+        "axon-hillock": Units("snnlearn.neurons:AxonHillock"),
+        "rectifier": Units("snnlearn.neurons:Rectifier"),
+        "quantised": Units("snnlearn.neurons:QuantisedRectifier"),
+        "resonate-and-fire": Units("snnlearn.neurons:ResonateAndFire"),
+        "lru": Units(
+            "snnlearn.network:deep_lru",
+            {"activation": "unit"},
+            network=True,
+            unit="snnlearn.neurons:GELU",
+            redrawn=True,
+        ),
+        "spiking-lru": Units(
+            "snnlearn.network:spiking_lru",
+            {"neuron": "unit"},
+            network=True,
+            unit="snnlearn.network:threshold",
+            also=("surrogate",),
+        ),
+        "rnn": Units(
+            "snnlearn.network:recurrent", _RECURRENT, network=True, unit="snnlearn.neurons:Tanh", redrawn=True
+        ),
+        "gru": Units("snnlearn.network:recurrent", _RECURRENT, network=True, unit="snnlearn.neurons:GRU", redrawn=True),
+        "lstm": Units(
+            "snnlearn.network:recurrent", _RECURRENT, network=True, unit="snnlearn.neurons:LSTM", redrawn=True
+        ),
+    },
+)
+
+DELAY_KERNELS = Axis(
+    Choice,
+    base="snnlearn.network:AbstractDelayKernel",
+    part="kernel",
+    default="interpolated",
+    values={"wide": "delays"},
+    choices={
+        "interpolated": Choice("snnlearn.network:InterpolatedDelay"),
+        "gaussian": Choice("snnlearn.network:GaussianDelay"),
     },
 )
 

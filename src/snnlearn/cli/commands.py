@@ -26,6 +26,7 @@ from snnlearn.cli.by_data import chosen
 from snnlearn.cli.config import as_table
 from snnlearn.cli.encode import encode as encode_one_input
 from snnlearn.cli.folders import locked, new_folder
+from snnlearn.cli.networks import check_effect
 from snnlearn.cli.options import Encode, Evaluate, Predict, Train
 from snnlearn.cli.predictions import Predictions, TargetPredictions, check_kind
 from snnlearn.cli.processes import join, leads
@@ -63,6 +64,7 @@ def train(options: Train) -> int:
     if options.resume is not None:
         return _resume(options.resume, epochs=options.epochs, distributed=options.distributed, allow=options.allow)
     options.check()
+    check_effect(options)
     devices = join() if options.distributed else ONE_DEVICE
     with new_folder(options.out, options.data) if leads() else contextlib.nullcontext() as path:
         with console_of().status("Looking at the data"):
@@ -234,8 +236,8 @@ def _title(options: Train, task: Dataset) -> str:
     if options.start is not None:
         return f"{task.name} · from {options.start.name} · {shown(options.rule)}"
     code = "spikes" if task.kind == "spikes" else f"{(options.encode or 'current').rpartition(':')[2]} code"
-    loop = " recurrent" if options.recurrent else ""
-    layers = f"{shown(options.neuron)} {'-'.join(options.layers)}{loop}"
+    loop, late = " recurrent" if options.recurrent else "", " with delays" if options.delays is not None else ""
+    layers = f"{shown(options.neuron)} {'-'.join(options.layers)}{loop}{late}"
     return f"{task.name} · {code} · {layers} · {shown(options.rule)}"
 
 

@@ -24,6 +24,7 @@ from snnlearn.cli.by_data import chosen
 from snnlearn.cli.commands import console_of, prepare
 from snnlearn.cli.config import read_config, read_json, write_config
 from snnlearn.cli.folders import COMPARISON, locked, new_folder
+from snnlearn.cli.networks import check_effect
 from snnlearn.cli.options import Compare, Gradients, Train
 from snnlearn.data import Dataset
 from snnlearn.hypothesis import predict
@@ -47,6 +48,7 @@ def compare(options: Compare) -> int:
         from snnlearn.cli.paired import compare_runs
 
         return compare_runs(options)
+    check_effect(options)
     task = _data(options)  # what is wrong with the data is no rule's refusal
     options, _ = chosen(options, task)
     with new_folder(options.out, f"compare-{Path(options.data).stem}") as path:

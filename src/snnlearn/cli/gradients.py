@@ -20,6 +20,7 @@ from snnlearn.cli.by_data import chosen
 from snnlearn.cli.commands import console_of, prepare
 from snnlearn.cli.compare import options_of, setting, working_memory
 from snnlearn.cli.folders import new_folder
+from snnlearn.cli.networks import check_effect
 from snnlearn.cli.options import Gradients, Train
 from snnlearn.cli.run_folder import RunFolder
 from snnlearn.cli.seen import data_of
@@ -40,6 +41,7 @@ def gradients(options: Gradients) -> int:
     options.check()
     network = None
     if options.run is None:
+        check_effect(options)
         task = build.dataset(options)  # what is wrong with the data is no rule's refusal
         options, _ = chosen(options, task)
     else:

@@ -125,6 +125,17 @@ class AbstractEncoder(Component):
         """
         return None
 
+    def of_frame(self) -> "AbstractEncoder | str":
+        """The code of one frame of a signal without end, in which each is encoded by itself; or the reason why none.
+
+        It takes a frame, of as many numbers as a step of this code has values, and gives the frame's steps: one where
+        all steps are alike.
+        """
+        return (
+            f"{type(self).__name__} is a code of a whole sample, which has an end; codes in which all steps are alike "
+            "(Current, Rate, PoissonRate) run for ever, and so does any code frame by frame (Framewise)"
+        )
+
     def inverse(self) -> AbstractReconstruction | str:
         """The matching reconstruction, with the encoder's own parameters; or the reason why there is none."""
         return f"{type(self).__name__} has no known inverse; define its `inverse`"
@@ -187,6 +198,11 @@ class AbstractOuterEncoder(AbstractEncoder):
     def length(self, x: Shaped[Array, "*shape"]) -> Int[Array, ""] | None:
         """The inner encoder's."""
         return self.encoder.length(x)
+
+    def of_frame(self) -> AbstractEncoder | str:
+        """The inner encoder's, with this one's preparation."""
+        inner = self.encoder.of_frame()
+        return inner if isinstance(inner, str) else eqx.tree_at(lambda outer: outer.encoder, self, inner)
 
 
 class AbstractDecoder(Component):

@@ -31,9 +31,10 @@ def check_encoder(
 
     Shape, dtype and range; spikes and held values, if it says so; the same spikes for the same key, and for any key
     unless it draws; its probability, if any, is that of its spikes, and its inverse restores the sample's shape, with
-    an interval that contains the sample; under `jit` and `vmap` a batch agrees with a plain loop; the smallest value
-    gives no output; for floats, NaN gives NaN and the gradient is finite. If it sees where a sample ends, it is silent
-    after the end, and its output before does not depend on what would have come.
+    an interval that contains the sample; its code of a frame, if any, gives the steps that a sample begins with; under
+    `jit` and `vmap` a batch agrees with a plain loop; the smallest value gives no output; for floats, NaN gives NaN and
+    the gradient is finite. If it sees where a sample ends, it is silent after the end, and its output before does not
+    depend on what would have come.
 
     Args:
         encoder: the encoder.
@@ -112,6 +113,18 @@ def _check_facts(encoder: AbstractEncoder, x: Array, output: np.ndarray, keys: l
         demand(chance.shape == output.shape[1:], f"{name}.probability has shape {chance.shape}, not {output.shape[1:]}")
         demand(not output[:, chance <= 0].any(), f"{name} spikes where its probability is 0")
         demand(output[:, chance >= 1].all(), f"{name} does not spike where its probability is 1")
+    code = encoder.of_frame()
+    if isinstance(code, str):
+        demand(len(code) > 0, f"{name}.of_frame does not say why there is no code of a frame")
+    else:
+        frame = x if code.out_shape(x.shape) == output.shape[1:] else x[0]
+        steps = code(frame, key=keys[0])
+        demand(
+            steps.shape == (code.num_steps, *output.shape[1:]),
+            f"{name}.of_frame gave steps of shape {steps.shape[1:]}, not {output.shape[1:]}",
+        )
+        if not encoder.draws:
+            same(steps, output[: len(steps)], f"{name}.of_frame gives other steps than the sample begins with")
     inverse = encoder.inverse()
     if isinstance(inverse, str):
         demand(len(inverse) > 0, f"{name}.inverse does not say why there is none")

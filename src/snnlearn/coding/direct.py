@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar, final
 
 import equinox as eqx
@@ -64,6 +65,10 @@ class Current(AbstractEncoder):
         """No."""
         return False
 
+    def of_frame(self) -> Current:
+        """See the base: all steps are alike."""
+        return replace(self, num_steps=1)
+
     def inverse(self) -> str:
         """See the base."""
         return "Current gives no spikes to be read: its values are the input itself, times the gain"
@@ -113,6 +118,10 @@ class Spikes(AbstractSpikeEncoder):
     def draws(self) -> bool:
         """No."""
         return False
+
+    def of_frame(self) -> Current:
+        """See the base: the spikes of one step, passed on."""
+        return Current(num_steps=1, dt=self.dt)
 
     def inverse(self) -> str:
         """See the base."""

@@ -68,6 +68,10 @@ class Framewise(AbstractOuterEncoder):
         """See the base: the steps of the frames before the end."""
         return length_of(x) * self.encoder.num_steps
 
+    def of_frame(self) -> AbstractEncoder:
+        """See the base: the inner encoder."""
+        return self.encoder
+
     def inverse(self) -> AbstractReconstruction | str:
         """The inner encoder's, frame by frame."""
         inner = self.encoder.inverse()

@@ -52,6 +52,10 @@ class HoldLast(AbstractOuterEncoder):
         """The code's."""
         return self.encoder.probability(self._held(x))
 
+    def of_frame(self) -> AbstractEncoder | str:
+        """See the base: there is none, since it takes all of a series at once."""
+        return AbstractEncoder.of_frame(self)
+
     def inverse(self) -> AbstractReconstruction | str:
         """The code's."""
         return self.encoder.inverse()

@@ -68,6 +68,24 @@ class PackedSpikes(eqx.Module):
         return unpack_spikes(self.words, self.num_steps)
 
 
+def later(spikes: PackedSpikes, waiting: Float[Array, "lag *shape"]) -> PackedSpikes:
+    """Spikes that come later, by as many steps as there are others before them; the last ones are left out.
+
+    Args:
+        spikes: the spikes, of one sample.
+        waiting: those before, of 1 to 31 steps.
+
+    >>> later(pack_spikes(jnp.array([[1.0], [0.0], [1.0]])), jnp.zeros((1, 1))).unpack()[:, 0].tolist()
+    [0.0, 1.0, 0.0]
+    """
+    lag, words, left = np.uint32(len(waiting)), spikes.words, spikes.num_steps % 32
+    before = jnp.concatenate([pack_spikes(waiting).words << (32 - lag), words[:-1]])
+    words = words << lag | before >> (32 - lag)
+    if left:  # bits after the last step are 0
+        words = words.at[-1].set(words[-1] & np.uint32((1 << left) - 1))
+    return PackedSpikes(words, spikes.num_steps)
+
+
 def pack_spikes(spikes: Float[Array, "T *shape"]) -> PackedSpikes:
     """The spikes of one sample, packed; whatever is not 0 is a spike. The inverse of `unpack`.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import final
 
 import equinox as eqx
@@ -62,6 +63,10 @@ class Rate(AbstractSpikeEncoder):
         """See the base."""
         return bernoulli_spikes(self.probability(x), self.num_steps, key=key)
 
+    def of_frame(self) -> Rate:
+        """See the base: all steps are alike."""
+        return replace(self, num_steps=1)
+
     def inverse(self) -> InverseRate:
         """See the base."""
         return InverseRate(self.max_rate, self.dt)
@@ -110,6 +115,10 @@ class PoissonRate(AbstractSpikeEncoder):
     def __call__(self, x: Shaped[Array, "*shape"], *, key: PRNGKeyArray) -> Float[Array, "T *shape"]:
         """See the base."""
         return bernoulli_spikes(self.probability(x), self.num_steps, key=key)
+
+    def of_frame(self) -> PoissonRate:
+        """See the base: all steps are alike."""
+        return replace(self, num_steps=1)
 
     def inverse(self) -> InversePoissonRate:
         """See the base."""

@@ -15,12 +15,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import ShapedArray
-from jax.extend.core import Primitive
-from jax.interpreters import ad, batching, mlir
+from jax.interpreters import ad
 from jaxtyping import Array, Float, Int, UInt32
 
-from snnlearn._errors import SnnlearnError
+from snnlearn.kernels.primitives import batch_by, flat_list, new_primitive
 from snnlearn.neurons.lowering import Constants, Equation, LoweredState, Shape, step
 
 BLOCK = 16  # units are padded to a multiple of this
@@ -128,6 +126,51 @@ def advance(
     return output, [LoweredState(*state[0]) for state in flat[1::2]]
 
 
+def record(
+    forms: tuple[Form, ...],
+    num_steps: int,
+    words: UInt32[Array, "B W inputs"],
+    constants: Sequence[Constants],
+    weights: Sequence[Weights],
+    states: Sequence[LoweredState],
+    kept: Sequence[Sequence[str]],
+) -> tuple[list[Array], list[LoweredState], list[tuple[Float[Array, "T B units"], dict[str, Array]]]]:
+    """Run a chain of layers for a batch, and record what each step begins with; without a derivative.
+
+    Args:
+        forms: as of `run`.
+        num_steps: T.
+        words: as of `run`, of each sample.
+        constants: as of `run`.
+        weights: as of `run`; frames of each sample, `[B, F, units]`.
+        states: as of `run`, of each sample.
+        kept: which parts of each layer's state are recorded.
+
+    Returns:
+        the layers' outputs, of spikes the words `[B, W, units]`, or else `[B, T, units]`; their states after the last
+        step; and each layer's current and state at the beginning of each step, `[T, B, units]`.
+    """
+    args, rows = [words], [[n for n, name in enumerate(LoweredState._fields) if name in names] for names in kept]
+    for form, c, w, state in zip(forms, constants, weights, states, strict=True):
+        before = jnp.stack(
+            [jnp.broadcast_to(jnp.asarray(part, jnp.float32), (len(words), form.units)) for part in state], 1
+        )
+        args += [_padded_units(form, _rows(form, c)), w.weight, w.bias, w.loop, before]
+    results = []
+    for form, (trace, _, state), which in zip(forms, _sizes(forms, num_steps, words), rows, strict=True):
+        shape = num_steps, len(words), 1 + len(which), _padded(form.units)
+        results += [trace, state, jax.ShapeDtypeStruct(shape, jnp.float32)]
+    bits = np.array([sum(1 << n for n in which) for which in rows], np.int64)
+    call = jax.ffi.ffi_call("snnlearn_record", results, vmap_method="sequential")
+    flat = call(*_padded_biases(forms, args, PER_LAYER), **_attributes(forms, num_steps), rows=bits)
+    outputs, records = [], []
+    for form, trace, found, which in zip(forms, flat[::3], flat[2::3], rows, strict=True):
+        outputs.append(trace[:, : -(-num_steps // 32), : form.units] if form.neuron.spiking else trace)
+        current, *parts = (found[:, :, n, : form.units] for n in range(found.shape[2]))
+        records.append((current, {LoweredState._fields[n]: part for n, part in zip(which, parts, strict=True)}))
+    return outputs, [LoweredState(*jnp.swapaxes(state, 0, 1)) for state in flat[1::3]], records
+
+
 def _padded(units: int) -> int:
     return -(-units // BLOCK) * BLOCK
 
@@ -157,9 +200,9 @@ def _(forms, num_steps, primals, tangents):
     spikes = [
         trace if form.neuron.spiking else jnp.zeros((len(words), 0), jnp.uint32) for form, trace in _each(forms, traces)
     ]
-    residuals = [words, *_flat(zip(rows, weights, before, spikes, strict=True))]
+    residuals = [words, *flat_list(zip(rows, weights, before, spikes, strict=True))]
     d_outputs = tangent_p.bind(
-        *residuals, *_flat(zip(d_weights, d_before, strict=True)), forms=forms, num_steps=num_steps
+        *residuals, *flat_list(zip(d_weights, d_before, strict=True)), forms=forms, num_steps=num_steps
     )
     primal = tuple(_outputs(forms, num_steps, traces)), after
     return primal, (tuple(d_outputs[::2]), tuple(d_outputs[1::2]))
@@ -169,12 +212,8 @@ def _each(forms, things):
     return zip(forms, things, strict=True)
 
 
-def _flat(tree) -> list:
-    return jax.tree.leaves(list(tree))
-
-
 def _forward(forms, num_steps, words, rows, weights, before):
-    flat = forward_p.bind(words, *_flat(zip(rows, weights, before, strict=True)), forms=forms, num_steps=num_steps)
+    flat = forward_p.bind(words, *flat_list(zip(rows, weights, before, strict=True)), forms=forms, num_steps=num_steps)
     return flat[::2], tuple(flat[1::2])
 
 
@@ -286,46 +325,21 @@ def _reference_layer(form, row, x, weight, bias, loop, before) -> tuple[Array, A
 # -------------------------------------------------------------------------------------------------- the primitives
 
 
-def _primitive(name: str, function, shapes) -> Primitive:
-    primitive = Primitive(name)
-    primitive.multiple_results = True
-
-    @partial(jax.jit, static_argnames=("forms", "num_steps"))
-    def compiled(*args, forms, num_steps):
-        return primitive.bind(*args, forms=forms, num_steps=num_steps)
-
-    primitive.def_impl(compiled)
-    primitive.def_abstract_eval(
-        lambda *args, forms, num_steps: [ShapedArray(a.shape, a.dtype) for a in shapes(args, forms, num_steps)]
-    )
-    mlir.register_lowering(primitive, mlir.lower_fun(function, multiple_results=True))
-    ad.primitive_jvps[primitive] = _no_second_derivative
-    return primitive
-
-
-def _no_second_derivative(*_: Any, **__: Any) -> Any:
-    """The first is a primitive of its own, so whoever comes here asks for the next."""
-    raise SnnlearnError(
-        "the compiled kernels have first derivatives only, and a second one was asked for; trace it within "
-        "`with snnlearn.kernels.plain():`, which runs plain JAX"
-    )
-
-
-forward_p = _primitive(
+forward_p = new_primitive(
     "snnlearn_forward",
     _call_forward,
     lambda args, forms, num_steps: [
         aval for trace, _, state in _sizes(forms, num_steps, args[0]) for aval in (trace, state)
     ],
 )
-tangent_p = _primitive(
+tangent_p = new_primitive(
     "snnlearn_tangent",
     _tangent,
     lambda args, forms, num_steps: [
         aval for _, output, state in _sizes(forms, num_steps, args[0]) for aval in (output, state)
     ],
 )
-backward_p = _primitive(
+backward_p = new_primitive(
     "snnlearn_backward",
     _call_backward,
     lambda args, forms, num_steps: [args[1 + 8 * n + which] for n in range(len(forms)) for which in (1, 2, 3, 4)],
@@ -352,40 +366,6 @@ def _transpose(cotangents, *args, forms, num_steps):
 ad.primitive_transposes[tangent_p] = _transpose
 
 
-def _batched(primitive: Primitive, shared):
-    """The rule of `vmap`: a larger batch if only samples differ, a loop if weights do, too.
-
-    Args:
-        primitive: the primitive.
-        shared: of each argument whether all samples share it.
-    """
-
-    def rule(args, dims, *, forms, num_steps):
-        size = next(a.shape[d] for a, d in zip(args, dims, strict=True) if d is not None)
-        bind = partial(primitive.bind, forms=forms, num_steps=num_steps)
-        args = [a if d is None else jnp.moveaxis(a, d, 0) for a, d in zip(args, dims, strict=True)]
-        batched = [d is not None for d in dims]
-        share = shared(forms) if shared is not None else None
-        if share is not None and not any(b and s for b, s in zip(batched, share, strict=True)):
-            merged = []
-            for a, b, s in zip(args, batched, share, strict=True):
-                if not s:
-                    a = a if b else jnp.broadcast_to(a, (size, *a.shape))
-                    a = a.reshape(a.shape[0] * a.shape[1], *a.shape[2:])
-                merged.append(a)
-            results, samples = bind(*merged), args[0].shape[1 if batched[0] else 0]
-            return [r.reshape(size, samples, *r.shape[1:]) for r in results], [0] * len(results)
-
-        def one(varying):
-            varying = iter(varying)
-            return bind(*(next(varying) if b else a for a, b in zip(args, batched, strict=True)))
-
-        results = jax.lax.map(one, [a for a, b in zip(args, batched, strict=True) if b])
-        return results, [0] * len(results)
-
-    batching.primitive_batchers[primitive] = rule
-
-
 def _learned(forms):
     """Of each layer's weight, bias, loop and state, whether all samples share it."""
     return [[True, not form.frames, True, False] for form in forms]
@@ -395,6 +375,6 @@ def _flags(*parts):
     return [False, *(share for part in parts for each in part for share in each)]
 
 
-_batched(forward_p, lambda forms: _flags([[True, *each] for each in _learned(forms)]))
-_batched(tangent_p, lambda forms: _flags([[True, *each, False] for each in _learned(forms)], _learned(forms)))
-_batched(backward_p, None)
+batch_by(forward_p, lambda forms: _flags([[True, *each] for each in _learned(forms)]))
+batch_by(tangent_p, lambda forms: _flags([[True, *each, False] for each in _learned(forms)], _learned(forms)))
+batch_by(backward_p, None)

@@ -22,7 +22,7 @@ from jax.custom_derivatives import SymbolicZero
 from jax.interpreters import ad
 from jaxtyping import Array, Float
 
-from snnlearn.kernels.chain import _batched, _flat, _primitive
+from snnlearn.kernels.primitives import batch_by, flat_list, new_primitive
 from snnlearn.neurons.lowering import Constants, Equation, LoweredState, step
 
 KEPT_FROM = 64
@@ -129,16 +129,18 @@ def _(forms, primals, tangents):
         tangents[2:],
         is_leaf=lambda leaf: isinstance(leaf, SymbolicZero),
     )
-    residuals = [xs, *_flat(zip(constants, weights, before, spikes, currents, strict=True))]
+    residuals = [xs, *flat_list(zip(constants, weights, before, spikes, currents, strict=True))]
     d_outputs = tangent_p.bind(
-        *residuals, d_xs, *_flat(zip(d_weights, d_before, strict=True)), forms=forms, num_steps=num_steps
+        *residuals, d_xs, *flat_list(zip(d_weights, d_before, strict=True)), forms=forms, num_steps=num_steps
     )
     outputs, sums = tuple(_outputs(forms, num_steps, traces)), tuple(_sums(forms, traces))
     return (outputs, sums, after), (tuple(d_outputs[::2]), jax.tree.map(jnp.zeros_like, sums), tuple(d_outputs[1::2]))
 
 
 def _forward(forms, xs, constants, weights, before):
-    found = forward_p.bind(xs, *_flat(zip(constants, weights, before, strict=True)), forms=forms, num_steps=xs.shape[1])
+    found = forward_p.bind(
+        xs, *flat_list(zip(constants, weights, before, strict=True)), forms=forms, num_steps=xs.shape[1]
+    )
     return found[::3], found[1::3], tuple(found[2::3])
 
 
@@ -301,9 +303,11 @@ def _rows(form: Form) -> tuple[int, int]:
 
 # -------------------------------------------------------------------------------------------------- the primitives
 
-forward_p = _primitive("snnlearn_images_forward", _call_forward, lambda args, forms, steps: _sizes(args, forms, steps))
-tangent_p = _primitive("snnlearn_images_tangent", _tangent, _tangent_sizes)
-backward_p = _primitive("snnlearn_images_backward", _call_backward, _gradients)
+forward_p = new_primitive(
+    "snnlearn_images_forward", _call_forward, lambda args, forms, steps: _sizes(args, forms, steps)
+)
+tangent_p = new_primitive("snnlearn_images_tangent", _tangent, _tangent_sizes)
+backward_p = new_primitive("snnlearn_images_backward", _call_backward, _gradients)
 
 
 def _transpose(cotangents, *args, forms, num_steps):
@@ -330,9 +334,9 @@ def _transpose(cotangents, *args, forms, num_steps):
 
 ad.primitive_transposes[tangent_p] = _transpose
 
-_batched(forward_p, lambda forms: [False, *([True] * 3 + [False]) * len(forms)])
-_batched(
+batch_by(forward_p, lambda forms: [False, *([True] * 3 + [False]) * len(forms)])
+batch_by(
     tangent_p,
     lambda forms: [False, *([True] * 3 + [False] * 3) * len(forms), False, *([True] * 2 + [False]) * len(forms)],
 )
-_batched(backward_p, None)
+batch_by(backward_p, None)

@@ -74,7 +74,16 @@ def _load() -> str | None:
         )
     try:
         library = ctypes.CDLL(str(LIBRARY))
-        for name in ("forward", "backward", "stream", "images_forward", "images_backward", "currents", "outer"):
+        for name in (
+            "forward",
+            "backward",
+            "stream",
+            "record",
+            "images_forward",
+            "images_backward",
+            "currents",
+            "outer",
+        ):
             handler = jax.ffi.pycapsule(getattr(library, f"snnlearn_{name}"))
             jax.ffi.register_ffi_target(f"snnlearn_{name}", handler, platform="cpu")
     except Exception as error:  # whatever is wrong with the library, there is a way without it

@@ -37,14 +37,23 @@ class Kernel(NamedTuple):
         """The memory before the first step, for inputs of a shape."""
         return jnp.zeros((len(self.gains), *shape))
 
-    def __call__(self, xs: Float[Array, "T *n"]) -> Float[Array, "T *n"]:
-        """A whole signal."""
+    def all_steps(
+        self, xs: Float[Array, "T *n"], memory: Float[Array, "F *n"]
+    ) -> tuple[Float[Array, "T *n"], Float[Array, "F *n"]]:
+        """As `step`, for T steps."""
+        if not len(self.poles):  # which spares the loop
+            return self.direct * xs, memory
 
         def step(memory, x):
             y, memory = self.step(x, memory)
             return memory, y
 
-        return jax.lax.scan(step, self.at_rest(xs.shape[1:]), xs)[1]
+        memory, ys = jax.lax.scan(step, memory, xs)
+        return ys, memory
+
+    def __call__(self, xs: Float[Array, "T *n"]) -> Float[Array, "T *n"]:
+        """A whole signal."""
+        return self.all_steps(xs, self.at_rest(xs.shape[1:]))[0]
 
 
 def unfiltered() -> Kernel:

@@ -29,6 +29,7 @@ from snnlearn.network.parallel import why_step_by_step as why_step_by_step
 from snnlearn.network.recurrence import deep_lru as deep_lru
 from snnlearn.network.recurrence import recurrent as recurrent
 from snnlearn.network.recurrence import spiking_lru as spiking_lru
+from snnlearn.network.recurrence import threshold as threshold
 from snnlearn.network.resets import never_reset as never_reset
 from snnlearn.network.resets import with_reset as with_reset
 from snnlearn.network.synapses import AbstractDelayKernel as AbstractDelayKernel

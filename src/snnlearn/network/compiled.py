@@ -15,7 +15,7 @@ from snnlearn._parameters import trained_part
 from snnlearn.coding.held import HeldValues
 from snnlearn.coding.packed import PackedSpikes
 from snnlearn.kernels import why_plain
-from snnlearn.kernels.chain import Form, Weights, advance, run
+from snnlearn.kernels.chain import Form, Weights, advance, record, run
 from snnlearn.kernels.products import numbers, unless_finite
 from snnlearn.network.convolved import lowered_images
 from snnlearn.network.graph import in_chain
@@ -74,7 +74,7 @@ def run_compiled(
         the output of each layer, and its state after the last step.
     """
     if isinstance(xs, PackedSpikes) and parts[0].synapses is not None:
-        currents, num_steps, words = None, xs.num_steps, xs.words
+        currents, num_steps, words = None, xs.num_steps, xs.words.reshape(xs.num_words, -1)
     else:
         currents, num_steps = _currents(layers[0], xs)
         words = None
@@ -104,7 +104,7 @@ def advance_compiled(
         the last layer's output, in whose later steps there may be anything, and each state after the last step.
     """
     if isinstance(xs, PackedSpikes) and parts[0].synapses is not None:
-        currents, num_steps, words = None, xs.num_steps, xs.words
+        currents, num_steps, words = None, xs.num_steps, xs.words.reshape(xs.num_words, -1)
     else:
         values = numbers(xs)
         num_steps, words = len(values), None
@@ -114,12 +114,57 @@ def advance_compiled(
     return parts[-1].neuron.outputs(output), tuple(map(_after, layers, states, after))
 
 
+def record_compiled(
+    layers: Sequence[Layer],
+    parts: Sequence[LoweredLayer],
+    xs: Float[Array, "T B ..."] | PackedSpikes | HeldValues,
+    states: Sequence[LayerState],
+) -> tuple[list[Float[Array, "T B units"] | PackedSpikes], list[tuple[Array, Any]], tuple[LayerState, ...]]:
+    """Run layers for a batch, and record what each neuron's step begins with; without a derivative.
+
+    Args:
+        layers: the layers.
+        parts: what `lowered` made of them.
+        xs: the input, of float32.
+        states: of each layer before the first step, for each sample.
+
+    Returns:
+        the output of each layer, of spikes packed, `[W, B, units]`; each layer's current and its neurons' state before
+        each step, `[T, B, ...]`; and its state after the last step.
+    """
+    if isinstance(xs, PackedSpikes) and parts[0].synapses is not None:
+        currents, num_steps = None, xs.num_steps
+        words = jnp.swapaxes(xs.words.reshape(*xs.words.shape[:2], -1), 0, 1)
+    else:
+        values = xs if isinstance(xs, HeldValues) else numbers(xs)
+        num_steps = len(jax.tree.leaves(values)[0]) * (xs.steps if isinstance(xs, HeldValues) else 1)
+        currents = jax.vmap(lambda x: _currents(layers[0], x)[0], in_axes=1)(values)
+        words = jnp.zeros((len(currents), -(-num_steps // 32), 0), jnp.uint32)
+    forms, _, constants, weights, before = _arguments(layers, parts, num_steps, words, currents, states)
+    kept = [
+        [name for name, part in layer.neuron.lowered_state(state.neuron)._asdict().items() if isinstance(part, Array)]
+        for layer, state in zip(layers, states, strict=True)
+    ]
+    outputs, after, records = record(forms, num_steps, words, constants, weights, before, kept)
+
+    def began(layer: Layer, state: LayerState, current: Array, recorded: dict[str, Array]) -> tuple[Array, Any]:
+        raised = layer.neuron.raised_state(LoweredState(**recorded), state.neuron)
+        return current, jax.tree.map(lambda a, b: jnp.broadcast_to(a, (num_steps, *b.shape)), raised, state.neuron)
+
+    each = [began(layer, state, *found) for layer, state, found in zip(layers, states, records, strict=True)]
+    return (
+        [_sent(part.neuron, output, num_steps) for part, output in zip(parts, outputs, strict=True)],
+        each,
+        tuple(map(_after, layers, states, after)),
+    )
+
+
 def _arguments(
     layers: Sequence[Layer],
     parts: Sequence[LoweredLayer],
     num_steps: int,
     words: UInt32[Array, "W ..."] | None,
-    currents: Float[Array, "F units"] | None,
+    currents: Float[Array, "*B F units"] | None,
     states: Sequence[LayerState],
 ) -> tuple[tuple[Form, ...], Array, list[Constants], list[Weights], list[LoweredState]]:
     """What the kernels take of layers whose input is spikes, or else the currents that it makes."""
@@ -127,10 +172,11 @@ def _arguments(
     if words is None:
         assert currents is not None
         words = jnp.zeros((-(-num_steps // 32), 0), jnp.uint32)
-        forms[0] = forms[0]._replace(inputs=0, frames=len(currents))
+    if currents is not None:
+        forms[0] = forms[0]._replace(inputs=0, frames=currents.shape[-2])
     return (
         tuple(forms),
-        words.reshape(len(words), -1),
+        words,
         [part.neuron.constants for part in parts],
         [_weights(part, currents if number == 0 else None) for number, part in enumerate(parts)],
         [_before(layer, state) for layer, state in zip(layers, states, strict=True)],
@@ -166,6 +212,15 @@ def _lowered(layer: Layer, *, first: bool, last: bool) -> LoweredLayer | str:
     return part
 
 
+def _sent(neuron: Lowered, output: Array, num_steps: int) -> Float[Array, "T B units"] | PackedSpikes:
+    """A layer's output for a batch, time first, from what the kernels made of each sample."""
+    output = jnp.swapaxes(output, 0, 1)
+    spikes = PackedSpikes(output, num_steps) if neuron.equation.spiking else None
+    if neuron.output is None and spikes is not None:
+        return spikes
+    return jax.vmap(neuron.outputs, 1, 1)(output if spikes is None else spikes.unpack())
+
+
 def _currents(layer: Layer, xs: Float[Array, "T ..."] | PackedSpikes | HeldValues) -> tuple[Array, int]:
     """The currents of the layer's input, `[F, units]`, one product for all frames, and the number of steps."""
     values, steps = (xs.values, xs.steps) if isinstance(xs, HeldValues) else (numbers(xs), 1)
@@ -188,7 +243,7 @@ def _form(layer: Layer, part: LoweredLayer) -> Form:
     return Form(inputs, units, part.recurrent is not None, part.neuron.equation)
 
 
-def _weights(part: LoweredLayer, currents: Float[Array, "F units"] | None) -> Weights:
+def _weights(part: LoweredLayer, currents: Float[Array, "*B F units"] | None) -> Weights:
     """Its weights; currents, where they are given, stand in the place of what its input does."""
     synapses = part.synapses if currents is None else None
     each = [s for s in (synapses, part.recurrent) if s is not None]
@@ -198,14 +253,14 @@ def _weights(part: LoweredLayer, currents: Float[Array, "F units"] | None) -> We
     if synapses is not None:
         return Weights(synapses.weight, bias, loop)
     assert currents is not None
-    none = jnp.zeros((currents.shape[1], 0), jnp.float32)
-    return Weights(none, currents + jnp.broadcast_to(bias, currents.shape[1:])[None], loop)
+    none = jnp.zeros((currents.shape[-1], 0), jnp.float32)
+    return Weights(none, currents + jnp.broadcast_to(bias, currents.shape), loop)
 
 
 def _before(layer: Layer, state: LayerState) -> LoweredState:
     """Spikes are those that reset or, where they also come back, those on their way, which are the same."""
     before, line = layer.neuron.lowered_state(state.neuron), state.lines[-1]
-    return before if line is None else before._replace(spikes=line.ravel())
+    return before if line is None else before._replace(spikes=line[..., 0, :])
 
 
 def _after(layer: Layer, before: LayerState, after: LoweredState) -> LayerState:

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import equinox as eqx
 import jax
+import numpy as np
 from jaxtyping import Array, Float
 
 from snnlearn._errors import SnnlearnError
@@ -31,6 +32,16 @@ def rounded(tree: Tree) -> Tree:
     return _each(tree, DelayedSynapses.rounded)
 
 
+def all_delays(tree: Any) -> Float[np.ndarray, " n"]:
+    """The delay of each input, or of each pair, of all `DelayedSynapses` in a tree, in time steps.
+
+    Args:
+        tree: a network, or a part of one.
+    """
+    found = [node for node in jax.tree.leaves(tree, is_leaf=_is_delayed) if _is_delayed(node)]
+    return np.concatenate([np.zeros(0), *(np.ravel(synapses.each_delay) for synapses in found)])
+
+
 def without_training(tree: Tree) -> Tree:
     """The network as it is validated and kept: delays whose kernel only serves training are rounded."""
     return _each(tree, lambda synapses: synapses.rounded() if synapses.kernel.only_trains else synapses)
@@ -42,10 +53,11 @@ def at_progress(tree: Tree, progress: Float[Array, ""]) -> Tree:
 
 
 def _each(tree: Tree, change: Callable[[DelayedSynapses], DelayedSynapses]) -> Tree:
-    def is_delayed(node: Any) -> bool:
-        return isinstance(node, DelayedSynapses)
+    return jax.tree.map(lambda node: change(node) if _is_delayed(node) else node, tree, is_leaf=_is_delayed)
 
-    return jax.tree.map(lambda node: change(node) if is_delayed(node) else node, tree, is_leaf=is_delayed)
+
+def _is_delayed(node: Any) -> bool:
+    return isinstance(node, DelayedSynapses)
 
 
 def check_delays(owner: str, network: Network, num_steps: int) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from itertools import pairwise
 
 import jax
 from jaxtyping import PRNGKeyArray
@@ -13,54 +15,90 @@ from snnlearn.network.connection import INPUT, ITSELF, Connection
 from snnlearn.network.layer import Layer
 from snnlearn.network.network import Network
 from snnlearn.network.synapses import Dense, LayerNorm, OneToOne, Part
-from snnlearn.neurons import GELU, GLU, LI, LIF, LRU, AbstractNeuron, ForwardEuler, Identity, NoReset, Tanh
+from snnlearn.neurons import (
+    GELU,
+    GLU,
+    LI,
+    LIF,
+    LRU,
+    AbstractNeuron,
+    AbstractSurrogate,
+    ForwardEuler,
+    Identity,
+    NoReset,
+    Tanh,
+    Triangle,
+)
 
-_THRESHOLD = LIF(tau_mem=1e-3, discretisation=ForwardEuler(), reset=NoReset())
-"""Spikes where its current is above 1: a membrane that forgets within its step."""
+
+@checked
+def threshold(*, surrogate: AbstractSurrogate = Triangle(), dt: float = 1e-3) -> LIF:
+    """Units that spike where their current is above 1: a membrane that forgets within its step, so that none is reset.
+
+    Args:
+        surrogate: the spike's derivative.
+        dt: time step, s, > 0.
+
+    Raises:
+        SnnlearnError: if an argument is of another kind or out of its range.
+
+    >>> unit = threshold()
+    >>> unit(jax.numpy.array([0.9, 1.1]), unit.initial_state((2,)))[0].tolist()
+    [0.0, 1.0]
+    """
+    return LIF(tau_mem=dt, discretisation=ForwardEuler(), reset=NoReset(), surrogate=surrogate, dt=dt)
 
 
 @checked
 def recurrent(
     in_size: int,
-    hidden_size: int,
+    hidden_size: int | Sequence[int],
     out_size: int,
     *,
     neuron: AbstractNeuron = Tanh(),
     readout: AbstractNeuron = Identity(),
     key: PRNGKeyArray,
 ) -> Network:
-    """One layer of units, connected all to all from the input and from themselves at their ports, and a readout.
+    """Layers of units, connected all to all from the layer before and from themselves at their ports, and a readout.
 
     With `Tanh` it is a plain recurrent network, with `GRU` or `LSTM` the gated one. Draw its weights by `AsGiven()`.
 
     Args:
         in_size: inputs.
-        hidden_size: units.
+        hidden_size: units, or those of each layer.
         out_size: outputs.
         neuron: the units.
         readout: the last layer's neurons.
         key: random key of the weights.
 
     Raises:
-        SnnlearnError: if an argument is of another kind, or a size below 1.
+        SnnlearnError: if an argument is of another kind, there is no layer, or a size is below 1.
 
     >>> from snnlearn.neurons import LSTM
     >>> network = recurrent(3, 8, 2, neuron=LSTM(), key=jax.random.key(0))
     >>> network(jax.numpy.ones((10, 3)))[0].shape
     (10, 2)
     """
-    last, *keys = jax.random.split(key, 1 + len(neuron.input_ports) + len(neuron.loop_ports))
+    sizes = (hidden_size,) if isinstance(hidden_size, int) else tuple(hidden_size)
+    if not sizes:
+        raise SnnlearnError("recurrent: hidden_size is empty; give the units of at least one layer")
+    last, *keys = jax.random.split(key, 1 + len(sizes))
+    layers = [_looped(*ends, neuron, key=k) for ends, k in zip(pairwise((in_size, *sizes)), keys, strict=True)]
+    return Network((*layers, Layer(Dense(sizes[-1], out_size, use_bias=True, key=last), readout)))
+
+
+def _looped(in_size: int, size: int, neuron: AbstractNeuron, *, key: PRNGKeyArray) -> Layer:
+    """Units that the layer before and they themselves reach at their ports."""
+    keys = jax.random.split(key, len(neuron.input_ports) + len(neuron.loop_ports))
     forward = [
-        Connection(Dense(in_size, hidden_size, use_bias=True, key=k), port=port)
+        Connection(Dense(in_size, size, use_bias=True, key=k), port=port)
         for port, k in zip(neuron.input_ports, keys, strict=False)
     ]
     loops = [
-        Connection(Dense(hidden_size, hidden_size, use_bias=port not in neuron.input_ports, key=k), ITSELF, port)
+        Connection(Dense(size, size, use_bias=port not in neuron.input_ports, key=k), ITSELF, port)
         for port, k in zip(neuron.loop_ports, keys[len(forward) :], strict=True)
     ]
-    return Network(
-        (Layer(forward + loops, neuron), Layer(Dense(hidden_size, out_size, use_bias=True, key=last), readout))
-    )
+    return Layer(forward + loops, neuron)
 
 
 @checked
@@ -147,14 +185,14 @@ def spiking_lru(
     r_min: float = 0.0,
     r_max: float = 1.0,
     max_phase: float = 2 * math.pi,
-    neuron: AbstractNeuron = _THRESHOLD,
+    neuron: AbstractNeuron = threshold(),
     readout: AbstractNeuron = LI(),
     key: PRNGKeyArray,
 ) -> Network:
     r"""Blocks of linear recurrent units that drive spiking ones: memory is complex and linear, what is sent are spikes.
 
     A block is `h ← λ h + γ B s`, `s' = Θ(Re(C h) + D s − v_th)`, s being the spikes of the block before, or the input.
-    The default neuron is a threshold without memory: there is no reset, so that nothing needs a loop over time.
+    The default neuron is a `threshold` without memory: there is no reset, so that nothing needs a loop over time.
     B and D meet spikes, which only add; C meets the real numbers h and needs products.
 
     After Stan & Rhodes 2024, arXiv:2401.00955, whose spiking units follow diagonal state space layers; theirs have

@@ -196,6 +196,21 @@ def draw_rates(ax: Axes, layer: LayerSummary) -> None:
     ax.set(xlabel="firing rate (Hz)", ylabel="units")
 
 
+def draw_delays(ax: Axes, layer: LayerSummary, dt: float) -> None:
+    """Draw the histogram of a layer's delays, step by step, and dashed what it would be if all were equally frequent.
+
+    A bar is around each whole number of steps; the first and the last are half as wide, as delays end there.
+    """
+    steps, most = np.asarray(layer.delays) / dt, max(1, round(layer.longest_delay / dt))
+    edges = np.clip(np.arange(most + 2) - 0.5, 0, most)
+    counts, _ = np.histogram(np.clip(steps, 0, most), edges)
+    ax.bar(1e3 * dt * edges[:-1], counts, width=0.92e3 * dt * np.diff(edges), align="edge", color=BLUE, alpha=0.85)
+    ax.stairs(len(steps) * np.diff(edges) / most, 1e3 * dt * edges, color=INK, linewidth=1.0, linestyle=(0, (4, 3)))
+    ax.set_title(f"mean {1e3 * layer.delays.mean():.3g} ms", loc="right", fontweight="normal", fontsize=8.5)
+    ax.yaxis.set_major_locator(MaxNLocator(5, integer=True))
+    ax.set(xlabel="delay (ms)", ylabel="synapses")
+
+
 def draw_risk(ax: Axes, statement: RiskStatement, chance: float) -> None:
     """Draw the statement of risk on one axis: training error, test error and the seeds, with intervals, and chance."""
     interval, seeds, risks = statement.risk_interval, statement.seed_interval, 100 * statement.seed_risks

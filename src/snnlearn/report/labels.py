@@ -15,10 +15,12 @@ from snnlearn.report.summary import TrainingSummary
 from snnlearn.report.training import (
     activity,
     curves,
+    delays,
     examples,
     how_to_reproduce,
     network_rows,
     reset_rows,
+    rounding_rows,
     training_numbers,
     training_rows,
 )
@@ -164,7 +166,7 @@ def label_report(summary: LabelSummary) -> Report:
     """
     found, digits = label_risk(summary.decided, summary.truth), digits_of(summary.truth.size)
     tables = {
-        "Risk": [*_rows(summary, found), *reset_rows(summary)],
+        "Risk": [*_rows(summary, found), *reset_rows(summary), *rounding_rows(summary)],
         "Network": network_rows(summary),
         "Training": training_rows(summary),
     }
@@ -183,6 +185,7 @@ def label_report(summary: LabelSummary) -> Report:
             Section("Each label", [Table(("label", "test error", "holds in"), each, caption, most=12)]),
             Section("Learning curves", curves(summary)),
             Section("Activity", activity(summary), detail=True),
+            *delays(summary),
             Section("Examples", examples(summary)),
             Section("How to reproduce", how_to_reproduce(summary), detail=True),
         ],

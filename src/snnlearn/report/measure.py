@@ -18,12 +18,13 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from snnlearn._parameters import trained_part
 from snnlearn.data import Dataset
 from snnlearn.hypothesis import Hypothesis, decisions, encode, predict, scores, ties
-from snnlearn.network import Diagnosis, Layer, Network, diagnose, fresh_state, never_reset, unroll, with_reset
+from snnlearn.network import Diagnosis, Layer, Network, diagnose, fresh_state, never_reset, rounded, unroll, with_reset
+from snnlearn.network.delays import all_delays
 from snnlearn.network.operations import operations
 from snnlearn.neurons import Subtract, core
 from snnlearn.report.baseline import Baseline, advice
 from snnlearn.report.flow import doubts, flow_of, time_constants
-from snnlearn.report.summary import Example, LayerSummary, RunSummary, WithReset
+from snnlearn.report.summary import Example, LayerSummary, RunSummary, WithReset, WithRoundedDelays
 from snnlearn.risk import chance_level, compare_losses
 
 # Enough for rates and costs to two digits, little enough to be quick.
@@ -158,6 +159,7 @@ def in_common(
         "left_out": data.left_out,
         "all_seen": data.all_seen,
         "with_reset": _with_reset(chosen, losses),
+        "with_rounded_delays": _with_rounded_delays(chosen, losses),
     }
 
 
@@ -169,6 +171,20 @@ def _with_reset(hypothesis: Hypothesis, losses: Callable[[Hypothesis], np.ndarra
     deployed = losses(replace(hypothesis, network=with_reset(hypothesis.network, reset)))
     comparison = compare_losses(deployed, losses(hypothesis), resamples=1999)
     return WithReset(type(reset).__name__, float(np.mean(deployed)), comparison)
+
+
+def _with_rounded_delays(
+    hypothesis: Hypothesis, losses: Callable[[Hypothesis], np.ndarray]
+) -> WithRoundedDelays | None:
+    """What a hypothesis loses if its delays are whole time steps, if it has delays."""
+    steps = all_delays(hypothesis.network)
+    if not len(steps):
+        return None
+    learned = losses(hypothesis)
+    if np.array_equal(steps, np.round(steps)):
+        return WithRoundedDelays(float(np.mean(learned)), None)
+    deployed = losses(replace(hypothesis, network=rounded(hypothesis.network)))
+    return WithRoundedDelays(float(np.mean(deployed)), compare_losses(deployed, learned, resamples=1999))
 
 
 def _tied(tied: int, n: int) -> list[str]:
@@ -276,6 +292,8 @@ def _layers(network: Network, diagnoses: Sequence[Diagnosis | None]) -> list[Lay
                 silent=0.0 if diagnosis is None else float(diagnosis.silent),
                 saturated=0.0 if diagnosis is None else float(diagnosis.saturated),
                 surrogate_mass=0.0 if diagnosis is None else float(diagnosis.surrogate_mass),
+                delays=layer.neuron.dt * all_delays(layer),
+                longest_delay=layer.neuron.dt * max(c.synapses.longest_delay for c in layer.connections),
             )
         )
     return summaries

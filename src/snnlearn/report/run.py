@@ -12,10 +12,12 @@ from snnlearn.report.summary import RunSummary
 from snnlearn.report.training import (
     activity,
     curves,
+    delays,
     examples,
     how_to_reproduce,
     network_rows,
     reset_rows,
+    rounding_rows,
     training_numbers,
     training_rows,
 )
@@ -45,7 +47,7 @@ def run_report(summary: RunSummary) -> Report:
     risks, digits = state_risk(summary), digits_of(summary.test_size)
     label = "Training error, test error with its interval, and the seeds on one axis"
     tables = {
-        "Risk": [*_risk(summary), *reset_rows(summary)],
+        "Risk": [*_risk(summary), *reset_rows(summary), *rounding_rows(summary)],
         "Network": network_rows(summary),
         "Training": training_rows(summary),
     }
@@ -54,6 +56,7 @@ def run_report(summary: RunSummary) -> Report:
         Section("Learning curves", curves(summary)),
         Section("Confusion on the test set", _confusion(summary), detail=True),
         Section("Activity", activity(summary), detail=True),
+        *delays(summary),
         *([Section("Examples", examples(summary, summary.class_names))] if summary.examples else []),
         Section("How to reproduce", how_to_reproduce(summary), detail=True),
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -23,6 +23,8 @@ class LayerSummary:
         silent: Fraction of units that never spike, in [0, 1].
         saturated: Fraction of units that spike in nearly every possible step, in [0, 1].
         surrogate_mass: Mean pseudo-derivative relative to its peak, over units and steps, in [0, 1].
+        delays: Delays of its synapses in s, ``[n]``; empty if they have none.
+        longest_delay: The longest that they can be, s.
     """
 
     name: str
@@ -32,6 +34,8 @@ class LayerSummary:
     silent: float
     saturated: float
     surrogate_mass: float
+    delays: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    longest_delay: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,20 @@ class WithReset:
     comparison: Comparison
 
 
+@dataclass(frozen=True)
+class WithRoundedDelays:
+    """A network whose delays are rounded to whole time steps, as hardware has them.
+
+    Args:
+        risk: Mean loss on the test sample with rounded delays: the share of wrong decisions, or relative squared
+            errors.
+        comparison: That less the loss with delays as learned, sample by sample; None if those were whole already.
+    """
+
+    risk: float
+    comparison: Comparison | None
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainingSummary:
     """What a training run of K seeds is whatever was learned; the saved model is the seed that validation selected.
@@ -100,6 +118,7 @@ class TrainingSummary:
         left_out: How many test samples equal some that it was trained or selected on, and are not counted.
         all_seen: Whether all test samples do, so that none could be left out and their errors estimate no risk.
         with_reset: The saved model with resets, if it was trained without; None if it was not.
+        with_rounded_delays: The saved model with rounded delays; None if it has no delays.
 
     Raises:
         SnnlearnError: If the numbers contradict each other, so that no report can be true.
@@ -131,6 +150,7 @@ class TrainingSummary:
     left_out: int = 0
     all_seen: bool = False
     with_reset: WithReset | None = None
+    with_rounded_delays: WithRoundedDelays | None = None
 
     def __post_init__(self):
         if not 0 <= self.selected_seed < self.num_seeds:

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from snnlearn.report.figures import draw_curves, draw_example, draw_rates, example_size, shorten
+from snnlearn.report.figures import draw_curves, draw_delays, draw_example, draw_rates, example_size, shorten
 from snnlearn.report.summary import LayerSummary, TrainingSummary
-from snnlearn.report.value import Block, Code, Figure, Folded, Note, Panels, Paragraph, Row, Table
+from snnlearn.report.value import Block, Code, Figure, Folded, Note, Panels, Paragraph, Row, Section, Table
 from snnlearn.report.words import duration, number, percent, quantity
+from snnlearn.risk import Comparison
 
 
 def network_rows(summary: TrainingSummary) -> list[Row]:
@@ -46,19 +47,33 @@ def reset_rows(summary: TrainingSummary) -> list[Row]:
     """What a network trained without reset loses with it, if it was trained so."""
     if (found := summary.with_reset) is None:
         return []
+    note = f"the saved model was trained without reset, and most hardware resets: here by {found.reset}, same weights"
+    return _changed(summary, "with resets", found.risk, found.comparison, note)
+
+
+def rounding_rows(summary: TrainingSummary) -> list[Row]:
+    """What a network with delays between time steps loses if they are whole."""
+    if (found := summary.with_rounded_delays) is None:
+        return []
+    steps = f"whole steps of {1e3 * summary.dt:g} ms"
+    note = f"delays rounded to {steps}, as hardware has them, same weights"
+    if found.comparison is None:
+        note = f"the saved model, whose delays are {steps} already"
+    return _changed(summary, "with rounded delays", found.risk, found.comparison, note)
+
+
+def _changed(summary: TrainingSummary, how: str, risk: float, comparison: Comparison | None, note: str) -> list[Row]:
+    """The risk of the saved model with something else in it, and the difference to the risk as it is."""
     share = "validation error" in summary.curves
-    risk = percent(found.risk) if share else f"{found.risk:.3g}"
-    low, high, confidence = found.comparison.interval
-    unit, digits, scale = ("points", 1, 100) if share else ("", 3, 1)
-    change, *ends = (number(scale * one, digits) for one in (found.comparison.difference, low, high))
-    return [
-        Row(
-            "Test error with resets" if share else "Relative squared error with resets",
-            f"{risk} (change: {change}{unit and f' {unit}'}, {ends[0]} to {ends[1]})",
-            f"the saved model was trained without reset, and most hardware resets: here by {found.reset}, same "
-            f"weights; {percent(confidence, 0)} paired bootstrap, p = {found.comparison.p_value:.2g} (sign flips)",
-        )
-    ]
+    label = f"{'Test error' if share else 'Relative squared error'} {how}"
+    rows = [Row(label, percent(risk) if share else f"{risk:.3g}", note)]
+    if comparison is not None:
+        low, high, confidence = comparison.interval
+        digits, scale, unit = (1, 100, " points") if share else (3, 1, "")
+        change, *ends = (number(scale * one, digits) for one in (comparison.difference, low, high))
+        how_sure = f"{percent(confidence, 0)} paired bootstrap, p = {comparison.p_value:.2g} (sign flips)"
+        rows.append(Row(f"Change {how}", f"{change}{unit} ({ends[0]} to {ends[1]})", how_sure))
+    return rows
 
 
 def training_rows(summary: TrainingSummary) -> list[Row]:
@@ -111,6 +126,24 @@ def activity(summary: TrainingSummary) -> list[Block]:
     note = "Mean rate of each unit on probe data. A silent unit never spikes; surrogate mass is the mean "
     note += "pseudo-derivative relative to its peak: near 0, no gradient passes the layer."
     return [Note(note), *([Panels(drawn)] if drawn else []), Table(header, rows)]
+
+
+def delays(summary: TrainingSummary) -> list[Section]:
+    """The delays of each layer that has any."""
+
+    def draw(figure: Any, layer: LayerSummary) -> None:
+        ax = figure.subplots()
+        draw_delays(ax, layer, summary.dt)
+        ax.set_title(shorten(layer.name, 30))
+
+    late = [(number, layer) for number, layer in enumerate(summary.layers, start=1) if layer.delays.size]
+    drawn = [
+        Figure(f"Delays of layer {number}: {layer.name}", (4.6, 2.5), partial(draw, layer=layer))
+        for number, layer in late
+    ]
+    note = "How late spikes from the layer before arrive, of each synapse of the saved model. Training began with any "
+    note += "delay up to the longest equally often (dashed)."
+    return [Section("Delays", [Note(note), Panels(drawn)], detail=True)] if drawn else []
 
 
 def _rate(layer: LayerSummary) -> str:
@@ -168,7 +201,7 @@ def training_numbers(summary: TrainingSummary) -> dict[str, Any]:
     same += ("wall_time", "samples_per_second", "warnings", "notes", "environment")
     return {
         **{name: getattr(summary, name) for name in same},
-        **({} if summary.with_reset is None else {"with_reset": summary.with_reset}),
+        **{name: found for name in ("with_reset", "with_rounded_delays") if (found := getattr(summary, name))},
         "test_left_out": summary.left_out,
         "test_all_seen": summary.all_seen,
         "silent": share_silent(summary),

@@ -16,10 +16,12 @@ from snnlearn.report.summary import TrainingSummary
 from snnlearn.report.training import (
     activity,
     curves,
+    delays,
     examples,
     how_to_reproduce,
     network_rows,
     reset_rows,
+    rounding_rows,
     training_numbers,
     training_rows,
 )
@@ -132,7 +134,7 @@ def value_report(summary: ValueSummary) -> Report:
     nrmse = float(np.sqrt(summary.losses.mean()))
     shown = (f"{nrmse:.3g}", "relative error") if several else (f"{risks[0].rmse:.4g}", "root mean square error")
     tables = {
-        "Risk": [*_rows(summary, risks), *reset_rows(summary)],
+        "Risk": [*_rows(summary, risks), *reset_rows(summary), *rounding_rows(summary)],
         "Network": network_rows(summary),
         "Training": training_rows(summary),
     }
@@ -150,6 +152,7 @@ def value_report(summary: ValueSummary) -> Report:
             Section("Predictions and residuals", _residuals(summary), detail=True),
             Section("Learning curves", curves(summary)),
             Section("Activity", activity(summary), detail=True),
+            *delays(summary),
             Section("Examples", examples(summary)),
             Section("How to reproduce", how_to_reproduce(summary), detail=True),
         ],

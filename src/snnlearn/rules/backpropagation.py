@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import final
 
 import equinox as eqx
@@ -24,14 +25,16 @@ class BPTT(AbstractRule):
 
     Memory grows with T. With segments of K steps only the state at the start of each is kept, and the backward pass
     recomputes the steps between: memory grows with T/K + K, least at K ≈ √T, for one more forward pass, and the
-    gradient is the same (Chen et al. 2016, arXiv:1604.06174). Outputs that the loss uses are kept in full.
+    gradient is the same (Chen et al. 2016, arXiv:1604.06174). With segments of L steps within those of K it grows with
+    T/K + K/L + L, least at L ≈ ∛T and K ≈ L², for yet another forward pass. Outputs that the loss uses are kept in
+    full.
 
     Args:
-        segment: K, time steps of a segment, ≥ 1; for packed spikes, rounded up to a multiple of 32. None keeps all
-            states.
+        segment: K, time steps of a segment, ≥ 1, or a tuple (K, L, …) of falling numbers; for packed spikes, each
+            rounded up to a multiple of 32. None keeps all states.
 
     Raises:
-        SnnlearnError: if segment < 1.
+        SnnlearnError: if a number is < 1, or not smaller than the one before.
 
     >>> import jax, jax.numpy as jnp
     >>> from snnlearn.losses import CrossEntropy
@@ -43,11 +46,22 @@ class BPTT(AbstractRule):
     (3, 4)
     """
 
-    segment: int | None = None
+    segment: int | tuple[int, ...] | None = None
 
     def __check_init__(self):
-        if self.segment is not None and self.segment < 1:
-            raise SnnlearnError(f"BPTT: segment is {self.segment}; give at least 1 step, or None to keep all")
+        sizes = self._sizes
+        if self.segment is not None and (not sizes or min(sizes) < 1 or any(a <= b for a, b in pairwise(sizes))):
+            raise SnnlearnError(
+                f"BPTT: segment is {self.segment}; give at least 1 step, or a tuple of several numbers, each "
+                "smaller than the one before, or None to keep all"
+            )
+
+    @property
+    def _sizes(self) -> tuple[int, ...]:
+        """Of segments, and of those within them."""
+        if self.segment is None:
+            return ()
+        return self.segment if isinstance(self.segment, tuple) else (self.segment,)
 
     def why_plain(self, network: Network) -> str | None:
         """See the base."""
@@ -68,6 +82,6 @@ class BPTT(AbstractRule):
         @eqx.filter_value_and_grad
         def value_and_gradient(parameters):
             network = eqx.combine(parameters, constants)
-            return mean_loss(network, loss, inputs, targets, segment=self.segment, key=key)
+            return mean_loss(network, loss, inputs, targets, segments=self._sizes, key=key)
 
         return value_and_gradient(parameters)

@@ -143,7 +143,7 @@ def mean_loss(
     inputs: Float[Array, "B T ..."] | PackedSpikes | HeldValues,
     targets: Shaped[Array, "B ..."],
     *,
-    segment: int | None = None,
+    segments: tuple[int, ...] = (),
     key: PRNGKeyArray,
 ) -> Float[Array, ""]:
     """The mean loss over a batch.
@@ -153,24 +153,25 @@ def mean_loss(
         loss: the loss of one sample.
         inputs: encoded data, `[B, T, *in_shape]`, or packed or held.
         targets: the loss's targets, `[B, ...]`.
-        segment: steps between stored states; None to store all.
+        segments: steps of those between stored states, of those within each, and so on; none to store all states.
         key: random key of the network's noise, if there is any.
     """
     check_one_dt("mean_loss", network.dt, loss=loss)
     rest = start_state(network, len(targets), key=key)
-    run = partial(_outputs, network) if segment is None else partial(_outputs_in_segments, network, segment)
-    return jnp.mean(jax.vmap(loss, in_axes=(1, 0))(run(inputs, rest)[0], targets))
+    return jnp.mean(jax.vmap(loss, in_axes=(1, 0))(_outputs(network, segments, inputs, rest)[0], targets))
 
 
-def _outputs(network: Network, inputs: Any, state: Any) -> tuple[Outputs, Any]:
+def _outputs(network: Network, segments: tuple[int, ...], inputs: Any, state: Any) -> tuple[Outputs, Any]:
     """Each layer's outputs for a batch, time first, `[T, B, *shape]`, and the states."""
+    if segments:
+        return _outputs_in_segments(network, *segments, inputs=inputs, state=state)
     # Time first, as the scan over time wants it: otherwise every layer's sequence is copied to and fro.
     xs = by_step(inputs)
     (outputs, _), state = jax.vmap(partial(unroll, network), in_axes=(1, 0), out_axes=(1, 0))(xs, state)
     return outputs, state
 
 
-def _outputs_in_segments(network: Network, size: int, inputs: Any, state: Any) -> tuple[Outputs, Any]:
+def _outputs_in_segments(network: Network, size: int, *within: int, inputs: Any, state: Any) -> tuple[Outputs, Any]:
     """The same in segments: only the state at the start of each is stored, and the backward pass runs it again."""
     if isinstance(inputs, HeldValues) and inputs.values.shape[1] > 1:
         inputs = jax.vmap(HeldValues.unpack)(inputs)  # only what is held all the time can be cut anywhere
@@ -179,7 +180,7 @@ def _outputs_in_segments(network: Network, size: int, inputs: Any, state: Any) -
         size = -(-size // 32) * 32  # a word of spikes is not cut
     whole = (num_steps - 1) // size  # segments before the last, which is run once
     if whole == 0:
-        return _outputs(network, inputs, state)
+        return _outputs(network, within, inputs, state)
 
     def piece(start, length):
         match inputs:
@@ -193,11 +194,11 @@ def _outputs_in_segments(network: Network, size: int, inputs: Any, state: Any) -
     # The input is cut in here, so that no piece of it is kept besides the whole.
     @partial(jax.checkpoint, prevent_cse=False)  # in a scan there is nothing to prevent
     def one(state, n):
-        outputs, state = _outputs(network, piece(n * size, size), state)
+        outputs, state = _outputs(network, within, piece(n * size, size), state)
         return state, outputs
 
     state, first = jax.lax.scan(one, state, jnp.arange(whole))
-    last, state = _outputs(network, piece(whole * size, num_steps - whole * size), state)
+    last, state = _outputs(network, within, piece(whole * size, num_steps - whole * size), state)
     return jax.tree.map(lambda a, b: jnp.concatenate([a.reshape(-1, *a.shape[2:]), b]), first, last), state
 
 

@@ -12,10 +12,12 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from snnlearn._parameters import trained
 from snnlearn.coding import HeldValues, PackedSpikes
+from snnlearn.coding.packed import later
 from snnlearn.kernels import why_plain
 from snnlearn.kernels.products import currents, known_spikes, numbers
 from snnlearn.losses import AbstractFilteredLoss, AbstractLoss, Kernel
-from snnlearn.network import Network
+from snnlearn.network import Layer, Network
+from snnlearn.network.compiled import in_single_precision, lowered, record_compiled
 from snnlearn.network.graph import FROM_INPUT, Route, propagate, routes
 from snnlearn.network.synapses import AbstractSynapses
 from snnlearn.rules import traces as tr
@@ -144,8 +146,39 @@ def linearised_step(
     return after, tuple(local), outputs
 
 
+def linearised_steps(
+    network: Network, xs: Arrived, states: Any
+) -> tuple[Any, tuple[Local, ...], Sequence[Float[Array, "K B ..."] | PackedSpikes]]:
+    """K steps of a batch: states, and each layer's derivatives and output in each step.
+
+    The kernels, where they know all layers, run through the steps and record with what each began. A neuron's
+    derivatives are those of its step from there, whoever ran it.
+    """
+    layers = network.layers
+    some = all(leaf.size for leaf in jax.tree.leaves(xs))
+    if some and not isinstance(parts := lowered(layers), str) and in_single_precision((xs, states)):
+        outputs, began, after = record_compiled(layers, parts, xs, states)
+        each = [
+            jax.vmap(jax.vmap(_derivatives(layer), out_axes=BATCH))(*at)
+            for layer, at in zip(layers, began, strict=True)
+        ]
+        return after, tuple(each), outputs
+    bring = currents_of(network, xs)
+
+    def step(states, now):
+        states, local, outputs = linearised_step(network, bring, states, now)
+        return states, (local, outputs)
+
+    states, (local, outputs) = jax.lax.scan(step, states, ready(network, bring, xs))
+    return states, local, outputs
+
+
+def _derivatives(layer: Layer) -> Callable[[Array, Any], Local]:
+    return lambda current, state: linearise(layer.neuron, current, state)[2]
+
+
 def arrived(
-    network: Network, before: Any, xs: Arrived, outputs: Sequence[Float[Array, "K B ..."]]
+    network: Network, before: Any, xs: Arrived, outputs: Sequence[Float[Array, "K B ..."] | PackedSpikes]
 ) -> list[tuple[Arrived, ...]]:
     """The input of each layer's connections in a block that began in the states `before`."""
     gives = _give_spikes(network, xs)
@@ -154,7 +187,11 @@ def arrived(
     def at(way: Route, line: Float[Array, "B lag ..."] | None) -> Arrived:
         given = sent[way.source]
         if line is not None:
-            waiting, given = jnp.swapaxes(line, 0, 1), numbers(given)
+            waiting = jnp.swapaxes(line, 0, 1)
+            if isinstance(given, PackedSpikes) and len(waiting) < 32:
+                words = given.words.reshape(given.num_words, *waiting.shape[1:])
+                return later(PackedSpikes(words, given.num_steps), waiting)
+            given = numbers(given)
             given = given.reshape(*given.shape[:2], *waiting.shape[2:])
             given = jnp.concatenate([waiting, given])[: len(given)]
         if isinstance(given, (PackedSpikes, HeldValues)) or not gives[way.source]:
@@ -224,37 +261,31 @@ class AbstractThreeFactorRule(AbstractOnlineRule):
         """See the base."""
         plans, per_step = _plans(self, network, loss), parts(self, loss).steps
         output_kernel = _output_kernel(per_step)
-        layers, before, bring = network.layers, memory.state, currents_of(network, xs)
-        batch_size = jax.tree.leaves(xs)[0].shape[1]
-
-        def step(carry, now):
-            memory, value = carry
-            known, moment = now
-            states, local, outputs = linearised_step(network, bring, memory.state, known)
-            seen, filtered = output_kernel.step(outputs[-1], memory.output)
-            values, errors = jax.vmap(jax.value_and_grad(per_step.at_step))(seen, moment)
-            errors = errors / batch_size
-            signals = jax.vmap(self.feedback, in_axes=(None, 0, 0))(network, errors, self.responses(local))
-            on = jax.vmap(per_step.goes_on)(moment)
-            if on is None:
-                on = jnp.ones(batch_size, bool)
-            elif memory.counts:  # after the end there is no error, but there would be spikes to count
-                local = tuple(only_while(on, each) for each in local)
-            stepped = [
-                tr.step(*each) for each in zip(plans, layers, memory.traces, local, (*signals, errors), strict=True)
-            ]
-            more = on.astype(values.dtype)
-            counts = tuple(n + jax.vmap(jnp.multiply)(more, z) for n, z in zip(memory.counts, outputs, strict=False))
-            memory = Memory(states, tuple(traces for traces, _ in stepped), filtered, counts, memory.steps + more)
-            return (memory, value + jnp.mean(values)), ([block for _, block in stepped], outputs)
-
-        start = memory, jnp.zeros(())
-        (memory, value), (blocks, outputs) = jax.lax.scan(step, start, (ready(network, bring, xs), moments))
-        pres = arrived(network, before, xs, outputs)
-        closed = [tr.close(*each) for each in zip(plans, layers, memory.traces, blocks, pres, strict=True)]
-        memory = memory._replace(traces=tuple(traces for traces, _ in closed))
+        layers, batch_size = network.layers, jax.tree.leaves(xs)[0].shape[1]
+        states, local, outputs = linearised_steps(network, xs, memory.state)
+        seen, filtered = output_kernel.all_steps(numbers(outputs[-1]), memory.output)
+        values, errors = jax.vmap(jax.vmap(jax.value_and_grad(per_step.at_step)))(seen, moments)
+        errors = errors / batch_size
+        feedback = jax.vmap(self.feedback, in_axes=(None, 0, 0))
+        signals = jax.vmap(feedback, in_axes=(None, 0, 0))(network, errors, self.responses(local))
+        on = jax.vmap(jax.vmap(per_step.goes_on))(moments)
+        if on is None:
+            on = jnp.ones(errors.shape[:2], bool)
+        elif memory.counts:  # after the end there is no error, but there would be spikes to count
+            local = tuple(jax.vmap(only_while)(on, each) for each in local)
+        counts = tuple(
+            n + jnp.einsum("kb,kb...->b...", on.astype(n.dtype), numbers(z))
+            for n, z in zip(memory.counts, outputs, strict=False)
+        )
+        pres = arrived(network, memory.state, xs, outputs)
+        closed = [
+            tr.all_steps(*each)
+            for each in zip(plans, layers, memory.traces, local, (*signals, errors), pres, strict=True)
+        ]
+        traces = tuple(traces for traces, _ in closed)
+        memory = Memory(states, traces, filtered, counts, memory.steps + jnp.sum(on, axis=0, dtype=memory.steps.dtype))
         gradient = of_layers(network, (gradient for _, gradient in closed))
-        return memory, value, _with_learnt_feedback(self.feedback, gradient)
+        return memory, jnp.sum(jnp.mean(values, axis=1)), _with_learnt_feedback(self.feedback, gradient)
 
     def finish(
         self, network: Network, loss: AbstractLoss, memory: Memory, num_steps: int

@@ -169,6 +169,31 @@ def step(
     return traces._replace(units=units), Block(local, signal)
 
 
+def all_steps(
+    plan: LayerPlan,
+    layer: Layer,
+    traces: LayerTraces,
+    local: Local,
+    signal: Float[Array, "K B *units"],
+    pres: Sequence[Arrived],
+) -> tuple[LayerTraces, Layer]:
+    """The traces after K steps, and their gradient.
+
+    Args:
+        plan: how the layer is treated.
+        layer: the layer.
+        traces: the traces before.
+        local: the neurons' derivatives in each step.
+        signal: the learning signal in each step.
+        pres: the input of each connection.
+    """
+    if len(traces.units.gradient):
+        traces, block = jax.lax.scan(lambda traces, now: step(plan, layer, traces, *now), traces, (local, signal))
+    else:  # each step for itself
+        block = jax.vmap(lambda local, signal: step(plan, layer, traces, local, signal)[1])(local, signal)
+    return close(plan, layer, traces, block, pres)
+
+
 def close(
     plan: LayerPlan, layer: Layer, traces: LayerTraces, block: Block, pres: Sequence[Arrived]
 ) -> tuple[LayerTraces, Layer]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import Any, NamedTuple, final
 
 import equinox as eqx
@@ -17,7 +18,8 @@ from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import check_one_dt, shown
 from snnlearn.algorithms import Optimizer
 from snnlearn.algorithms.optimizers import constant, shared
-from snnlearn.kernels.products import numbers
+from snnlearn.kernels import why_plain
+from snnlearn.kernels.products import known_spikes, numbers
 from snnlearn.losses import AbstractFilteredLoss, AbstractLoss, Kernel
 from snnlearn.losses.kernel import unfiltered
 from snnlearn.model_file import digest
@@ -36,7 +38,7 @@ from snnlearn.streaming.record import (
     regret_of,
 )
 from snnlearn.streaming.state_file import read_state, write_state
-from snnlearn.streaming.stream import PIECE, advance, as_given, as_steps, padded
+from snnlearn.streaming.stream import PIECE, Fixed, advance, as_given, as_steps, padded, taken_apart
 
 
 class Judges(NamedTuple):
@@ -193,30 +195,29 @@ class Learner(eqx.Module):
             raise SnnlearnError(f"Learner: state is {shown(state)}; give that of start(), advance() or load()")
         xs = as_steps("Learner", self.network, xs, state.steps)
         targets = self._as_targets(targets, len(xs), state.steps)
-        pieces, first, size = [], 0, self.steps_per_update
+        pieces, first, size, apart = [], 0, self.steps_per_update, taken_apart(self)
         while first < len(xs):
             filled = state.steps % size
             count = min(PIECE, size - filled, len(xs) - first)
             x, y = xs[first : first + count], targets[first : first + count]
-            outputs, state = self._predict(x, y, filled, state)
+            outputs, state = self._predict(apart, x, y, filled, state)
             pieces.append(outputs)
             if filled + count == size:
-                state = self._learn(state)
+                state = self._learn(apart, state)
             first += count
         nothing = np.zeros((0, *self.network.out_shape), jnp.result_type(float))
         return np.concatenate(pieces or [nothing]), state
 
     def _predict(
-        self, xs: np.ndarray, targets: np.ndarray, filled: int, state: LearnerState
+        self, apart: tuple[list[Any], Fixed], xs: np.ndarray, targets: np.ndarray, filled: int, state: LearnerState
     ) -> tuple[np.ndarray, LearnerState]:
         """Go through a piece by the weights as they are, judge each step, and keep it for the next update."""
         count = len(xs)
         given = np.zeros((PIECE, *targets.shape[1:]), targets.dtype)
         given[:count] = targets
-        piece, steps = jnp.asarray(padded(xs)), jnp.asarray(np.int32(count))
-        outputs, losses, moments, layers, judges = _judged(
-            self, state.parameters, piece, jnp.asarray(given), steps, state.layers, state.judges
-        )
+        arrays, fixed = apart
+        now = state.parameters, padded(xs), given, np.int32(count), state.layers, state.judges
+        outputs, losses, moments, layers, judges = _judged(arrays, *now, fixed=fixed, plain=why_plain())
         place = slice(filled, filled + count)
 
         def put(waiting, new):
@@ -228,10 +229,14 @@ class Learner(eqx.Module):
         record = recorded(state.record, np.asarray(losses)[:count])
         return np.asarray(outputs)[:count], state._replace(layers=layers, judges=judges, waiting=waiting, record=record)
 
-    def _learn(self, state: LearnerState) -> LearnerState:
+    def _learn(self, apart: tuple[list[Any], Fixed], state: LearnerState) -> LearnerState:
         """Change the weights by the steps that wait."""
+        arrays, fixed = apart
+        xs, moments = state.waiting
+        spikes = bool(((xs == 0) | (xs == 1)).all())
+        now = state.parameters, state.optimizer, state.memory, xs, moments
         parameters, optimizer, memory, layers, finite = _updated(
-            self, state.parameters, state.optimizer, state.memory, *jax.tree.map(jnp.asarray, state.waiting)
+            arrays, *now, fixed=fixed, spikes=spikes, plain=why_plain()
         )
         if not finite:
             raise SnnlearnError(
@@ -392,17 +397,21 @@ def _at_rest(learner: Learner, key: PRNGKeyArray) -> tuple[Any, Any, tuple[Layer
     return optimizer, memory, _of_sample(learner._online.state(memory)), judges, moment
 
 
-@eqx.filter_jit
+@partial(jax.jit, static_argnames=("fixed", "plain"))
 def _judged(
-    learner: Learner,
+    arrays: list[Array | None],
     parameters: Any,
     xs: Float[Array, "K ..."] | UInt32[Array, "W ..."],
     targets: Shaped[Array, "K ..."],
     steps: Int[Array, ""],
     layers: tuple[LayerState, ...],
     judges: Judges,
+    *,
+    fixed: Fixed,  # the learner
+    plain: str | None,  # read while tracing
 ) -> tuple[Array, Float[Array, "K predictors"], Any, tuple[LayerState, ...], Judges]:
     """Outputs, losses and moments of the first steps of K, each computed by the same instructions."""
+    learner: Learner = fixed.whole(arrays)
     given, of_steps = as_given(xs), learner._of_steps
     network = eqx.combine(parameters, learner._split()[1])
     outputs, layers = advance(network, given, steps, layers)
@@ -426,14 +435,25 @@ def _judged(
     return outputs, losses, moments, layers, judges
 
 
-@eqx.filter_jit
+@partial(jax.jit, static_argnames=("fixed", "spikes", "plain"))
 def _updated(
-    learner: Learner, parameters: Any, optimizer: Any, memory: Any, xs: Float[Array, "U ..."], moments: Any
+    arrays: list[Array | None],
+    parameters: Any,
+    optimizer: Any,
+    memory: Any,
+    xs: Float[Array, "U ..."],
+    moments: Any,
+    *,
+    fixed: Fixed,  # the learner
+    spikes: bool,  # whether xs are
+    plain: str | None,  # read while tracing
 ) -> tuple[Any, Any, Any, tuple[LayerState, ...], Bool[Array, ""]]:
     """Parameters, optimiser, memory and the network's state after U steps, and whether the parameters are finite."""
+    learner: Learner = fixed.whole(arrays)
     rule, network = learner._online, eqx.combine(parameters, learner._split()[1])
     moments = jax.tree.map(lambda moment: moment[:, None], moments)
-    memory, _, gradient = rule.advance(network, learner.loss, memory, xs[:, None], moments)
+    given = known_spikes(xs[:, None]) if spikes else xs[:, None]
+    memory, _, gradient = rule.advance(network, learner.loss, memory, given, moments)
     gradient = eqx.filter(gradient, rule.trained(gradient))
     with jax.numpy_dtype_promotion("standard"):  # Optax counts on it, whatever the caller has set
         gradient = jax.tree.map(lambda g: g / learner.steps_per_update, gradient)

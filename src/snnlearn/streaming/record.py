@@ -62,8 +62,10 @@ def recorded(record: Record, losses: Float[np.ndarray, "n predictors"]) -> Recor
     window[(record.steps + last) % len(window)] = losses[last, 0]
     batches, full, length, rest = record.batches.copy(), record.full, record.length, float(record.rest)
     in_rest = record.steps - full * length
-    for loss in losses[:, 0].tolist():
-        rest, in_rest = rest + loss, in_rest + 1
+    first = 0
+    while first < len(losses):
+        more = losses[first : first + length - in_rest, 0]
+        rest, in_rest, first = float(np.cumsum([rest, *more])[-1]), in_rest + len(more), first + len(more)
         if in_rest == length:
             batches[full], full, rest, in_rest = rest / length, full + 1, 0.0, 0
             if full == BATCHES:

@@ -70,11 +70,7 @@ class Stream:
     @checked
     def __init__(self, network: Network):
         self.network = network
-        # Taken apart once, since to do so takes longer than a step.
-        leaves, structure = jax.tree.flatten(network)
-        self._arrays = [leaf if isinstance(leaf, (jax.Array, np.ndarray)) else None for leaf in leaves]
-        rest = tuple(leaf if array is None else None for leaf, array in zip(leaves, self._arrays, strict=True))
-        self._fixed = _Fixed(structure, rest)
+        self._arrays, self._fixed = taken_apart(network)  # once, since to do so takes longer than a step
 
     @checked
     def start(self, *, key: PRNGKeyArray | None = None) -> StreamState:
@@ -150,8 +146,8 @@ class Stream:
         return read_state(path, self.start(), digest(self.network))
 
 
-class _Fixed:
-    """What is fixed about a network in a compiled program: its structure, and all that is no array."""
+class Fixed:
+    """What is fixed about a network or a learner in a compiled program: its structure, and all that is no array."""
 
     def __init__(self, structure: Any, rest: tuple[Any, ...]):
         self._parts = structure, rest
@@ -161,12 +157,20 @@ class _Fixed:
         return self._hash
 
     def __eq__(self, other: object) -> bool:
-        return self is other or (isinstance(other, _Fixed) and self._parts == other._parts)
+        return self is other or (isinstance(other, Fixed) and self._parts == other._parts)
 
-    def network(self, arrays: list[Array | None]) -> Network:
-        """The network of these arrays."""
+    def whole(self, arrays: list[Array | None]) -> Any:
+        """That with these arrays."""
         structure, rest = self._parts
         return jax.tree.unflatten(structure, [a if b is None else b for a, b in zip(arrays, rest, strict=True)])
+
+
+def taken_apart(whole: Any) -> tuple[list[Any], Fixed]:
+    """The arrays of a network or a learner, and what is fixed: a program takes these with less ado than the whole."""
+    leaves, structure = jax.tree.flatten(whole)
+    arrays = [leaf if isinstance(leaf, (jax.Array, np.ndarray)) else None for leaf in leaves]
+    rest = tuple(leaf if array is None else None for leaf, array in zip(leaves, arrays, strict=True))
+    return arrays, Fixed(structure, rest)
 
 
 def check_state(owner: str, state: Any) -> None:
@@ -265,10 +269,10 @@ def _piece(
     steps: Int[Array, ""],
     layers: tuple[LayerState, ...],
     *,
-    fixed: _Fixed,
+    fixed: Fixed,
     plain: str | None,  # read while tracing; here so that switching the kernels off makes another program
 ) -> tuple[Float[Array, "K ..."], tuple[LayerState, ...]]:
-    return advance(fixed.network(arrays), as_given(xs), steps, layers)
+    return advance(fixed.whole(arrays), as_given(xs), steps, layers)
 
 
 def as_given(piece: Float[Array, "K ..."] | UInt32[Array, "W ..."]) -> Float[Array, "K ..."] | PackedSpikes:

@@ -5,7 +5,7 @@ from snnlearn.cli.options.data import Data, Encode
 from snnlearn.cli.options.kinds import Role, axes, ranges
 from snnlearn.cli.options.reading import COMMANDS, check_names, numbers
 from snnlearn.cli.options.rules import Compare, Gradients
-from snnlearn.cli.options.run import Deploy, Evaluate, Predict, Risk
+from snnlearn.cli.options.run import Deploy, Evaluate, Predict, Risk, Stream
 from snnlearn.cli.options.search import Sweep, Tune
 from snnlearn.cli.options.shared import TIME_UNITS
 from snnlearn.cli.options.theory import Certify, NoFreeLunch
@@ -26,6 +26,7 @@ __all__ = [
     "Predict",
     "Risk",
     "Role",
+    "Stream",
     "Sweep",
     "Train",
     "Tune",

@@ -12,7 +12,7 @@ from snnlearn.cli.axis import like
 from snnlearn.cli.options.convert import Convert
 from snnlearn.cli.options.data import Data, Encode
 from snnlearn.cli.options.rules import Compare, Gradients
-from snnlearn.cli.options.run import Deploy, Evaluate, Predict, Risk
+from snnlearn.cli.options.run import Deploy, Evaluate, Predict, Risk, Stream
 from snnlearn.cli.options.search import Sweep, Tune
 from snnlearn.cli.options.theory import Certify, NoFreeLunch
 from snnlearn.cli.options.train import Train
@@ -22,6 +22,7 @@ COMMANDS: dict[str, type] = {
     "convert": Convert,
     "evaluate": Evaluate,
     "predict": Predict,
+    "stream": Stream,
     "compare": Compare,
     "gradients": Gradients,
     "risk": Risk,

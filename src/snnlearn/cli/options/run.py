@@ -8,8 +8,8 @@ from typing import Annotated
 
 import tyro
 
-from snnlearn.cli.choices import CHIPS
-from snnlearn.cli.options.kinds import File, Folder, OptionalShare, Seed, Share, Within
+from snnlearn.cli.choices import CHIPS, RULES
+from snnlearn.cli.options.kinds import Count, File, Folder, OptionalShare, Positive, Seed, Share, Within
 from snnlearn.cli.options.shared import Reader
 
 
@@ -35,6 +35,35 @@ class Predict(Reader):
     shape that the network was trained on."""
     out: File = None
     """A file for the decisions, with the scores of all classes: .csv, .json or .npz."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stream(Reader):
+    """Run a trained network on lines of numbers as they come, or let it learn from them, in constant memory.
+
+    Reads lines of numbers, separated by commas, semicolons, tabs or spaces, and writes a line for each at once: the
+    class and the scores of all classes, the predicted values, or the probability of each label. A line is a frame of a
+    signal, or the input of one time step if the network was not trained on a series.
+    """
+
+    run: Annotated[Path, tyro.conf.Positional]
+    """The run folder, or a model file (.npz)."""
+    file: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="[FILE]")] = None
+    """Where the lines come from: a text file (such as .csv, whose first line may name the columns), a FIFO, or an array
+    (.npy), [lines, numbers]. By default, or for -, the standard input."""
+    state: File = None
+    """A file with all that the network remembers: if it exists, the stream goes on from it exactly. It is written at
+    the end, on ctrl-C, on an error in a line, and every minute."""
+    learn: Annotated[str | None, RULES, tyro.conf.arg(metavar="RULE")] = None
+    """Learn on the way by an online rule: eprop, eprop-random, ottt, rtrl, diagonal-rtrl or truncated-bptt. The last
+    column of a line, or as many as there are values or labels, is then what is to be predicted, and each prediction is
+    made before it is seen."""
+    learning_rate: Positive = 1e-3
+    """Learning: step size of Adam, relative to the weights' size at the start."""
+    steps_per_update: Count = 32
+    """Learning: steps after which the weights change."""
+    confidence: Share = 0.95
+    """Learning: confidence of the interval of the risk."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from snnlearn.cli.choices import CHIPS, LOSSES, NEURONS, READOUTS, SURROGATES
+from snnlearn.cli.choices import CHIPS, DELAY_KERNELS, LOSSES, NEURONS, READOUTS, SURROGATES
 from snnlearn.cli.options.kinds import (
     Count,
     Folder,
@@ -43,13 +43,14 @@ class Train(Codes, DataOptions):
     of the network and the code."""
     layers: Annotated[tuple[str, ...], tyro.conf.arg(metavar="LAYER...")] = ("256",)
     """Hidden layers: 256 is dense; 16c5 is a convolution with kernel size 5, 16c5p2 one padded by 2; p2 is average
-    pooling."""
+    pooling. Of networks for sequences the units of each block or layer, such as 64 64."""
     recurrent: bool = False
     """Connect each dense hidden layer to itself."""
     bias: bool = False
     """Give each unit a trained constant current."""
     neuron: Annotated[str, NEURONS, tyro.conf.arg(metavar=NEURONS.metavar)] = "lif"
-    """The hidden layers' neuron."""
+    """The hidden layers' neuron; or a network for sequences: blocks of linear recurrent units (lru), whose outputs
+    spike (spiking-lru), or layers of a recurrent artificial network (rnn, gru, lstm)."""
     tau_mem: Seconds = 10e-3
     """Membrane time constant, s."""
     tau_syn: Seconds = 10e-3
@@ -58,12 +59,20 @@ class Train(Codes, DataOptions):
     """Adaptation time constant of alif, s."""
     beta: FromZero = 0.1
     """Adaptation strength of alif."""
+    frequency: Annotated[tuple[float, float], Within(0.0, 1e6), tyro.conf.arg(metavar="LOW HIGH")] = (5.0, 50.0)
+    """Frequencies of resonate-and-fire, Hz: those of a layer's units are evenly spaced from the first to the second."""
+    state_size: OptionalCount = None
+    """Linear recurrent units of each block of lru and spiking-lru: by default as many as --layers says."""
+    r_min: Annotated[float, Within(0.0, 1.0)] = 0.9
+    """Linear recurrent units: the least share of its state that a unit keeps from step to step, |λ| at the start."""
+    r_max: Annotated[float, Within(0.0, 1.0)] = 0.999
+    """The largest share; what is kept halves in ln 2 / (1 − r_max) steps."""
     tau_out: Seconds = 10e-3
     """Time constant of the readout's membrane, s."""
     refractory: FromZero = 0.0
     """Refractory period, s; 0 for none."""
-    reset: Literal["subtract", "zero"] = "subtract"
-    """What a spike does to the membrane."""
+    reset: Annotated[Literal["subtract", "zero", "none"] | None, tyro.conf.arg(metavar="{subtract,zero,none}")] = None
+    """What a spike does to the membrane: by default subtract, or none in resonate-and-fire."""
     reset_next_step: bool = False
     """Reset in the step after the spike."""
     escape_noise: bool = False
@@ -75,7 +84,14 @@ class Train(Codes, DataOptions):
     surrogate_slope: OptionalPositive = None
     """Its steepness: slope, alpha, 1/width or 1/sigma. By default that of the surrogate."""
     train_time_constants: bool = False
-    """Train a membrane time constant for each unit of dense hidden layers."""
+    """Train the time constants of each unit of dense hidden layers: of its membrane, its synaptic current and its
+    adaptation, if it has them, and the frequencies of resonate-and-fire."""
+    delays: Annotated[float | None, Within(1e-9, 1e6), tyro.conf.arg(metavar="FLOAT")] = None
+    """Learn a delay of each synapse from the layer before into dense hidden layers, up to so many seconds. By default
+    there are none."""
+    delay_kernel: Annotated[str, DELAY_KERNELS, tyro.conf.arg(metavar=DELAY_KERNELS.metavar)] = "interpolated"
+    """What a delay between two time steps does in training: it is interpolated, or blurred by a gaussian that narrows,
+    and rounded in the network that is kept."""
     readout: Annotated[
         str | None,
         READOUTS,

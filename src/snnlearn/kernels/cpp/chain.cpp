@@ -197,13 +197,21 @@ struct Forward : Pass {
     if (layer.spiking) {
       SNNLEARN_ISA::advance(layer, units(layer, s, unit, width), current, begin, end,
                             words_at(l, unit, spikes(l, sample)),
-                            words_at(l, unit, keeps_active(layer) ? kept_active(l, sample) : nullptr));
+                            words_at(l, unit, keeps_active(layer) ? kept_active(l, sample) : nullptr),
+                            record(l, sample, unit));
     } else {
-      integrate(units(layer, s, unit, width), current, end - begin);
+      integrate(units(layer, s, unit, width), current, end - begin, record(l, sample, unit));
       float* out = traces[l].membrane + (long(sample) * steps + begin) * layer.units + unit;
       for (int t = begin; t < end; ++t, out += layer.units, current += width)
         for (int n = 0; n < width && unit + n < layer.units; ++n) out[n] = current[n];
     }
+  }
+
+  Record record(int l, int sample, int unit) const {
+    const Trace& trace = traces[l];
+    const int stride = padded(chain.layers[l].units);
+    const long size = (1l + __builtin_popcount(trace.rows)) * stride;
+    return {trace.record ? trace.record + sample * size + unit : nullptr, chain.batch * size, stride, trace.rows};
   }
 
   // Step by step, since a layer's spikes are its own input one step later.

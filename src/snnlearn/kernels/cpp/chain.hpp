@@ -73,6 +73,8 @@ struct Trace {
   float* after;         // [batch, kStates, units]
   uint32_t* spikes;     // [batch, words kept, padded units], of a spiking layer
   float* membrane;      // [batch, steps, units], of any other
+  float* record;        // [steps, batch, 1 + rows, padded units], or null: each step's current, and the state before it
+  uint32_t rows;        // which rows of the state: bit k is row k
 };
 
 // Errors that come from outside, and the gradients.

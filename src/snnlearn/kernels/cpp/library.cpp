@@ -120,16 +120,20 @@ Blocked lay_out(Memory& memory, Blocks& blocks, Copy copy, const float* in, int 
 constexpr int kLayerInts = 8, kLayerFloats = 2;
 
 // What does not fit its call, or nothing. Backward, each layer has three arguments more: spikes that were kept, and the
-// errors of its output and of the state after it, any of which may be empty.
+// errors of its output and of the state after it, any of which may be empty. Recorded, it has one result more: its
+// current and, for each bit of its rows, a row of its state in each step.
 std::string misfit(int64_t num_steps, ffi::Span<const int64_t> ints, ffi::Span<const float> floats,
-                   const ffi::RemainingArgs& args, const ffi::RemainingRets& rets, bool backward) {
+                   const ffi::RemainingArgs& args, const ffi::RemainingRets& rets, bool backward,
+                   const ffi::Span<const int64_t>* rows = nullptr) {
   constexpr auto kFloat = ffi::DataType::F32, kWord = ffi::DataType::U32;
-  const int64_t layers = ints.size() / kLayerInts, takes = backward ? 8 : 5, gives = backward ? 4 : 2;
+  const int64_t layers = ints.size() / kLayerInts, takes = backward ? 8 : 5,
+                gives = backward ? 4 : rows ? 3 : 2;
   if (!counts(num_steps, 1)) return "the number of steps";
   if (!layers || static_cast<int64_t>(ints.size()) != layers * kLayerInts ||
       static_cast<int64_t>(floats.size()) != layers * kLayerFloats ||
       static_cast<int64_t>(args.size()) != 1 + takes * layers || static_cast<int64_t>(rets.size()) != gives * layers)
     return "the number of layers";
+  if (rows && static_cast<int64_t>(rows->size()) != layers) return "the rows of the record";
   const auto words = args.get<ffi::AnyBuffer>(0)->dimensions();
   if (words.size() != 3 || !counts(words[0], 0) || !counts(words[2], 0)) return "the input";
   const int64_t batch = words[0], kept = words_of(static_cast<int>(num_steps));
@@ -169,6 +173,12 @@ std::string misfit(int64_t num_steps, ffi::Span<const int64_t> ints, ffi::Span<c
       return "the state" + layer;
     if (!backward && !(spiking ? made(0, kWord, {batch, words_each, wide}) : made(0, kFloat, {batch, num_steps, units})))
       return "the output" + layer;
+    if (rows) {
+      const int64_t bits = rows->begin()[l];
+      if (bits < 0 || bits >> kStates ||
+          !made(2, kFloat, {num_steps, batch, 1 + __builtin_popcountll(bits), wide}))
+        return "the record" + layer;
+    }
     if (backward && (!given(5, kWord, {batch, words_each, wide}, !spiking) ||
                      !given(6, kFloat, {batch, num_steps, units}, true) ||
                      !given(7, kFloat, {batch, kStates, units}, true)))
@@ -247,14 +257,19 @@ int share(ffi::ThreadPool& pool, const Chain& chain, Work work) {
   return workers;
 }
 
-ffi::Error run(ffi::ThreadPool& pool, Call& call, ffi::RemainingRets& rets) {
+ffi::Error run(ffi::ThreadPool& pool, Call& call, ffi::RemainingRets& rets,
+               const ffi::Span<const int64_t>* rows = nullptr) {
+  const int gives = rows ? 3 : 2;
   for (int l = 0; l < call.chain.num_layers; ++l) {
     Trace& trace = call.traces[l];
     if (call.layers[l].spiking)
-      trace.spikes = result<uint32_t>(rets, 2 * l);
+      trace.spikes = result<uint32_t>(rets, gives * l);
     else
-      trace.membrane = result<float>(rets, 2 * l);
-    trace.after = result<float>(rets, 2 * l + 1);
+      trace.membrane = result<float>(rets, gives * l);
+    trace.after = result<float>(rets, gives * l + 1);
+    if (!rows) continue;
+    trace.record = result<float>(rets, gives * l + 2);
+    trace.rows = static_cast<uint32_t>(rows->begin()[l]);
   }
   share(pool, call.chain, [&](int, int first, int last) {
     Memory memory;
@@ -269,6 +284,15 @@ ffi::Error forward(ffi::ThreadPool pool, int64_t num_steps, ffi::Span<const int6
   Call call;
   read_chain(call, pool, static_cast<int>(num_steps), ints, floats, args, 5, false);
   return run(pool, call, rets);
+}
+
+// The same, and of each layer what each step begins with.
+ffi::Error record(ffi::ThreadPool pool, int64_t num_steps, ffi::Span<const int64_t> ints, ffi::Span<const float> floats,
+                  ffi::Span<const int64_t> rows, ffi::RemainingArgs args, ffi::RemainingRets rets) {
+  if (const auto what = misfit(num_steps, ints, floats, args, rets, false, &rows); !what.empty()) return refused(what);
+  Call call;
+  read_chain(call, pool, static_cast<int>(num_steps), ints, floats, args, 5, false);
+  return run(pool, call, rets, &rows);
 }
 
 // The first steps alone of one sample, as many as an argument says: a program for pieces of any length, up to
@@ -362,6 +386,18 @@ auto arguments() {
       .RemainingRets();
 }
 
+// Of a call that records.
+auto arguments_of_record() {
+  return ffi::Ffi::Bind()
+      .Ctx<ffi::ThreadPool>()
+      .Attr<int64_t>("num_steps")
+      .Attr<ffi::Span<const int64_t>>("ints")
+      .Attr<ffi::Span<const float>>("floats")
+      .Attr<ffi::Span<const int64_t>>("rows")
+      .RemainingArgs()
+      .RemainingRets();
+}
+
 // Of a piece of a stream.
 auto arguments_of_piece() {
   return ffi::Ffi::Bind()
@@ -380,8 +416,10 @@ auto arguments_of_piece() {
 #define SNNLEARN_PUBLIC extern "C" __attribute__((visibility("default")))
 SNNLEARN_PUBLIC XLA_FFI_Error* snnlearn_forward(XLA_FFI_CallFrame*);
 SNNLEARN_PUBLIC XLA_FFI_Error* snnlearn_stream(XLA_FFI_CallFrame*);
+SNNLEARN_PUBLIC XLA_FFI_Error* snnlearn_record(XLA_FFI_CallFrame*);
 SNNLEARN_PUBLIC XLA_FFI_Error* snnlearn_backward(XLA_FFI_CallFrame*);
 
 XLA_FFI_DEFINE_HANDLER_SYMBOL(snnlearn_forward, snnlearn::forward, snnlearn::arguments());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(snnlearn_record, snnlearn::record, snnlearn::arguments_of_record());
 XLA_FFI_DEFINE_HANDLER_SYMBOL(snnlearn_stream, snnlearn::stream, snnlearn::arguments_of_piece());
 XLA_FFI_DEFINE_HANDLER_SYMBOL(snnlearn_backward, snnlearn::backward, snnlearn::arguments());

@@ -71,6 +71,22 @@ struct Neurons {
   }
 };
 
+// Where the current of a slice of units in each step goes, and the rows of the state before it whose bits are set.
+struct Record {
+  float* data = nullptr;  // of step 0
+  long apart = 0;         // floats from one step's to the next one's
+  int stride = 0;         // floats from one row to the next
+  uint32_t rows = 0;
+
+  SNNLEARN_INLINE void put(int t, int n, Vec current, const Vec (&state)[kStates]) const {
+    if (!data) return;
+    float* at = data + t * apart + n;
+    store(at, current);
+    for (int k = 0; k < kStates; ++k)
+      if (rows >> k & 1) store(at += stride, state[k]);
+  }
+};
+
 // Calls body(neurons, n, k) for every vector of units and k from 0 to count - 1. Two vectors go through time together:
 // the next step of one waits for its last, and meanwhile the processor has the other's to do.
 template <class Body>
@@ -96,9 +112,10 @@ SNNLEARN_INLINE void through_time(const Units& units, int count, Body body) {
 }
 
 // Neurons that do not spike: their membranes in place of the currents [steps, width].
-static void integrate(const Units& units, float* current, int steps) {
+static void integrate(const Units& units, float* current, int steps, const Record& record = {}) {
   through_time(units, steps, [&](Neurons& neurons, int n, int t) __attribute__((always_inline)) {
     float* at = current + long(t) * units.width + n;
+    record.put(t, n, load(at), neurons.state);
     neurons.state[kMembrane] = neurons.integrate(load(at));
     store(at, neurons.state[kMembrane]);
   });
@@ -107,9 +124,11 @@ static void integrate(const Units& units, float* current, int steps) {
 // Steps [first, last), whose currents are [last - first, width]. Bits are set in `spikes`, and, if that is wanted, in
 // `active` where the pseudo-derivative is not zero.
 static void advance(const Layer& layer, const Units& units, const float* current, int first, int last, Words spikes,
-                    Words active) {
+                    Words active, const Record& record = {}) {
   through_time(units, last - first, [&](Neurons& neurons, int n, int k) __attribute__((always_inline)) {
-    const Vec v = neurons.reset_by_last(layer, neurons.integrate(load(current + long(k) * units.width + n)));
+    const Vec input = load(current + long(k) * units.width + n);
+    record.put(first + k, n, input, neurons.state);
+    const Vec v = neurons.reset_by_last(layer, neurons.integrate(input));
     const Vec v_th = neurons.threshold();
     const Mask fire = v > v_th;
     spikes.set(first + k, n, fire);

@@ -149,10 +149,15 @@ class DelayedSynapses(AbstractOuterSynapses):
             currents, after = self.synapses.all_steps(total, state.synapses)
         return currents, DelayedState(queue[num_steps:], after)
 
+    @property
+    def each_delay(self) -> Float[Array, "*d"]:
+        """The delay of each input, `[*in]`, or of each pair, `[out, in]`, in time steps."""
+        shape = self._pairs if self.of_pairs else self.in_shape
+        return jnp.broadcast_to(jnp.asarray(value(self.delays)), shape)
+
     def _kernel(self) -> Float[Array, "lags ..."]:
         """The kernel of each input, `[lags, *in]`, or of each pair, times its weight, `[lags, out, in]`."""
-        shape = self._pairs if self.of_pairs else self.in_shape
-        kernel = self.kernel(jnp.broadcast_to(jnp.asarray(value(self.delays)), shape), self.max_delay)
+        kernel = self.kernel(self.each_delay, self.max_delay)
         return kernel * self.synapses.weight[None] if self.of_pairs else kernel  # pyright: ignore[reportAttributeAccessIssue]
 
     def _biased(self, currents: Float[Array, " out"]) -> Float[Array, " out"]:
