@@ -112,7 +112,7 @@ def test_stochastic_rounding_in_a_network_is_new_for_each_sample_and_step():
     zeros = jnp.zeros((200, 4))
 
     def run(key):
-        return np.asarray(unroll(chip, zeros, fresh_state(chip, key=key))[0].outputs[1])
+        return np.asarray(eqx.filter_jit(unroll)(chip, zeros, fresh_state(chip, key=key))[0].outputs[1])
 
     first, second = run(jax.random.key(1)), run(jax.random.key(2))
     np.testing.assert_array_equal(first, run(jax.random.key(1)))
@@ -145,7 +145,8 @@ def test_kernels_run_a_converted_readout_as_the_plain_network_does(dead):
     assert 0.02 < clipped.mean() < 0.9 and len(np.unique(expected)) > 20
     for one, other in zip(jax.tree.leaves((state, gradient)), jax.tree.leaves((after, by_steps)), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4 * np.abs(other).max() + 1e-7)
-    assert np.abs(outputs - unroll(network, x)[0].outputs[-1]).max() > 2 * adc.step  # the control: they do something
+    plain = eqx.filter_jit(unroll)(network, x)[0].outputs[-1]
+    assert np.abs(outputs - plain).max() > 2 * adc.step  # the control: they do something
 
 
 def test_kernels_leave_readouts_that_draw():

@@ -238,7 +238,7 @@ def test_layers_that_will_not_spike_are_known_before_they_run():
     converted = convert(residual(KEY), WeightNormBound(high=60.0), encoder=Current(num_steps=2))
     said = check_alive(converted, X)
     assert any("Layer stem will not spike within 2 steps" in sentence for sentence in said)
-    assert unroll(converted.network, converted.encoder(X[0], key=KEY))[0].outputs[0].sum() == 0
+    assert eqx.filter_jit(unroll)(converted.network, converted.encoder(X[0], key=KEY))[0].outputs[0].sum() == 0
     needed = int(said[0].split("it needs ")[1].split()[0])
     enough = convert(residual(KEY), WeightNormBound(high=60.0), encoder=Current(num_steps=needed))
     assert not any("stem" in sentence for sentence in check_alive(enough, X))
@@ -265,8 +265,8 @@ def test_the_output_is_in_the_unit_of_the_source_and_says_so():
     network = residual(KEY)
     converted = convert(network, MaximumNormalisation(charge=0.5), X, encoder=Current(num_steps=2048))
     np.testing.assert_allclose(output(converted), artificial(network), atol=0.01)
-    activity, _ = unroll(converted.network, converted.encoder(X[0], key=KEY))
-    stem, _ = unroll(network, X[:1])
+    activity, _ = eqx.filter_jit(unroll)(converted.network, converted.encoder(X[0], key=KEY))
+    stem, _ = eqx.filter_jit(unroll)(network, X[:1])
     scale = converted.settings.populations[0].scale
     np.testing.assert_allclose(scale * activity.outputs[0].mean(axis=0), stem.outputs[0][0], atol=scale / 2048)
     assert set(np.unique(activity.outputs[0])) <= {0, 1}

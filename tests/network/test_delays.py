@@ -78,8 +78,8 @@ def test_layer_by_layer_step_by_step_and_in_pieces_are_the_same():
     network = Network((hidden, readout))
     silent = jax.tree.map(jnp.zeros_like, dense(UNITS, UNITS))
     looped = Network((Layer(late, neuron, silent), readout))
-    expected, end = unroll(looped, XS[0])
-    found, state = unroll(network, XS[0], record=lambda state: state.v)
+    expected, end = eqx.filter_jit(unroll)(looped, XS[0])
+    found, state = eqx.filter_jit(unroll)(network, XS[0], record=lambda state: state.v)
     assert expected.outputs[0].any()
     for one, other in zip(found.outputs, expected.outputs, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)

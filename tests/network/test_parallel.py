@@ -101,7 +101,7 @@ def test_with_reset_changes_the_resets_alone():
     reset = with_reset(free, NextStep(Subtract()))
     expected = feedforward((3, 4, 2), neuron=LIF(v_th=0.05, reset=NextStep(Subtract())), key=KEYS[0])
     assert eqx.tree_equal(reset, expected)
-    (spikes, _), (fewer, _) = (unroll(network, 3 * XS)[0].outputs for network in (free, reset))
+    (spikes, _), (fewer, _) = (eqx.filter_jit(unroll)(network, 3 * XS)[0].outputs for network in (free, reset))
     assert spikes.sum() > fewer.sum() > 0
     with pytest.raises(SnnlearnError, match="with_reset: the network has no spiking neurons without reset"):
         with_reset(deep())

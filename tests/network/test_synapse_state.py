@@ -244,7 +244,7 @@ def test_without_noise_it_is_the_network_inside():
     inside = eqx.tree_at(lambda n: n.layers[0].connections[0].synapses, NOISY, NOISY.layers[0].synapses.synapses)  # pyright: ignore
     np.testing.assert_allclose(silent(XS[0])[0], inside(XS[0])[0], rtol=1e-5)
     assert len(jax.tree.leaves(split(silent)[0])) == len(jax.tree.leaves(split(inside)[0]))
-    assert unroll(inside, XS[0])[0].outputs[0].any()
+    assert eqx.filter_jit(unroll)(inside, XS[0])[0].outputs[0].any()
 
 
 @pytest.mark.parametrize("std", [-0.1, float("inf"), float("nan")])
