@@ -31,7 +31,7 @@ X, Y = load_iris(return_X_y=True)
 ORDER = np.random.default_rng(0).permutation(len(Y))
 TRAIN, TEST = ORDER[:100], ORDER[100:]
 NAMES = np.array(["setosa", "versicolor", "virginica"])
-CODE = sl.coding.Current(num_steps=8)
+CODE, SHORT = (sl.coding.Current(num_steps=steps) for steps in (8, 4))
 
 
 def small(**kwargs):
@@ -48,7 +48,7 @@ def iris():
 
 
 def _checks(kind) -> list[Any]:
-    return list(estimator_checks_generator(kind(32, encoder=CODE)))
+    return list(estimator_checks_generator(kind(16, encoder=SHORT, epochs=10)))
 
 
 def _of(check) -> str:
@@ -57,7 +57,7 @@ def _of(check) -> str:
 
 @pytest.mark.filterwarnings("ignore")
 def test_scikit_learn_accepts_the_classifier():
-    results = check_estimator(SpikingClassifier(32, encoder=CODE), on_fail=None)
+    results = check_estimator(SpikingClassifier(16, encoder=SHORT, epochs=10), on_fail=None)
     failed = [(check["check_name"], check["exception"]) for check in results if check["status"] == "failed"]
     assert len(results) > 50 and not failed
     assert {check["check_name"] for check in results if check["status"] == "skipped"} <= {"check_array_api_input"}

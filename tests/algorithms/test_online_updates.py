@@ -59,16 +59,22 @@ def test_updates_within_the_sequence_are_those_by_hand(rule):
     state = OPTIMIZER.init(eqx.filter(network, eqx.is_inexact_array))
     inputs = encode(ENCODER, jnp.asarray(DATA.train.x), key=KEY)
     steps = time_first(rule, loss, inputs, jnp.asarray(DATA.train.y))
-    memory = rule.start(network, loss, 20, key=KEY)
+    advance, finish = eqx.filter_jit(type(rule).advance), eqx.filter_jit(type(rule).finish)
+    memory = eqx.filter_jit(rule.start)(network, loss, 20, key=KEY)
+
+    @eqx.filter_jit
+    def updated(network, gradient, state):
+        with jax.numpy_dtype_promotion("standard"):
+            updates, state = OPTIMIZER.update(gradient, state)
+        return eqx.apply_updates(network, updates), state
+
     parts = [jax.tree.map(itemgetter(slice(i, i + 3)), steps) for i in (0, 3, 6)]
     for part in [*parts, None] if isinstance(rule, EProp) else parts:
         if part is None:
-            add, gradient = rule.finish(network, loss, memory, 7)
+            add, gradient = finish(rule, network, loss, memory, 7)
         else:
-            memory, add, gradient = rule.advance(network, loss, memory, *part)
-        with jax.numpy_dtype_promotion("standard"):
-            updates, state = OPTIMIZER.update(gradient, state)
-        network, expected = eqx.apply_updates(network, updates), expected + float(add)
+            memory, add, gradient = advance(rule, network, loss, memory, *part)
+        (network, state), expected = updated(network, gradient, state), expected + float(add)
     assert value == pytest.approx(expected, rel=1e-5)
     for a, b in zip(found, parameters(network), strict=True):
         np.testing.assert_allclose(a[0], b, rtol=1e-3, atol=1e-4)

@@ -203,7 +203,9 @@ def test_rules_train_a_deployed_network():
     noisy = NoisyReads(Polynomial.proportional(0.2), Flicker(bands=2))(network, key=KEY)
     chip = Network((noisy.layers[0], network.layers[1]))
     arguments = (StepwiseCrossEntropy(), random_spikes((3, 10, 4), 0.6), jnp.array([0, 1, 1]))
-    (value, gradient), (expected, exact) = (rule(chip, *arguments, key=KEY) for rule in (EProp(), BPTT()))
+    (value, gradient), (expected, exact) = (
+        eqx.filter_jit(rule)(chip, *arguments, key=KEY) for rule in (EProp(), BPTT())
+    )
     assert value == pytest.approx(float(expected), rel=1e-4)
     for one, other in zip(jax.tree.leaves(gradient), jax.tree.leaves(exact), strict=True):
         assert np.asarray(other).any()

@@ -61,7 +61,8 @@ def test_an_effect_costs_what_is_lost_with_it_and_none_without_strength(found):
 def test_a_decision_stays_after_its_step_and_not_before():
     steps = decision_steps(HYPOTHESIS, DATA.test.x)
     keys = jax.random.split(jax.random.key(0), len(DATA.test.x))
-    outputs = jax.vmap(lambda x, key: NETWORK(HYPOTHESIS.encoder(x, key=key))[0])(DATA.test.x, keys)
+    outputs = jax.jit(jax.vmap(lambda x, key: NETWORK(HYPOTHESIS.encoder(x, key=key))[0]))(DATA.test.x, keys)
+    outputs = np.asarray(outputs)
     decided = np.stack([np.argmax(outputs[:, :n].mean(axis=1), axis=1) for n in range(1, 11)], axis=1)
     for of_one, step in zip(decided, steps, strict=True):
         assert (of_one[step - 1 :] == of_one[-1]).all()

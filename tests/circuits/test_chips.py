@@ -51,7 +51,7 @@ def test_a_network_that_fits_runs_and_is_what_the_table_says(chip: Chip):
     small = network(8, 6, 4, neuron=IF(v_th=0.05) if chip.name == "Speck" else LIF(v_th=0.05))
     there = deploy(small, chip, key=jax.random.key(1))
     spikes = jax.random.bernoulli(KEY, 0.5, (10, 8)).astype(float)
-    assert unroll(there, spikes)[0].outputs[-1].shape == (10, 4)
+    assert eqx.filter_jit(unroll)(there, spikes)[0].outputs[-1].shape == (10, 4)
     levels = {"BrainScaleS-2": 63, "DYNAP-SE1": 1, "DYNAP-SE2": 15, "Speck": 127, "Xylo Audio 2": 127, "Loihi 2": 127}
     weights = np.asarray(there.layers[0].synapses.weight)
     if chip.name == "ideal":
@@ -106,7 +106,7 @@ def test_brainscales_2_is_filled_by_the_network_of_cramer_et_al():
 def test_brainscales_2_reads_membranes_in_256_codes_of_a_seventieth_of_the_threshold():
     readout = feedforward((8, 6, 4), neuron=LIF(v_th=0.05), key=KEY)
     there = deploy(readout, brainscales_2(threshold=0.7), key=KEY)
-    outputs = np.asarray(unroll(there, jnp.ones((20, 8)))[0].outputs[-1])
+    outputs = np.asarray(eqx.filter_jit(unroll)(there, jnp.ones((20, 8)))[0].outputs[-1])
     np.testing.assert_allclose(outputs / 0.01, np.round(outputs / 0.01), atol=1e-4)
     converter = there.layers[1].neuron.membranes.converter
     assert (converter.low, converter.high) == pytest.approx((-0.8, 1.75))
@@ -122,10 +122,11 @@ def test_many_chips_at_once_are_each_by_itself():
         ),
     )
     keys = jax.random.split(KEY, 3)
-    many = eqx.filter_vmap(lambda key: deploy(readout, chip, key=key))(keys)
     xs = jnp.ones((9, 8))
-    outputs = eqx.filter_vmap(lambda n: unroll(n, xs)[0].outputs[-1], in_axes=(eqx.if_array(0),))(many)
-    alone = unroll(deploy(readout, chip, key=keys[1]), xs)[0].outputs[-1]
+    decide = lambda n: unroll(n, xs)[0].outputs[-1]  # noqa: E731
+    many = eqx.filter_jit(eqx.filter_vmap(lambda key: deploy(readout, chip, key=key)))(keys)
+    outputs = eqx.filter_jit(eqx.filter_vmap(decide, in_axes=(eqx.if_array(0),)))(many)
+    alone = eqx.filter_jit(lambda key: decide(deploy(readout, chip, key=key)))(keys[1])
     np.testing.assert_allclose(outputs[1], alone, atol=1e-6)
     assert (outputs[0] != outputs[1]).any()
 

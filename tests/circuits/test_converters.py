@@ -86,10 +86,11 @@ def test_nonlinearity_is_measured_as_it_was_drawn():
 def test_inputs_currents_and_membranes_pass_their_converters():
     fine = Converter(bits=16, low=-20.0, high=20.0)
     x = jax.random.normal(KEY, (12, 4))
-    expected = unroll(NETWORK, x)[0].outputs
+    run = eqx.filter_jit(unroll)
+    expected = run(NETWORK, x)[0].outputs
     for effect in (ConvertedInputs(fine), ConvertedCurrents(fine), ConvertedMembranes(fine)):
         chip = deploy(NETWORK, Chip("fine", effects=(effect,)), key=KEY)
-        np.testing.assert_allclose(unroll(chip, x)[0].outputs[1], expected[1], atol=2e-3)
+        np.testing.assert_allclose(run(chip, x)[0].outputs[1], expected[1], atol=2e-3)
     coarse = Converter(bits=2, low=-1.5, high=1.5)
     weight = np.asarray(NETWORK.layers[0].synapses.weight)
     level = np.clip(np.round(np.asarray(x[0]) + 1.5), 0, 3) - 1.5
@@ -100,7 +101,7 @@ def test_inputs_currents_and_membranes_pass_their_converters():
     current, _ = chip.layers[0].synapses.step(x[0], chip.layers[0].synapses.initial_state())
     np.testing.assert_allclose(current, np.clip(np.round(weight @ np.asarray(x[0]) + 1.5), 0, 3) - 1.5, atol=1e-6)
     chip = ConvertedMembranes(Converter(bits=2, low=-0.03, high=0.03))(NETWORK, key=KEY)
-    outputs = np.asarray(unroll(chip, x)[0].outputs[1])
+    outputs = np.asarray(run(chip, x)[0].outputs[1])
     assert {round(float(v), 3) for v in np.unique(outputs)} <= {-0.03, -0.01, 0.01, 0.03} and len(
         np.unique(outputs)
     ) > 1
@@ -111,7 +112,7 @@ def test_stochastic_rounding_in_a_network_is_new_for_each_sample_and_step():
     zeros = jnp.zeros((200, 4))
 
     def run(key):
-        return np.asarray(unroll(chip, zeros, fresh_state(chip, key=key))[0].outputs[1])
+        return np.asarray(eqx.filter_jit(unroll)(chip, zeros, fresh_state(chip, key=key))[0].outputs[1])
 
     first, second = run(jax.random.key(1)), run(jax.random.key(2))
     np.testing.assert_array_equal(first, run(jax.random.key(1)))
@@ -144,7 +145,8 @@ def test_kernels_run_a_converted_readout_as_the_plain_network_does(dead):
     assert 0.02 < clipped.mean() < 0.9 and len(np.unique(expected)) > 20
     for one, other in zip(jax.tree.leaves((state, gradient)), jax.tree.leaves((after, by_steps)), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4 * np.abs(other).max() + 1e-7)
-    assert np.abs(outputs - unroll(network, x)[0].outputs[-1]).max() > 2 * adc.step  # the control: they do something
+    plain = eqx.filter_jit(unroll)(network, x)[0].outputs[-1]
+    assert np.abs(outputs - plain).max() > 2 * adc.step  # the control: they do something
 
 
 def test_kernels_leave_readouts_that_draw():

@@ -56,11 +56,16 @@ def spikes_of(neuron, current, num_steps):
     return spikes.mean(axis=0)
 
 
+@eqx.filter_jit
+def means(encoder, network, xs):
+    return jax.vmap(lambda x: network(encoder(x, key=KEY))[0].mean(axis=0))(xs)
+
+
 def output(converted, xs=X):
-    codes = jax.vmap(lambda x: converted.encoder(x, key=KEY))(xs)
-    return jax.vmap(lambda c: converted.network(c)[0].mean(axis=0))(codes)
+    return means(converted.encoder, converted.network, xs)
 
 
+@eqx.filter_jit
 def artificial(network, xs=X):
     return jax.vmap(lambda x: network(x[None])[0][0])(xs)
 
@@ -233,7 +238,7 @@ def test_layers_that_will_not_spike_are_known_before_they_run():
     converted = convert(residual(KEY), WeightNormBound(high=60.0), encoder=Current(num_steps=2))
     said = check_alive(converted, X)
     assert any("Layer stem will not spike within 2 steps" in sentence for sentence in said)
-    assert unroll(converted.network, converted.encoder(X[0], key=KEY))[0].outputs[0].sum() == 0
+    assert eqx.filter_jit(unroll)(converted.network, converted.encoder(X[0], key=KEY))[0].outputs[0].sum() == 0
     needed = int(said[0].split("it needs ")[1].split()[0])
     enough = convert(residual(KEY), WeightNormBound(high=60.0), encoder=Current(num_steps=needed))
     assert not any("stem" in sentence for sentence in check_alive(enough, X))
@@ -260,8 +265,8 @@ def test_the_output_is_in_the_unit_of_the_source_and_says_so():
     network = residual(KEY)
     converted = convert(network, MaximumNormalisation(charge=0.5), X, encoder=Current(num_steps=2048))
     np.testing.assert_allclose(output(converted), artificial(network), atol=0.01)
-    activity, _ = unroll(converted.network, converted.encoder(X[0], key=KEY))
-    stem, _ = unroll(network, X[:1])
+    activity, _ = eqx.filter_jit(unroll)(converted.network, converted.encoder(X[0], key=KEY))
+    stem, _ = eqx.filter_jit(unroll)(network, X[:1])
     scale = converted.settings.populations[0].scale
     np.testing.assert_allclose(scale * activity.outputs[0].mean(axis=0), stem.outputs[0][0], atol=scale / 2048)
     assert set(np.unique(activity.outputs[0])) <= {0, 1}
@@ -348,8 +353,9 @@ def test_rules_take_converted_networks(rule):
     inputs = jnp.broadcast_to(X[:6, None], (6, 8, 4))
     first = jnp.zeros((6, 8, 1)).at[:, 0].set(1.0)
     loss, targets = sl.losses.StepwiseCrossEntropy(), jnp.arange(6) % 3
-    value, found = rule(converted.network, loss, inputs, targets, key=KEY)
-    same, expected = rule(plain, loss, jnp.concatenate([inputs, first], axis=2), targets, key=KEY)
+    run = eqx.filter_jit(rule)
+    value, found = run(converted.network, loss, inputs, targets, key=KEY)
+    same, expected = run(plain, loss, jnp.concatenate([inputs, first], axis=2), targets, key=KEY)
     np.testing.assert_allclose(value, same, rtol=1e-5)
     gradient = expected.layers[0].synapses.weight[:, :4]
     np.testing.assert_allclose(found.layers[0].synapses.weight, gradient, atol=1e-5 * np.abs(gradient).max())

@@ -7,6 +7,7 @@ import warnings
 import zipfile
 from pathlib import Path
 
+import equinox as eqx
 import h5py
 import jax
 import jax.numpy as jnp
@@ -336,7 +337,7 @@ def test_max_pooling_by_pairs(tmp_path):
     layers = compare_layers(converted, xs)
     assert all(layer.largest <= layer.bound * (1 + 1e-5) for layer in layers)
     assert layers[-1].error < 0.02 * layers[-1].size
-    spikes = unroll(converted.network, jnp.broadcast_to(xs[0], (256, *xs[0].shape)))[0].outputs[0]
+    spikes = eqx.filter_jit(unroll)(converted.network, jnp.broadcast_to(xs[0], (256, *xs[0].shape)))[0].outputs[0]
     rates = spikes.mean(axis=0)
     of_spikes, of_rates = (jnp.maximum(one[..., 1:], one[..., :-1]).mean() for one in (spikes, rates))
     assert of_spikes > 1.1 * of_rates

@@ -32,10 +32,10 @@ def test_eprop_by_actor_critic_is_the_sum_of_td_errors_and_discounted_traces(neu
     net, discount, c_v, key = with_feedback(network(neuron, recurrent=True), key=KEY), 0.8, 0.7, jax.random.key(3)
     episode = play(net, WORLD, WORLD.num_steps, key=key)
     batch = episode.inputs[None], episode.judged(discount)[None]
-    _, gradient = EProp(StoredFeedback())(net, ActorCritic(value_weight=c_v), *batch, key=key)
+    _, gradient = eqx.filter_jit(EProp(StoredFeedback()))(net, ActorCritic(value_weight=c_v), *batch, key=key)
 
     hidden, _ = net.layers
-    spikes, e, e_recurrent = eligibility_traces(hidden, episode.inputs)
+    spikes, e, e_recurrent = eqx.filter_jit(eligibility_traces)(hidden, episode.inputs)
     assert 0 < spikes.sum() and jnp.abs(e).max() > 0
     outputs = readout_of(net, episode.inputs)
     policy = jax.nn.softmax(outputs[:, :-1])

@@ -87,24 +87,31 @@ SURROGATES = [
 
 
 def draw_network(neuron, sizes, recurrent, use_bias, gain, seed):
-    keys = jax.random.split(jax.random.key(seed), 3)
-    network = feedforward(
-        sizes, neuron=neuron, readout=LI(tau_mem=6e-3, v_leak=0.2), recurrent=recurrent, use_bias=use_bias, key=keys[0]
+    """All is drawn by NumPy, which need not compile anything for each shape."""
+    rng = np.random.default_rng(seed)
+    readout = LI(tau_mem=6e-3, v_leak=0.2)
+    shapes = eqx.filter_eval_shape(
+        partial(feedforward, sizes, neuron=neuron, readout=readout, recurrent=recurrent, use_bias=use_bias),
+        key=jax.random.key(0),
     )
-    weights, rest = eqx.partition(network, eqx.is_array)
-    leaves, structure = jax.tree.flatten(weights)
-    noise = [
-        0.1 * jax.random.normal(k, w.shape) for k, w in zip(jax.random.split(keys[1], len(leaves)), leaves, strict=True)
-    ]
-    return eqx.combine(jax.tree.unflatten(structure, [gain * w + n for w, n in zip(leaves, noise, strict=True)]), rest)
+
+    def draw(leaf):
+        if not isinstance(leaf, jax.ShapeDtypeStruct):
+            return leaf
+        bound = leaf.shape[-1] ** -0.5 if len(leaf.shape) > 1 else 0.0
+        return jnp.asarray(
+            gain * rng.uniform(-bound, bound, leaf.shape) + 0.1 * rng.normal(size=leaf.shape), jnp.float32
+        )
+
+    return jax.tree.map(draw, shapes)
 
 
 def draw_currents(batch, num_frames, size, seed):
-    return jax.random.uniform(jax.random.key(seed), (batch, num_frames, size), minval=-0.2)
+    return jnp.asarray(np.random.default_rng(seed).uniform(-0.2, 1.0, (batch, num_frames, size)), jnp.float32)
 
 
 def draw_spikes(batch, num_steps, size, density, seed):
-    return jax.random.bernoulli(jax.random.key(seed), density, (batch, num_steps, size)).astype(jnp.float32)
+    return jnp.asarray(np.random.default_rng(seed).random((batch, num_steps, size)) < density, jnp.float32)
 
 
 def shifted(network, by):
@@ -214,7 +221,8 @@ def test_equal_to_the_plain_network(
         xs = jnp.concatenate(pieces, axis=1)
         fed = pieces if kind == "currents" else held
     weights = [
-        jax.random.normal(jax.random.key(n), (xs.shape[1], layer.shape[0])) for n, layer in enumerate(network.layers)
+        jnp.asarray(np.random.default_rng(n).normal(size=(xs.shape[1], layer.shape[0])), jnp.float32)
+        for n, layer in enumerate(network.layers)
     ]
     (value, (expected, states)), gradient = by_plain_jax(scored, network, pieces, weights)
     # Errors that grow through resets in 70 steps may overflow, in either at another step.
@@ -427,7 +435,7 @@ class Halving(AbstractNeuron):
 @pytest.mark.parametrize("neuron", [Halving(), Filtered(NEURONS[2], tau_syn=4e-3), Filtered(Halving(), tau_syn=3e-3)])
 @pytest.mark.parametrize("recurrent", [False, True])
 def test_wrappers_and_components_of_ones_own(neuron, recurrent):
-    network = draw_network(neuron, (20, 30, 24, 5), recurrent, False, 2.0, 0)
+    network = draw_network(neuron, (20, 30, 24, 5), recurrent, False, 1.5, 0)
     first, *others = network.layers
     doubled = Doubled(first.synapses.weight, (20,), (30,))
     network = Network((Layer(doubled, neuron, first.recurrent), *others))

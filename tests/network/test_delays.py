@@ -78,8 +78,8 @@ def test_layer_by_layer_step_by_step_and_in_pieces_are_the_same():
     network = Network((hidden, readout))
     silent = jax.tree.map(jnp.zeros_like, dense(UNITS, UNITS))
     looped = Network((Layer(late, neuron, silent), readout))
-    expected, end = unroll(looped, XS[0])
-    found, state = unroll(network, XS[0], record=lambda state: state.v)
+    expected, end = eqx.filter_jit(unroll)(looped, XS[0])
+    found, state = eqx.filter_jit(unroll)(network, XS[0], record=lambda state: state.v)
     assert expected.outputs[0].any()
     for one, other in zip(found.outputs, expected.outputs, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
@@ -160,7 +160,7 @@ def test_derivatives_are_those_of_finite_differences(name, kernel, x64):
         return loss_of(eqx.combine(jax.tree.unflatten(structure, leaves), constants), xs)
 
     leaves, structure = jax.tree.flatten(parameters)
-    gradient = jax.grad(of)(leaves)
+    gradient = jax.jit(jax.grad(of))(leaves)
     rng, h = np.random.default_rng(0), 1e-6
     for k, (leaf, slope) in enumerate(zip(leaves, gradient, strict=True)):
         direction = jnp.asarray(rng.normal(size=leaf.shape))
@@ -179,9 +179,11 @@ def test_at_a_whole_delay_the_derivative_is_the_mean_of_both_sides():
         late = eqx.tree_at(lambda s: s.delays, late, Plain(delay), is_leaf=lambda node: node is late.delays)
         return late.all_steps(xs, late.initial_state())[0][4, 0]
 
-    slope = [jax.grad(arriving)(d, InterpolatedDelay()) for d in (0.5, 1.0, 1.5, 2.0, 2.5)]
+    slope = jax.jit(jax.vmap(jax.grad(lambda d: arriving(d, InterpolatedDelay()))))(
+        jnp.array([0.5, 1.0, 1.5, 2.0, 2.5])
+    )
     assert np.allclose(slope, [3.0, 0.0, -3.0, -1.5, 0.0])
-    assert jax.grad(arriving)(3.0, GaussianDelay(1.5)) < -0.1
+    assert jax.jit(jax.grad(lambda d: arriving(d, GaussianDelay(1.5))))(3.0) < -0.1
 
 
 LINEAR = InterpolatedDelay()

@@ -89,7 +89,7 @@ class Undeclared(AbstractNeuron):
 def test_a_wrapper_from_elsewhere_has_the_threshold_of_the_neuron_inside():
     """It counted as a layer that does not spike, with a threshold of 1."""
     drawn = [
-        FluctuationDriven()(Network((layer(neuron, np.ones((6, 3))),)), jnp.ones((B, T, 3)), key=KEY)
+        eqx.filter_jit(FluctuationDriven())(Network((layer(neuron, np.ones((6, 3))),)), jnp.ones((B, T, 3)), key=KEY)
         for neuron in (Loud(LIF(v_th=5.0)), LIF(v_th=5.0, resistance=2.0))
     ]
     loud, same = (network.layers[0].synapses.weight for network in drawn)

@@ -147,7 +147,7 @@ def test_a_held_current_is_exact_in_the_stepped_network():
     network = feedforward((4, 30), readout=LIF(tau_mem=8e-3, v_th=0.4), key=KEY)
     xs = jnp.asarray(rng.normal(0.4, 1.5, (25, 4)))
     (times,) = find(network, xs, max_spikes=7)
-    output = np.asarray(unroll(network, xs)[0].outputs[0])
+    output = np.asarray(eqx.filter_jit(unroll)(network, xs)[0].outputs[0])
     spikes = output.any(axis=0)
     assert 5 < spikes.sum() < 30
     np.testing.assert_array_equal(np.isfinite(times[0]), spikes)

@@ -64,16 +64,15 @@ def test_the_flow_is_the_derivative_through_the_whole_run():
     flow = gradient_flow(network, 5 * INPUTS[:1], key=KEY)
     (key,) = jax.random.split(KEY, 1)
     state, direction = fresh_state(network, key=key), jax.random.normal(jax.random.fold_in(key, 1), (2,))
-    for x in 5 * INPUTS[0, :7]:
-        _, state = network.step(x, state)
+    state = jax.jit(lambda state: jax.lax.scan(lambda s, x: network.step(x, s)[::-1], state, 5 * INPUTS[0, :7])[0])(
+        state
+    )
 
     def error(state):
-        output = jnp.zeros(2)
-        for x in 5 * INPUTS[0, 7:]:
-            output, state = network.step(x, state)
-        return output @ direction / jnp.linalg.norm(direction)
+        outputs = jax.lax.scan(lambda s, x: network.step(x, s)[::-1], state, 5 * INPUTS[0, 7:])[1]
+        return outputs[-1] @ direction / jnp.linalg.norm(direction)
 
-    gradient = eqx.filter_grad(error)(state)
+    gradient = eqx.filter_jit(eqx.filter_grad(error))(state)
     expected = [np.sqrt(sum(np.sum(np.square(leaf)) for leaf in jax.tree.leaves(layer))) for layer in gradient]
     assert min(expected) > 0
     np.testing.assert_allclose(flow.norms[:, 12 - 7 - 1], expected, rtol=1e-4)

@@ -182,7 +182,9 @@ def test_kernels_run_chains_however_they_are_written_and_say_what_they_do_not():
     written = Network((named, Layer(Connection(readout.synapses, "h"), readout.neuron)))
     assert why_not_compiled(written.layers) == kernels.why_plain()
     xs = pack_spikes(jax.random.bernoulli(KEYS[1], 0.4, (20, 6)).astype(jnp.float32))
-    for one, other in zip(unroll(chain, xs)[0].outputs, unroll(written, xs)[0].outputs, strict=True):
+    for one, other in zip(
+        eqx.filter_jit(unroll)(chain, xs)[0].outputs, eqx.filter_jit(unroll)(written, xs)[0].outputs, strict=True
+    ):
         np.testing.assert_array_equal(one, other)
     if kernels.why_plain() is None:
         late = Network((named, Layer(Connection(readout.synapses, "h", delay=1), readout.neuron)))
@@ -193,9 +195,9 @@ def test_a_delayed_connection_is_a_delayed_neuron():
     xs = jax.random.normal(KEYS[0], (T, 4))
     delayed = Network((Layer(Connection(dense(4, 3), delay=3), LIF(v_th=0.05)),))
     reference = Network((Layer(dense(4, 3), Delayed(LIF(v_th=0.05), steps=3)),))
-    ys, _ = unroll(delayed, xs)[0].outputs[0], None
+    ys, _ = eqx.filter_jit(unroll)(delayed, xs)[0].outputs[0], None
     assert ys.any()
-    np.testing.assert_array_equal(ys, unroll(reference, xs)[0].outputs[0])
+    np.testing.assert_array_equal(ys, eqx.filter_jit(unroll)(reference, xs)[0].outputs[0])
     # In pieces, with the state passed on.
     first, state = delayed(xs[:25])
     second, _ = delayed(xs[25:], state)

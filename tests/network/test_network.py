@@ -98,7 +98,7 @@ def test_recurrent_spikes_arrive_one_step_later():
         ys.append(y)
         zs.append(z)
     assert 0.05 < np.mean(zs) < 0.95
-    activity, _ = unroll(network, jnp.asarray(xs))
+    activity, _ = eqx.filter_jit(unroll)(network, jnp.asarray(xs))
     np.testing.assert_array_equal(activity.outputs[0], np.array(zs))
     np.testing.assert_allclose(activity.outputs[1], ys, atol=1e-5)
 

@@ -101,7 +101,7 @@ def test_with_reset_changes_the_resets_alone():
     reset = with_reset(free, NextStep(Subtract()))
     expected = feedforward((3, 4, 2), neuron=LIF(v_th=0.05, reset=NextStep(Subtract())), key=KEYS[0])
     assert eqx.tree_equal(reset, expected)
-    (spikes, _), (fewer, _) = (unroll(network, 3 * XS)[0].outputs for network in (free, reset))
+    (spikes, _), (fewer, _) = (eqx.filter_jit(unroll)(network, 3 * XS)[0].outputs for network in (free, reset))
     assert spikes.sum() > fewer.sum() > 0
     with pytest.raises(SnnlearnError, match="with_reset: the network has no spiking neurons without reset"):
         with_reset(deep())
@@ -133,7 +133,9 @@ def test_deep_lru_is_the_published_network(x64):
         y = np.asarray(GELU().activation(jnp.asarray((h @ c.T).real + direct * x)))
         value, gate = (dense(c.synapses, y) for c in of[f"gate {k}"].connections)
         u = u + value / (1 + np.exp(-gate))
-    np.testing.assert_allclose(network(jnp.asarray(xs))[0], dense(network.layers[-1].synapses, u), rtol=1e-9)
+    np.testing.assert_allclose(
+        eqx.filter_jit(network)(jnp.asarray(xs))[0], dense(network.layers[-1].synapses, u), rtol=1e-9
+    )
 
 
 def test_deep_lru_draws_as_the_authors_do():
@@ -165,8 +167,8 @@ def test_spiking_linear_recurrent_units_are_spikes_of_a_linear_memory_and_need_n
     xs = jax.random.normal(KEYS[2], (4, 9, 3))
     network = FluctuationDriven(xi=1.0, band=(0.05, 0.5))(network, xs, key=KEYS[3])
     assert why_step_by_step(network.layers) is None
-    activity, _ = unroll(network, xs[0])
-    outputs, _, _ = by_steps(network, xs[0], network.initial_state())
+    activity, _ = eqx.filter_jit(unroll)(network, xs[0])
+    outputs, _, _ = eqx.filter_jit(by_steps)(network, xs[0], network.initial_state())
     for found, expected in zip(activity.outputs, outputs, strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
     first, memory = activity.outputs[1], activity.outputs[0].reshape(9, -1)

@@ -44,6 +44,11 @@ KEYS = jax.random.split(jax.random.key(4), 8)
 T, INPUTS, HIDDEN = 12, 4, 5
 
 
+@eqx.filter_jit
+def run(rule, *arguments):
+    return rule(*arguments, key=KEYS[6])
+
+
 class Depressing(AbstractSynapses):
     """Resources r of each input are spent by a share of what is sent, and recover: the current is W (r x)."""
 
@@ -191,13 +196,13 @@ def test_exact_rules_are_exact(net, x64):
     """RTRL goes forward, blocks as long as the sequence backward: all meet one noise. Shorter blocks do not."""
     net = jax.tree.map(lambda a: a.astype(jnp.float64) if eqx.is_inexact_array(a) else a, net)
     arguments = (net, StepwiseCrossEntropy(), XS.astype(jnp.float64), LABELS)
-    _, exact = BPTT()(*arguments, key=KEYS[6])
+    _, exact = run(BPTT(), *arguments)
     assert all(leaf.any() for leaf in jax.tree.leaves(exact))
     for rule in (RTRL(), TruncatedBPTT(T), BPTT(segment=5)):
-        _, gradient = rule(*arguments, key=KEYS[6])
+        _, gradient = run(rule, *arguments)
         for one, other in zip(jax.tree.leaves(gradient), jax.tree.leaves(exact), strict=True):
             np.testing.assert_allclose(one, other, rtol=1e-7, atol=1e-12)
-    _, short = TruncatedBPTT(3)(*arguments, key=KEYS[6])
+    _, short = run(TruncatedBPTT(3), *arguments)
     assert not np.allclose(short.layers[0].synapses.weight if net is TIRED else jax.tree.leaves(short)[0],
                            jax.tree.leaves(exact)[0], rtol=1e-3)  # fmt: skip
 
@@ -205,7 +210,7 @@ def test_exact_rules_are_exact(net, x64):
 def test_eligibility_under_noise():
     """Of one feed-forward hidden layer e-prop is exact, also at weights that are read with noise."""
     arguments = (NOISY, StepwiseCrossEntropy(), XS, LABELS)
-    (value, gradient), (expected, exact) = (rule(*arguments, key=KEYS[6]) for rule in (EProp(), BPTT()))
+    (value, gradient), (expected, exact) = (run(rule, *arguments) for rule in (EProp(), BPTT()))
     assert value == pytest.approx(float(expected), rel=1e-5)
     for one, other in zip(jax.tree.leaves(gradient), jax.tree.leaves(exact), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-6)
@@ -239,7 +244,7 @@ def test_without_noise_it_is_the_network_inside():
     inside = eqx.tree_at(lambda n: n.layers[0].connections[0].synapses, NOISY, NOISY.layers[0].synapses.synapses)  # pyright: ignore
     np.testing.assert_allclose(silent(XS[0])[0], inside(XS[0])[0], rtol=1e-5)
     assert len(jax.tree.leaves(split(silent)[0])) == len(jax.tree.leaves(split(inside)[0]))
-    assert unroll(inside, XS[0])[0].outputs[0].any()
+    assert eqx.filter_jit(unroll)(inside, XS[0])[0].outputs[0].any()
 
 
 @pytest.mark.parametrize("std", [-0.1, float("inf"), float("nan")])

@@ -504,7 +504,7 @@ def two_ports():
 def test_weights_at_several_ports_are_learned_by_rules_that_follow_them():
     network, loss = two_ports(), StepwiseCrossEntropy()
     inputs = jax.random.bernoulli(KEY, 0.5, (2, 12, 4)).astype(float)
-    _, gradient = rules.BPTT()(network, loss, inputs, jnp.array([0, 1]), key=KEY)
+    _, gradient = eqx.filter_jit(rules.BPTT())(network, loss, inputs, jnp.array([0, 1]), key=KEY)
     for connection in gradient.layers[0].connections:
         assert jnp.abs(connection.synapses.weight).max() > 1e-4
     with pytest.raises(SnnlearnError, match="EProp follows the effect of one current, and DPI takes 3"):
@@ -518,7 +518,9 @@ def test_eprop_of_one_layer_is_bptt():
     network = Network((Layer(Dense(4, 3, key=first), DPI()), Layer(Dense(3, 2, key=second), LI())))
     inputs = 4 * jax.random.uniform(KEY, (2, 12, 4))
     results = [
-        rule(network, StepwiseCrossEntropy(), inputs, jnp.array([0, 1]), key=KEY)[1].layers[0].synapses.weight
+        eqx.filter_jit(rule)(network, StepwiseCrossEntropy(), inputs, jnp.array([0, 1]), key=KEY)[1]
+        .layers[0]
+        .synapses.weight
         for rule in (rules.BPTT(), rules.EProp())
     ]
     assert jnp.abs(results[0]).max() > 1e-4

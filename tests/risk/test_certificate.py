@@ -34,7 +34,7 @@ def test_kl_is_the_closed_form_and_draws_have_their_moments():
     assert float(other.kl(prior)) == pytest.approx(risk.gaussian_kl(m, np.exp(s), pm, np.exp(ps)), rel=1e-4)
     assert float(prior.kl(prior)) == pytest.approx(0.0, abs=1e-5)
     weight = lambda key: prior.draw(key=key).layers[0].synapses.weight  # noqa: E731
-    drawn = np.asarray(jax.vmap(weight)(jax.random.split(jax.random.key(0), 2000)))
+    drawn = np.asarray(jax.jit(jax.vmap(weight))(jax.random.split(jax.random.key(0), 2000)))
     mean, std = prior.mean.layers[0].synapses.weight, np.exp(prior.log_std.layers[0].synapses.weight)
     assert np.abs((drawn.mean(axis=0) - mean) / std).max() < 5 / np.sqrt(2000)
     assert drawn.std(axis=0) == pytest.approx(np.asarray(std), rel=0.1)

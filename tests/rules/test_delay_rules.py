@@ -36,6 +36,7 @@ N_IN, HIDDEN, N_OUT, T, K, MOST = 4, 5, 3, 40, 12, 6
 TAU = 5e-3
 LOSS = CrossEntropy(FirstSpike(scale=3e-3))
 RULE, find = eqx.filter_jit(EventProp(max_spikes=K)), eqx.filter_jit(spike_times)
+run = eqx.filter_jit(lambda rule, *arguments: rule(*arguments, key=KEYS[3]))
 
 
 WIDE = GaussianDelay(2.0)
@@ -124,8 +125,8 @@ def test_spike_times_and_their_derivatives_by_delays_are_the_closed_form():
     def of(delays):
         return spike_times(one(delays), raster(T))[0][0, 0]
 
-    found, slope = jax.value_and_grad(of)(delays)
-    expected, its = jax.value_and_grad(first_spike)(delays)
+    both = jax.jit(lambda delays: [jax.value_and_grad(time)(delays) for time in (of, first_spike)])
+    (found, slope), (expected, its) = both(delays)
     assert found > (SENT.astype(float) + delays).max() * 1e-3
     np.testing.assert_allclose(found, expected, rtol=1e-10)
     np.testing.assert_allclose(slope, its, rtol=1e-9)
@@ -169,7 +170,7 @@ def test_the_gradient_is_that_of_the_adjoint_equations_and_not_that_of_interpola
     exact = found.delays.logit / (MOST * share * (1 - share))
     assert np.abs(dd).max() > 1e-2
     np.testing.assert_allclose(exact, dd, rtol=1e-9, atol=1e-12)
-    _, stepped = BPTT()(network, LOSS, xs[:1], targets[:1], key=KEYS[2])
+    _, stepped = run(BPTT(), network, LOSS, xs[:1], targets[:1])
     assert not np.allclose(stepped.layers[0].synapses.delays.logit, found.delays.logit, rtol=0.1)  # pyright: ignore
 
 
@@ -190,20 +191,20 @@ XS, LABELS = jax.random.bernoulli(KEYS[2], 0.5, (2, 9, 3)).astype(float), jnp.ar
 
 def test_rules_that_follow_the_whole_state_are_exact():
     arguments = stepped(), StepwiseCrossEntropy(), XS, LABELS
-    _, exact = BPTT()(*arguments, key=KEYS[3])
+    _, exact = run(BPTT(), *arguments)
     assert all(leaf.any() for leaf in jax.tree.leaves(exact))
     for rule in (RTRL(), TruncatedBPTT(9), BPTT(segment=4)):
-        _, gradient = rule(*arguments, key=KEYS[3])
+        _, gradient = run(rule, *arguments)
         for one, other in zip(jax.tree.leaves(gradient), jax.tree.leaves(exact), strict=True):
             np.testing.assert_allclose(one, other, rtol=1e-7, atol=1e-12)
-    _, short = TruncatedBPTT(3)(*arguments, key=KEYS[3])
+    _, short = run(TruncatedBPTT(3), *arguments)
     assert not np.allclose(jax.tree.leaves(short)[0], jax.tree.leaves(exact)[0], rtol=1e-3)
 
 
 @pytest.mark.parametrize("rule", [ForwardGradient(2), WeightPerturbation()], ids=lambda rule: type(rule).__name__)
 def test_rules_that_disturb_the_whole_network_learn_delays(rule):
     check_rule(rule, stepped(), StepwiseCrossEntropy(), XS, LABELS, deterministic=False, key=KEYS[3])
-    _, gradient = rule(stepped(), StepwiseCrossEntropy(), XS, LABELS, key=KEYS[3])
+    _, gradient = run(rule, stepped(), StepwiseCrossEntropy(), XS, LABELS)
     assert gradient.layers[0].synapses.delays.logit.all()
 
 

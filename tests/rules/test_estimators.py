@@ -67,7 +67,7 @@ def assert_unbiased(estimates, expected):
 def test_forward_gradient_is_unbiased_and_has_the_variance_of_its_tangents(rule, factor):
     network, loss = linear(5, 2), half_squared_error(2)
     batch = jnp.arange(5.0).reshape(1, 1, 5), jnp.ones((1, 1, 2))
-    exact = BPTT()(network, loss, *batch, key=KEY)[1].layers[0].synapses.weight
+    exact = eqx.filter_jit(BPTT())(network, loss, *batch, key=KEY)[1].layers[0].synapses.weight
     estimates = draw(rule, network, loss, *batch, jax.random.key(1))
     assert_unbiased(estimates, exact)
     second_moment = float(jnp.mean(jnp.sum(estimates**2, axis=(1, 2))) / jnp.sum(exact**2))
@@ -77,7 +77,7 @@ def test_forward_gradient_is_unbiased_and_has_the_variance_of_its_tangents(rule,
 def test_forward_gradient_is_unbiased_on_a_recurrent_spiking_network():
     network = feedforward((3, 4, 2), neuron=LIF(tau_mem=8e-3), recurrent=True, key=KEY)
     batch = 8 * jax.random.normal(jax.random.key(1), (2, 6, 3)), jnp.ones((2, 6, 2))
-    exact = BPTT()(network, MeanSquaredError(), *batch, key=KEY)[1].layers[0].synapses.weight
+    exact = eqx.filter_jit(BPTT())(network, MeanSquaredError(), *batch, key=KEY)[1].layers[0].synapses.weight
     assert jnp.abs(exact).max() > 0
     assert_unbiased(draw(ForwardGradient(), network, MeanSquaredError(), *batch, KEY, draws=5_000), exact)
 
@@ -129,7 +129,7 @@ def test_perturbation_follows_the_smoothed_loss_of_spikes(rule, deviation, sampl
     batch = jnp.asarray(X.reshape(1, 1, 3)), jnp.zeros((1, 1, 1))  # the loss is 1 with a spike, else 0
     estimates = draw(rule(SIGMA, samples), network, MeanSquaredError(), *batch, jax.random.key(3))
     assert_unbiased(estimates, expected)
-    surrogate = BPTT()(network, MeanSquaredError(), *batch, key=KEY)[1].layers[0].synapses.weight
+    surrogate = eqx.filter_jit(BPTT())(network, MeanSquaredError(), *batch, key=KEY)[1].layers[0].synapses.weight
     assert not np.allclose(surrogate, expected, rtol=0.1)  # the surrogate's gradient is another
 
 
@@ -139,7 +139,7 @@ def test_evolution_strategy_sees_only_ranks_and_points_downhill():
     run = partial(EvolutionStrategy(0.05, 200), network, inputs=batch[0], targets=batch[1], key=KEY)
     weights = [run(loss=scale * loss)[1].layers[0].synapses.weight for scale in (1.0, 7.0)]
     np.testing.assert_allclose(weights[0], weights[1], rtol=1e-12)
-    exact = BPTT()(network, loss, *batch, key=KEY)[1].layers[0].synapses.weight
+    exact = eqx.filter_jit(BPTT())(network, loss, *batch, key=KEY)[1].layers[0].synapses.weight
     cosine = jnp.sum(weights[0] * exact) / jnp.linalg.norm(weights[0]) / jnp.linalg.norm(exact)
     assert cosine > 0.9
 

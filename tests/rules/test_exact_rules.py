@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -60,7 +62,8 @@ NEURONS = {
 @pytest.mark.parametrize("name", NEURONS)
 def test_rtrl_is_bptt(name, recurrent):
     net = network(NEURONS[name](), recurrent)
-    assert np.asarray(jax.vmap(lambda xs: unroll(net, xs)[0].outputs[0].sum())(jnp.asarray(INPUTS))).min() >= 3
+    count = jax.jit(jax.vmap(lambda xs: unroll(net, xs)[0].outputs[0].sum()))
+    assert np.asarray(count(jnp.asarray(INPUTS))).min() >= 3
     loss, exact = gradient(BPTT(), net)
     value, found = gradient(RTRL(), net)
     assert float(value) == pytest.approx(float(loss), rel=1e-12)
@@ -79,6 +82,8 @@ def test_truncated_bptt_is_bptt_for_long_blocks_and_differs_for_short_ones(name)
 def test_truncated_bptt_is_the_sum_over_blocks_with_the_state_carried_on():
     net = network(NEURONS["LIF"](), recurrent=True)
 
+    @eqx.filter_jit
+    @partial(eqx.filter_grad, has_aux=True)
     def of_block(net, state, xs, moments):  # no state is the one at rest, of which the network is to be credited
         activity, state = unroll(net, xs, state)
         return jnp.sum(jax.vmap(LOSS.at_step)(activity.outputs[-1], moments)), state
@@ -88,7 +93,7 @@ def test_truncated_bptt_is_the_sum_over_blocks_with_the_state_carried_on():
         state, moments = None, LOSS.moments(target, T)
         for start, stop in [(0, 5), (5, 10), (10, 13)]:
             block = jax.tree.map(lambda m, a=start, b=stop: m[a:b], moments)
-            part, state = eqx.filter_grad(of_block, has_aux=True)(net, state, xs[start:stop], block)
+            part, state = of_block(net, state, xs[start:stop], block)
             total = jax.tree.map(lambda a, b: a + b / B, total, part)
     assert relative(gradient(TruncatedBPTT(5), net)[1], total) < 1e-12
 

@@ -275,8 +275,22 @@ REFUSES = {
 STOCHASTIC = (ForwardGradient, NodePerturbation, WeightPerturbation, EvolutionStrategy)
 
 
+# What these see of any graph is its loss or the derivative of the whole: one graph each, and two for each other rule.
+WHOLE = {
+    "BPTT": "random 0",
+    "TruncatedBPTT": "branching",
+    "ForwardGradient": "random 2",
+    "WeightPerturbation": "branching",
+    "EvolutionStrategy": "two ports",
+}
 TURNS = [
-    (rule, name) for n, rule in enumerate(RULES) for name in (f"random {n % 6}", ("branching", "two ports")[n % 2])
+    *WHOLE.items(),
+    *(
+        (rule, name)
+        for n, rule in enumerate(RULES)
+        if rule not in WHOLE
+        for name in (f"random {n % 6}", ("branching", "two ports")[n % 2])
+    ),
 ]
 
 

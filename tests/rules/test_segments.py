@@ -38,7 +38,7 @@ def gradient(rule, network, loss, inputs, targets):
 def test_the_gradient_is_that_of_keeping_all():
     inputs, targets = 8 * jax.random.normal(KEYS[2], (B, T, 4)), jnp.array([2, 0, 1])
     arguments = noisy(), StepwiseCrossEntropy(), inputs, targets
-    assert bool(unroll(arguments[0], inputs[0])[0].outputs[0].any())
+    assert bool(eqx.filter_jit(unroll)(arguments[0], inputs[0])[0].outputs[0].any())
     rules = BPTT(), BPTT(5), BPTT((5, 2)), TruncatedBPTT(5)
     expected, found, nested, cut = (gradient(rule, *arguments) for rule in rules)
     assert all(leaf.dtype == jnp.float64 for leaf in jax.tree.leaves(expected))
@@ -72,7 +72,7 @@ def test_packed_spikes_are_cut_between_words():
     """Segments of 10 steps become those of a word, 32; of 75 steps the last has 11."""
     network = jax.tree.map(lambda w: 6 * w, feedforward((20, 24, 3), neuron=LIF(v_th=0.4), recurrent=True, key=KEYS[0]))
     spikes = jax.random.bernoulli(KEYS[1], 0.2, (B, 75, 20)).astype(jnp.float32)
-    assert all(bool(layer.any()) for layer in unroll(network, spikes[0])[0].outputs)
+    assert all(bool(layer.any()) for layer in eqx.filter_jit(unroll)(network, spikes[0])[0].outputs)
     batch = jax.vmap(pack_spikes)(spikes), jnp.array([2, 0, 1])
     loss = CrossEntropy() + 1e-4 * RateBand(5.0, 20.0, dt=network.dt)
     expected, found = (gradient(rule, network, loss, *batch) for rule in (BPTT(), BPTT(10)))

@@ -380,7 +380,7 @@ def test_ottt_follows_each_steps_own_path(kind):
     network = eqx.tree_at(
         lambda n: n.layers[1].synapses, network, jax.tree.map(lambda w: 2 * w, network.layers[1].synapses)
     )
-    outputs = jax.vmap(lambda xs: unroll(network, xs)[0].outputs)(xs)
+    outputs = jax.jit(jax.vmap(lambda xs: unroll(network, xs)[0].outputs))(xs)
     assert all(0.02 < float(jnp.mean(spikes)) < 0.9 for spikes in outputs[:-1])
     _, gradient = run(OTTT(), network, StepwiseCrossEntropy(), xs)
     each = [instantaneous(network, StepwiseCrossEntropy(), x, target) for x, target in zip(xs, TARGETS, strict=True)]

@@ -32,6 +32,7 @@ class BlackBox(AbstractRule):
     Raises:
         SnnlearnError: for a part of another kind.
 
+    >>> import equinox as eqx
     >>> from snnlearn.circuits import Chip, SimulatedDevice
     >>> from snnlearn.losses import CrossEntropy
     >>> from snnlearn.network import feedforward
@@ -39,7 +40,7 @@ class BlackBox(AbstractRule):
     >>> network = feedforward((4, 3, 2), key=jax.random.key(0))
     >>> batch = jnp.ones((5, 10, 4)), jnp.zeros(5, dtype=int)
     >>> rule = BlackBox(WeightPerturbation(sigma=0.1), SimulatedDevice(Chip("ideal"), jax.random.key(1)))
-    >>> loss, gradient = rule(network, CrossEntropy(), *batch, key=jax.random.key(2))
+    >>> loss, gradient = eqx.filter_jit(rule)(network, CrossEntropy(), *batch, key=jax.random.key(2))
     >>> gradient.layers[0].synapses.weight.shape
     (3, 4)
     """

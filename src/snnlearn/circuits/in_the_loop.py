@@ -47,7 +47,7 @@ class InTheLoop(AbstractRule):
     >>> batch = jnp.ones((5, 10, 4)), jnp.zeros(5, dtype=int)
     >>> kind = Chip("mine", effects=(Mismatch("tau_mem", LogNormal(0.2)),))
     >>> rule = InTheLoop(SimulatedDevice(kind, jax.random.key(1)))
-    >>> loss, gradient = rule(network, CrossEntropy(), *batch, key=jax.random.key(2))
+    >>> loss, gradient = eqx.filter_jit(rule)(network, CrossEntropy(), *batch, key=jax.random.key(2))
     >>> gradient.layers[0].synapses.weight.shape
     (3, 4)
     """
@@ -111,7 +111,7 @@ class RewardInTheLoop(AbstractRule):
     >>> network = feedforward((4, 3, 2), neuron=neuron, readout=neuron, key=jax.random.key(0))
     >>> batch = jnp.ones((5, 10, 4)), jnp.ones((5, 10, 2))
     >>> rule = RewardInTheLoop(SimulatedDevice(Chip("ideal"), jax.random.key(1)))
-    >>> loss, gradient = rule(network, MeanSquaredError(), *batch, key=jax.random.key(2))
+    >>> loss, gradient = eqx.filter_jit(rule)(network, MeanSquaredError(), *batch, key=jax.random.key(2))
     >>> gradient.layers[0].synapses.weight.shape
     (3, 4)
     """

@@ -48,7 +48,7 @@ class ForChips(AbstractRule):
     >>> network = feedforward((4, 3, 2), key=jax.random.key(0))
     >>> batch = jnp.ones((5, 10, 4)), jnp.zeros(5, dtype=int)
     >>> rule = ForChips(BPTT(), Chip("mine", effects=(Mismatch("tau_mem", LogNormal(0.2)),)), num_chips=2)
-    >>> loss, gradient = rule(network, CrossEntropy(), *batch, key=jax.random.key(1))
+    >>> loss, gradient = eqx.filter_jit(rule)(network, CrossEntropy(), *batch, key=jax.random.key(1))
     >>> gradient.layers[0].synapses.weight.shape
     (3, 4)
     """

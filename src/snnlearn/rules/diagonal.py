@@ -53,7 +53,7 @@ class DiagonalRTRL(AbstractOnlineRule):
     >>> from snnlearn.network import deep_lru
     >>> network = deep_lru(4, 6, 2, state_size=3, depth=1, key=jax.random.key(0))
     >>> batch = jnp.ones((5, 10, 4)), jnp.zeros(5, dtype=int)
-    >>> loss, gradient = DiagonalRTRL()(network, StepwiseCrossEntropy(), *batch, key=jax.random.key(1))
+    >>> loss, gradient = eqx.filter_jit(DiagonalRTRL())(network, StepwiseCrossEntropy(), *batch, key=jax.random.key(1))
     >>> gradient.layers[2].neuron.nu.log.shape
     (3,)
     """

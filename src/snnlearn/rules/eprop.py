@@ -34,12 +34,12 @@ class EProp(AbstractThreeFactorRule):
         feedback: how the error reaches hidden units: `Symmetric()`, `RandomFeedback(key)`,
             `StoredFeedback(learns=True)` for adaptive e-prop.
 
-    >>> import jax
+    >>> import equinox as eqx, jax
     >>> from snnlearn.losses import StepwiseCrossEntropy
     >>> from snnlearn.network import feedforward
     >>> network = feedforward((4, 3, 2), recurrent=True, key=jax.random.key(0))
     >>> batch = 5 * jnp.ones((5, 10, 4)), jnp.zeros(5, dtype=int)
-    >>> loss, gradient = EProp()(network, StepwiseCrossEntropy(), *batch, key=jax.random.key(1))
+    >>> loss, gradient = eqx.filter_jit(EProp())(network, StepwiseCrossEntropy(), *batch, key=jax.random.key(1))
     >>> gradient.layers[0].recurrent.weight.shape
     (3, 3)
     """

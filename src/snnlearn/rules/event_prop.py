@@ -50,7 +50,7 @@ class EventProp(AbstractRule):
     >>> from snnlearn.neurons import CubaLIF
     >>> network = feedforward((4, 3), readout=CubaLIF(v_th=0.05), key=jax.random.key(0))
     >>> batch = jnp.zeros((5, 40, 4)).at[:, 3].set(1.0), jnp.zeros(5, dtype=int)
-    >>> loss, gradient = EventProp()(network, CrossEntropy(FirstSpike()), *batch, key=jax.random.key(1))
+    >>> loss, gradient = eqx.filter_jit(EventProp())(network, CrossEntropy(FirstSpike()), *batch, key=jax.random.key(1))
     >>> gradient.layers[0].synapses.weight.shape
     (3, 4)
     """

@@ -38,7 +38,7 @@ class ForwardGradient(AbstractRule):
     >>> from snnlearn.network import feedforward
     >>> network = feedforward((4, 3, 2), key=jax.random.key(0))
     >>> batch = jnp.ones((5, 10, 4)), jnp.zeros(5, dtype=int)
-    >>> loss, gradient = ForwardGradient(2)(network, CrossEntropy(), *batch, key=jax.random.key(1))
+    >>> loss, gradient = eqx.filter_jit(ForwardGradient(2))(network, CrossEntropy(), *batch, key=jax.random.key(1))
     >>> gradient.layers[0].synapses.weight.shape
     (3, 4)
     """

@@ -71,7 +71,7 @@ class XieSeung(AbstractRule):
     >>> neuron = EscapeNoise(LIF(surrogate=Sigmoid(slope=5.0)))
     >>> network = feedforward((4, 3, 2), neuron=neuron, readout=neuron, key=jax.random.key(0))
     >>> batch = jnp.ones((5, 10, 4)), jnp.ones((5, 10, 2))
-    >>> loss, gradient = XieSeung()(network, MeanSquaredError(), *batch, key=jax.random.key(1))
+    >>> loss, gradient = eqx.filter_jit(XieSeung())(network, MeanSquaredError(), *batch, key=jax.random.key(1))
     >>> gradient.layers[0].synapses.weight.shape
     (3, 4)
     """

@@ -36,12 +36,12 @@ class SuperSpike(AbstractThreeFactorRule):
 
     >>> from snnlearn.losses import AlphaVanRossum
     >>> from snnlearn.network import feedforward
-    >>> import jax
+    >>> import equinox as eqx, jax
     >>> from snnlearn.neurons import CubaLIF, FastSigmoid
     >>> neuron = CubaLIF(tau_mem=10e-3, tau_syn=5e-3, surrogate=FastSigmoid())
     >>> network = feedforward((4, 1), readout=neuron, key=jax.random.key(0))
     >>> batch = jnp.ones((1, 50, 4)), jnp.ones((1, 50, 1))
-    >>> loss, gradient = SuperSpike()(network, AlphaVanRossum(), *batch, key=jax.random.key(1))
+    >>> loss, gradient = eqx.filter_jit(SuperSpike())(network, AlphaVanRossum(), *batch, key=jax.random.key(1))
     >>> bool((gradient.layers[0].synapses.weight < 0).all())  # spikes are missing: more weight, less error
     True
     """

@@ -42,7 +42,7 @@ class TruncatedBPTT(AbstractOnlineRule):
     >>> from snnlearn.network import feedforward
     >>> network = feedforward((4, 3, 2), key=jax.random.key(0))
     >>> batch = jnp.ones((5, 10, 4)), jnp.zeros(5, dtype=int)
-    >>> loss, _ = TruncatedBPTT(4)(network, StepwiseCrossEntropy(), *batch, key=jax.random.key(1))
+    >>> loss, _ = eqx.filter_jit(TruncatedBPTT(4))(network, StepwiseCrossEntropy(), *batch, key=jax.random.key(1))
     >>> loss.shape
     ()
     """
