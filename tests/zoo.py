@@ -104,6 +104,7 @@ NEURONS = {
     "Saturated": neurons.Saturated(LIF(), 40.0),
     "Railed": neurons.Railed(LIF(v_th=0.7), -0.5, jnp.array([1.0, 1.5, 2.0])),
     "SilentRefractory": LIF(refractory=neurons.SilentRefractory(4e-3)),
+    "Dropout": neurons.Dropout(LIF(v_th=0.4), 0.25),
     "EscapeNoise": neurons.EscapeNoise(LIF(surrogate=neurons.ExponentialEscape(70.0, 0.3))),  # pyright: ignore
     **{f"surrogate {type(s).__name__}": LIF(surrogate=s) for s in SURROGATES},
     **{f"reset {number} {type(r).__name__}": LIF(reset=r) for number, r in enumerate(RESETS)},

@@ -45,7 +45,14 @@ def structure(one: Train, task: Dataset = TASK) -> network.Network:
 
 
 AWAY: dict[str, dict[str, Any]] = {
-    "spiking-lru": {"state_size": 3, "r_min": 0.5, "r_max": 0.6, "surrogate": "fast-sigmoid", "num_steps": 2},
+    "spiking-lru": {
+        "state_size": 3,
+        "r_min": 0.5,
+        "r_max": 0.6,
+        "dropout": 0.2,
+        "surrogate": "fast-sigmoid",
+        "num_steps": 2,
+    },
     "resonate-and-fire": {
         "frequency": (30.0, 90.0),
         "tau_mem": 0.03,
@@ -90,7 +97,8 @@ def test_options_of_networks_for_sequences_arrive():
     memory, spikes = made.layers[0].neuron, made.layers[1].neuron
     assert isinstance(memory, neurons.LRU) and memory.nu.value.shape == (3,)  # pyright: ignore
     assert 0.5 <= np.exp(-np.asarray(value(memory.nu))).min() and np.exp(-np.asarray(value(memory.nu))).max() <= 0.6
-    assert spikes == network.threshold(surrogate=neurons.FastSigmoid(), dt=DT) and len(made.layers) == 5  # two blocks
+    assert spikes == neurons.Dropout(network.threshold(surrogate=neurons.FastSigmoid(), dt=DT), 0.2)
+    assert len(made.layers) == 5  # two blocks
     for name, unit in {"rnn": neurons.Tanh, "gru": neurons.GRU, "lstm": neurons.LSTM}.items():
         one = options(neuron=name, layers=("4", "3"))
         made = structure(one)
@@ -157,6 +165,7 @@ def test_images_are_shown_to_networks_for_sequences_row_by_row():
         ({"neuron": "gru", "xi": 1.0}, "--xi has no effect on gru"),
         ({"neuron": "rnn", "delays": 0.01}, "--delays has no effect on rnn"),
         ({"neuron": "spiking-lru", "reset": "zero"}, "--reset has no effect on spiking-lru"),
+        ({"neuron": "lstm", "dropout": 0.1}, "--dropout has no effect on lstm"),
         ({"neuron": "dpi", "reset": "none"}, "--reset has no effect on dpi"),
         ({"neuron": "if", "train_time_constants": True}, "--train-time-constants has no effect on if"),
         ({"neuron": "lif", "state_size": 3}, "--state-size has no effect on lif"),
@@ -170,7 +179,7 @@ def test_what_has_no_effect_is_refused(given, sentence):
 
 
 def test_what_has_an_effect_is_not_refused():
-    check_effect(Train(neuron="lru", state_size=3, r_min=0.5, r_max=0.6))
+    check_effect(Train(neuron="lru", state_size=3, r_min=0.5, r_max=0.6, dropout=0.1))
     check_effect(Train(neuron="spiking-lru", surrogate_slope=2.0, surrogate="atan", xi=1.0, tau_out=0.02))
     check_effect(Train(neuron="resonate-and-fire", reset="none", frequency=(1.0, 2.0), delays=0.01))
     check_effect(Train(neuron="lif", rule="eventprop", tau_syn=0.02))  # of the readout
@@ -225,7 +234,10 @@ def test_a_run_with_delays_reports_what_rounding_costs(say, blank, tmp_path):
 
 
 def test_a_name_says_what_it_takes(capsys):
-    for name, taken in (("spiking-lru", "--state-size, --r-min, --r-max"), ("resonate-and-fire", "--frequency")):
+    for name, taken in (
+        ("spiking-lru", "--state-size, --r-min, --r-max, --dropout"),
+        ("resonate-and-fire", "--frequency"),
+    ):
         with pytest.raises(SystemExit):
             main(["train", "--neuron", name, "--help"])
         assert taken in " ".join(capsys.readouterr().out.replace("│", " ").split())

@@ -33,6 +33,24 @@ def test_adding_adds_one_number_of_each_half():
     assert abs(np.square(d.train.y - 1).mean() - 1 / 6) < 0.04  # what the mean makes of it
 
 
+def test_mnist1d_is_the_published_one():
+    """Numbers of the authors' file, mnist1d_data.pkl, of which all 5,000 samples agree."""
+    d = data.mnist1d()
+    assert d.shape == (40, 1) and [len(part.y) for part in (d.train, d.validation, d.test)] == [4000, 1000, 1000]
+    first, last = d.train.x[0, ::8, 0], d.test.x[-1, ::8, 0]
+    np.testing.assert_allclose(first, [-0.332006, 0.683078, 0.254108, 0.098056, -1.093486], atol=1e-6)
+    np.testing.assert_allclose(last, [-0.519329, -0.139493, -0.689318, -0.327938, -0.540012], atol=1e-6)
+    np.testing.assert_array_equal(d.train.y[:8], [2, 6, 4, 5, 6, 6, 6, 0])
+    np.testing.assert_array_equal(d.test.y[-8:], [3, 6, 1, 2, 5, 9, 6, 4])
+    np.testing.assert_array_equal(np.bincount(np.concatenate([d.train.y, d.test.y])), [500] * 10)
+    # The validation sample is of the same distribution and is none of the others.
+    assert (np.bincount(d.validation.y) == 100).all()
+    assert abs(d.validation.x.mean()) < 0.05 and abs(d.validation.x.std() - 1) < 0.05
+    assert not {x.tobytes() for x in d.validation.x} & {x.tobytes() for x in np.concatenate([d.train.x, d.test.x])}
+    few = data.mnist1d(num_train=23, num_validation=5, num_test=4, seed=7)
+    assert [len(part.x) for part in (few.train, few.validation, few.test)] == [23, 5, 4]
+
+
 def test_delayed_xor_shows_two_bits():
     d = data.delayed_xor(delay=3, cue=2, num_train=40, num_validation=8, num_test=8)
     first, second = d.train.x[:, :2], d.train.x[:, 5:7]
@@ -86,6 +104,8 @@ def test_sequences_of_images_hold_their_pixels():
         (lambda: data.adding(length=1), "adding: length is 1; give a number from 2"),
         (lambda: data.delayed_xor(noise=-1.0), "delayed_xor: noise is -1.0"),
         (lambda: data.delayed_xor(noise=float("nan")), "delayed_xor: noise is nan"),
+        (lambda: data.mnist1d(num_test=0), "mnist1d: num_test is 0; give a number from 1"),
+        (lambda: data.mnist1d(seed=-1), "mnist1d: seed is -1; give a number from 0"),
         (lambda: data.narma(order=11), "narma: order is 11; give a whole number from 2 to 10"),
         (lambda: data.narma(history=5), "narma: history is 5; give a number from 10"),
         (

@@ -30,7 +30,7 @@ from snnlearn.network import (
     check_synapses,
     unroll,
 )
-from snnlearn.neurons import LI, LIF, Constant
+from snnlearn.neurons import LI, LIF, Constant, Dropout
 from snnlearn.rules import BPTT
 
 KEYS = jax.random.split(jax.random.key(3), 8)
@@ -232,7 +232,9 @@ def test_delays_are_drawn_with_the_weights_and_not_scaled_with_them():
 
 def test_training_narrows_the_kernel_validates_what_it_keeps_and_knows_what_rounding_costs():
     algorithm, encoder = GradientDescent(StepwiseCrossEntropy(), epochs=3, batch_size=8), Spikes(num_steps=T)
-    training = algorithm.start(encoder, two_layers(GaussianDelay(2.0, share=0.5)), TASK, keys=KEYS[:2])
+    network = two_layers(GaussianDelay(2.0, share=0.5))
+    network = eqx.tree_at(lambda n: n.layers[1].neuron, network, Dropout(LI(), 0.1))
+    training = algorithm.start(encoder, network, TASK, keys=KEYS[:2])
     starts = training.network.layers[0].synapses.delays.value  # pyright: ignore[reportAttributeAccessIssue]
     for epoch in algorithm.go_on(encoder, training, TASK):
         training = epoch.training

@@ -27,8 +27,8 @@ from snnlearn.data.base import task_of
 from snnlearn.hypothesis import Hypothesis, decide, decoded, encode, network_input, why_not_ended
 from snnlearn.losses import AbstractLoss, CrossEntropy, weighted
 from snnlearn.losses.ends import ended_by
-from snnlearn.network import AbstractInitialisation, FluctuationDriven, Network, fresh_state, unroll
-from snnlearn.network.delays import at_progress, check_delays, without_training
+from snnlearn.network import AbstractInitialisation, FluctuationDriven, Network, fresh_state, in_use, unroll
+from snnlearn.network.delays import at_progress, check_delays
 from snnlearn.rules import BPTT, AbstractOnlineRule, AbstractRule
 from snnlearn.rules.base import steps_of
 from snnlearn.rules.online import in_blocks, parts, time_first
@@ -45,7 +45,8 @@ class GradientDescent(AbstractIterativeAlgorithm):
     An epoch, with all its batches, their encoding and the validation, is one compiled program. Each epoch visits the
     training sample once in a new random order; what does not fill a batch waits for another epoch.
 
-    Delays whose kernel narrows do so from epoch to epoch, and are rounded where the network is validated and kept.
+    What only serves training, such as `Dropout`, is not in the network that is validated and kept
+    (`network.in_use`). Delays whose kernel narrows do so from epoch to epoch, and are rounded there.
 
     Args:
         loss: the loss of one sample; its decoder decides.
@@ -190,7 +191,7 @@ class GradientDescent(AbstractIterativeAlgorithm):
         """See the base."""
         assert self.loss.decoder is not None
         return [
-            Hypothesis(encoder, without_training(seed(training.best_network, k)), self.loss.decoder)
+            Hypothesis(encoder, in_use(seed(training.best_network, k)), self.loss.decoder)
             for k in range(len(training.epoch))
         ]
 
@@ -360,7 +361,7 @@ def _one_epoch(
     parameters, optimizer_state = carry
     network = eqx.combine(parameters, constants)
 
-    used = without_training(network)
+    used = in_use(network)
     loss, errors = evaluate(of_validation, encoder, used, validation, ends=ends, devices=devices, key=validation_key)
     epoch = training.epoch + 1
     better = (errors < training.best_errors) | ((errors == training.best_errors) & (loss < training.best_loss))

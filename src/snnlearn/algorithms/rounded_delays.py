@@ -13,7 +13,7 @@ from snnlearn.algorithms.gradient_descent import GradientDescent, evaluate, on_d
 from snnlearn.algorithms.iterative import Training
 from snnlearn.coding import AbstractEncoder
 from snnlearn.data import LearningData
-from snnlearn.network import rounded
+from snnlearn.network import Network, in_use, rounded
 
 
 class Rounding(NamedTuple):
@@ -68,8 +68,14 @@ def rounding(
             lambda network: evaluate(algorithm.loss, encoder, network, sample, ends=data.ends, key=key)
         )(networks)
 
+    learned = eqx.filter_vmap(_neurons_in_use)(training.best_network)
     (loss, wrong), (loss_rounded, wrong_rounded) = (
-        of(networks, sample, key)
-        for networks in (training.best_network, eqx.filter_vmap(rounded)(training.best_network))
+        of(networks, sample, key) for networks in (learned, eqx.filter_vmap(rounded)(learned))
     )
     return Rounding(loss, wrong / size, loss_rounded, wrong_rounded / size)
+
+
+def _neurons_in_use(network: Network) -> Network:
+    """Without what only serves training but for the delays, which stay as learned."""
+    neurons = [in_use(layer.neuron) for layer in network.layers]
+    return eqx.tree_at(lambda n: [layer.neuron for layer in n.layers], network, neurons)

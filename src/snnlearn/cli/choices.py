@@ -165,7 +165,7 @@ NEURONS = Axis(
     part="neuron",
     default="lif",
     values=_same("tau_mem", "tau_syn", "tau_adapt", "beta", "frequency", "surrogate", "reset", "refractory", "dt")
-    | _same("state_size", "r_min", "r_max", "readout")
+    | _same("state_size", "r_min", "r_max", "dropout", "readout")
     | {"in_size": "data", "out_size": "data", "key": "seed"}
     | {"hidden_size": "layers", "hidden_sizes": "layers", "depth": "layers", "unit": "dt"},
     choices={
@@ -292,7 +292,7 @@ DATA = Axis(
         "digits": Choice("snnlearn.data:digits", {"seed": "split_seed"}),
         "mnist": Choice("snnlearn.data:mnist", {"folder": "data_folder", "seed": "split_seed"}),
         "fashion-mnist": Choice("snnlearn.data:fashion_mnist", {"folder": "data_folder", "seed": "split_seed"}),
-        # The published points are those of seed 42.
+        # The published points are those of seed 42, as are the published signals of mnist-1d.
         "yin-yang": Choice("snnlearn.data:yin_yang", {"seed": "after_42"}),
         "randman": Choice("snnlearn.data:randman", {"seed": "split_seed"}),
         "spike-xor": Choice("snnlearn.data:spike_xor", {"seed": "split_seed"}),
@@ -300,6 +300,7 @@ DATA = Axis(
         "narma": Choice("snnlearn.data:narma", {"seed": "split_seed"}),
         "copy": Choice("snnlearn.data:copy", {"seed": "split_seed"}),
         "adding": Choice("snnlearn.data:adding", {"seed": "split_seed", "length": "delay"}),
+        "mnist-1d": Choice("snnlearn.data:mnist1d", {"seed": "after_42"}),
         "delayed-xor": Choice("snnlearn.data:delayed_xor", {"seed": "split_seed"}),
     },
 )

@@ -276,7 +276,7 @@ def check_effect(options: Train) -> None:
 
 
 _OF_UNITS = ("tau_mem", "tau_syn", "tau_adapt", "beta", "frequency", "surrogate", "reset", "refractory")
-_OF_BLOCKS = ("state_size", "r_min", "r_max")
+_OF_BLOCKS = ("state_size", "r_min", "r_max", "dropout")
 _OF_LAYERS = ("recurrent", "bias", "delays", "escape_noise")
 _OF_SPIKES = ("tau_out", "xi", "rate_band")
 _OF_NETWORKS = (

@@ -29,6 +29,7 @@ from snnlearn.data.hdf5 import Recorded, events, read_events
 from snnlearn.data.images import digits, fashion_mnist, idx, mnist, read_idx
 from snnlearn.data.loading import Read, load, read_like
 from snnlearn.data.long_range import adding, copy, delayed_xor, narma, sequential
+from snnlearn.data.mnist_1d import mnist1d
 from snnlearn.data.spike_events import structured_events, write_events
 from snnlearn.data.synthetic import randman, spike_xor, yin_yang
 
@@ -65,6 +66,7 @@ __all__ = [
     "load",
     "mackey_glass",
     "mnist",
+    "mnist1d",
     "narma",
     "npz",
     "overlap",

@@ -50,9 +50,9 @@ def copy(
     >>> d.shape, d.train.y.shape, d.task, d.target_steps
     ((48, 8), (3, 140), 'multi-label', 20)
     """
-    counts = _counts("copy", num_train, num_validation, num_test)
-    _at_least(1, "copy", num_bits=num_bits, length=length, delay=delay)
-    _at_least(0, "copy", seed=seed)
+    counts = counts_of("copy", num_train, num_validation, num_test)
+    at_least(1, "copy", num_bits=num_bits, length=length, delay=delay)
+    at_least(0, "copy", seed=seed)
     num_steps = 2 * length + delay
     check_memory(4 * sum(counts) * num_steps * (num_bits + 1), "the patterns", "give fewer samples or steps")
     rng = np.random.default_rng(seed)
@@ -65,7 +65,7 @@ def copy(
         return Sample(x, pattern.reshape(m, -1).astype(np.int32))
 
     names = tuple(f"bit {bit} of step {step}" for step in range(length) for bit in range(num_bits))
-    return _series(f"copy after {delay}", [draw(m) for m in counts], target_names=names, target_steps=length)
+    return series(f"copy after {delay}", [draw(m) for m in counts], target_names=names, target_steps=length)
 
 
 def adding(
@@ -101,9 +101,9 @@ def adding(
     >>> bool(np.allclose((d.train.x[..., 0] * d.train.x[..., 1]).sum(axis=1), d.train.y[:, 0]))
     True
     """
-    counts = _counts("adding", num_train, num_validation, num_test)
-    _at_least(2, "adding", length=length)
-    _at_least(0, "adding", seed=seed)
+    counts = counts_of("adding", num_train, num_validation, num_test)
+    at_least(2, "adding", length=length)
+    at_least(0, "adding", seed=seed)
     check_memory(16 * sum(counts) * length, "the sequences", "give fewer samples or steps")
     rng = np.random.default_rng(seed)
 
@@ -115,7 +115,7 @@ def adding(
             x[np.arange(m), marks, 1] = 1
         return Sample(x, (x[..., 0] * x[..., 1]).sum(axis=1, keepdims=True))
 
-    return _series(f"adding over {length}", [draw(m) for m in counts], target_names=("sum",))
+    return series(f"adding over {length}", [draw(m) for m in counts], target_names=("sum",))
 
 
 def delayed_xor(
@@ -153,10 +153,10 @@ def delayed_xor(
     >>> d.shape, d.class_names
     ((110, 2), ('equal', 'different'))
     """
-    counts = _counts("delayed_xor", num_train, num_validation, num_test)
-    _at_least(1, "delayed_xor", delay=delay, cue=cue)
-    _at_least(4, "delayed_xor", num_train=num_train)
-    _at_least(0, "delayed_xor", seed=seed, noise=noise)
+    counts = counts_of("delayed_xor", num_train, num_validation, num_test)
+    at_least(1, "delayed_xor", delay=delay, cue=cue)
+    at_least(4, "delayed_xor", num_train=num_train)
+    at_least(0, "delayed_xor", seed=seed, noise=noise)
     rng = np.random.default_rng(seed)
 
     def draw(m: int) -> Sample:
@@ -167,7 +167,7 @@ def delayed_xor(
         x += noise * rng.standard_normal(x.shape, np.float32)
         return Sample(x, (bits[0] ^ bits[1]).astype(np.int32))
 
-    return _series("delayed-xor", [draw(m) for m in counts], class_names=("equal", "different"))
+    return series("delayed-xor", [draw(m) for m in counts], class_names=("equal", "different"))
 
 
 def narma(
@@ -205,11 +205,11 @@ def narma(
     >>> narma(num_train=20, num_validation=5, num_test=5).shape
     (50, 1)
     """
-    counts = _counts("narma", num_train, num_validation, num_test)
+    counts = counts_of("narma", num_train, num_validation, num_test)
     if not 2 <= order <= 10:
         raise SnnlearnError(f"narma: order is {order}; give a whole number from 2 to 10")
-    _at_least(order, "narma", history=history)
-    _at_least(0, "narma", seed=seed)
+    at_least(order, "narma", history=history)
+    at_least(0, "narma", seed=seed)
     warm_up = 200
     lengths = [m + history - 1 for m in counts]
     u = np.random.default_rng(seed).uniform(0, 0.5, warm_up + sum(lengths))
@@ -223,7 +223,7 @@ def narma(
     doubt = "Test samples overlap in time, so that their errors are not independent: intervals over samples are " + (
         "shorter than they should be."
     )
-    return replace(_series(f"narma-{order}", parts, target_names=("s(t + 1)",)), doubts=(doubt,))
+    return replace(series(f"narma-{order}", parts, target_names=("s(t + 1)",)), doubts=(doubt,))
 
 
 def moving_average(u: Float[np.ndarray, " T"], order: int) -> Float[np.ndarray, " T"]:
@@ -277,7 +277,7 @@ def sequential(data: Dataset, *, by: str = "pixels", permutation: int | None = N
     return replace(data, name=name, **parts, **ends)
 
 
-def _series(
+def series(
     name: str,
     parts: list[Sample],
     *,
@@ -285,6 +285,7 @@ def _series(
     target_names: tuple[str, ...] = (),
     target_steps: int = 1,
 ) -> Dataset:
+    """The data set of series, given its training, validation and test sample."""
     train, validation, test = parts
     low, high = train.x.min(axis=(0, 1)), train.x.max(axis=(0, 1))
     data = Dataset(
@@ -303,12 +304,14 @@ def _series(
     return replace(data, form=Form(shape=data.shape, class_names=class_names, targets=target_names, task=data.task))
 
 
-def _counts(owner: str, num_train: int, num_validation: int, num_test: int) -> tuple[int, int, int]:
-    _at_least(1, owner, num_train=num_train, num_validation=num_validation, num_test=num_test)
+def counts_of(owner: str, num_train: int, num_validation: int, num_test: int) -> tuple[int, int, int]:
+    """The sizes of the three samples, if there is one of each."""
+    at_least(1, owner, num_train=num_train, num_validation=num_validation, num_test=num_test)
     return num_train, num_validation, num_test
 
 
-def _at_least(least: int, owner: str, **numbers: int | float) -> None:
+def at_least(least: int, owner: str, **numbers: int | float) -> None:
+    """Refuse numbers that are less, by their names."""
     for name, number in numbers.items():
         if not number >= least:
             raise SnnlearnError(f"{owner}: {name} is {number}; give a number from {least}")

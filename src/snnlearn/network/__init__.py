@@ -1,5 +1,6 @@
 """How units connect and run: synapses, layers, networks, their initial weights and their health."""
 
+from snnlearn._component import in_use as in_use
 from snnlearn.network.compiled import why_not_compiled as why_not_compiled
 from snnlearn.network.conformance import check_synapses as check_synapses
 from snnlearn.network.connection import BEFORE as BEFORE

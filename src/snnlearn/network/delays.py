@@ -42,11 +42,6 @@ def all_delays(tree: Any) -> Float[np.ndarray, " n"]:
     return np.concatenate([np.zeros(0), *(np.ravel(synapses.each_delay) for synapses in found)])
 
 
-def without_training(tree: Tree) -> Tree:
-    """The network as it is validated and kept: delays whose kernel only serves training are rounded."""
-    return _each(tree, lambda synapses: synapses.rounded() if synapses.kernel.only_trains else synapses)
-
-
 def at_progress(tree: Tree, progress: Float[Array, ""]) -> Tree:
     """The network with each delay's kernel as it is when a share `progress` of the training is done."""
     return _each(tree, lambda synapses: eqx.tree_at(lambda s: s.kernel, synapses, synapses.kernel.at(progress)))

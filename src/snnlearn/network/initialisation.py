@@ -110,7 +110,7 @@ class FluctuationDriven(AbstractInitialisation):
                 # What comes back to the layer is measured on the spikes that all else causes.
                 sent[number] = _run(drawn, ways[number], number, ahead, sent)
                 drawn = self._scaled(drawn, ways[number], loops, sent, share / len(loops + later) * len(loops))
-            if self.band is not None and layer.neuron.spikes:
+            if self.band is not None and layer.neuron.in_use().spikes:
                 drawn = _corrected(drawn, ways[number], number, ahead, loops, sent, self.band)
             sent[number] = _run(drawn, ways[number], number, ahead + loops, sent)
             layers.append(drawn)

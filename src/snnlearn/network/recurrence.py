@@ -23,6 +23,7 @@ from snnlearn.neurons import (
     LRU,
     AbstractNeuron,
     AbstractSurrogate,
+    Dropout,
     ForwardEuler,
     Identity,
     NoReset,
@@ -112,6 +113,7 @@ def deep_lru(
     r_min: float = 0.0,
     r_max: float = 1.0,
     max_phase: float = 2 * math.pi,
+    dropout: float = 0.0,
     activation: AbstractNeuron = GELU(),
     readout: AbstractNeuron = Identity(),
     key: PRNGKeyArray,
@@ -137,12 +139,15 @@ def deep_lru(
         r_min: as of `LRU.ring`.
         r_max: as of `LRU.ring`.
         max_phase: as of `LRU.ring`.
+        dropout: the rate of `Dropout` after the activation and after the gate, as the authors have it, from 0 to below
+            1; 0 is none.
         activation: the units in place of GELU: spiking ones make a spiking LRU.
         readout: the last layer's neurons.
         key: random key of the weights: B, C, D as the authors draw them.
 
     Raises:
-        SnnlearnError: if an argument is of another kind, a size is below 1, or the ring is not in the unit disc.
+        SnnlearnError: if an argument is of another kind, a size is below 1, the ring is not in the unit disc, or
+            dropout is not a share below 1.
 
     >>> network = deep_lru(3, 8, 2, state_size=4, depth=2, key=jax.random.key(0))
     >>> ys, state = network(jax.numpy.ones((10, 3)))
@@ -164,8 +169,14 @@ def deep_lru(
         layers += [
             Layer(LayerNorm((hidden_size,)), Identity(dt=dt), name=f"norm {number}"),
             into,
-            Layer([out, Connection(direct, f"norm {number}")], activation, name=f"activation {number}"),
-            Layer([Connection(value, port="value"), Connection(gate, port="gate")], GLU(dt=dt), name=f"gate {number}"),
+            Layer(
+                [out, Connection(direct, f"norm {number}")], _dropped(activation, dropout), name=f"activation {number}"
+            ),
+            Layer(
+                [Connection(value, port="value"), Connection(gate, port="gate")],
+                _dropped(GLU(dt=dt), dropout),
+                name=f"gate {number}",
+            ),
             Layer(
                 [unchanged, Connection(unchanged, f"features {number - 1}")], Identity(dt=dt), name=f"features {number}"
             ),
@@ -185,6 +196,7 @@ def spiking_lru(
     r_min: float = 0.0,
     r_max: float = 1.0,
     max_phase: float = 2 * math.pi,
+    dropout: float = 0.0,
     neuron: AbstractNeuron = threshold(),
     readout: AbstractNeuron = LI(),
     key: PRNGKeyArray,
@@ -207,12 +219,14 @@ def spiking_lru(
         r_min: as of `LRU.ring`.
         r_max: as of `LRU.ring`.
         max_phase: as of `LRU.ring`.
+        dropout: the rate of `Dropout` of the spiking units, from 0 to below 1; 0 is none.
         neuron: the spiking units; one that is reset needs a loop over time.
         readout: the last layer's neurons.
         key: random key of the weights.
 
     Raises:
-        SnnlearnError: if an argument is of another kind, a size is below 1, or the ring is not in the unit disc.
+        SnnlearnError: if an argument is of another kind, a size is below 1, the ring is not in the unit disc, or
+            dropout is not a share below 1.
 
     >>> network = spiking_lru(3, 8, 2, state_size=4, depth=2, key=jax.random.key(0))
     >>> [layer.name for layer in network.layers]
@@ -228,9 +242,13 @@ def spiking_lru(
         size, before = (in_size, INPUT) if number == 1 else (hidden_size, f"spikes {number - 1}")
         into, out = _maps(size, ring, state_size, hidden_size, f"lru {number}", key=of_maps)
         direct = Connection(Dense(size, hidden_size, use_bias=True, key=of_skip), before)
-        layers += [into, Layer([out, direct], neuron, name=f"spikes {number}")]
+        layers += [into, Layer([out, direct], _dropped(neuron, dropout), name=f"spikes {number}")]
     layers.append(Layer(Dense(hidden_size, out_size, use_bias=True, key=last), readout))
     return Network(tuple(layers))
+
+
+def _dropped(neuron: AbstractNeuron, rate: float) -> AbstractNeuron:
+    return Dropout(neuron, rate) if rate else neuron  # pyright: ignore[reportCallIssue]
 
 
 def _maps(

@@ -37,6 +37,8 @@ from snnlearn.neurons.dpi import DPI as DPI
 from snnlearn.neurons.dpi import DPIState as DPIState
 from snnlearn.neurons.dpi_synapse import DPISynapse as DPISynapse
 from snnlearn.neurons.dpi_synapse import PositiveFeedback as PositiveFeedback
+from snnlearn.neurons.dropout import Dropout as Dropout
+from snnlearn.neurons.dropout import DropoutState as DropoutState
 from snnlearn.neurons.escape_noise import EscapeNoise as EscapeNoise
 from snnlearn.neurons.escape_noise import EscapeNoiseState as EscapeNoiseState
 from snnlearn.neurons.filtered import Filtered as Filtered

@@ -25,7 +25,7 @@ from snnlearn.data import LearningData, WeightedSample
 from snnlearn.data.base import Sample, check_narrowing, digests
 from snnlearn.hypothesis import Hypothesis
 from snnlearn.losses import AbstractLoss
-from snnlearn.network import AsGiven, Network, feedforward
+from snnlearn.network import AsGiven, Network, feedforward, in_use
 from snnlearn.neurons import LI, LIF
 from snnlearn.rules import BPTT, AbstractRule
 from snnlearn.sklearn.samples import LEAST_BATCHES, distinct, held_out, repeated
@@ -142,7 +142,7 @@ class AbstractSpikingEstimator(BaseEstimator, ABC):
         self._training, metrics = algorithm.epoch(encoder, training, data)
         self.loss_curve_ = [*getattr(self, "loss_curve_", ()), float(metrics.training_loss[0])]
         self.n_iter_ = len(self.loss_curve_)
-        self.hypothesis_ = Hypothesis(encoder, one_of(self._training.network, 0), algorithm.loss.decoder)
+        self.hypothesis_ = Hypothesis(encoder, in_use(one_of(self._training.network, 0)), algorithm.loss.decoder)
 
     def _seed(self) -> int:
         return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))

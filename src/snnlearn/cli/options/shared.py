@@ -103,9 +103,9 @@ class DataOptions(FileOptions):
     files."""
 
     data: Annotated[str, DATA, Role.TASK, tyro.conf.arg(metavar=DATA.metavar)] = "digits"
-    """digits, mnist, fashion-mnist, yin-yang, randman, spike-xor, mackey-glass, narma, copy, adding, delayed-xor; or a
-    file or folder: a table (.csv, .parquet, .arff), time series (.ts), arrays (.npz), IDX, images, or events (.h5,
-    .bin, .aedat). snnlearn data FILE describes it."""
+    """digits, mnist, fashion-mnist, yin-yang, randman, spike-xor, mackey-glass, narma, copy, adding, mnist-1d,
+    delayed-xor; or a file or folder: a table (.csv, .parquet, .arff), time series (.ts), arrays (.npz), IDX, images, or
+    events (.h5, .bin, .aedat). snnlearn data FILE describes it."""
     data_folder: Annotated[Folder, Role.TASK] = None
     """Folder with the IDX files of mnist or fashion-mnist, gzipped or not."""
 

@@ -67,6 +67,8 @@ class Train(Codes, DataOptions):
     """Linear recurrent units: the least share of its state that a unit keeps from step to step, |λ| at the start."""
     r_max: Annotated[float, Within(0.0, 1.0)] = 0.999
     """The largest share; what is kept halves in ln 2 / (1 − r_max) steps."""
+    dropout: Annotated[float, Within(0.0, 0.99)] = 0.0
+    """Probability with which lru and spiking-lru drop each unit of a block, for a whole sample, in training."""
     tau_out: Seconds = 10e-3
     """Time constant of the readout's membrane, s."""
     refractory: FromZero = 0.0

@@ -193,6 +193,10 @@ class DelayedSynapses(AbstractOuterSynapses):
         """See the base."""
         return eqx.tree_at(lambda s: s.synapses, self, self.synapses.adjusted(gain, shift))
 
+    def in_use(self) -> "DelayedSynapses":
+        """See the base: with rounded delays, if their kernel only serves training."""
+        return self.rounded() if self.kernel.only_trains else self
+
     def rounded(self) -> "DelayedSynapses":
         """The same synapses with fixed whole delays, and no kernel."""
         return DelayedSynapses(self.synapses, Constant(jnp.round(value(self.delays))), self.max_delay)
