@@ -114,6 +114,7 @@ def test_a_dataset_has_independent_parts():
     [
         (lambda: GaussianPair(-1.0), "distance -1"),
         (lambda: GaussianPair(1.0).draw(0), "m is 0"),
+        (lambda: GaussianPair(1.0).dataset(10, num_test=0), "num_test is 0"),
         (lambda: GaussianXor(math.nan), "a is nan"),
         (lambda: GaussianScales(2.0, 1.0), "narrow < wide"),
         (lambda: FlippedConcept(0.6), "eta 0.6"),

@@ -69,13 +69,19 @@ class AbstractDistribution(ABC):
         """A classification task of three independent samples.
 
         Args:
-            num_train: training samples.
-            num_validation: validation samples.
-            num_test: test samples.
+            num_train: training samples, ≥ 1.
+            num_validation: validation samples, ≥ 1.
+            num_test: test samples, ≥ 1.
             seed: of all of them.
+
+        Raises:
+            SnnlearnError: for a number below 1.
         """
-        sizes = (num_train, num_validation, num_test)
-        train, validation, test = (self.draw(m, seed=3 * seed + i) for i, m in enumerate(sizes))
+        sizes = {"num_train": num_train, "num_validation": num_validation, "num_test": num_test}
+        for name, m in sizes.items():
+            if m < 1:
+                raise SnnlearnError(f"{self.name}: {name} is {m}; draw at least 1 sample")
+        train, validation, test = (self.draw(m, seed=3 * seed + i) for i, m in enumerate(sizes.values()))
         low, high = float(train.x.min()), float(train.x.max())
         if self.kind == "spikes":
             low, high = 0.0, 1.0
