@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import typing
 from pathlib import Path
 
@@ -111,3 +112,12 @@ def test_no_value_is_bent(tmp_path, line):
     path.write_text(line)
     with pytest.raises(SnnlearnError, match=rf"{path.name}.*{line.split()[0]}"):
         read_config(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with a name")
+def test_a_pipe_is_not_waited_for(tmp_path, capsys):
+    """Its other end never comes."""
+    os.mkfifo(tmp_path / "config.toml")
+    for arguments in (["sweep", "--resume", str(tmp_path)], ["predict", str(tmp_path), "a.csv", "--allow", "a:B"]):
+        assert main(arguments) == 2
+        assert len(capsys.readouterr().err.splitlines()) == 1

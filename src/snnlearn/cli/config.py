@@ -127,10 +127,12 @@ def check_allowed(options: Any, config: str | None) -> None:
     files = [*([Path(config)] if config else []), *(Path(folder) / "config.toml" for folder in folders if folder)]
     asked: list[str] = []
     for file in files:
+        if not file.is_file():  # such as a pipe, whose end would be waited for
+            return  # what is wrong with it is said where it is read
         try:
             table = tomllib.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError):
-            return  # what is wrong with it is said where it is read
+        except (ValueError, RecursionError):
+            return
         values = [tuple(value) if isinstance(value, list) else value for value in table.values()]
         asked += [name for value in values for name in own_names(value)]
     for name in getattr(options, "allow", ()):
