@@ -96,12 +96,12 @@ def advice(found: tuple[Baseline, ...]) -> list[str]:
     ]
 
 
-def not_too_many(sample: Sample) -> tuple[Sample, str]:
-    """At most 10,000 of a sample, and what of it, in words."""
-    if len(sample.y) <= _MOST:
+def not_too_many(sample: Sample, most: int = _MOST) -> tuple[Sample, str]:
+    """At most this many of a sample, and what of it, in words."""
+    if len(sample.y) <= most:
         return sample, ""
-    chosen = np.random.default_rng(0).choice(len(sample.y), _MOST, replace=False)
-    return Sample(sample.x[chosen], sample.y[chosen]), f", on {_MOST:,} of {len(sample.y):,} samples"
+    chosen = np.random.default_rng(0).choice(len(sample.y), most, replace=False)
+    return Sample(sample.x[chosen], sample.y[chosen]), f", on {most:,} of {len(sample.y):,} samples"
 
 
 def features(data: Dataset, part: Sample) -> Sample:

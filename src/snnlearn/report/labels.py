@@ -121,7 +121,7 @@ def label_baselines(data: Dataset, wrong: np.ndarray) -> tuple[LabelBaseline, ..
     """What is usual for each label, and a logistic regression for each, put beside a network.
 
     The strength of the regularisation is the one with the fewest wrong decisions about validation. A large training
-    sample is cut to 10,000. The test sample is used once by each.
+    sample is cut to 10,000, or to fewer if there are more than 20 labels. The test sample is used once by each.
 
     Args:
         data: The data.
@@ -132,7 +132,8 @@ def label_baselines(data: Dataset, wrong: np.ndarray) -> tuple[LabelBaseline, ..
     from sklearn.preprocessing import StandardScaler
 
     validation, test = features(data, data.validation), features(data, data.test)
-    cut, note = not_too_many(features(data, data.train))
+    train = features(data, data.train)
+    cut, note = not_too_many(train, min(10_000, max(1_000, 200_000 // train.y.shape[1])))
     usual = (cut.y.mean(axis=0) > 0.5).astype(int)
 
     def decide(strength: float, sample: Sample) -> np.ndarray:
