@@ -52,7 +52,7 @@ def membrane_filter(neuron: AbstractNeuron) -> LinearFilter:
     one, nothing, size = jnp.ones(1), jnp.zeros(1), len(zeros)
     _, linear = jax.linearize(step, nothing, *zeros)
     direct, gain_in = linear(one, *zeros)
-    alone = [linear(nothing, *(z + (q == r) for r, z in enumerate(zeros))) for q in range(size)]
+    alone = [linear(nothing, *(one if q == r else z for r, z in enumerate(zeros))) for q in range(size)]
     return LinearFilter(
         matrix=jnp.reshape(jnp.asarray([after for _, after in alone]), (size, size)).T,
         gain_in=jnp.reshape(jnp.asarray(gain_in), size),

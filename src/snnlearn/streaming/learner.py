@@ -431,7 +431,7 @@ def _at_rest(learner: Learner, key: PRNGKeyArray) -> tuple[Any, Any, tuple[Layer
 @partial(jax.jit, static_argnames=("fixed", "plain"))
 def _judged(
     arrays: list[Array | None],
-    parameters: list[Array],
+    parameters: list[Array | None],
     xs: Float[Array, "K ..."] | UInt32[Array, "W ..."],
     targets: Shaped[Array, "K ..."],
     steps: Int[Array, ""],
@@ -469,8 +469,8 @@ def _judged(
 @partial(jax.jit, static_argnames=("fixed", "spikes", "plain"))
 def _updated(
     arrays: list[Array | None],
-    parameters: list[Array],
-    optimizer: list[Array],
+    parameters: list[Array | None],
+    optimizer: list[Array | None],
     memory: Any,
     xs: Float[Array, "U ..."],
     moments: Any,
