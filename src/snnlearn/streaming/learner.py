@@ -489,6 +489,7 @@ def _updated(
     gradient = eqx.filter(gradient, rule.trained(gradient))
     with jax.numpy_dtype_promotion("standard"):  # Optax counts on it, whatever the caller has set
         gradient = jax.tree.map(lambda g: g / learner.steps_per_update, gradient)
+        gradient = jax.lax.optimization_barrier(gradient)  # or XLA computes it for each moment of an optimiser again
         state = fixed.optimizer.whole(optimizer)
         updates, state = learner._optimizer.update(gradient, state, before, progress=jnp.zeros(()))
     after = jax.tree.leaves(eqx.apply_updates(before, updates))
