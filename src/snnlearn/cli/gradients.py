@@ -77,12 +77,13 @@ def _gradients(options: Gradients, task: Dataset, network: Network | None, path:
 
 
 def _flow(options: Train, task: Dataset, trained: Network | None) -> Flow:
-    """Of a batch that the training would begin with; the plain network, as derivatives by states need."""
+    """Of a batch that the training would begin with; of samples that end at different times until the first ends."""
     experiment, training = prepare(options, task)
     network = seed(training.network, 0) if trained is None else trained
     key = jax.random.key(options.seed + 2)
     x = jnp.asarray(task.train.x[: min(_FOLLOWED, options.counts()[1])])
-    inputs = encode(experiment.encoder, x, key=key)
+    lengths = jax.vmap(experiment.encoder.length)(x)
+    inputs = encode(experiment.encoder, x, key=key)[:, : None if lengths is None else int(lengths.min())]
     return Flow(
         found=gradient_flow(network, inputs, key=key),
         time_constants=tuple(time_constants(layer.neuron) for layer in network.layers),
