@@ -20,7 +20,7 @@ from snnlearn.cli.by_data import chosen
 from snnlearn.cli.commands import console_of, prepare
 from snnlearn.cli.compare import options_of, setting, working_memory
 from snnlearn.cli.folders import new_folder
-from snnlearn.cli.networks import check_effect
+from snnlearn.cli.networks import check_effect, check_start
 from snnlearn.cli.options import Gradients, Train
 from snnlearn.cli.run_folder import RunFolder
 from snnlearn.cli.seen import data_of
@@ -43,6 +43,7 @@ def gradients(options: Gradients) -> int:
     if options.run is None:
         check_effect(options)
         task = build.dataset(options)  # what is wrong with the data is no rule's refusal
+        check_start(options, task)
         options, _ = chosen(options, task)
     else:
         folder = RunFolder.open(options.run, allow=options.allow)

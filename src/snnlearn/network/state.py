@@ -9,13 +9,21 @@ import jax
 from snnlearn._errors import SnnlearnError
 
 
-def check_fits(owner: str, state: Any, like: Any) -> None:
+def check_fits(owner: str, state: Any, like: Any, *, of_kind: bool = True) -> None:
     """Refuse a state of other shapes.
+
+    Args:
+        owner: the caller, for the message.
+        state: the state.
+        like: one of the right shapes.
+        of_kind: whether types have to be the same, too.
 
     Raises:
         SnnlearnError: naming the layer, the shape that it has, and the one expected.
     """
     there, wanted = ({name: kind_of(leaf) for name, leaf in named({"layers": tree})} for tree in (state, like))
+    if not of_kind:
+        there = {name: wanted[name][:1] + kind[1:] if name in wanted else kind for name, kind in there.items()}
     if (why := misfit(there, wanted)) is not None:
         raise SnnlearnError(f"{owner}: the state is that of another network: {why}; give a state of this one")
 
