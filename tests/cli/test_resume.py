@@ -205,3 +205,22 @@ def test_a_finished_run_trains_on(finished, tmp_path):
     assert main(["train", "--resume", str(run), "--epochs", "14"]) == 2
     (run / "epochs").write_text("many")
     assert main(["train", "--resume", str(run)]) == 2
+
+
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [
+        ("train", ("--layers", "8")),
+        ("train", ("--tau-mem", "0.02")),
+        ("train", ("--encode", "rate")),
+        ("train", ("--num-steps", "9")),
+        ("compare", ("--bias",)),
+        ("sweep", ("--vary", "xi=1,2")),
+    ],
+)
+def test_what_a_network_to_start_from_replaces_is_refused(finished, blobs, tmp_path, capsys, command, options):
+    given = ("--data", str(blobs), "--start", str(finished), *options, "--out", str(tmp_path / "out"))
+    assert main([command, *given]) == 2
+    option = "--xi" if command == "sweep" else options[0]
+    assert capsys.readouterr().err.startswith(f"error: {option} has no effect with --start, whose network and code are")
+    assert not (tmp_path / "out").exists()

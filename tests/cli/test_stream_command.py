@@ -125,6 +125,12 @@ def test_what_cannot_be_used_is_said_with_its_line(models, pipe, text, arguments
     assert err.splitlines()[-1].startswith(why)
 
 
+def test_a_byte_order_mark_is_no_part_of_the_first_line(models, pipe):
+    lines = "0.1 0.2\n0.3 0.4\n"
+    assert pipe(lines.encode("utf-8-sig"), models / "values.npz") == pipe(lines, models / "values.npz")
+    assert pipe("\ufeffa,b\r\n0.1,0.2\r\n", models / "values.npz")[1].count("\n") == 1
+
+
 def test_a_code_with_an_end_is_refused(models, pipe):
     status, out, err = pipe(TEXT, models / "latency.npz")
     assert (status, out) == (2, "")

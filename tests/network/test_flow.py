@@ -51,6 +51,26 @@ def test_errors_of_a_linear_network_vanish_and_explode_as_powers(radius):
     np.testing.assert_allclose(singular_values(network, INPUTS, key=KEY), radius, rtol=1e-5)
 
 
+@pytest.mark.parametrize("radius", [0.5, 2.0])
+def test_errors_beyond_the_range_of_single_precision_are_followed(radius):
+    inputs = jnp.zeros((2, 300, 4))
+    flow = gradient_flow(linear(rotation(radius)), inputs, key=KEY)
+    np.testing.assert_allclose(np.log(flow.norms[0]), np.arange(1, 301) * np.log(radius), rtol=1e-5)
+    # A mean is reached from every step, so that errors join at all scales: Σ_(k=1..ℓ) rᵏ / T in length, for a multiple
+    # of the identity.
+    mean = gradient_flow(linear(radius * np.eye(3)), inputs, MeanMembrane(), key=KEY)
+    expected = np.cumsum(radius ** np.arange(1.0, 301.0)) / 300
+    np.testing.assert_allclose(mean.norms[0], expected, rtol=1e-4)
+
+
+def test_where_no_error_gets_through_the_exponent_is_minus_infinity():
+    network = linear(np.zeros((3, 3)))
+    assert lyapunov_exponents(network, INPUTS, key=KEY).tolist() == [-np.inf]
+    flow = gradient_flow(network, INPUTS, key=KEY)
+    assert not flow.norms.any()
+    assert np.isnan(flow.half_lives).all()
+
+
 def test_exponents_are_logarithms_of_eigenvalues_not_of_singular_values():
     matrix = np.array([[0.9, 5.0], [0.0, 0.5]])
     inputs = jnp.zeros((2, 300, 4))

@@ -145,3 +145,19 @@ def test_feedforward_puts_its_arguments_where_they_belong():
 def test_parts_that_do_not_fit_are_refused(make, sentence):
     with pytest.raises(SnnlearnError, match=sentence):
         make()
+
+
+@pytest.mark.parametrize(
+    ("neuron", "size", "message"),
+    [
+        (LIF(), 4, r"neuron.v of layer 1 is float32\[4\], and should be float32\[3\]"),
+        (ALIF(), 3, r"it has neuron.a of layer 1, float32\[3\], which should not be there"),
+    ],
+)
+def test_the_state_of_another_network_is_refused(neuron, size, message):
+    network = feedforward((2, 3, 2), key=jax.random.key(0))
+    other = feedforward((2, size, 2), neuron=neuron, key=jax.random.key(0)).initial_state()
+    with pytest.raises(SnnlearnError, match=message):
+        network(jnp.ones((4, 2)), other)
+    with pytest.raises(SnnlearnError, match=r"it has no .* of layer 2"):
+        network(jnp.ones((4, 2)), network.initial_state()[:1])

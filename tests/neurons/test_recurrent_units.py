@@ -108,6 +108,22 @@ def test_the_ring_is_uniform_and_normalised():
     np.testing.assert_allclose(np.asarray(ring.gamma.value) ** 2, 1 - squared, rtol=1e-4)
 
 
+def test_a_ring_close_to_the_unit_circle_keeps_its_precision():
+    """In single precision |λ|² would be rounded there, for 1 unit in 30,000 between 0.999 and 1 to 1 itself."""
+    size = 20_000
+    ring = LRU.ring(size, r_min=0.9999, r_max=1.0, key=KEY)
+    lost = -np.expm1(-2 * np.asarray(ring.nu.value, float))
+    assert 0 < lost.min() and lost.max() < 1 - 0.9999**2
+    np.testing.assert_allclose(np.asarray(ring.gamma.value, float) ** 2, lost, rtol=1e-5)
+    assert len(np.unique(lost)) > 0.99 * size
+
+
+def test_a_ring_may_be_a_circle():
+    ring = LRU.ring(50, r_min=0.5, r_max=0.5, key=KEY)
+    np.testing.assert_allclose(np.exp(-np.asarray(ring.nu.value)), 0.5, rtol=1e-6)
+    assert LRU.ring(50_000, r_max=1e-4, key=KEY).nu.value.max() < np.inf
+
+
 @pytest.mark.parametrize("normalised", [True, False])
 def test_white_noise_gives_every_unit_of_a_ring_the_same_variance(normalised):
     ring = LRU.ring(3, r_min=0.6, r_max=0.9, key=KEY)
@@ -128,6 +144,7 @@ def test_white_noise_gives_every_unit_of_a_ring_the_same_variance(normalised):
         (lambda: LRU.ring(0, key=KEY), "size is 0; give at least 1"),
         (lambda: LRU.ring(3, r_max=1.1, key=KEY), "outside the unit disc"),
         (lambda: LRU.ring(3, r_min=0.9, r_max=0.8, key=KEY), "r_min = 0.9 to r_max = 0.8"),
+        (lambda: LRU.ring(3, r_min=1.0, key=KEY), "r_min below 1"),
         (lambda: LRU.ring(3, max_phase=7.0, key=KEY), r"max_phase is 7.0; give an angle in \(0, 2π\]"),
         (lambda: ResonateAndFire(frequency=500.0), "frequency is 500.0 Hz, .* less than 500 Hz"),
         (lambda: ResonateAndFire(frequency=-1.0), "frequency is -1.0"),

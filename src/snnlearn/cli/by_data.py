@@ -45,7 +45,7 @@ def chosen(options: T, task: Dataset) -> tuple[T, tuple[str, ...]]:
     if task.structure == "series" and not options.series and build.of_sequences(options):
         options = replace(options, series=True)
         because.append(f"--series, frame by frame, for {options.neuron}")
-    if task.structure == "series" and options.encode is None and not options.series:
+    if task.structure == "series" and options.encode is None and not options.series and options.start is None:
         options, why = _presented(options, task)
         because.append(why)
     if task.kind == "values" and options.scale is None:

@@ -17,7 +17,7 @@ from snnlearn.cli.by_data import chosen
 from snnlearn.cli.commands import console_of, keep_compiled_programs
 from snnlearn.cli.config import write_config
 from snnlearn.cli.folders import new_folder
-from snnlearn.cli.networks import check_effect
+from snnlearn.cli.networks import check_effect, check_start
 from snnlearn.cli.options import Certify
 from snnlearn.data.base import Sample, hold_out
 from snnlearn.model_file import save
@@ -37,6 +37,7 @@ def _certify(options: Certify, path: Path) -> int:
     console = console_of()
     data = build.dataset(options)
     build.only_classes(data, "certify")
+    check_start(options, data)
     certifying, first = _cut(data.train, options)
     task = dataclasses.replace(data, train=first)
     # By the prior's part alone: a certificate holds only if nothing was chosen by what certifies.

@@ -26,7 +26,7 @@ from snnlearn.cli.by_data import chosen
 from snnlearn.cli.config import as_table
 from snnlearn.cli.encode import encode as encode_one_input
 from snnlearn.cli.folders import locked, new_folder
-from snnlearn.cli.networks import check_effect
+from snnlearn.cli.networks import check_effect, check_start
 from snnlearn.cli.options import Encode, Evaluate, Predict, Train
 from snnlearn.cli.predictions import Predictions, TargetPredictions, check_kind
 from snnlearn.cli.processes import join, leads
@@ -69,6 +69,7 @@ def train(options: Train) -> int:
     with new_folder(options.out, options.data) if leads() else contextlib.nullcontext() as path:
         with console_of().status("Looking at the data"):
             task = build.dataset(options)
+            check_start(options, task)
         keep_compiled_programs()
         with console_of().status("Choosing what the options leave to the data"):
             options, because = chosen(options, task)

@@ -24,7 +24,7 @@ from snnlearn.cli.by_data import chosen
 from snnlearn.cli.commands import console_of, prepare
 from snnlearn.cli.config import read_config, read_json, write_config
 from snnlearn.cli.folders import COMPARISON, locked, new_folder
-from snnlearn.cli.networks import check_effect
+from snnlearn.cli.networks import check_effect, check_start
 from snnlearn.cli.options import Compare, Gradients, Train
 from snnlearn.data import Dataset
 from snnlearn.hypothesis import predict
@@ -58,6 +58,7 @@ def compare(options: Compare) -> int:
 def _data(options: Compare) -> Dataset:
     task = build.dataset(options)
     build.only_classes(task, "compare")
+    check_start(options, task)
     return task
 
 

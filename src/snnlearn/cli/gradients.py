@@ -20,7 +20,7 @@ from snnlearn.cli.by_data import chosen
 from snnlearn.cli.commands import console_of, prepare
 from snnlearn.cli.compare import options_of, setting, working_memory
 from snnlearn.cli.folders import new_folder
-from snnlearn.cli.networks import check_effect
+from snnlearn.cli.networks import check_effect, check_start
 from snnlearn.cli.options import Gradients, Train
 from snnlearn.cli.run_folder import RunFolder
 from snnlearn.cli.seen import data_of
@@ -43,6 +43,7 @@ def gradients(options: Gradients) -> int:
     if options.run is None:
         check_effect(options)
         task = build.dataset(options)  # what is wrong with the data is no rule's refusal
+        check_start(options, task)
         options, _ = chosen(options, task)
     else:
         folder = RunFolder.open(options.run, allow=options.allow)
@@ -77,12 +78,13 @@ def _gradients(options: Gradients, task: Dataset, network: Network | None, path:
 
 
 def _flow(options: Train, task: Dataset, trained: Network | None) -> Flow:
-    """Of a batch that the training would begin with; the plain network, as derivatives by states need."""
+    """Of a batch that the training would begin with; of samples that end at different times until the first ends."""
     experiment, training = prepare(options, task)
     network = seed(training.network, 0) if trained is None else trained
     key = jax.random.key(options.seed + 2)
     x = jnp.asarray(task.train.x[: min(_FOLLOWED, options.counts()[1])])
-    inputs = encode(experiment.encoder, x, key=key)
+    lengths = jax.vmap(experiment.encoder.length)(x)
+    inputs = encode(experiment.encoder, x, key=key)[:, : None if lengths is None else int(lengths.min())]
     return Flow(
         found=gradient_flow(network, inputs, key=key),
         time_constants=tuple(time_constants(layer.neuron) for layer in network.layers),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import math
 import sys
 from collections.abc import Callable, Iterator
@@ -74,6 +75,8 @@ def _rows_of_text(read: Callable[[int], bytes], most: int, text_columns: int) ->
         if b"\0" in new:
             yield SnnlearnError("this is no text; give lines of numbers, or an array (.npy)")
             return
+        if number == 0 and not rest:
+            new = new.removeprefix(codecs.BOM_UTF8)
         *whole, rest = (rest + new).split(b"\n")
         if ended and rest:
             whole, rest = [*whole, rest], b""

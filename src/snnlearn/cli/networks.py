@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import math
 import pkgutil
 import re
+from collections.abc import Collection
 from typing import Any
 
 import equinox as eqx
@@ -16,7 +18,9 @@ import numpy as np
 from snnlearn import coding, network, neurons
 from snnlearn._errors import SnnlearnError
 from snnlearn.cli.choices import DELAY_KERNELS, NEURONS, READOUTS, RULES, SURROGATES
+from snnlearn.cli.config import read_config
 from snnlearn.cli.options import Train
+from snnlearn.cli.options.shared import Codes
 from snnlearn.data import Dataset
 from snnlearn.hypothesis import check_size
 
@@ -265,13 +269,40 @@ def check_effect(options: Train) -> None:
         SnnlearnError: naming the first of them.
     """
     if options.start is not None:
-        return
+        return  # see check_start
     usual, name, used = Train(), options.neuron, _used(options)
     for option in _OF_NETWORKS:
         if option not in used and getattr(options, option) != getattr(usual, option):
             raise SnnlearnError(
                 f"--{option.replace('_', '-')} has no effect on {name}; drop it, or see what train --neuron {name} "
                 "--help says that it takes"
+            )
+
+
+def check_start(options: Train, task: Dataset, varied: Collection[str] = ()) -> None:
+    """Refuse options that the network of --start replaces, and its code; those of --config may be its own.
+
+    Args:
+        options: as given.
+        task: the data; where they are events, the time steps are theirs.
+        varied: options that take several values.
+
+    Raises:
+        SnnlearnError: naming the first of them.
+    """
+    if options.start is None:
+        return
+    kind = type(options)
+    usual = kind() if options.config is None else read_config(options.config, kind, allow=options.allow)
+    replaced = {"layers", "neuron", "encode", "scale", "series", *_OF_NETWORKS} - {"rate_band", "rate_band_weight"}
+    replaced |= {field.name for field in dataclasses.fields(Codes)}
+    if task.kind == "values":
+        replaced |= {"num_steps", "dt"}
+    for option in (field.name for field in dataclasses.fields(Train)):
+        if option in replaced and (option in varied or getattr(options, option) != getattr(usual, option)):
+            raise SnnlearnError(
+                f"--{option.replace('_', '-')} has no effect with --start, whose network and code are those of "
+                f"{options.start}; drop one of the two"
             )
 
 

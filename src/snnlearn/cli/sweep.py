@@ -26,6 +26,7 @@ from snnlearn.cli.by_data import chosen
 from snnlearn.cli.commands import console_of, keep_compiled_programs
 from snnlearn.cli.config import converted, read_config, read_json, write_config
 from snnlearn.cli.folders import SWEEP, locked, new_folder
+from snnlearn.cli.networks import check_start
 from snnlearn.cli.options import Sweep, Train, roles
 from snnlearn.data import Dataset, Sample
 from snnlearn.hypothesis import Hypothesis, encode, predict
@@ -40,6 +41,7 @@ def sweep(options: Sweep) -> int:
     options.check()
     settings, task = grid(options), build.dataset(options)
     build.only_classes(task, "sweep")
+    check_start(options, task, settings[0])
     _check(options, settings, task)
     with new_folder(options.out, f"sweep-{Path(options.data).stem}") as path:
         write_atomically(path / "config.toml", write_config(options).encode())

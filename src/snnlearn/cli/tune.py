@@ -42,6 +42,7 @@ from snnlearn.cli.by_data import chosen
 from snnlearn.cli.commands import console_of, keep_compiled_programs
 from snnlearn.cli.config import converted, read_config, read_json, write_config
 from snnlearn.cli.folders import SEARCH, locked, new_folder
+from snnlearn.cli.networks import check_start
 from snnlearn.cli.options import Train, Tune, roles
 from snnlearn.cli.sweep import value_in_words, words
 from snnlearn.data import Dataset
@@ -64,6 +65,7 @@ def tune(options: Tune) -> int:
         return tune_by_hand(options)
     ranges, task = space(options), build.dataset(options)
     build.only_classes(task, "tune")
+    check_start(options, task, ranges)
     # Which short trainings decide; each trial decides the rest by itself.
     settled, _ = chosen(options, task)
     options = dataclasses.replace(options, encode=settled.encode, series=settled.series)

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from snnlearn._arguments import checked
 from snnlearn._errors import SnnlearnError
@@ -42,7 +42,7 @@ class GradientFlow(NamedTuple):
 
 
 def _half_life(norms: np.ndarray) -> float:
-    there = np.flatnonzero(norms > 0)
+    there = np.flatnonzero((norms > 0) & (norms < np.inf))
     late = there[len(there) // 2 :]
     if len(late) < 2:
         return np.nan
@@ -77,19 +77,28 @@ def gradient_flow(
     [1.0]
     """
     _check("gradient_flow", network, inputs)
-    norms = _norms(network, inputs, decoder, jax.random.split(key, len(inputs)))
-    return GradientFlow(np.sqrt(np.mean(np.square(np.asarray(norms, float)), axis=0)).T[:, ::-1], network.dt)
+    norms, scales = map(np.asarray, _norms(network, inputs, decoder, jax.random.split(key, len(inputs))))
+    common = scales.max(axis=0)
+    mean = np.mean(np.square(np.ldexp(norms.astype(float), (scales - common)[..., None])), axis=0)
+    with np.errstate(over="ignore"):
+        return GradientFlow(np.ldexp(np.sqrt(mean), common[:, None]).T[:, ::-1], network.dt)
 
 
 @eqx.filter_jit
-def _norms(network: Network, inputs: Array, decoder: AbstractDecoder | None, keys: Array) -> Float[Array, "B T layers"]:
+def _norms(
+    network: Network, inputs: Array, decoder: AbstractDecoder | None, keys: Array
+) -> tuple[Float[Array, "B T layers"], Int[Array, "B T"]]:
     return jax.vmap(lambda xs, key: _norms_of_one(network, xs, decoder, key))(inputs, keys)
 
 
 def _norms_of_one(
     network: Network, xs: Array, decoder: AbstractDecoder | None, key: PRNGKeyArray
-) -> Float[Array, "T layers"]:
-    """Of one sample: the norm for each layer and step, from the state before the first step to that before the last."""
+) -> tuple[Float[Array, "T layers"], Int[Array, " T"]]:
+    """Of one sample: the norm for each layer and step, from the state before the first step to that before the last.
+
+    An error that vanishes or explodes soon leaves the range of its numbers, so the norms are those returned first,
+    times 2 to the power of the second.
+    """
     start = fresh_state(network, key=key)
 
     def forward(state, x):
@@ -101,8 +110,12 @@ def _norms_of_one(
     direction = jax.random.normal(jax.random.fold_in(key, 1), read.shape, xs.dtype)
     (errors,) = to_outputs(direction / jnp.linalg.norm(direction))
 
-    def back(to_state, now):
-        x, state, to_output = now
+    def back(carry, now):
+        (to_state, scale), (x, state, to_output) = carry, now
+        # What is read of this step joins what came from later ones, at the scale of the larger.
+        read = _exponent(to_output)
+        common = jnp.where(jnp.any(to_output != 0), jnp.maximum(scale, read), scale)
+        to_state, to_output = _scaled(to_state, scale - common), _scaled(to_output, -common)
         real, rest = eqx.partition(state, eqx.is_inexact_array)
 
         def step(real):
@@ -110,10 +123,23 @@ def _norms_of_one(
             return output, eqx.filter(after, eqx.is_inexact_array)
 
         (error,) = jax.vjp(step, real)[1]((to_output, to_state))
-        return error, jnp.stack([_norm(layer, xs.dtype) for layer in error])
+        excess = _exponent(error)
+        error = _scaled(error, -excess)
+        return (error, common + excess), (jnp.stack([_norm(layer, xs.dtype) for layer in error]), common + excess)
 
     nothing = jax.tree.map(jnp.zeros_like, eqx.filter(start, eqx.is_inexact_array))
-    return jax.lax.scan(back, nothing, (xs, before, errors), reverse=True)[1]
+    return jax.lax.scan(back, (nothing, jnp.int32(0)), (xs, before, errors), reverse=True)[1]
+
+
+def _exponent(tree: Any) -> Int[Array, ""]:
+    """The power of 2 that is just above all numbers; 0 if there are none, or none but zeros."""
+    largest = [jnp.max(jnp.abs(leaf), initial=0) for leaf in jax.tree.leaves(tree)]
+    return jnp.frexp(jnp.max(jnp.stack(largest)))[1] if largest else jnp.int32(0)
+
+
+def _scaled(tree: Any, power: Int[Array, ""]) -> Any:
+    """The numbers times a power of 2."""
+    return jax.tree.map(lambda leaf: jnp.ldexp(leaf, power), tree)
 
 
 def _norm(tree: Any, dtype: Any) -> Float[Array, ""]:
@@ -128,9 +154,9 @@ def lyapunov_exponents(
 
     Directions are carried along by the Jacobian of each step and made orthogonal again (Benettin's method): the mean
     logarithm of their growth is the exponent, taken from the second quarter of the steps on, when the directions are
-    those that grow most. One below 0 means that errors vanish backwards in time, one above 0 that
-    they explode. Derivatives of spikes are the network's surrogates: the exponents are those of the gradient, not of
-    the dynamics themselves.
+    those that grow most. One below 0 means that errors vanish backwards in time, at once if it is −∞, and one above 0
+    that they explode. Derivatives of spikes are the network's surrogates: the exponents are those of the gradient, not
+    of the dynamics themselves.
 
     Args:
         network: the network.
@@ -183,7 +209,7 @@ def _growth_of_one(network: Network, xs: Array, number: int, key: PRNGKeyArray) 
 
         grown = jax.vmap(pushed, in_axes=1, out_axes=1)(directions)
         directions, triangle = jnp.linalg.qr(grown)
-        return (next_state(real), directions), jnp.log(jnp.abs(jnp.diagonal(triangle)) + jnp.finfo(xs.dtype).tiny)
+        return (next_state(real), directions), jnp.log(jnp.abs(jnp.diagonal(triangle)))
 
     rates = jax.lax.scan(step, (start, directions), xs)[1]
     return rates[len(xs) // 4 :].mean(axis=0)

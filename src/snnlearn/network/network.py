@@ -26,6 +26,7 @@ from snnlearn.network.graph import FROM_INPUT, Fire, check_graph, in_chain, prop
 from snnlearn.network.layer import Layer, LayerState
 from snnlearn.network.parallel import layer_by_layer, run_at_once
 from snnlearn.network.shapes import check_steps
+from snnlearn.network.state import check_fits
 from snnlearn.network.synapses import Dense, is_key
 from snnlearn.neurons import LI, LIF, AbstractNeuron
 
@@ -240,7 +241,10 @@ def unroll(
     >>> [v.shape for v in activity.records]
     [(10, 3), (10, 2)]
     """
-    state = network.initial_state() if state is None else state
+    if state is None:
+        state = network.initial_state()
+    else:
+        check_fits("unroll", state, jax.eval_shape(network.initial_state), of_kind=False)
     if isinstance(xs, PackedSpikes):
         xs.check_words()
         if math.prod(xs.words.shape[1:]) != math.prod(network.in_shape):

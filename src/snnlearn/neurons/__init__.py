@@ -19,6 +19,7 @@ from snnlearn.neurons.base import AbstractNeuron as AbstractNeuron
 from snnlearn.neurons.base import AbstractSpikingNeuron as AbstractSpikingNeuron
 from snnlearn.neurons.base import AbstractWrapper as AbstractWrapper
 from snnlearn.neurons.base import Firing as Firing
+from snnlearn.neurons.base import NoisyState as NoisyState
 from snnlearn.neurons.base import Rectified as Rectified
 from snnlearn.neurons.base import core as core
 from snnlearn.neurons.charged import Charged as Charged
@@ -38,9 +39,7 @@ from snnlearn.neurons.dpi import DPIState as DPIState
 from snnlearn.neurons.dpi_synapse import DPISynapse as DPISynapse
 from snnlearn.neurons.dpi_synapse import PositiveFeedback as PositiveFeedback
 from snnlearn.neurons.dropout import Dropout as Dropout
-from snnlearn.neurons.dropout import DropoutState as DropoutState
 from snnlearn.neurons.escape_noise import EscapeNoise as EscapeNoise
-from snnlearn.neurons.escape_noise import EscapeNoiseState as EscapeNoiseState
 from snnlearn.neurons.filtered import Filtered as Filtered
 from snnlearn.neurons.filtered import FilteredState as FilteredState
 from snnlearn.neurons.gated import GLU as GLU

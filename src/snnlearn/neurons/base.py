@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from snnlearn._component import Component
 from snnlearn._errors import SnnlearnError
@@ -210,6 +210,18 @@ class AbstractNeuron(Component):
         """No current at any port, for units of this shape."""
         nothing = jnp.zeros(shape)
         return nothing if len(self.ports) == 1 else dict.fromkeys(self.ports, nothing)
+
+
+class NoisyState(NamedTuple):
+    """A neuron's state, and the random key of what is drawn for it: its spikes, or which units are dropped."""
+
+    neuron: Any
+    key: PRNGKeyArray
+
+    @property
+    def v(self) -> Any:
+        """The neuron's membrane; any leaf in its place, since a tree may be mapped by it."""
+        return self.neuron.v
 
 
 class AbstractWrapper(AbstractNeuron):

@@ -1,7 +1,7 @@
 """Units that are dropped at random while a network is trained."""
 
 # No "from __future__ import annotations": Equinox reads AbstractVar from the annotations themselves.
-from typing import Any, NamedTuple, final
+from typing import Any, final
 
 import equinox as eqx
 import jax
@@ -11,19 +11,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from snnlearn._arguments import check_fields
 from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import number
-from snnlearn.neurons.base import AbstractNeuron, AbstractWrapper
-
-
-class DropoutState(NamedTuple):
-    """The neuron's state, and the random key of which units are dropped, the same in all steps."""
-
-    neuron: Any
-    key: PRNGKeyArray
-
-    @property
-    def v(self) -> Any:
-        """The neuron's membrane; any leaf in its place, since a tree may be mapped by it."""
-        return self.neuron.v
+from snnlearn.neurons.base import AbstractNeuron, AbstractWrapper, NoisyState
 
 
 @final
@@ -110,20 +98,20 @@ class Dropout(AbstractWrapper):
         """Why there is no differential equation."""
         return "is Dropout, whose spikes are larger than 1"
 
-    def initial_state(self, shape: tuple[int, ...]) -> DropoutState:
+    def initial_state(self, shape: tuple[int, ...]) -> NoisyState:
         """See the base."""
-        return DropoutState(self.neuron.initial_state(shape), jax.random.key(0))
+        return NoisyState(self.neuron.initial_state(shape), jax.random.key(0))
 
-    def __call__(self, current: Any, state: DropoutState) -> tuple[Float[Array, "*out"], DropoutState]:
+    def __call__(self, current: Any, state: NoisyState) -> tuple[Float[Array, "*out"], NoisyState]:
         """See the base."""
         output, neuron = self.neuron(current, state.neuron)
-        return output * self._mask(state.key, output), DropoutState(neuron, state.key)
+        return output * self._mask(state.key, output), NoisyState(neuron, state.key)
 
-    def all_steps(self, currents: Any, state: DropoutState) -> tuple[Float[Array, "T *out"], DropoutState]:
+    def all_steps(self, currents: Any, state: NoisyState) -> tuple[Float[Array, "T *out"], NoisyState]:
         """See the base."""
         outputs, neurons = self.neuron.all_steps(currents, state.neuron)
         keys = jnp.broadcast_to(state.key, (len(outputs),))
-        return outputs * self._mask(state.key, outputs[0])[None], DropoutState(neurons, keys)
+        return outputs * self._mask(state.key, outputs[0])[None], NoisyState(neurons, keys)
 
     def free(self) -> AbstractNeuron:
         """See the base; it drops nothing."""

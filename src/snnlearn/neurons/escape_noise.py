@@ -3,28 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, final
+from typing import final
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float
 
 from snnlearn._errors import SnnlearnError
-from snnlearn.neurons.base import AbstractSpikingNeuron, AbstractWrapper
+from snnlearn.neurons.base import AbstractSpikingNeuron, AbstractWrapper, NoisyState
 from snnlearn.neurons.surrogates import AbstractEscape, AbstractSurrogate, ExponentialEscape, Scaled
-
-
-class EscapeNoiseState(NamedTuple):
-    """The neuron's state, and the random key of its next spikes."""
-
-    neuron: Any
-    key: PRNGKeyArray
-
-    @property
-    def v(self) -> Any:
-        """The neuron's membrane; any leaf in its place, since a tree may be mapped by it."""
-        return self.neuron.v
 
 
 @final
@@ -90,31 +78,29 @@ class EscapeNoise(AbstractWrapper):
         """As the neuron inside is."""
         return self.neuron.linear_through_spikes
 
-    def initial_state(self, shape: tuple[int, ...]) -> EscapeNoiseState:
+    def initial_state(self, shape: tuple[int, ...]) -> NoisyState:
         """See the base."""
-        return EscapeNoiseState(self.neuron.initial_state(shape), jax.random.key(0))
+        return NoisyState(self.neuron.initial_state(shape), jax.random.key(0))
 
-    def __call__(
-        self, current: Float[Array, "*units"], state: EscapeNoiseState
-    ) -> tuple[Float[Array, "*units"], EscapeNoiseState]:
+    def __call__(self, current: Float[Array, "*units"], state: NoisyState) -> tuple[Float[Array, "*units"], NoisyState]:
         """See the base."""
         _, now = jax.random.split(state.key)
         p = self.probability(current, state)
         spikes = jax.random.bernoulli(now, p).astype(p.dtype)
         return self.given(spikes + (p - jax.lax.stop_gradient(p)), current, state)
 
-    def probability(self, current: Float[Array, "*units"], state: EscapeNoiseState) -> Float[Array, "*units"]:
+    def probability(self, current: Float[Array, "*units"], state: NoisyState) -> Float[Array, "*units"]:
         """The probability of a spike in this step; 0 for units that are refractory."""
         p, _ = self._firing(self.neuron.surrogate.primitive)(current, state.neuron)
         return p
 
     def given(
-        self, spikes: Float[Array, "*units"], current: Float[Array, "*units"], state: EscapeNoiseState
-    ) -> tuple[Float[Array, "*units"], EscapeNoiseState]:
+        self, spikes: Float[Array, "*units"], current: Float[Array, "*units"], state: NoisyState
+    ) -> tuple[Float[Array, "*units"], NoisyState]:
         """One step with given spikes: the output and the next state."""
         later, _ = jax.random.split(state.key)
         spikes, neuron = self._firing(lambda _: spikes)(current, state.neuron)
-        return spikes, EscapeNoiseState(neuron, later)
+        return spikes, NoisyState(neuron, later)
 
     def scored(self, spikes: Float[Array, "*units"] | None = None) -> AbstractWrapper:
         """See the base."""
@@ -144,12 +130,10 @@ class _Scored(AbstractWrapper):
     neuron: EscapeNoise
     known: Float[Array, "*units"] | None = None
 
-    def initial_state(self, shape: tuple[int, ...]) -> EscapeNoiseState:
+    def initial_state(self, shape: tuple[int, ...]) -> NoisyState:
         return self.neuron.initial_state(shape)
 
-    def __call__(
-        self, current: Float[Array, "*units"], state: EscapeNoiseState
-    ) -> tuple[Float[Array, "*units"], EscapeNoiseState]:
+    def __call__(self, current: Float[Array, "*units"], state: NoisyState) -> tuple[Float[Array, "*units"], NoisyState]:
         known = self.neuron(current, state)[0] if self.known is None else self.known
         spikes, after = self.neuron.given(jax.lax.stop_gradient(known), current, state)
         p = self.neuron.probability(current, state)

@@ -78,8 +78,8 @@ class LRU(AbstractNeuron):
 
         Args:
             size: units, ≥ 1.
-            r_min: inner radius, ≥ 0; near 1 for long sequences.
-            r_max: outer radius, at most 1.
+            r_min: inner radius, from 0 to below 1; near 1 for long sequences.
+            r_max: outer radius, from `r_min`, of which all units then are, to 1.
             max_phase: the largest angle, in (0, 2π]; small for long sequences.
             dt: time step, s, > 0.
             key: random key.
@@ -89,19 +89,21 @@ class LRU(AbstractNeuron):
         """
         if size < 1:
             raise SnnlearnError(f"LRU.ring: size is {size}; give at least 1 unit")
-        if not 0 <= r_min < r_max <= 1:
+        if not 0 <= r_min <= r_max <= 1 or r_max == 0 or r_min == 1:
             raise SnnlearnError(
-                f"LRU.ring: the ring is from r_min = {r_min} to r_max = {r_max}; give 0 ≤ r_min < r_max ≤ 1, as "
-                "states outside the unit disc grow without bound"
+                f"LRU.ring: the ring is from r_min = {r_min} to r_max = {r_max}; give 0 ≤ r_min ≤ r_max ≤ 1, r_min "
+                "below 1 and r_max above 0, as states outside the unit disc grow without bound"
             )
         if not 0 < max_phase <= 2 * math.pi:
             raise SnnlearnError(f"LRU.ring: max_phase is {max_phase}; give an angle in (0, 2π]")
         of_radius, of_phase = jax.random.split(key)
         least = float(jnp.finfo(jnp.result_type(float)).tiny)
         u = jax.random.uniform(of_radius, (size,), minval=least, maxval=1.0)
-        nu = -0.5 * jnp.log(u * (r_max**2 - r_min**2) + r_min**2)
+        # By 1 − |λ|², as |λ|² itself, close to 1, would be rounded to a few values, or to 1.
+        lost = (1 - r_max) * (1 + r_max) + (1 - u) * (r_max - r_min) * (r_max + r_min)
+        lost = jnp.minimum(lost, 1 - jnp.finfo(lost.dtype).epsneg)
         theta = max_phase * jax.random.uniform(of_phase, (size,), minval=least, maxval=1.0)
-        return LRU(nu, theta, jnp.sqrt(-jnp.expm1(-2 * nu)), dt)
+        return LRU(-0.5 * jnp.log1p(-lost), theta, jnp.sqrt(lost), dt)
 
     @property
     def ports(self) -> tuple[str, ...]:

@@ -182,8 +182,10 @@ def _flow(flow: Flow) -> Section:
     growth = (
         f"The largest Lyapunov exponent of the gradient is {exponent} per second: along its direction, errors "
         f"{'grow' if flow.exponent > 0 else 'shrink'} by a factor of e every {_time(1 / abs(flow.exponent))}."
-        if flow.exponent
+        if math.isfinite(flow.exponent) and flow.exponent
         else "The largest Lyapunov exponent of the gradient is 0."
+        if flow.exponent == 0
+        else "No error reaches an earlier state, so the gradient has no Lyapunov exponent."
     )
     last = norms.shape[1]
     return Section(

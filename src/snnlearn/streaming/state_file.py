@@ -13,6 +13,7 @@ import numpy as np
 
 from snnlearn._errors import SnnlearnError
 from snnlearn.model_file import read_arrays, write_arrays
+from snnlearn.network.state import kind_of, misfit, named
 from snnlearn.network.synapses import is_key
 
 FORMAT, VERSION = "snnlearn-stream", 1
@@ -31,8 +32,8 @@ def write_state(path: str | os.PathLike, state: Any, digest: str) -> None:
     Raises:
         SnnlearnError: if the file cannot be written.
     """
-    arrays = {name: _bits(leaf) for name, leaf in _named(state)}
-    kinds = {name: _kind(leaf) for name, leaf in _named(state)}
+    arrays = {name: _bits(leaf) for name, leaf in named(state)}
+    kinds = {name: kind_of(leaf) for name, leaf in named(state)}
     structure = {"format": FORMAT, "version": VERSION, "digest": digest, "kinds": kinds}
     text = np.frombuffer(json.dumps(structure).encode(), np.uint8)
     write_arrays(Path(path), {"structure": text, **arrays})
@@ -61,8 +62,8 @@ def read_state(path: str | os.PathLike, like: State, digest: str) -> State:
         raise SnnlearnError(
             f"{path} is of format {found[0]!r} version {found[1]!r}; this snnlearn reads {FORMAT!r} version {VERSION}"
         )
-    wanted = {name: _kind(leaf) for name, leaf in _named(like)}
-    if (why := _misfit(kinds, wanted)) is not None:
+    wanted = {name: kind_of(leaf) for name, leaf in named(like)}
+    if (why := misfit(kinds, wanted)) is not None:
         raise SnnlearnError(f"{path} is the state of another network: {why}; give the network that it was saved from")
     if of != digest:
         raise SnnlearnError(
@@ -70,54 +71,12 @@ def read_state(path: str | os.PathLike, like: State, digest: str) -> State:
             "the network that it was saved from"
         )
     try:
-        leaves = [_leaf(arrays[name], leaf) for name, leaf in _named(like)]
+        leaves = [_leaf(arrays[name], leaf) for name, leaf in named(like)]
     except (KeyError, ValueError, TypeError) as error:
         raise SnnlearnError(
             f"{path} is damaged: its arrays are not those that it names; restore a good copy"
         ) from error
     return jax.tree.unflatten(jax.tree.structure(like), leaves)
-
-
-def check_fits(owner: str, state: Any, like: Any) -> None:
-    """Refuse a state of other shapes.
-
-    Raises:
-        SnnlearnError: naming the layer, the shape that it has, and the one expected.
-    """
-    there, wanted = ({name: _kind(leaf) for name, leaf in _named({"layers": tree})} for tree in (state, like))
-    if (why := _misfit(there, wanted)) is not None:
-        raise SnnlearnError(f"{owner}: the state is that of another network: {why}; give a state of this one")
-
-
-def _misfit(there: dict[str, Any], wanted: dict[str, Any]) -> str | None:
-    """The first array that is not as it should be."""
-    for name in [*wanted, *there]:
-        parts, shown = name.split("."), name
-        if "layers" in parts[:-1]:
-            number, *inside = parts[parts.index("layers") + 1 :]
-            shown = f"{'.'.join(inside)} of layer {int(number) + 1}"
-        if name not in there:
-            return f"it has no {shown}, which should be {_shown(wanted[name])}"
-        if name not in wanted:
-            return f"it has {shown}, {_shown(there[name])}, which should not be there"
-        if list(there[name]) != list(wanted[name]):
-            return f"{shown} is {_shown(there[name])}, and should be {_shown(wanted[name])}"
-    return None
-
-
-def _shown(kind: Any) -> str:
-    name, *shape = kind
-    return f"{name}{shape}"
-
-
-def _named(state: Any) -> list[tuple[str, Any]]:
-    leaves, _ = jax.tree_util.tree_flatten_with_path(state)
-    return [(jax.tree_util.keystr(path, simple=True, separator="."), leaf) for path, leaf in leaves]
-
-
-def _kind(leaf: Any) -> list[Any]:
-    """Its type and its shape; a whole number of Python's has none."""
-    return ["int"] if isinstance(leaf, int) else [str(leaf.dtype), *leaf.shape]
 
 
 def _bits(leaf: Any) -> np.ndarray:

@@ -21,7 +21,8 @@ from snnlearn.model_file import digest
 from snnlearn.network import LayerState, Network
 from snnlearn.network.compiled import advance_compiled, in_single_precision, lowered
 from snnlearn.network.shapes import check_steps
-from snnlearn.streaming.state_file import check_fits, read_state, write_state
+from snnlearn.network.state import check_fits
+from snnlearn.streaming.state_file import read_state, write_state
 
 PIECE = 512
 """Steps of the compiled program; it runs as many of them as there are."""
