@@ -73,7 +73,7 @@ def test_the_gradient_is_that_beside_trained_arrays_and_has_none_of_its_own(name
     constant, trained = network(NEURONS[name]), network(as_trained(NEURONS[name]))
     assert any(isinstance(leaf, Positive | TimeConstant) for leaf in vars(trained.layers[0].neuron).values())
     loss = StepwiseCrossEntropy()
-    for rule in (BPTT(), RTRL(), EProp()) if name == "CubaLIF" else (BPTT(), EProp()):
+    for rule in (BPTT(), RTRL(), EProp()) if name == "ALIF" else (BPTT(), EProp()):
         _, found = eqx.filter_jit(rule)(constant, loss, SPIKES, LABELS, key=KEYS[0])
         _, beside = eqx.filter_jit(rule)(trained, loss, SPIKES, LABELS, key=KEYS[0])
         assert not jax.tree.leaves(found.layers[0].neuron)

@@ -256,8 +256,7 @@ def test_true_learning_signals_times_eligibility_are_bptt(name):
             np.testing.assert_allclose(total, part.weight, atol=1e-10)
 
 
-# BPTT, RTRL and truncation are compared above. What the last three see of any graph is its loss or the derivative of the
-# whole.
+# BPTT, RTRL and truncation are compared above. Of any graph the last three see its loss or the derivative of the whole.
 RULES = {
     "EProp": EProp(),
     "EProp, random": EProp(RandomFeedback(KEYS[1])),

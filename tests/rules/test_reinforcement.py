@@ -339,7 +339,7 @@ def test_the_eligibility_is_the_derivative_of_the_log_probability(x64):
         for neuron in NEURONS.values():  # each fed by the spikes of the one before
             neuron = jax.tree.map(lambda a: a.astype(float) if eqx.is_inexact_array(a) else a, neuron)
             size, gain = (3, 4.0) if layers else (2, 1.0)
-            forward = jax.tree.map(lambda w: gain * w, Dense(size, 3, use_bias=True, key=next(keys)))
+            forward = jax.tree.map(lambda w, gain=gain: gain * w, Dense(size, 3, use_bias=True, key=next(keys)))
             layers.append(Layer(forward, neuron, Dense(3, 3, key=next(keys))))
         readout = EscapeNoise(LIF(v_th=0.2, surrogate=Sigmoid(5.0)))
         network = Network((*layers, Layer(Dense(3, 2, use_bias=True, key=next(keys)), readout)))

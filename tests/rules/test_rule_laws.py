@@ -130,8 +130,8 @@ def test_bptt_obeys_the_laws_as_plain_jax_and_by_the_kernels(packed):
     check_rule(BPTT(), network, CrossEntropy(), inputs, LABELS, key=KEYS[3])
 
 
-# Every rule, and every neuron, feed-forward or recurrent: it conforms, or refuses in one sentence that names a rule that
-# serves.
+# Every rule, and every neuron, feed-forward or recurrent: it conforms, or refuses in one sentence that names a rule
+# that serves.
 
 RULES = {
     "TruncatedBPTT": TruncatedBPTT(5),
