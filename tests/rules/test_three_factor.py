@@ -118,8 +118,8 @@ NEURONS = {
 BANDS = 1e-4 * RateBand(20.0, 20.0)
 
 
-# Two blocks and what is left; one block; and less than one.
-STEPS = {"LIF": 9, "LIF, to value": 25, "ALIF, trained": 25}
+# Of blocks of 128 steps one and a part, one, and only a part.
+STEPS = {"LIF": 9, "LIF, to value": 128, "CubaLIF": 140, "ALIF": 140}
 
 
 @pytest.mark.parametrize("name", NEURONS)
