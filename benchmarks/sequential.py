@@ -63,7 +63,7 @@ def lstm(inputs: int, outputs: int, key: jax.Array) -> Network:
 def delays(inputs: int, outputs: int, key: jax.Array) -> Network:
     """Two layers without recurrence, in which every connection has a weight and a delay of its own, both learned."""
     keys = jax.random.split(key, 5)
-    neuron, units, most = neurons.LIF(tau_mem=20e-3), 77, 30
+    neuron, units, most = neurons.LIF(tau_mem=20e-3), 77, 27
 
     def late(in_size: int, of_weights: jax.Array, of_delays: jax.Array) -> DelayedSynapses:
         drawn = jax.random.uniform(of_delays, (units, in_size), minval=0.5, maxval=most - 0.5)
@@ -91,7 +91,7 @@ NETWORKS = {
 }
 
 
-RATES = (2e-3, 5e-3, 2e-2)
+RATES = (2e-3, 5e-3, 2e-2, 5e-2)
 
 
 def dataset(name: str, folder: str | None, samples: int | None) -> Dataset:

@@ -12,11 +12,12 @@ comparators. Each is a process of its own, which goes through 10,000 steps and t
   to the bit;
 - the time of one step by itself, through `step`.
 
-It needs Linux. Writes `benchmarks/results/stream.json`.
+It needs Linux. Writes `benchmarks/results/stream.json`, or `--out`.
 """
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import os
@@ -152,10 +153,13 @@ def ask(*arguments: str) -> dict[str, Any]:
 
 def main() -> None:
     """Measure all cases, and write what was found."""
-    if len(sys.argv) == 4:
+    if len(sys.argv) == 4:  # as `ask` starts it
         task, case, folder = sys.argv[1:]
         print(json.dumps({"measure": measure, "resumed": resumed}[task](case, folder)))
         return
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=RESULT, help="the file that is written")
+    out = parser.parse_args().out
     cases = {}
     for case in ("inference", "learning", "learning in plain JAX"):
         with tempfile.TemporaryDirectory() as folder:
@@ -172,7 +176,7 @@ def main() -> None:
         f"learning: EProp, Adam, an update after each {UPDATE} steps",
         "cases": cases,
     }
-    RESULT.write_text(json.dumps(found, indent=1) + "\n")
+    out.write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ import pytest
 
 from snnlearn import Hypothesis, SnnlearnError, fit, predict
 from snnlearn.algorithms import Experiment, GradientDescent
-from snnlearn.algorithms.gradient_descent import evaluate, seed
+from snnlearn.algorithms.evaluation import evaluate
+from snnlearn.algorithms.gradient_descent import seed
 from snnlearn.coding import Current, FirstSpike, MaxMembrane, Rate
 from snnlearn.data import Sample, yin_yang
 from snnlearn.losses import CrossEntropy, MeanSquaredError, RateBand

@@ -54,13 +54,13 @@ def test_yin_yang_geometry_with_other_radii():
     np.testing.assert_array_equal(d.train.y == 2, dots)
     # Turned by 180° about the centre, the symbol has yin and yang exchanged.
     turned = [
-        synthetic._yin_yang_class(2 * r_big - p, 2 * r_big - q, r_small, r_big) for p, q in zip(a, b, strict=True)
+        synthetic.yin_yang_class(2 * r_big - p, 2 * r_big - q, r_small, r_big) for p, q in zip(a, b, strict=True)
     ]
     np.testing.assert_array_equal(np.array(turned), np.array([1, 0, 2])[d.train.y])
     # A point straight above the left dot's disc is yang, one straight below the right disc yin.
-    assert synthetic._yin_yang_class(0.4, 1.3, r_small, r_big) == 1
-    assert synthetic._yin_yang_class(1.2, 0.3, r_small, r_big) == 0
-    assert synthetic._yin_yang_class(0.05, 0.05, r_small, r_big) is None
+    assert synthetic.yin_yang_class(0.4, 1.3, r_small, r_big) == 1
+    assert synthetic.yin_yang_class(1.2, 0.3, r_small, r_big) == 0
+    assert synthetic.yin_yang_class(0.05, 0.05, r_small, r_big) is None
     assert d.low == pytest.approx(-0.6) and d.high == pytest.approx(1.6)
     assert d.train.x.min() >= d.low and d.train.x.max() <= d.high
 

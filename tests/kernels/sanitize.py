@@ -106,6 +106,10 @@ def calls(rng: np.random.Generator) -> Iterator[tuple[str, list, list, dict]]:
     for name, (first, out) in {"currents": (2, 1), "outer": (1, 2)}.items():
         yield name, [shape[0], shape[first]], [shape[out]], {"num_steps": np.int64(steps)}
 
+    size = int(rng.integers(1, 3))
+    xs, state = array(steps, batch * inputs), array(size, batch * inputs)
+    yield "filter", [array(size * (size + 2) + 1), xs, state], [xs, state], {"reverse": bool(rng.integers(2))}
+
     surrogate = LoweredSurrogate(Shape(rng.integers(5)), 0.5, 2.0)
     spiking = Equation(True, bool(rng.integers(2)), bool(rng.integers(2)), surrogate)
     frames = int(rng.choice([0, 1, steps]))
@@ -177,7 +181,7 @@ def fuzz(cases: int) -> None:
             except Exception as error:  # whatever XLA makes of it
                 assert not true, (name, error)
                 refused += "does not fit the call" in str(error)
-    print(f"{5 * cases} calls, of which the library refused {refused}", flush=True)
+    print(f"{6 * cases} calls, of which the library refused {refused}", flush=True)
 
 
 def main(sanitizer: str) -> int:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from snnlearn import SnnlearnError, kernels
 from snnlearn.coding import HeldValues, PackedSpikes, pack_spikes
 from snnlearn.coding.packed import later
+from snnlearn.kernels.filters import LinearFilter
 from snnlearn.kernels.products import currents, known_spikes, outer
 from snnlearn.losses import StepwiseCrossEntropy
 from snnlearn.network import feedforward, unroll
@@ -52,6 +53,29 @@ def test_products_are_those_of_matrices(steps, batch, inputs, units, density):
     found = several(jnp.stack([weight, -weight]), jnp.stack([errors, 2 * errors]))
     close(found[0][1], -found[0][0], 1e-6)
     close(found[1][1], 2 * found[1][0], 1e-6)
+
+
+@pytest.mark.parametrize(("size", "shape"), [(1, (1, 256)), (2, (3, 37)), (3, (2, 5)), (1, (70, 40))])
+def test_filters_are_the_systems_that_they_state(size, shape):
+    rng = np.random.default_rng(0)
+    matrix, b, c = 0.5 * rng.normal(size=(size, size)), rng.normal(size=size), rng.normal(size=size)
+    xs, start = rng.normal(size=(40, *shape)), rng.normal(size=(size, *shape))
+    state, expected = start, []
+    for x in xs:
+        expected.append(np.tensordot(c, state, 1) + 0.3 * x)
+        state = np.tensordot(matrix, state, 1) + b[:, None, None] * x
+    single = LinearFilter(*(jnp.asarray(each, jnp.float32) for each in (matrix, b, c, 0.3)))
+    given = jnp.asarray(xs, jnp.float32), jnp.asarray(start, jnp.float32)
+    compiled = "snnlearn_filter" in jax.jit(lambda *given: single(*given)).lower(*given).as_text()
+    assert compiled == (size < 3)
+    found = single(*given)
+    close(found, (np.stack(expected), state), 1e-5)
+    close(single(given[0][::-1], given[1], reverse=True), (found[0][::-1], found[1]), 1e-6)
+    errors, end = (jnp.asarray(rng.normal(size=each.shape), jnp.float32) for each in found)
+    with kernels.plain():
+        _, pull = jax.vjp(single, *given)
+        close(single.adjoint(errors, end), pull((errors, end)), 1e-5)
+    close(single.adjoint(errors, end), pull((errors, end)), 1e-5)
 
 
 @pytest.mark.parametrize(

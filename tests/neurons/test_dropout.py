@@ -11,7 +11,7 @@ import pytest
 
 from snnlearn import Experiment, SnnlearnError
 from snnlearn.algorithms import GradientDescent
-from snnlearn.algorithms.gradient_descent import evaluate, on_device
+from snnlearn.algorithms.evaluation import evaluate, on_device
 from snnlearn.coding import Current, FirstSpike
 from snnlearn.data import yin_yang
 from snnlearn.losses import CrossEntropy, MeanSquaredError, StepwiseCrossEntropy

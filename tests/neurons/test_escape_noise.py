@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from snnlearn._errors import SnnlearnError
-from snnlearn.algorithms.gradient_descent import evaluate
+from snnlearn.algorithms.evaluation import evaluate
 from snnlearn.coding import Current, SpikeCount
 from snnlearn.data import Sample
 from snnlearn.hypothesis import Hypothesis, scores, ties

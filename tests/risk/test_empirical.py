@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import beta
 
 from snnlearn import Hypothesis, SnnlearnError, predict
-from snnlearn.algorithms.gradient_descent import evaluate
+from snnlearn.algorithms.evaluation import evaluate
 from snnlearn.coding import Current, MeanMembrane, Rate
 from snnlearn.data import Sample
 from snnlearn.hypothesis import scores, ties

@@ -4,8 +4,8 @@ from snnlearn.algorithms.base import AbstractAlgorithm as AbstractAlgorithm
 from snnlearn.algorithms.base import fit as fit
 from snnlearn.algorithms.conformance import check_algorithm as check_algorithm
 from snnlearn.algorithms.devices import Devices as Devices
+from snnlearn.algorithms.divergence import Diverged as Diverged
 from snnlearn.algorithms.experiment import Experiment as Experiment
-from snnlearn.algorithms.gradient_descent import Diverged as Diverged
 from snnlearn.algorithms.gradient_descent import GradientDescent as GradientDescent
 from snnlearn.algorithms.iterative import AbstractIterativeAlgorithm as AbstractIterativeAlgorithm
 from snnlearn.algorithms.iterative import Epoch as Epoch

@@ -5,33 +5,33 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import Any, TypeVar, final
+from typing import Any, final
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float, Int, Key, PRNGKeyArray, Real, Shaped
+from jaxtyping import Array, Float, Int, Key, Real, Shaped
 
 from snnlearn._arguments import check_fields, checked
 from snnlearn._errors import SnnlearnError
 from snnlearn._parameters import check_one_dt, shown
 from snnlearn.algorithms.devices import ONE_DEVICE, Devices
+from snnlearn.algorithms.divergence import check_finite
+from snnlearn.algorithms.evaluation import evaluate, on_device, relative
 from snnlearn.algorithms.iterative import AbstractIterativeAlgorithm, Metrics, Training
+from snnlearn.algorithms.online_updates import update_online
 from snnlearn.algorithms.optimizers import Optimizer, shared
 from snnlearn.coding import AbstractEncoder, HeldValues, PackedSpikes
 from snnlearn.coding.ends import over_and_over
 from snnlearn.data import LearningData, Sample, WeightedSample
-from snnlearn.data.base import task_of
-from snnlearn.hypothesis import Hypothesis, decide, decoded, encode, network_input, why_not_ended
+from snnlearn.hypothesis import Hypothesis, encode, network_input, why_not_ended
 from snnlearn.losses import AbstractLoss, CrossEntropy, weighted
 from snnlearn.losses.ends import ended_by
-from snnlearn.network import AbstractInitialisation, FluctuationDriven, Network, fresh_state, in_use, unroll
+from snnlearn.network import AbstractInitialisation, FluctuationDriven, Network, in_use
 from snnlearn.network.delays import at_progress, check_delays
 from snnlearn.rules import BPTT, AbstractOnlineRule, AbstractRule
-from snnlearn.rules.base import steps_of
-from snnlearn.rules.online import in_blocks, parts, time_first
 
 
 @final
@@ -140,7 +140,7 @@ class GradientDescent(AbstractIterativeAlgorithm):
             Diverged: if the loss, the gradient or a parameter is no longer finite.
         """
         after, metrics = self.devices.get(_epoch(*self._arguments(encoder, training, data)))
-        _check_finite(after, metrics)
+        check_finite(after, metrics)
         return after, metrics
 
     @checked
@@ -196,37 +196,9 @@ class GradientDescent(AbstractIterativeAlgorithm):
         ]
 
 
-class Diverged(SnnlearnError):
-    """A training that has no result, since its numbers are no longer finite."""
-
-
-def _check_finite(training: Training, metrics: Metrics) -> None:
-    losses = {"training loss": metrics.training_loss, "norm of the gradient": metrics.gradient_norm}
-    found = {
-        name: np.isfinite(values) for name, values in (losses | {"validation loss": metrics.validation_loss}).items()
-    }
-    for number, layer in enumerate(training.network.layers, start=1):
-        arrays = [np.asarray(leaf) for leaf in jax.tree.leaves(eqx.filter(layer, eqx.is_inexact_array))]
-        kept = [np.isfinite(array.reshape(len(array), -1)).all(axis=1) for array in arrays if array.size]
-        found[f"a parameter of layer {number}"] = np.all(kept, axis=0) if kept else np.array(True)
-    if broken := [name for name, finite in found.items() if not np.all(finite)]:
-        raise Diverged(
-            f"the training diverged in epoch {int(np.max(training.epoch))}: {', '.join(broken)} is not finite; "
-            "lower the learning rate, or clip the gradient"
-        )
-
-
 def seed(tree: Network, k: int) -> Network:
     """One seed's network out of several side by side."""
     return jax.tree.map(lambda leaf: leaf[k] if eqx.is_array(leaf) else leaf, tree)
-
-
-S = TypeVar("S", bound=Sample | WeightedSample)
-
-
-def on_device(sample: S) -> S:
-    """The sample as device arrays; those that are already are left where they are."""
-    return type(sample)(*map(jnp.asarray, sample))  # pyright: ignore
 
 
 def _check_fit(algorithm: GradientDescent, encoder: AbstractEncoder, network: Network, data: LearningData) -> None:
@@ -349,9 +321,11 @@ def _one_epoch(
         x, y = jnp.asarray(train.x)[index], targets[index]
         inputs = algorithm.inputs(encoder, network, x, keys=keys)
         key = devices.own(rule_key)
+        rule, loss = algorithm.rule, algorithm.loss
         if algorithm.steps_per_update is not None:
-            return _update_online(algorithm, carry, constants, descend, inputs, y, key)  # pyright: ignore
-        loss, gradient = algorithm.rule(network, algorithm.loss, inputs, y, key=key)  # pyright: ignore
+            assert isinstance(rule, AbstractOnlineRule)
+            return update_online(rule, loss, algorithm.steps_per_update, carry, constants, descend, inputs, y, key)
+        loss, gradient = rule(network, loss, inputs, y, key=key)  # pyright: ignore
         carry, norm = descend(carry, gradient)
         return carry, (loss, norm)
 
@@ -390,111 +364,10 @@ def _judging(
     if ends:
         loss, targets = ended_by(encoder, loss, jnp.asarray(sample.x), targets)
     if sample.weights is not None:
-        loss, targets = weighted(loss, targets, _relative(sample.weights))
+        loss, targets = weighted(loss, targets, relative(sample.weights))
     return dataclasses.replace(algorithm, loss=loss), targets
-
-
-def _relative(weights: Any) -> Float[Array, " m"]:
-    """Weights of mean 1."""
-    weights = jnp.asarray(weights)
-    return weights / jnp.mean(weights)
 
 
 def _with_progress(optimizer: Any) -> Any:
     """Optax's own optimisers are not asked to know how far the training is."""
     return optimizer if isinstance(optimizer, Optimizer) else optax.with_extra_args_support(optimizer)
-
-
-def _update_online(
-    algorithm: GradientDescent,
-    carry: Any,
-    constants: Any,
-    descend: Callable,
-    inputs: Array | PackedSpikes | HeldValues,
-    targets: Array,
-    key: PRNGKeyArray,
-) -> tuple[Any, tuple[Float[Array, ""], Float[Array, ""]]]:
-    """Go through the sequence once; the weights change every few steps, and the traces continue.
-
-    Returns:
-        parameters and state of the optimiser, the loss, and the mean norm of the gradients.
-    """
-    rule, loss, size = algorithm.rule, algorithm.loss, algorithm.steps_per_update
-    assert isinstance(rule, AbstractOnlineRule) and size is not None
-    num_steps = steps_of(inputs)
-    blocks, rest = in_blocks(time_first(rule, loss, inputs, targets), size, num_steps)
-
-    def advance(carry, block):
-        weights, memory, value = carry
-        memory, part, gradient = rule.advance(eqx.combine(weights[0], constants), loss, memory, *block)
-        weights, norm = descend(weights, gradient)
-        return (weights, memory, value + part), norm
-
-    memory = rule.start(eqx.combine(carry[0], constants), loss, len(targets), key=key)
-    carry, norms = (carry, memory, jnp.zeros(())), []
-    if blocks is not None:
-        carry, of_blocks = jax.lax.scan(advance, carry, blocks)
-        norms.append(of_blocks)
-    if rest is not None:
-        carry, norm = advance(carry, rest)
-        norms.append(norm[None])
-    weights, memory, value = carry
-    if parts(rule, loss).rates:  # which are known only now
-        part, gradient = rule.finish(eqx.combine(weights[0], constants), loss, memory, num_steps)
-        (weights, norm), value = descend(weights, gradient), value + part
-        norms.append(norm[None])
-    return weights, (value, jnp.mean(jnp.concatenate(norms)))
-
-
-def evaluate(
-    loss: AbstractLoss,
-    encoder: AbstractEncoder,
-    network: Network,
-    sample: Sample | WeightedSample,
-    *,
-    batch_size: int = 256,
-    ends: bool = False,
-    devices: Devices = ONE_DEVICE,
-    key: PRNGKeyArray,
-) -> tuple[Float[Array, ""], Real[Array, ""]]:
-    """The mean loss on a sample and the number of wrong decisions, each times its weight if there are weights.
-
-    A label is decided to hold where its score is above 0, which is a probability above a half; of real values nothing
-    is decided.
-
-    Args:
-        loss: the loss of one sample; its decoder decides.
-        encoder: from one `x` to the network's input over time.
-        network: the network.
-        sample: the sample.
-        batch_size: how many are computed at once.
-        ends: whether some samples end before the last step.
-        devices: which share the sample; of more than one, those that run this.
-        key: random key of the encoder, and of the noise of neurons that draw their spikes.
-    """
-    assert loss.decoder is not None
-    decoder, task = loss.decoder, task_of(sample.y)
-
-    of_sample, targets = (loss, jnp.asarray(sample.y))
-    if ends:
-        of_sample, targets = ended_by(encoder, loss, jnp.asarray(sample.x), targets)
-
-    def one(sample):
-        x, y, target, key = sample
-        xs = network_input(encoder, network, x, key=key)
-        outputs = unroll(network, xs, fresh_state(network, key=key))[0].outputs
-        if task == "regression":
-            return of_sample(outputs, target), jnp.zeros((), jnp.int32)
-        scores = decoded(encoder, decoder, x, outputs[-1])
-        decided = scores > 0 if task == "multi-label" else decide(scores, key=jax.random.fold_in(key, 1))
-        return of_sample(outputs, target), jnp.sum(decided != y, dtype=jnp.int32)
-
-    size = len(sample.y)
-    share, counts = devices.share((sample.x, sample.y, targets, jax.random.split(key, size)))
-    losses, wrong = jax.lax.map(one, share, batch_size=min(batch_size, len(counts)))
-    if sample.weights is not None:
-        weights, _ = devices.share(_relative(sample.weights))
-        losses, wrong = weights * losses, jnp.where(counts, weights * wrong.astype(weights.dtype), 0.0)
-        return devices.total((jnp.sum(jnp.where(counts, losses, 0.0)) / size, jnp.sum(wrong)))
-    wrong = jnp.sum(jnp.where(counts, wrong, 0), dtype=jnp.int32)
-    return devices.total((jnp.sum(jnp.where(counts, losses, 0.0)) / size, wrong))

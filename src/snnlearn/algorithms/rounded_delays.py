@@ -9,7 +9,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from snnlearn._arguments import checked
-from snnlearn.algorithms.gradient_descent import GradientDescent, evaluate, on_device
+from snnlearn.algorithms.evaluation import evaluate, on_device
+from snnlearn.algorithms.gradient_descent import GradientDescent
 from snnlearn.algorithms.iterative import Training
 from snnlearn.coding import AbstractEncoder
 from snnlearn.data import LearningData

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from snnlearn.algorithms import usual_learning_rate
-from snnlearn.algorithms.gradient_descent import Diverged
+from snnlearn.algorithms.divergence import Diverged
 from snnlearn.cli import build, interrupts
 from snnlearn.cli.options import Train
 from snnlearn.data import Dataset

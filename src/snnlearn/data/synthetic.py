@@ -54,7 +54,7 @@ def yin_yang(
         raise SnnlearnError(f"r_small is {r_small} and r_big {r_big}; give radii with 0 < r_small < r_big / 2")
     _at_least(2, seed, "seed")
     sizes = (num_train, num_validation, num_test)
-    train, validation, test = (_draw_yin_yang(m, r_small, r_big, seed - i) for i, m in enumerate(sizes))
+    train, validation, test = (draw_yin_yang(m, r_small, r_big, seed - i) for i, m in enumerate(sizes))
     low, high = min(0.0, 1 - 2 * r_big), max(1.0, 2 * r_big)
     names = ("yin", "yang", "dot")
     return Dataset("yin-yang", train, validation, test, 3, "values", low=low, high=high, class_names=names)
@@ -202,7 +202,7 @@ def spike_xor(
     return Dataset("spike-xor", *parts, 2, "spikes", dt=dt, class_names=("equal", "different"))
 
 
-def _draw_yin_yang(m: int, r_small: float, r_big: float, seed: int) -> Sample:
+def draw_yin_yang(m: int, r_small: float, r_big: float, seed: int) -> Sample:
     """Rejection sampling with random numbers used as in the publication, so the points are the same."""
     rng = np.random.RandomState(seed)
     x, y = np.empty((m, 4)), np.empty(m, np.int32)
@@ -210,13 +210,13 @@ def _draw_yin_yang(m: int, r_small: float, r_big: float, seed: int) -> Sample:
         y[i] = rng.randint(3)
         while True:
             a, b = (2 * r_big * rng.rand(2)).tolist()
-            if _yin_yang_class(a, b, r_small, r_big) == y[i]:
+            if yin_yang_class(a, b, r_small, r_big) == y[i]:
                 break
         x[i] = a, b, 1 - a, 1 - b
     return Sample(x.astype(np.float32), y)
 
 
-def _yin_yang_class(a: float, b: float, r_small: float, r_big: float) -> int | None:
+def yin_yang_class(a: float, b: float, r_small: float, r_big: float) -> int | None:
     """Class of the point (a, b): yin 0, yang 1, dot 2; None outside the symbol."""
     if math.dist((a, b), (r_big, r_big)) > r_big:
         return None

@@ -53,10 +53,10 @@ def compile_library(out: Path = LIBRARY, *, extra: tuple[str, ...] = ()) -> Path
     with tempfile.TemporaryDirectory() as folder:
         jobs = [
             (f"{name}.cpp", f"{name}_{level}.o", [f"-DSNNLEARN_ISA={level}", *flags])
-            for name in ("chain", "convolution", "spikes")
+            for name in ("chain", "convolution", "filter", "spikes")
             for level, flags in levels.items()
         ]
-        for name in ("library", "convolution_library", "spikes_library"):
+        for name in ("library", "convolution_library", "filter_library", "spikes_library"):
             flags = [f"-isystem{include}", *(["-DSNNLEARN_X86_LEVELS"] if x86 else [])]
             jobs.append((f"{name}.cpp", f"{name}.o", flags))
 

@@ -83,6 +83,7 @@ def _load() -> str | None:
             "images_backward",
             "currents",
             "outer",
+            "filter",
         ):
             handler = jax.ffi.pycapsule(getattr(library, f"snnlearn_{name}"))
             jax.ffi.register_ffi_target(f"snnlearn_{name}", handler, platform="cpu")

@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from snnlearn.kernels.filters import LinearFilter
+
 
 class Kernel(NamedTuple):
     r"""A causal filter, $h_k = d\,\delta_k + \sum_f g_f p_f^k$ at a lag of k steps.
@@ -32,6 +34,11 @@ class Kernel(NamedTuple):
         ones = (1,) * x.ndim
         memory = self.poles.reshape(-1, *ones) * memory + x[None]
         return self.direct * x + jnp.sum(self.gains.reshape(-1, *ones) * memory, axis=0), memory
+
+    def system(self) -> LinearFilter:
+        """The same, with the memory as its state."""
+        ones, direct = jnp.ones_like(self.gains), jnp.asarray(self.direct, self.gains.dtype)
+        return LinearFilter(jnp.diag(self.poles), ones, self.gains * self.poles, direct + jnp.sum(self.gains))
 
     def at_rest(self, shape: tuple[int, ...]) -> Float[Array, "F *n"]:
         """The memory before the first step, for inputs of a shape."""

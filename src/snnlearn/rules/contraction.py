@@ -44,11 +44,14 @@ def contract(
         for each weight matrix, its traces after the block and its gradient.
     """
     size, (batch_size, units) = traces[0].shape[1], signal.shape[1:]
-    none = jnp.zeros((size, batch_size, units))
     # Apart, since nobody may want to know the traces after the last block.
-    to_loss = _adjoint(kernel, local, neuron, signal, none)
-    ends = jnp.broadcast_to(jnp.eye(size)[:, :, None, None], (size, *none.shape))
-    to_end = jax.vmap(lambda end: _adjoint(kernel, local, neuron, jnp.zeros_like(signal), end))(ends)
+    to_loss = _adjoint(kernel, local, neuron, signal, jnp.zeros((size, batch_size, units)))
+    shape = (batch_size, units) if local.state_current.shape[1] else (1, 1)  # of what differs between units
+    ends = jnp.broadcast_to(jnp.eye(size)[:, :, None, None], (size, size, *shape))
+    *to_pre, to_trace = jax.vmap(
+        lambda end: _adjoint(kernel, local, neuron, jnp.zeros((len(signal), *shape), signal.dtype), end)
+    )(ends)
+    to_end = *to_pre, jnp.broadcast_to(to_trace, (size, size, batch_size, units))
 
     def of(pre: Activity, membrane: Any, trace: Array) -> tuple[Array, Array]:
         of_inputs, of_membrane, of_trace = to_loss
@@ -76,8 +79,8 @@ def contract(
 
 
 def _adjoint(
-    kernel: Kernel, local: Local, neuron: AbstractNeuron | None, signal: Float[Array, "K B out"], end: Array
-) -> tuple[Float[Array, "K B out"], Any, Float[Array, "Q B out"]]:
+    kernel: Kernel, local: Local, neuron: AbstractNeuron | None, signal: Float[Array, "K #B #out"], end: Array
+) -> tuple[Float[Array, "K B out"], Any, Float[Array, "Q #B #out"]]:
     """Derivatives of the loss with respect to each step's input, and the membrane and traces before the block."""
     of_inputs, of_trace = adjoint(kernel, local, signal, end)
     if neuron is None:
@@ -86,14 +89,20 @@ def _adjoint(
 
 
 def adjoint(
-    kernel: Kernel, local: Local, signal: Float[Array, "K B out"], end: Float[Array, "Q B out"]
-) -> tuple[Float[Array, "K B out"], Float[Array, "Q B out"]]:
+    kernel: Kernel, local: Local, signal: Float[Array, "K #B #out"], end: Float[Array, "Q #B #out"]
+) -> tuple[Float[Array, "K B out"], Float[Array, "Q #B #out"]]:
     r"""The derivative of $\sum_tL^t(h*e)^t$, plus `end` times the traces after the block, of a single synapse.
+
+    Where the traces are the filter alone, this has no sight of units, so signal and end may be the same for all.
 
     Returns:
         by the presynaptic activity of each step, and by the traces before the block.
     """
     size = local.state_current.shape[1]
+    if not size:
+        e, before = kernel.system().adjoint(signal, end)
+        with jax.numpy_rank_promotion("allow"):
+            return e * local.output_current, before
     poles, gains = (factor[:, None, None] for factor in (kernel.poles, kernel.gains))
 
     def back(after, step):

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from snnlearn.kernels.filters import LinearFilter
 from snnlearn.network import Layer, Network
 from snnlearn.neurons import AbstractNeuron
 from snnlearn.rules.local import Local, linearise, sum_of_products
@@ -38,41 +39,39 @@ def step_trace(
     return e, sum_of_products(jnp.swapaxes(local.state_state, 0, 1), trace[:, None]) + state
 
 
-def membrane_response(
-    neuron: AbstractNeuron, x: Float[Array, "*n"], trace: Any
-) -> tuple[Float[Array, "*n"], Float[Array, "*n"], Any]:
-    """One step of the linear membrane that an input drives.
-
-    Args:
-        neuron: the neuron.
-        x: the input.
-        trace: the membrane's state without its constant part, as `rest_response` or an earlier step gave it.
-
-    Returns:
-        the membrane, its response to an input of 1 in this step, and the trace.
-    """
+def membrane_filter(neuron: AbstractNeuron) -> LinearFilter:
+    """The linear membrane that an input drives: a filter, if it is the same in all units."""
     free = neuron.free()
-    reals, others = eqx.partition(free.initial_state(x.shape), eqx.is_inexact_array)
+    reals, others = eqx.partition(free.initial_state((1,)), eqx.is_inexact_array)
+    zeros, structure = jax.tree.flatten(jax.tree.map(jnp.zeros_like, reals))
 
-    def step(x, reals):
-        _, after = free(x, eqx.combine(reals, others))
-        return after.v, eqx.filter(after, eqx.is_inexact_array)
+    def step(x, *trace):
+        _, after = free(x, eqx.combine(jax.tree.unflatten(structure, trace), others))
+        return after.v, jax.tree.leaves(eqx.filter(after, eqx.is_inexact_array))
 
-    (_, _), linear = jax.linearize(step, jnp.zeros_like(x), reals)
-    v, trace = linear(x, trace)
-    gain, _ = linear(jnp.ones_like(x), jax.tree.map(jnp.zeros_like, reals))
-    return v, gain, trace
+    one, nothing, size = jnp.ones(1), jnp.zeros(1), len(zeros)
+    _, linear = jax.linearize(step, nothing, *zeros)
+    direct, gain_in = linear(one, *zeros)
+    alone = [linear(nothing, *(one if q == r else z for r, z in enumerate(zeros))) for q in range(size)]
+    return LinearFilter(
+        matrix=jnp.reshape(jnp.asarray([after for _, after in alone]), (size, size)).T,
+        gain_in=jnp.reshape(jnp.asarray(gain_in), size),
+        gain_out=jnp.reshape(jnp.asarray([v for v, _ in alone]), size),
+        direct=direct[0],
+    )
 
 
 def membrane_sequence(neuron: AbstractNeuron, xs: Float[Array, "K *n"], trace: Any) -> tuple[Float[Array, "K *n"], Any]:
-    """The linear membrane that inputs drive, in each step, and its trace after them."""
+    """The linear membrane that inputs drive, in each step, and its trace after them.
 
-    def step(trace, x):
-        v, _, trace = membrane_response(neuron, x, trace)
-        return trace, v
-
-    trace, vs = jax.lax.scan(step, trace, xs)
-    return vs, trace
+    Args:
+        neuron: the neuron.
+        xs: the inputs.
+        trace: the membrane's state without its constant part, as `rest_response` or an earlier call gave it.
+    """
+    leaves, structure = jax.tree.flatten(trace)
+    vs, after = membrane_filter(neuron)(xs, _stacked(leaves, xs))
+    return vs, jax.tree.unflatten(structure, list(after))
 
 
 def membrane_adjoint(neuron: AbstractNeuron, worth: Float[Array, "K *n"]) -> tuple[Float[Array, "K *n"], Any]:
@@ -81,9 +80,13 @@ def membrane_adjoint(neuron: AbstractNeuron, worth: Float[Array, "K *n"]) -> tup
     The membrane of a synapse is linear and the same for all, so it can be moved to the other side of the synapse: on
     the postsynaptic side, backwards in time, it leaves the presynaptic activity unchanged, which is spikes.
     """
-    rest = rest_response(neuron, worth.shape[1:])
-    _, pull = jax.vjp(lambda xs, trace: membrane_sequence(neuron, xs, trace)[0], jnp.zeros_like(worth), rest)
-    return pull(worth)
+    leaves, structure = jax.tree.flatten(rest_response(neuron, worth.shape[1:]))
+    of_inputs, before = membrane_filter(neuron).adjoint(worth, _stacked(leaves, worth))
+    return of_inputs, jax.tree.unflatten(structure, list(before))
+
+
+def _stacked(leaves: list[Array], xs: Float[Array, "K *n"]) -> Float[Array, "S *n"]:
+    return jnp.stack(leaves) if leaves else jnp.zeros((0, *xs.shape[1:]), xs.dtype)
 
 
 def rest_response(neuron: AbstractNeuron, shape: tuple[int, ...]) -> Any:

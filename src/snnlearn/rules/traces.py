@@ -24,7 +24,7 @@ from snnlearn.network.synapses import AbstractSynapses
 from snnlearn.rules.contraction import contract
 from snnlearn.rules.eligibility import (
     membrane_adjoint,
-    membrane_response,
+    membrane_filter,
     membrane_sequence,
     rest_response,
     step_trace,
@@ -163,9 +163,7 @@ def step(
     """
     units = _step_units(plan.kernel, traces.units, local, len(_biases(layer)), signal)
     if plan.factored:
-        one = jnp.ones((1,) * signal.ndim)
-        _, gain, _ = membrane_response(layer.neuron, one, rest_response(layer.neuron, one.shape))
-        local = _of_membrane(local, gain.ravel()[0])
+        local = _of_membrane(local, membrane_filter(layer.neuron).direct)
     return traces._replace(units=units), Block(local, signal)
 
 

@@ -41,6 +41,14 @@ from snnlearn.streaming.state_file import read_state, write_state
 from snnlearn.streaming.stream import PIECE, Fixed, advance, as_given, as_steps, padded, taken_apart
 
 
+class Trees(NamedTuple):
+    """What is fixed about a learner, its network's parameters and its optimiser's state."""
+
+    learner: Fixed
+    parameters: Fixed
+    optimizer: Fixed
+
+
 class Judges(NamedTuple):
     """What the losses remember.
 
@@ -195,55 +203,14 @@ class Learner(eqx.Module):
             raise SnnlearnError(f"Learner: state is {shown(state)}; give that of start(), advance() or load()")
         xs = as_steps("Learner", self.network, xs, state.steps)
         targets = self._as_targets(targets, len(xs), state.steps)
-        pieces, first, size, apart = [], 0, self.steps_per_update, taken_apart(self)
+        pieces, first, under_way = [], 0, _UnderWay(self, state)
         while first < len(xs):
-            filled = state.steps % size
-            count = min(PIECE, size - filled, len(xs) - first)
-            x, y = xs[first : first + count], targets[first : first + count]
-            outputs, state = self._predict(apart, x, y, filled, state)
-            pieces.append(outputs)
-            if filled + count == size:
-                state = self._learn(apart, state)
+            count = min(PIECE, self.steps_per_update - under_way.filled, len(xs) - first)
+            piece = slice(first, first + count)
+            pieces.append(under_way.predict(xs[piece], targets[piece]))
             first += count
         nothing = np.zeros((0, *self.network.out_shape), jnp.result_type(float))
-        return np.concatenate(pieces or [nothing]), state
-
-    def _predict(
-        self, apart: tuple[list[Any], Fixed], xs: np.ndarray, targets: np.ndarray, filled: int, state: LearnerState
-    ) -> tuple[np.ndarray, LearnerState]:
-        """Go through a piece by the weights as they are, judge each step, and keep it for the next update."""
-        count = len(xs)
-        given = np.zeros((PIECE, *targets.shape[1:]), targets.dtype)
-        given[:count] = targets
-        arrays, fixed = apart
-        now = state.parameters, padded(xs), given, np.int32(count), state.layers, state.judges
-        outputs, losses, moments, layers, judges = _judged(arrays, *now, fixed=fixed, plain=why_plain())
-        place = slice(filled, filled + count)
-
-        def put(waiting, new):
-            waiting = waiting.copy()
-            waiting[place] = np.asarray(new)[:count]
-            return waiting
-
-        waiting = put(state.waiting[0], xs), jax.tree.map(put, state.waiting[1], moments)
-        record = recorded(state.record, np.asarray(losses)[:count])
-        return np.asarray(outputs)[:count], state._replace(layers=layers, judges=judges, waiting=waiting, record=record)
-
-    def _learn(self, apart: tuple[list[Any], Fixed], state: LearnerState) -> LearnerState:
-        """Change the weights by the steps that wait."""
-        arrays, fixed = apart
-        xs, moments = state.waiting
-        spikes = bool(((xs == 0) | (xs == 1)).all())
-        now = state.parameters, state.optimizer, state.memory, xs, moments
-        parameters, optimizer, memory, layers, finite = _updated(
-            arrays, *now, fixed=fixed, spikes=spikes, plain=why_plain()
-        )
-        if not finite:
-            raise SnnlearnError(
-                f"Learner: the weights diverged at step {state.steps} of the stream; lower the learning rate or clip "
-                "the gradient (the state before is unchanged)"
-            )
-        return state._replace(parameters=parameters, optimizer=optimizer, memory=memory, layers=layers)
+        return np.concatenate(pieces or [nothing]), under_way.state()
 
     def network_of(self, state: LearnerState) -> Network:
         """The network with the weights that it has learned so far.
@@ -372,6 +339,70 @@ class Learner(eqx.Module):
         return targets.astype(one.dtype)
 
 
+class _UnderWay:
+    """A state while it advances: as arrays without structure, since to put this on and off takes as long as some steps.
+
+    The steps that wait are written in place, into copies that are made once.
+    """
+
+    def __init__(self, learner: Learner, state: LearnerState):
+        arrays, fixed = taken_apart(learner)
+        self._size = learner.steps_per_update
+        self._parameters, of_parameters = taken_apart(state.parameters)
+        self._optimizer, of_optimizer = taken_apart(state.optimizer)
+        self._waiting = jax.tree.map(np.copy, state.waiting)
+        self._rest = state
+        self._learner, self._fixed = arrays, Trees(fixed, of_parameters, of_optimizer)
+
+    @property
+    def filled(self) -> int:
+        """The steps since the last update."""
+        return self._rest.steps % self._size
+
+    def state(self) -> LearnerState:
+        """The state as it is now."""
+        parameters, optimizer = (
+            fixed.whole(arrays)
+            for fixed, arrays in zip(self._fixed[1:], (self._parameters, self._optimizer), strict=True)
+        )
+        return self._rest._replace(parameters=parameters, optimizer=optimizer, waiting=self._waiting)
+
+    def predict(self, xs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """Go through a piece by the weights as they are, judge each step, and learn if the steps that wait are U."""
+        count, filled, rest = len(xs), self.filled, self._rest
+        given = np.zeros((PIECE, *targets.shape[1:]), targets.dtype)
+        given[:count] = targets
+        now = self._parameters, padded(xs), given, np.int32(count), rest.layers, rest.judges
+        outputs, losses, moments, layers, judges = _judged(self._learner, *now, fixed=self._fixed, plain=why_plain())
+
+        def put(waiting: np.ndarray, new: Any) -> None:
+            waiting[filled : filled + count] = np.asarray(new)[:count]
+
+        put(self._waiting[0], xs)
+        jax.tree.map(put, self._waiting[1], moments)
+        record = recorded(rest.record, np.asarray(losses)[:count])
+        self._rest = rest._replace(layers=layers, judges=judges, record=record)
+        if filled + count == self._size:
+            self._learn()
+        return np.asarray(outputs)[:count]
+
+    def _learn(self) -> None:
+        """Change the weights by the steps that wait."""
+        xs, moments = self._waiting
+        spikes = bool(((xs == 0) | (xs == 1)).all())
+        now = self._parameters, self._optimizer, self._rest.memory, xs, moments
+        parameters, optimizer, memory, layers, finite = _updated(
+            self._learner, *now, fixed=self._fixed, spikes=spikes, plain=why_plain()
+        )
+        if not finite:  # which also waits until xs and moments have been read
+            raise SnnlearnError(
+                f"Learner: the weights diverged at step {self._rest.steps} of the stream; lower the learning rate or "
+                "clip the gradient (the state before is unchanged)"
+            )
+        self._parameters, self._optimizer = parameters, optimizer
+        self._rest = self._rest._replace(memory=memory, layers=layers)
+
+
 def _of_sample(batch: Any) -> Any:
     """The state of the only sample."""
     return jax.tree.map(lambda leaf: leaf[0], batch)
@@ -400,20 +431,20 @@ def _at_rest(learner: Learner, key: PRNGKeyArray) -> tuple[Any, Any, tuple[Layer
 @partial(jax.jit, static_argnames=("fixed", "plain"))
 def _judged(
     arrays: list[Array | None],
-    parameters: Any,
+    parameters: list[Array | None],
     xs: Float[Array, "K ..."] | UInt32[Array, "W ..."],
     targets: Shaped[Array, "K ..."],
     steps: Int[Array, ""],
     layers: tuple[LayerState, ...],
     judges: Judges,
     *,
-    fixed: Fixed,  # the learner
+    fixed: Trees,
     plain: str | None,  # read while tracing
 ) -> tuple[Array, Float[Array, "K predictors"], Any, tuple[LayerState, ...], Judges]:
     """Outputs, losses and moments of the first steps of K, each computed by the same instructions."""
-    learner: Learner = fixed.whole(arrays)
+    learner: Learner = fixed.learner.whole(arrays)
     given, of_steps = as_given(xs), learner._of_steps
-    network = eqx.combine(parameters, learner._split()[1])
+    network = eqx.combine(fixed.parameters.whole(parameters), learner._split()[1])
     outputs, layers = advance(network, given, steps, layers)
     seen_by_all, by, dtype = numbers(given), _filter(of_steps), outputs.dtype
 
@@ -438,26 +469,29 @@ def _judged(
 @partial(jax.jit, static_argnames=("fixed", "spikes", "plain"))
 def _updated(
     arrays: list[Array | None],
-    parameters: Any,
-    optimizer: Any,
+    parameters: list[Array | None],
+    optimizer: list[Array | None],
     memory: Any,
     xs: Float[Array, "U ..."],
     moments: Any,
     *,
-    fixed: Fixed,  # the learner
+    fixed: Trees,
     spikes: bool,  # whether xs are
     plain: str | None,  # read while tracing
-) -> tuple[Any, Any, Any, tuple[LayerState, ...], Bool[Array, ""]]:
+) -> tuple[list[Array], list[Array], Any, tuple[LayerState, ...], Bool[Array, ""]]:
     """Parameters, optimiser, memory and the network's state after U steps, and whether the parameters are finite."""
-    learner: Learner = fixed.whole(arrays)
-    rule, network = learner._online, eqx.combine(parameters, learner._split()[1])
+    learner: Learner = fixed.learner.whole(arrays)
+    before = fixed.parameters.whole(parameters)
+    rule, network = learner._online, eqx.combine(before, learner._split()[1])
     moments = jax.tree.map(lambda moment: moment[:, None], moments)
     given = known_spikes(xs[:, None]) if spikes else xs[:, None]
     memory, _, gradient = rule.advance(network, learner.loss, memory, given, moments)
     gradient = eqx.filter(gradient, rule.trained(gradient))
     with jax.numpy_dtype_promotion("standard"):  # Optax counts on it, whatever the caller has set
         gradient = jax.tree.map(lambda g: g / learner.steps_per_update, gradient)
-        updates, optimizer = learner._optimizer.update(gradient, optimizer, parameters, progress=jnp.zeros(()))
-    parameters = eqx.apply_updates(parameters, updates)
-    finite = jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(parameters)]))
-    return parameters, optimizer, memory, _of_sample(rule.state(memory)), finite
+        gradient = jax.lax.optimization_barrier(gradient)  # or XLA computes it for each moment of an optimiser again
+        state = fixed.optimizer.whole(optimizer)
+        updates, state = learner._optimizer.update(gradient, state, before, progress=jnp.zeros(()))
+    after = jax.tree.leaves(eqx.apply_updates(before, updates))
+    finite = jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in after]))
+    return after, jax.tree.leaves(state), memory, _of_sample(rule.state(memory)), finite

@@ -218,16 +218,9 @@ struct Forward : Pass {
   void run_loop(int l, int sample, int s) {
     const Layer& layer = chain.layers[l];
     const int size = padded(layer.units);
-    const float* z = scratch.state[s] + long(kSpikes) * size;
     const Events& last = scratch.own[s];  // those of the last step, as if it were the first
     for (int t = 0; t < steps; ++t) {
-      uint32_t count = 0;
-      for (int n = 0; n < layer.units; ++n) {
-        last.unit[count] = n;
-        count += z[n] != 0;
-      }
-      last.of_step[0] = 0;
-      last.of_step[1] = count;
+      if (t) list_step(last, spikes(l, sample), size, t - 1);
       for (int unit = 0; unit < size; unit += kBlock) {
         const int width = width_at(unit, size);
         float* current = block({scratch.sequences[0][s], steps}, unit) + long(t) * width;

@@ -81,6 +81,15 @@ static uint32_t list_by_step(const Events& events, const uint32_t* words, int st
   return events.of_step[steps];
 }
 
+// Lists one step as if it were the first; units are padded.
+SNNLEARN_INLINE void list_step(const Events& events, const uint32_t* words, int units, int t) {
+  const uint32_t* row = words + long(t / 32) * units;
+  uint32_t* out = events.unit;
+  for (int n = 0; n < units; n += kLanes) out = put_places<kLanes>(out, bits_at(row + n, t % 32), n);
+  events.of_step[0] = 0;
+  events.of_step[1] = out - events.unit;
+}
+
 // Spikes as numbers, [steps, units].
 static void by_rows(float* out, const uint32_t* words, int stride, int units, int steps) {
   for (int t = 0; t < steps; ++t, out += units)
