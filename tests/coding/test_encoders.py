@@ -52,12 +52,9 @@ def grey(key, shape):
 
 # encoder, shape of a sample, what is not usual about it
 ENCODERS = [
-    (Rate(num_steps=6), (3, 2), {}),
     (Rate(num_steps=6, max_rate=450, dt=2e-3), (3, 2), {}),
-    (Latency(num_steps=6, tau=4e-3), (3, 2), {}),
     (Latency(num_steps=6, tau=4e-3, threshold=0.4, dt=2e-3), (), {}),
-    (LinearLatency(num_steps=6), (3, 2), {}),
-    (LinearLatency(num_steps=6, threshold=0.3, dt=5e-3), (), {}),
+    (LinearLatency(num_steps=6, threshold=0.3, dt=5e-3), (3, 2), {}),
     (Population(LinearLatency(num_steps=6), num_neurons=4, low=-1, high=3, beta=2), (), {"silent_at": None}),
     (
         Rescaled(Population(Rate(num_steps=6), num_neurons=3), low=0, high=255),
@@ -65,8 +62,7 @@ ENCODERS = [
         {"sample": grey, "silent_at": None},
     ),
     (Rescaled(Latency(num_steps=6, tau=4e-3), low=-2, high=1), (3, 2), {"silent_at": -2.0}),
-    (Current(num_steps=6), (3, 2), {}),
-    (Current(num_steps=6, gain=-2.5, dt=2e-3), (), {"sample": jax.random.normal}),
+    (Current(num_steps=6, gain=-2.5, dt=2e-3), (3, 2), {"sample": jax.random.normal}),
     (PoissonRate(num_steps=6, max_rate=1500, dt=2e-3), (3, 2), {}),
     (RegularRate(num_steps=6, max_rate=450, phase=0.25, dt=2e-3), (3, 2), {}),
     (Phase(num_steps=6, num_phases=3), (3, 2), {}),
@@ -86,8 +82,7 @@ ENCODERS = [
         {"silent_at": None},
     ),
     (Rescaled(Current(num_steps=6), jnp.array([0.0, 1.0]), jnp.array([2.0, 1.0])), (3, 2), {}),
-    (Spikes(num_steps=3), (3, 2), {"sample": bits}),
-    (Spikes(num_steps=3, dt=4e-3), (3,), {"sample": bits}),
+    (Spikes(num_steps=3, dt=4e-3), (3, 2), {"sample": bits}),
 ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cache, partial
 from typing import NamedTuple
 
 import equinox as eqx
@@ -124,14 +124,20 @@ def _shift(neuron, by):
     return dataclasses.replace(neuron, v_th=neuron.v_th + by)
 
 
+@cache
+def program_of(function, way):
+    """One for each way, or what was traced in the other might serve; else the same in all tests."""
+    del way
+    return eqx.filter_jit(lambda *arguments: function(*arguments))
+
+
 def by_kernels(function, *arguments):
-    """A program of its own, or one that was traced before might serve."""
-    return eqx.filter_jit(lambda *arguments: function(*arguments))(*arguments)
+    return program_of(function, "kernels")(*arguments)
 
 
 def by_plain_jax(function, *arguments):
     with kernels.plain():
-        return by_kernels(function, *arguments)
+        return program_of(function, "plain")(*arguments)
 
 
 def outputs(network, xs):
@@ -139,8 +145,12 @@ def outputs(network, xs):
     return activity.outputs, states
 
 
-@partial(eqx.filter_value_and_grad, has_aux=True)
 def scored(network, pieces, weights):
+    return _scored(network, pieces, weights)
+
+
+@partial(eqx.filter_value_and_grad, has_aux=True)
+def _scored(network, pieces, weights):
     """A number that depends on every output and every state, by way of the state between two pieces; all of these."""
 
     def one(first, second):
@@ -163,7 +173,7 @@ def close(actual, expected, relative=1e-4):
 
 
 PACKED = jax.vmap(pack_spikes)
-INPUTS = ["spikes", "currents", "held currents", "a constant current"]
+INPUTS = ["spikes", "currents", "held currents"]
 
 
 @compiled
@@ -211,7 +221,8 @@ def test_equal_to_the_plain_network(
         pieces = xs[:, :cut], xs[:, cut:]
         fed = tuple(map(PACKED, pieces))
     else:
-        lengths = {"currents": (1, 1), "held currents": (2, 3), "a constant current": (cut, num_steps - cut)}[kind]
+        held_for = data.draw(st.sampled_from([(2, 3), (cut, num_steps - cut)]), "held for")  # or the whole piece
+        lengths = (1, 1) if kind == "currents" else held_for
         frames = [max(1, steps // length) for steps, length in zip((cut, num_steps - cut), lengths, strict=True)]
         held = [
             HeldValues(draw_currents(batch, f, inputs, seed + n), length)
@@ -323,10 +334,10 @@ def test_several_networks_and_gradients_of_single_samples(case):
     def networks(weights, xs, ys):
         return jax.vmap(samples, in_axes=(0, None, None))(weights, xs, ys)
 
-    for function, each in ((samples, weights), (networks, several)):
-        expected = by_plain_jax(function, each, xs, ys)
-        for fed in (words, xs):
-            close(by_kernels(function, each, fed, ys), expected)
+    close(by_kernels(samples, weights, words, ys), by_plain_jax(samples, weights, xs, ys))
+    expected = by_plain_jax(networks, several, xs, ys)
+    for fed in (words, xs):
+        close(by_kernels(networks, several, fed, ys), expected)
 
 
 @compiled
@@ -432,8 +443,10 @@ class Halving(AbstractNeuron):
 
 
 @compiled
-@pytest.mark.parametrize("neuron", [Halving(), Filtered(NEURONS[2], tau_syn=4e-3), Filtered(Halving(), tau_syn=3e-3)])
-@pytest.mark.parametrize("recurrent", [False, True])
+@pytest.mark.parametrize(
+    ("neuron", "recurrent"),
+    [(Halving(), True), (Filtered(NEURONS[2], tau_syn=4e-3), True), (Filtered(Halving(), tau_syn=3e-3), False)],
+)
 def test_wrappers_and_components_of_ones_own(neuron, recurrent):
     network = draw_network(neuron, (20, 30, 24, 5), recurrent, False, 1.5, 0)
     first, *others = network.layers

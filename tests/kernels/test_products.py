@@ -81,12 +81,11 @@ def test_filters_are_the_systems_that_they_state(size, shape):
 @pytest.mark.parametrize(
     ("rule", "neuron", "recurrent", "hidden", "num_steps"),
     [
-        (EProp(), LIF(v_th=0.1), True, (50,), 300),
-        (EProp(RandomFeedback(KEY)), CubaLIF(v_th=0.6), False, (50, 30), 75),
+        (EProp(RandomFeedback(KEY)), LIF(v_th=0.1), False, (50, 30), 300),
         (EProp(), ALIF(v_th=0.1, beta=0.05), True, (50,), 140),
         (OTTT(), LIF(v_th=0.1), False, (50,), 140),
     ],
-    ids=["LIF", "CubaLIF, random feedback", "ALIF", "OTTT"],
+    ids=["LIF, random feedback", "ALIF, recurrent", "OTTT"],
 )
 def test_three_factor_rules_are_the_plain_ones(rule, neuron, recurrent, hidden, num_steps):
     """Over one block, and over several with traces between them; steps that do not fill a word."""

@@ -163,8 +163,7 @@ def test_each_sample_meets_noise_of_its_own():
     assert float(jnp.var(sent[..., 0], axis=0).mean()) > 0.005
 
 
-@pytest.mark.parametrize("bias", [False, True])
-@pytest.mark.parametrize("recurrent", [False, True])
+@pytest.mark.parametrize(("recurrent", "bias"), [(False, True), (True, False)])
 def test_each_unit_fires_in_the_band_on_the_given_inputs(bias, recurrent):
     # Constant currents, as of a table: without a band about half of the units fire for none of the samples.
     x = np.random.default_rng(0).normal(size=(64, 1, 4)).astype(np.float32)

@@ -57,31 +57,34 @@ def by_steps(network, xs, state):
     return outputs, vs, state
 
 
+@eqx.filter_jit
+def in_pieces(run, network):
+    """The gradient of a number that depends on all that there is, over two pieces; and all that there is."""
+    parameters, constants = eqx.partition(network, eqx.is_inexact_array)
+
+    @partial(jax.grad, has_aux=True)
+    def gradient_and_activity(parameters):
+        network = eqx.combine(parameters, constants)
+        outputs, vs, state = run(network, XS[:4], fresh_state(network, key=KEYS[7]))
+        activity = jax.tree.leaves((outputs, vs, run(network, XS[4:], state)[:2]))
+        total = sum(jnp.sum(jnp.cos(1 + jnp.arange(a.size, dtype=a.dtype)).reshape(a.shape) * a) for a in activity)
+        return total, activity
+
+    return gradient_and_activity(parameters)
+
+
 @pytest.mark.parametrize(("make", "scan"), [(deep, True), (branched, True), (branched, False)])
 def test_all_steps_at_once_are_the_loop(make, scan, monkeypatch):
     if scan:  # which a CPU would not use
         monkeypatch.setattr(affine, "in_a_loop", affine.at_once)
     network = make()
     assert why_step_by_step(network.layers) is None
-    parameters, constants = eqx.partition(network, eqx.is_inexact_array)
 
     def at_once(network, xs, state):
         activity, state = unroll(network, xs, state, record=lambda state: state.v)
         return activity.outputs, activity.records, state
 
-    def in_pieces(run):
-        @jax.jit
-        @partial(jax.grad, has_aux=True)
-        def gradient_and_activity(parameters):
-            network = eqx.combine(parameters, constants)
-            outputs, vs, state = run(network, XS[:4], fresh_state(network, key=KEYS[7]))
-            activity = jax.tree.leaves((outputs, vs, run(network, XS[4:], state)[:2]))
-            total = sum(jnp.sum(jnp.cos(1 + jnp.arange(a.size, dtype=a.dtype)).reshape(a.shape) * a) for a in activity)
-            return total, activity
-
-        return gradient_and_activity(parameters)
-
-    (expected_gradient, expected), (gradient, found) = in_pieces(by_steps), in_pieces(at_once)
+    (expected_gradient, expected), (gradient, found) = in_pieces(by_steps, network), in_pieces(at_once, network)
     for trees, tolerance in (((found, expected), 1e-5), ((gradient, expected_gradient), 1e-4)):
         for a, b in zip(*map(jax.tree.leaves, trees), strict=True):
             np.testing.assert_allclose(a, b, atol=tolerance * max(1.0, np.abs(b).max()))

@@ -22,7 +22,6 @@ from snnlearn.rules import (
     EvolutionStrategy,
     ForwardGradient,
     NodePerturbation,
-    OnlineXieSeung,
     RandomFeedback,
     SuperSpike,
     TruncatedBPTT,
@@ -91,7 +90,8 @@ def random_graph(seed):
     return Network((*layers, Layer(readout, LI(tau_mem=5e-3))))
 
 
-GRAPHS = {f"random {seed}": random_graph(seed) for seed in range(6)}
+# Between them they have each kind of connection that there is, and each neuron.
+GRAPHS = {f"random {seed}": random_graph(seed) for seed in (1, 2)}
 
 
 def branching(*, crossed, delay=0):
@@ -170,7 +170,7 @@ def by_weights(synapses, x):
     return np.asarray(synapses.weight) @ x + np.asarray(synapses.bias)
 
 
-@pytest.mark.parametrize("name", ["random 0", "random 3", "branching", "two ports"])
+@pytest.mark.parametrize("name", GRAPHS)
 def test_a_graph_does_what_its_connections_say(name):
     with jax.enable_x64(True):
         network = in_doubles(GRAPHS[name])
@@ -182,7 +182,7 @@ def test_a_graph_does_what_its_connections_say(name):
         np.testing.assert_allclose(output, by_hand, atol=1e-9)
 
 
-@pytest.mark.parametrize("name", ["random 0", "random 2", "random 5", "branching", "two ports"])
+@pytest.mark.parametrize("name", ["random 2", "two ports"])
 def test_rtrl_and_unbroken_truncation_are_bptt(name):
     with jax.enable_x64(True):
         network = in_doubles(GRAPHS[name])
@@ -200,7 +200,7 @@ def test_eprop_is_bptt_where_no_spike_reaches_another_units_and_differs_where_on
             assert error > 1e-4 if crossed else error < 1e-10
 
 
-@pytest.mark.parametrize("name", ["random 0", "random 1", "branching"])
+@pytest.mark.parametrize("name", ["random 2", "branching"])
 def test_true_learning_signals_times_eligibility_are_bptt(name):
     """The factorisation of Bellec et al. 2020, eq. 1, on a graph: dE/dz in full, each trace along its own unit."""
     with jax.enable_x64(True):
@@ -234,7 +234,8 @@ def test_true_learning_signals_times_eligibility_are_bptt(name):
 
         still = [jnp.zeros((T, *layer.shape)) for layer in network.layers]
         signals, (local, arriving) = jax.jit(jax.grad(run, has_aux=True))(still)
-        _, expected = eqx.filter_jit(BPTT())(network, loss, xs[None], label[None], key=KEYS[3])
+        twice = jnp.stack([xs, xs]), jnp.stack([label, label])  # The program of the other tests.
+        _, expected = eqx.filter_jit(BPTT())(network, loss, *twice, key=KEYS[3])
     local, arriving = jax.tree.map(np.asarray, (local, arriving))
     for number, layer in enumerate(network.layers):
         derivatives, signal = local[number], np.asarray(signals[number])
@@ -255,15 +256,13 @@ def test_true_learning_signals_times_eligibility_are_bptt(name):
             np.testing.assert_allclose(total, part.weight, atol=1e-10)
 
 
+# BPTT, RTRL and truncation are compared above. Of any graph the last three see its loss or the derivative of the whole.
 RULES = {
-    "BPTT": BPTT(),
-    "RTRL": RTRL(),
-    "TruncatedBPTT": TruncatedBPTT(5),
     "EProp": EProp(),
     "EProp, random": EProp(RandomFeedback(KEYS[1])),
     "OTTT": OTTT(UniformFeedback()),
-    "ForwardGradient": ForwardGradient(2),
     "NodePerturbation": NodePerturbation(2.0, 2),
+    "ForwardGradient": ForwardGradient(2),
     "WeightPerturbation": WeightPerturbation(0.5, 2),
     "EvolutionStrategy": EvolutionStrategy(0.5, 3),
 }
@@ -274,51 +273,37 @@ REFUSES = {
 }
 STOCHASTIC = (ForwardGradient, NodePerturbation, WeightPerturbation, EvolutionStrategy)
 
-
-# What these see of any graph is its loss or the derivative of the whole: one graph each, and two for each other rule.
-WHOLE = {
-    "BPTT": "random 0",
-    "TruncatedBPTT": "branching",
-    "ForwardGradient": "random 2",
-    "WeightPerturbation": "branching",
-    "EvolutionStrategy": "two ports",
-}
-TURNS = [
-    *WHOLE.items(),
-    *(
-        (rule, name)
-        for n, rule in enumerate(RULES)
-        if rule not in WHOLE
-        for name in (f"random {n % 6}", ("branching", "two ports")[n % 2])
-    ),
+TAKEN = [
+    ("EProp", "random 2"),
+    ("EProp, random", "branching"),
+    ("NodePerturbation", "random 2"),
+    *((rule, "two ports") for rule in list(RULES)[3:]),
 ]
 
 
-@pytest.mark.parametrize(("rule", "name"), [*TURNS, *(pair for pair in REFUSES if pair not in TURNS)])
+@pytest.mark.parametrize(("rule", "name"), [*TAKEN, *REFUSES])
 def test_every_rule_takes_a_graph_or_refuses_in_one_sentence(rule, name):
     arguments = GRAPHS[name], StepwiseCrossEntropy(), INPUT_SPIKES, LABELS
-    try:
+    if (rule, name) in TAKEN:
         check_rule(RULES[rule], *arguments, deterministic=not isinstance(RULES[rule], STOCHASTIC), key=KEYS[3])
-    except SnnlearnError as refusal:
-        assert "use " in str(refusal) and "\n" not in str(refusal)
-        assert rule in ("OTTT", "EProp", "EProp, random")
     else:
-        assert (rule, name) not in REFUSES
+        with pytest.raises(SnnlearnError, match=REFUSES[rule, name]) as refusal:
+            eqx.filter_eval_shape(RULES[rule], *arguments, key=KEYS[3])
+        assert "use " in str(refusal.value) and "\n" not in str(refusal.value)
 
 
 def spiking(neuron):
-    """A graph of one kind of neuron: a skip with delay, a branch, feedback from a later layer."""
+    """A graph of one kind of neuron: a skip with delay, and feedback from a later layer."""
     keys = iter(jax.random.split(KEYS[2], 9))
     first = Layer(
-        [dense(INPUTS, UNITS, next(keys)), Connection(dense(UNITS, UNITS, next(keys)), "b")], neuron, name="a"
+        [dense(INPUTS, UNITS, next(keys)), Connection(dense(CLASSES, UNITS, next(keys)), "b")], neuron, name="a"
     )
-    second = Layer(
-        [dense(UNITS, UNITS, next(keys)), Connection(dense(INPUTS, UNITS, next(keys)), INPUT, delay=2)],
+    last = Layer(
+        [dense(UNITS, CLASSES, next(keys)), Connection(dense(INPUTS, CLASSES, next(keys)), INPUT, delay=2)],
         neuron,
         name="b",
     )
-    last = Layer([dense(UNITS, CLASSES, next(keys)), Connection(dense(UNITS, CLASSES, next(keys)), "a")], neuron)
-    return Network((first, second, last))
+    return Network((first, last))
 
 
 def test_rules_of_spiking_outputs_take_graphs():
@@ -326,16 +311,16 @@ def test_rules_of_spiking_outputs_take_graphs():
     check_rule(SuperSpike(), spiking(NEURONS[1]), AlphaVanRossum(), INPUT_SPIKES, signal, key=KEYS[3])
     check_rule(OTTT(), spiking(NEURONS[0]), StepwiseCrossEntropy(), INPUT_SPIKES, LABELS, key=KEYS[3])
     noisy = spiking(EscapeNoise(LIF(v_th=0.3, surrogate=Sigmoid(5.0))))
-    for rule in (XieSeung(), OnlineXieSeung()):
-        check_rule(rule, noisy, StepwiseCrossEntropy(), INPUT_SPIKES, LABELS, deterministic=False, key=KEYS[3])
+    check_rule(XieSeung(), noisy, StepwiseCrossEntropy(), INPUT_SPIKES, LABELS, deterministic=False, key=KEYS[3])
     with pytest.raises(SnnlearnError, match="use the stepped network with BPTT"):
-        EventProp()(spiking(NEURONS[1]), CrossEntropy(FirstSpike()), INPUT_SPIKES, LABELS, key=KEYS[3])
+        arguments = spiking(NEURONS[1]), CrossEntropy(FirstSpike()), INPUT_SPIKES, LABELS
+        eqx.filter_eval_shape(EventProp(), *arguments, key=KEYS[3])
 
 
 def test_eprop_refuses_what_reaches_the_readout_later_and_layers_that_no_error_comes_back_to():
     arguments = StepwiseCrossEntropy(), INPUT_SPIKES, LABELS
     with pytest.raises(SnnlearnError, match="no delay, or use TruncatedBPTT or BPTT"):
-        EProp()(branching(crossed=False, delay=1), *arguments, key=KEYS[3])
+        eqx.filter_eval_shape(EProp(), branching(crossed=False, delay=1), *arguments, key=KEYS[3])
     keys = jax.random.split(KEYS[1], 4)
     late = Layer([dense(UNITS, UNITS, keys[1])], NEURONS[0], name="late")
     first = Layer(
@@ -343,7 +328,7 @@ def test_eprop_refuses_what_reaches_the_readout_later_and_layers_that_no_error_c
     )
     readout = Layer(Connection(dense(UNITS, CLASSES, keys[3]), "a"), LI())
     with pytest.raises(SnnlearnError, match="no error comes back to it; use RandomFeedback, or BPTT"):
-        EProp()(Network((first, late, readout)), *arguments, key=KEYS[3])
+        eqx.filter_eval_shape(EProp(), Network((first, late, readout)), *arguments, key=KEYS[3])
     check_rule(EProp(RandomFeedback(KEYS[0])), Network((first, late, readout)), *arguments, key=KEYS[3])
 
 

@@ -118,9 +118,13 @@ NEURONS = {
 BANDS = 1e-4 * RateBand(20.0, 20.0)
 
 
-@pytest.mark.parametrize("neuron", NEURONS.values(), ids=NEURONS)
-def test_eprop_is_its_stop_gradient_form(neuron):
-    network, xs, loss = recurrent(neuron()), inputs(52), StepwiseCrossEntropy() + BANDS
+# Of blocks of 128 steps one and a part, one, and only a part.
+STEPS = {"LIF": 9, "LIF, to value": 128, "CubaLIF": 140, "ALIF": 140}
+
+
+@pytest.mark.parametrize("name", NEURONS)
+def test_eprop_is_its_stop_gradient_form(name):
+    network, xs, loss = recurrent(NEURONS[name]()), inputs(STEPS.get(name, 52)), StepwiseCrossEntropy() + BANDS
     value, gradient = run(EProp(), network, loss, xs)
     (expected, spikes), derivative = stop_gradient_form(network, loss, xs, TARGETS)
     assert 0.05 < spikes.mean() < 0.8 and (spikes.mean(axis=(0, 1)) > 0).all()
@@ -133,17 +137,14 @@ def test_eprop_leaves_out_what_units_do_to_each_other():
     assert differ(run(EProp(), network, loss, xs)[1], run(BPTT(), network, loss, xs)[1]) > 0.02
 
 
-@pytest.mark.parametrize("num_steps", [7, 25])
-def test_time_shorter_than_a_block_and_of_one(num_steps):
-    network, xs, loss = recurrent(NEURONS["LIF"]()), inputs(num_steps), StepwiseCrossEntropy() + BANDS
-    assert_same(run(EProp(), network, loss, xs)[1], stop_gradient_form(network, loss, xs, TARGETS)[1])
-
-
 # --- The factorisation is exact with the total derivative of the loss by each spike (eq. 3)
 
 
-@pytest.mark.parametrize("reset", [NextStep(), NextStep(Subtract(False)), ToValue()], ids=["blocked", "flows", "value"])
-@pytest.mark.parametrize("kind", [LIF, ALIF])
+@pytest.mark.parametrize(
+    ("kind", "reset"),
+    [(LIF, NextStep()), (ALIF, NextStep(Subtract(False))), (LIF, ToValue())],
+    ids=["LIF, blocked", "ALIF, flows", "LIF, to value"],
+)
 def test_eligibility_and_the_total_derivative_are_bptt(kind, reset):
     strength = {"beta": 0.3, "tau_adapt": 40e-3} if kind is ALIF else {}
     network = feedforward(
@@ -220,17 +221,10 @@ def test_traces_are_the_closed_forms(beta):
     assert_same(found[1:], (of_inputs, of_recurrent), rtol=1e-12)
 
 
-@pytest.mark.parametrize(
-    ("neuron", "own"),
-    [
-        (partial(LIF, v_th=0.6, v_leak=0.1), np.full(N, 9e-3)),
-        (partial(CubaLIF, tau_syn=4e-3, v_th=0.6, refractory=SilentRefractory(2e-3)), np.full(N, 9e-3)),
-    ],
-    ids=["LIF", "CubaLIF"],
-)
-def test_factored_traces_are_the_general_ones(neuron, own):
+def test_factored_traces_are_the_general_ones():
     """Time constants of each unit's own forbid the factored form."""
-    loss, xs = StepwiseCrossEntropy() + BANDS, inputs(60)
+    loss, xs = StepwiseCrossEntropy() + BANDS, inputs(52)
+    neuron, own = partial(CubaLIF, tau_syn=4e-3, v_th=0.6, refractory=SilentRefractory(2e-3)), np.full(N, 9e-3)
     assert neuron(9e-3).linear_through_spikes and not neuron(own).linear_through_spikes
     value, factored = run(EProp(), recurrent(neuron(9e-3)), loss, xs)
     other, general = run(EProp(), recurrent(neuron(own)), loss, xs)
@@ -246,7 +240,7 @@ def test_factored_traces_are_the_general_ones(neuron, own):
 def by_hand(network, xs, target, feedback, readout_decay):
     """Σ_t L^t ē^t for the weights of a hidden layer and of the readout, cross entropy in each step."""
     hidden, readout = network.layers
-    spikes, of_inputs, of_recurrent = map(np.asarray, eligibility_traces(hidden, xs))
+    spikes, of_inputs, of_recurrent = map(np.asarray, eqx.filter_jit(eligibility_traces)(hidden, xs))
     w_out, kappa = np.asarray(readout.synapses.weight), readout_decay
     y, z_bar, e_bar = np.zeros(N_OUT), np.zeros(N), [np.zeros((N, N_IN)), np.zeros((N, N))]
     gradients = [np.zeros_like(e) for e in e_bar] + [np.zeros((N_OUT, N))]
@@ -366,7 +360,7 @@ def convolutional():
     )
 
 
-@pytest.mark.parametrize("kind", ["one hidden", "two hidden", "spiking readout", "convolutional"])
+@pytest.mark.parametrize("kind", ["two hidden", "spiking readout", "convolutional"])
 def test_ottt_follows_each_steps_own_path(kind):
     neuron, xs = LIF(tau_mem=9e-3, v_th=0.4), inputs(30)
     match kind:
@@ -375,8 +369,7 @@ def test_ottt_follows_each_steps_own_path(kind):
         case "spiking readout":
             network = feedforward((N_IN, N, N_OUT), neuron=neuron, readout=LIF(v_th=0.05), key=KEY)
         case _:
-            sizes = (N_IN, 8, 7, N_OUT) if kind == "two hidden" else (N_IN, N, N_OUT)
-            network = feedforward(sizes, neuron=neuron, readout=LI(12e-3), key=KEY)
+            network = feedforward((N_IN, 8, 7, N_OUT), neuron=neuron, readout=LI(12e-3), key=KEY)
     network = eqx.tree_at(
         lambda n: n.layers[1].synapses, network, jax.tree.map(lambda w: 2 * w, network.layers[1].synapses)
     )
@@ -392,9 +385,7 @@ def test_ottt_follows_each_steps_own_path(kind):
 # --- SuperSpike: the rule of Zenke & Ganguli 2018, in the form of their simulation
 
 
-@pytest.mark.parametrize(
-    "feedback", [Symmetric(), RandomFeedback(KEY), UniformFeedback()], ids=lambda f: type(f).__name__
-)
+@pytest.mark.parametrize("feedback", [Symmetric(), RandomFeedback(KEY)], ids=lambda f: type(f).__name__)
 def test_superspike_is_its_rule(feedback):
     dt, tau_mem, tau_syn, v_th, slope, num_steps = 0.5e-3, 10e-3, 5e-3, 0.5, 4.0, 120
     neuron = CubaLIF(tau_mem, tau_syn, v_th, reset=ToValue(), surrogate=FastSigmoid(slope), dt=dt)
