@@ -53,9 +53,7 @@ def test_yin_yang_geometry_with_other_radii():
     dots = np.minimum(np.hypot(a - 0.4, b - 0.8), np.hypot(a - 1.2, b - 0.8)) < r_small
     np.testing.assert_array_equal(d.train.y == 2, dots)
     # Turned by 180° about the centre, the symbol has yin and yang exchanged.
-    turned = [
-        synthetic.yin_yang_class(2 * r_big - p, 2 * r_big - q, r_small, r_big) for p, q in zip(a, b, strict=True)
-    ]
+    turned = [synthetic.yin_yang_class(2 * r_big - p, 2 * r_big - q, r_small, r_big) for p, q in zip(a, b, strict=True)]
     np.testing.assert_array_equal(np.array(turned), np.array([1, 0, 2])[d.train.y])
     # A point straight above the left dot's disc is yang, one straight below the right disc yin.
     assert synthetic.yin_yang_class(0.4, 1.3, r_small, r_big) == 1
