@@ -23,6 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from snnlearn.data.working_memory import rates_of_cues
 from snnlearn.losses import RateBand, StepwiseCrossEntropy, Window
 from snnlearn.network import Dense, Layer, Network, unroll
 from snnlearn.neurons import ALIF, LI, LIF, AbstractNeuron, NextStep, SilentRefractory, Subtract, Triangle, UnitGain
@@ -55,13 +56,7 @@ def trials(rng: np.random.RandomState, batch_size: int) -> tuple[np.ndarray, np.
     """Input spikes `[B, T, 40]` and the side of most cues `[B]`, drawn in the order of the reference."""
     likely = np.array([0.3, 0.7])[rng.choice([0, 1], batch_size)]
     cues = np.stack([rng.choice([0, 1], NUM_CUES, p=[p, 1 - p]) for p in likely])
-    chance = np.zeros((batch_size, T, N_IN))
-    for b, k in np.ndindex(*cues.shape):
-        start = GAP + k * (CUE + GAP)
-        side = slice(CHANNEL * cues[b, k], CHANNEL * (cues[b, k] + 1))
-        chance[b, start : start + CUE, side] = 0.04
-    chance[:, -RECALL:, 2 * CHANNEL : 3 * CHANNEL] = 0.04
-    chance[:, :, 3 * CHANNEL :] = 0.01
+    chance = np.stack([rates_of_cues(c, cue=CUE, gap=GAP, delay=WAIT, recall=RECALL, group=CHANNEL) for c in cues])
     spikes = chance > rng.rand(chance.size).reshape(chance.shape)
     spikes[:, 0] = False
     return spikes, np.asarray(cues.sum(axis=1) > NUM_CUES // 2, dtype=int)

@@ -124,3 +124,51 @@ def test_sequences_of_images_hold_their_pixels():
 def test_bad_input_is_named(make, message):
     with pytest.raises(SnnlearnError, match=message):
         make()
+
+
+def test_evidence_is_in_the_cues_alone():
+    d = data.evidence_accumulation(
+        num_cues=3, cue=80, gap=10, delay=30, recall=20, group=20, num_train=200, num_validation=2, num_test=2
+    )
+    assert d.shape == (320, 80) and d.kind == "spikes" and d.dt == 1e-3
+    x = d.train.x.astype(float).reshape(200, 320, 4, 20)
+    # Some 64 from a cue's side, none from the other.
+    counts = x[:, :270].reshape(200, 3, 90, 4, 20).sum(axis=(2, 4))[..., :2]
+    assert (counts.min(axis=-1) == 0).all() and (counts.max(axis=-1) > 0).all()
+    sides = counts.argmax(axis=-1)
+    np.testing.assert_array_equal(sides.sum(axis=1) > 1, d.train.y == 1)
+    assert abs(d.train.y.mean() - 0.5) < 0.15
+    both = (sides[:, :1] == sides[:, 1:]).mean()  # of the same trial: 0.7² + 0.3² = 0.58
+    assert abs(both - 0.58) < 0.12
+    assert not x[:, 270:, :2].any() and not x[:, :300, 2].any()
+    rates = [counts.max(axis=-1).mean() / 80 / 20, x[:, 300:, 2].mean(), x[:, :, 3].mean()]
+    np.testing.assert_allclose(rates, [0.04, 0.04, 0.01], rtol=0.05)  # 3 standard errors
+
+
+def test_store_recall_asks_for_the_stored_value():
+    d = data.store_recall(delay=4, symbol=40, group=30, num_train=200, num_validation=2, num_test=2)
+    assert d.shape == (200, 120) and d.kind == "spikes"
+    x = d.train.x.astype(float).reshape(200, 5, 40, 4, 30).sum(axis=(2, 4))  # some 60 spikes of each active group
+    assert ((x[:, :4, :2] > 0).sum(axis=-1) == 1).all()  # one value in each symbol but the last
+    assert not x[:, 4, :3].any() and not x[:, :4, 3].any() and (x[:, 4, 3] > 0).all()
+    trial, place = np.nonzero(x[:, :, 2])
+    np.testing.assert_array_equal(trial, np.arange(200))
+    assert set(place) == {0, 1, 2, 3}
+    np.testing.assert_array_equal(x[trial, place, 1] > 0, d.train.y == 1)
+    np.testing.assert_allclose(x[x > 0].mean(), 0.05 * 40 * 30, rtol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("make", "wrong"),
+    [
+        (data.evidence_accumulation, {"num_cues": 4}),
+        (data.evidence_accumulation, {"recall": 0}),
+        (data.evidence_accumulation, {"delay": -1}),
+        (data.store_recall, {"delay": 0}),
+        (data.store_recall, {"num_test": 0}),
+        (data.store_recall, {"symbol": 10**9}),
+    ],
+)
+def test_memory_tasks_refuse(make, wrong):
+    with pytest.raises(SnnlearnError, match="|".join([*wrong, "memory"])):
+        make(**wrong)

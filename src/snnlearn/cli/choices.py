@@ -302,6 +302,8 @@ DATA = Axis(
         "adding": Choice("snnlearn.data:adding", {"seed": "split_seed", "length": "delay"}),
         "mnist-1d": Choice("snnlearn.data:mnist1d", {"seed": "after_42"}),
         "delayed-xor": Choice("snnlearn.data:delayed_xor", {"seed": "split_seed"}),
+        "store-recall": Choice("snnlearn.data:store_recall", {"seed": "split_seed"}),
+        "evidence-accumulation": Choice("snnlearn.data:evidence_accumulation", {"seed": "split_seed"}),
     },
 )
 

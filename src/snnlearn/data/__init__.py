@@ -32,6 +32,7 @@ from snnlearn.data.long_range import adding, copy, delayed_xor, narma, sequentia
 from snnlearn.data.mnist_1d import mnist1d
 from snnlearn.data.spike_events import structured_events, write_events
 from snnlearn.data.synthetic import randman, spike_xor, yin_yang
+from snnlearn.data.working_memory import evidence_accumulation, store_recall
 
 __all__ = [
     "AbstractDistribution",
@@ -59,6 +60,7 @@ __all__ = [
     "delayed_xor",
     "digits",
     "events",
+    "evidence_accumulation",
     "fashion_mnist",
     "held",
     "idx",
@@ -80,6 +82,7 @@ __all__ = [
     "sequential",
     "spike_xor",
     "split",
+    "store_recall",
     "structured_events",
     "with_lengths",
     "write_events",

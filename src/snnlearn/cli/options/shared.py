@@ -104,16 +104,17 @@ class DataOptions(FileOptions):
 
     data: Annotated[str, DATA, Role.TASK, tyro.conf.arg(metavar=DATA.metavar)] = "digits"
     """digits, mnist, fashion-mnist, yin-yang, randman, spike-xor, mackey-glass, narma, copy, adding, mnist-1d,
-    delayed-xor; or a file or folder: a table (.csv, .parquet, .arff), time series (.ts), arrays (.npz), IDX, images, or
-    events (.h5, .bin, .aedat). snnlearn data FILE describes it."""
+    delayed-xor, store-recall, evidence-accumulation; or a file or folder: a table (.csv, .parquet, .arff), time series
+    (.ts), arrays (.npz), IDX, images, or events (.h5, .bin, .aedat). snnlearn data FILE describes it."""
     data_folder: Annotated[Folder, Role.TASK] = None
     """Folder with the IDX files of mnist or fashion-mnist, gzipped or not."""
 
     horizon: Annotated[OptionalCount, Role.TASK] = None
     """How far ahead mackey-glass is predicted, in its units of time: by default 6."""
     delay: Annotated[OptionalCount, Role.TASK] = None
-    """How many steps back the answer lies: after copy's pattern (by default 8), after each bit of delayed-xor (50), or
-    at most, as the length of adding (500)."""
+    """How many steps back the answer lies: after copy's pattern (by default 8), after each bit of delayed-xor (50),
+    after the last cue of evidence-accumulation (1050), or at most, as the length of adding (500); of store-recall, how
+    many symbols of 200 steps at most (11)."""
     sequence: Annotated[
         Literal["rows", "pixels", "permuted"] | None, Role.TASK, tyro.conf.arg(metavar="{rows,pixels,permuted}")
     ] = None
