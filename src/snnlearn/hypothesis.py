@@ -89,10 +89,11 @@ def why_not_ended(encoder: AbstractEncoder, decoder: AbstractDecoder, xs: np.nda
             "frame by frame, by Framewise, or hold the last value to the last step, by HoldLast"
         )
     outputs = jnp.zeros((encoder.num_steps, 1))
-    if encoder.length(x) is not None and jnp.isnan(decoder.until(outputs, jnp.array(1))).any():
+    length = encoder.length(x)
+    if length is not None and jnp.isnan(decoder.until(outputs, length)).any():
         return (
-            f"the samples end at different times, and {type(decoder).__name__} does not say how it decides before the "
-            "last step; define its until, or give another decoder, such as MeanMembrane()"
+            f"the samples end at different times, and {type(decoder).__name__} does not say how it decides after "
+            f"{length} steps; define its until, or give another decoder, such as MeanMembrane()"
         )
     return None
 

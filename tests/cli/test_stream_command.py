@@ -106,7 +106,9 @@ def test_a_stream_goes_on_exactly_from_its_state(models, pipe, tmp_path, learn):
     ("text", "arguments", "good", "why"),
     [
         ("1,0\n0,x\n", (), 1, "error: line 2: 'x' in column 2 is no number"),
-        ("1,0\n0,nan\n", (), 1, "error: line 2: column 2 is 'nan', which would stay in the network's state"),
+        ("1,0\n0,nan\n", (), 1, "error: line 2: column 2 is nan, which would stay in the network's state"),
+        ("1,0\n0,1e40\n", (), 1, "error: line 2: column 2 is 1e+40, which would stay in the network's state"),
+        ("\na,b\n1,0\n0,x\n", (), 1, "error: line 4: 'x' in column 2 is no number"),
         ("1,0\n0\n1,1\n", (), 1, "error: line 2 has 1 column, and those before have 2"),
         ("\n1,0\n0,3\n", (), 1, "error: line 3: column 2 is 3, but the network takes values from 0 to 1"),
         ("1,0,0\n", (), 0, "error: line 1 has 3 inputs, but the network takes 2"),

@@ -23,6 +23,9 @@ def test_copy_asks_for_what_it_showed():
     perfect = np.zeros((10, 3), np.float32)
     perfect[6:] = 2.0 * d.train.x[0, :4, :3] - 1
     np.testing.assert_array_equal(np.asarray(decoder(jnp.asarray(perfect))) > 0, d.train.y[0] == 1)
+    longer = jnp.concatenate([jnp.asarray(perfect), jnp.full((3, 3), jnp.nan)])
+    np.testing.assert_array_equal(np.asarray(decoder.until(longer, jnp.array(10))) > 0, d.train.y[0] == 1)
+    assert jnp.isnan(decoder.until(longer, jnp.array(3))).all()
 
 
 def test_adding_adds_one_number_of_each_half():

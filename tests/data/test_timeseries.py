@@ -107,6 +107,7 @@ REFUSED = {
     "no series": (GOOD, "no series after @data"),
     "missing": (GOOD + "1,?,3:1,2,3:walk\n", "series 1 has 1 missing values of 3"),
     "NaN": (GOOD + "1,2,3:1,NaN,3:walk\n", "series 1 has 1 missing values of 3"),
+    "NaN, as if the series ended": (GOOD + "1,2,-NAN:1,2,NAN:walk\n", "series 1 has 1 missing values of 3"),
     "word": (GOOD + "1,2,3:1,2,3:walk\n1,two,3:1,2,3:run\n", "series 2 has 'two'; expected numbers"),
     "infinite": (GOOD + "1,2:1,inf:walk\n1,2:3,4:run\n", "NaN, infinite"),
     "another class": (GOOD + "1,2,3:1,2,3:jump\n", "'jump', which is not a class in @classLabel"),

@@ -11,7 +11,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt32
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, UInt32
 
 from snnlearn._errors import SnnlearnError
 from snnlearn.cli.lines import Rows
@@ -63,14 +63,16 @@ class Frames:
                 f"line {rows.lines[0]} has {x.shape[1]} inputs{beside}, but the network takes {wanted}; give as many"
             )
             return x[:0], None, fault
-        if (low_high := self._limits()) is not None:
-            good = np.isin(x, (0, 1)) if self._takes_spikes else (x >= low_high[0]) & (x <= low_high[1])
-            if not good.all():
+        low, high = self._limits()
+        takes = "spikes, 0 or 1" if self._takes_spikes else f"values from {low:g} to {high:g}"
+        checks = (
+            (_finite(x), "which would stay in the network's state; leave the line out or replace the value"),
+            (np.isin(x, (0, 1)) if self._takes_spikes else (x >= low) & (x <= high), f"but the network takes {takes}"),
+        )
+        for good, why in checks:
+            if not good[: len(x)].all():
                 row, column = np.argwhere(~good)[0]
-                what = "spikes, 0 or 1" if self._takes_spikes else f"values from {low_high[0]:g} to {low_high[1]:g}"
-                fault = SnnlearnError(
-                    f"line {rows.lines[row]}: column {column + 1} is {x[row, column]:g}, but the network takes {what}"
-                )
+                fault = SnnlearnError(f"line {rows.lines[row]}: column {column + 1} is {x[row, column]:g}, {why}")
                 x = x[:row]
         if not self.target_columns:
             return x, None, fault
@@ -84,9 +86,9 @@ class Frames:
         kind = np.float32 if self.task == "regression" else np.int32
         return x, np.repeat(np.array(targets, kind), self.steps, axis=0), fault
 
-    def _limits(self) -> tuple[float, float] | None:
-        """The values that it takes; None if any. A range that was learned clips what lies outside, as in training."""
-        return (0.0, 1.0) if self._takes_spikes or self._code.range == (0.0, 1.0) else None
+    def _limits(self) -> tuple[float, float]:
+        """The values that it takes. A range that was learned clips what lies outside, as in training."""
+        return (0.0, 1.0) if self._takes_spikes or self._code.range == (0.0, 1.0) else (-math.inf, math.inf)
 
     def _target(self, fields: list[str]) -> Any:
         if self.task == "classification":
@@ -99,10 +101,12 @@ class Frames:
             values = np.array([*map(float, fields)])
         except ValueError:
             values = np.array([np.nan])
-        if not np.isfinite(values).all():
+        if self.task == "regression":
+            values = (values - self._mean) / self._scale
+        if not _finite(values).all():
             raise SnnlearnError(f"what is to be predicted is {', '.join(fields)[:80]}; give a number for each value")
         if self.task == "regression":
-            return (values - self._mean) / self._scale
+            return values
         if not np.isin(values, (0, 1)).all():
             raise SnnlearnError(f"the labels are {', '.join(fields)[:80]}; give 1 for each that holds, and else 0")
         return values.astype(int)
@@ -161,6 +165,12 @@ class Frames:
         numbers = np.arange(first, first + self.lines_at_once, dtype=np.uint64)
         words = np.stack([numbers >> np.uint64(32), numbers & np.uint64(2**32 - 1)], axis=1)
         return jnp.asarray(words.astype(np.uint32))
+
+
+def _finite(numbers: Float[np.ndarray, "*n"]) -> Bool[np.ndarray, "*n"]:
+    """Which numbers are finite, also in the single precision of a network."""
+    with np.errstate(over="ignore"):
+        return np.isfinite(numbers.astype(np.float32))
 
 
 def _key_of(place: UInt32[Array, " 2"]) -> PRNGKeyArray:

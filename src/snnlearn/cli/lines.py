@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import math
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -68,15 +67,13 @@ def _rows_of_array(path: Path, most: int, text_columns: int) -> Iterator[Rows | 
 
 
 def _rows_of_text(read: Callable[[int], bytes], most: int, text_columns: int) -> Iterator[Rows | SnnlearnError]:
-    number, width, rest, ended = 0, None, b"", False
+    number, width, rest, ended, first = 0, None, b"", False, True
     while not ended:
         new = read(_AT_ONCE)
         ended = not new
         if b"\0" in new:
             yield SnnlearnError("this is no text; give lines of numbers, or an array (.npy)")
             return
-        if number == 0 and not rest:
-            new = new.removeprefix(codecs.BOM_UTF8)
         *whole, rest = (rest + new).split(b"\n")
         if ended and rest:
             whole, rest = [*whole, rest], b""
@@ -88,9 +85,12 @@ def _rows_of_text(read: Callable[[int], bytes], most: int, text_columns: int) ->
         lines: list[int] = []
         for line in whole:
             number += 1
-            fields = _fields(line)
-            if fields is None or (number == 1 and not any(_is_number(field) for field in fields)):
-                continue  # empty, or the names of the columns
+            fields = _fields(line.removeprefix(codecs.BOM_UTF8) if number == 1 else line)
+            if fields is None:
+                continue
+            header, first = first and not any(map(_is_number, fields)), False
+            if header:
+                continue
             if width is None:
                 width = len(fields)
             fault = _fault(fields, number, width, text_columns)
@@ -101,12 +101,6 @@ def _rows_of_text(read: Callable[[int], bytes], most: int, text_columns: int) ->
                 except ValueError:
                     wrong = next(n for n, field in enumerate(fields) if not _is_number(field))
                     fault = f"line {number}: {_quoted(fields[wrong])} in column {wrong + 1} is no number; give one"
-            if fault is None and not all(map(math.isfinite, numbers[-1])):
-                wrong = [*map(math.isfinite, numbers.pop())].index(False)
-                fault = (
-                    f"line {number}: column {wrong + 1} is {_quoted(fields[wrong])}, which would stay in the network's "
-                    "state; leave the line out or replace the value"
-                )
             if fault is not None:
                 if lines:
                     yield Rows(np.array(numbers, float), targets, lines)

@@ -109,6 +109,10 @@ class LastSteps(AbstractDecoder):
             )
         return output[-self.steps :].ravel()
 
+    def until(self, output: Float[Array, "T C"], length: Int[Array, ""]) -> Float[Array, " scores"]:
+        """See the base: in the sample's own last steps; NaN if it has fewer."""
+        return jnp.where(length >= self.steps, self(ending_last(output, length)), jnp.nan)
+
 
 @final
 class SpikeCount(AbstractDecoder):

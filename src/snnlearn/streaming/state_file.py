@@ -95,6 +95,8 @@ def _leaf(array: np.ndarray, like: Any) -> Any:
         ValueError: if it cannot be one.
     """
     if isinstance(like, int):
+        if int(array) < 0:  # all of them count
+            raise ValueError(f"{array} steps")
         return int(array)
     if is_key(like):
         leaf: Any = jax.random.wrap_key_data(jnp.asarray(array), impl=jax.random.key_impl(like))

@@ -62,7 +62,7 @@ def _header(lines: list[str], path: Path) -> tuple[tuple[str, ...], bool, bool]:
     for line in lines:
         if not line.startswith("@"):
             raise SnnlearnError(f"{path} has the line {line[:40]!r} before @data; expected lines that start with @")
-        key, *values = line[1:].split()
+        key, *values = line[1:].split() or [""]
         about[key.lower()] = values
     advices = {"timestamps": "give series of equal time steps"}
     for key, advice in (advices | dict.fromkeys(("classlabel", "targetlabel"), "write true or false")).items():
@@ -81,7 +81,7 @@ def _channels(texts: list[str], where: str) -> np.ndarray:
     channels = []
     for text in texts:
         cells = text.split(",")
-        if missing := sum(cell.strip() in ("?", "NaN", "nan", "") for cell in cells):
+        if missing := sum(cell.strip().lower().lstrip("+-") in ("?", "nan", "") for cell in cells):
             raise SnnlearnError(
                 f"{where} has {missing} missing values of {len(cells)} in a channel; fill them in, or drop the series"
             )
