@@ -248,6 +248,10 @@ def test_a_damaged_file_is_refused(tmp_path):
     path = tmp_path / "state.npz"
     CHAIN.save(CHAIN.start(), path)
     content = path.read_bytes()
+    with np.load(path) as arrays:
+        np.savez(tmp_path / "before.npz", **{**arrays, "steps": np.int64(-5)})
+    with pytest.raises(SnnlearnError, match="damaged"):
+        CHAIN.load(tmp_path / "before.npz")
     for bad in (content[:-30], content[:100], b"", content[:400] + b"\0" * 40 + content[440:]):
         path.write_bytes(bad)
         with pytest.raises(SnnlearnError, match=r"damaged|not the state of a stream"):

@@ -71,7 +71,7 @@ def labelled_file(path: Path, hypothesis: Hypothesis, form: Form) -> tuple[Sampl
     read = read_for(path, hypothesis, form)
     sample = read.labelled(path)
     check_values(hypothesis, sample.x, f"all {len(sample.y)} samples of {path}")
-    return sample, read.notes
+    return sample, tuple(note.removesuffix(".") for note in read.notes)
 
 
 def _known(
