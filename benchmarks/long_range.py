@@ -22,6 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray
+from matplotlib.figure import Figure
 
 import snnlearn as sl
 from snnlearn import coding, losses, neurons
@@ -101,6 +102,35 @@ RATES = {
 EPOCHS = 4
 
 
+def spiking(network: Network) -> bool:
+    """Whether any layer is."""
+    return any(layer.neuron.spikes for layer in network.layers)
+
+
+def initialisation(task: str, name: str, network: Network) -> AbstractInitialisation:
+    """How a network's weights are drawn."""
+    if spiking(network):
+        return FluctuationDriven(xi=1.0, band=(0.005, 0.2))
+    return Centred() if (task, name) == ("adding", "LRU") else Redrawn()
+
+
+def draw_flow(path: Path) -> None:
+    """What is left, before training, of an error of the answer of adding on its way back, in the last hidden layer."""
+    xs, key = jnp.asarray(sl.data.adding(num_train=256, num_validation=1, num_test=1).train.x), jax.random.key(0)
+    figure = Figure(figsize=(6.4, 3.6), layout="constrained")
+    axes = figure.subplots()
+    for name, made in networks(2, 1, key, full=False, copies=False).items():
+        if name == "plain RNN, slow readout":
+            continue  # whose recurrent layer is that of the plain one
+        network = initialisation("adding", name, made)(made, xs, key=key)
+        norms = sl.network.gradient_flow(network, xs[:20], coding.LastMembrane(), key=key).norms
+        last = [norm for norm in norms[:-1] if norm.any()][-1]
+        axes.semilogy(np.arange(1, len(last) + 1), np.where(last > 0, last, np.nan), label=name)
+    axes.set(xlabel="steps before the answer", ylabel="norm of the error", ylim=(1e-12, None))
+    axes.legend(fontsize=8, frameon=False)
+    figure.savefig(path, metadata={"Date": None})
+
+
 def measured(task: str, data: Dataset, name: str, seeds: int, *, full: bool) -> list[dict]:
     """Trainings side by side, one of each seed."""
     key = jax.random.key(0)
@@ -112,20 +142,12 @@ def measured(task: str, data: Dataset, name: str, seeds: int, *, full: bool) -> 
         decoder = coding.InUnits(coding.LastMembrane(), mean, std)
         loss, outputs, rate = losses.ValueMeanSquaredError(decoder, scale=jnp.asarray(std)), 1, RATES[name]
     network = networks(data.shape[1], outputs, key, full=full, copies=task == "copy")[name]
-    spiking = any(layer.neuron.spikes for layer in network.layers)
-    batch = 32 if task == "copy" else 50 if spiking else 20
+    batch = 32 if task == "copy" else 50 if spiking(network) else 20
     steps = EPOCHS * (len(data.train.x) // batch)
-    initialisation = (
-        FluctuationDriven(xi=1.0, band=(0.005, 0.2))
-        if spiking
-        else Centred()
-        if (task, name) == ("adding", "LRU")
-        else Redrawn()
-    )
     algorithm = sl.algorithms.GradientDescent(
         loss=loss,
         optimizer=optax.chain(optax.clip_by_global_norm(1.0), optax.adam(optax.cosine_decay_schedule(rate, steps))),
-        initialisation=initialisation,
+        initialisation=initialisation(task, name, network),
         epochs=EPOCHS,
         batch_size=batch,
     )
@@ -175,7 +197,11 @@ def main() -> None:
     parser.add_argument("--samples", type=int, help="training samples; by default 10,000 to copy, 20,000 to add")
     parser.add_argument("--sizes", default="small", choices=["small", "full"])
     parser.add_argument("--out", type=Path, default=OUT)
+    parser.add_argument("--figure", type=Path, help="draw how errors of adding flow back before training, and no more")
     options = parser.parse_args()
+    if options.figure is not None:
+        draw_flow(options.figure)
+        return
     for task in options.tasks:
         data = getattr(sl.data, task)(num_train=options.samples or {"copy": 10_000, "adding": 20_000}[task])
         for name in options.networks if task == "adding" else ["LRU"]:

@@ -8,13 +8,14 @@ epochs, with one seed. ALIF alone was tuned further, by hand on the validation s
 39 %. Each seed's epoch is chosen by the validation sample, and
 the test sample is used once, at the end: the mean over seeds and its 95 % t-interval. Time is that of an epoch of all
 seeds, side by side; memory is the working memory of one seed's compiled gradient. Networks that are already in
-`benchmarks/results/sequential.json` are not repeated. `NETWORKS` takes one more as a function of inputs, outputs and
-key, with its rule and initialisation.
+`benchmarks/results/sequential.json` are not repeated. `NETWORKS` takes one more as a function of inputs, outputs,
+units and key, with its rule and initialisation.
 """
 
 from __future__ import annotations
 
 import argparse
+import bisect
 import dataclasses
 import json
 import os
@@ -38,32 +39,36 @@ OUT = Path(__file__).resolve().parent / "results" / "sequential.json"
 SPIKING = FluctuationDriven(xi=1.0, band=(0.02, 0.3))
 
 
-def lru(inputs: int, outputs: int, key: jax.Array) -> Network:
-    """Two blocks of 32 features."""
-    return sl.network.deep_lru(inputs, 32, outputs, state_size=32, depth=2, r_min=0.9, r_max=0.999, key=key)
+PARAMETERS = {1: 13_200, 28: 16_500}
+"""Of each network, by the inputs of a step."""
 
 
-def spiking_lru(inputs: int, outputs: int, key: jax.Array) -> Network:
-    """Two blocks of 42 units."""
-    return sl.network.spiking_lru(inputs, 42, outputs, state_size=42, depth=2, r_min=0.9, r_max=0.999, key=key)
+def lru(inputs: int, outputs: int, units: int, key: jax.Array) -> Network:
+    """Two blocks, of as many features as linear units."""
+    return sl.network.deep_lru(inputs, units, outputs, state_size=units, depth=2, r_min=0.9, r_max=0.999, key=key)
 
 
-def alif(inputs: int, outputs: int, key: jax.Array) -> Network:
+def spiking_lru(inputs: int, outputs: int, units: int, key: jax.Array) -> Network:
+    """Two blocks, of as many spiking as linear units."""
+    return sl.network.spiking_lru(inputs, units, outputs, state_size=units, depth=2, r_min=0.9, r_max=0.999, key=key)
+
+
+def alif(inputs: int, outputs: int, units: int, key: jax.Array) -> Network:
     """A recurrent layer whose adaptation lasts about as long as a sequence, and whose membranes see single pixels."""
     neuron = neurons.ALIF(tau_mem=4e-3, tau_adapt=100e-3, beta=0.3)
-    sizes = (inputs, 110, outputs)
+    sizes = (inputs, units, outputs)
     return sl.network.feedforward(sizes, neuron=neuron, recurrent=True, use_bias=True, key=key)
 
 
-def lstm(inputs: int, outputs: int, key: jax.Array) -> Network:
+def lstm(inputs: int, outputs: int, units: int, key: jax.Array) -> Network:
     """As published."""
-    return sl.network.recurrent(inputs, 55, outputs, neuron=neurons.LSTM(), key=key)
+    return sl.network.recurrent(inputs, units, outputs, neuron=neurons.LSTM(), key=key)
 
 
-def delays(inputs: int, outputs: int, key: jax.Array) -> Network:
+def delays(inputs: int, outputs: int, units: int, key: jax.Array) -> Network:
     """Two layers without recurrence, in which every connection has a weight and a delay of its own, both learned."""
     keys = jax.random.split(key, 5)
-    neuron, units, most = neurons.LIF(tau_mem=20e-3), 77, 27
+    neuron, most = neurons.LIF(tau_mem=20e-3), 27
 
     def late(in_size: int, of_weights: jax.Array, of_delays: jax.Array) -> DelayedSynapses:
         drawn = jax.random.uniform(of_delays, (units, in_size), minval=0.5, maxval=most - 0.5)
@@ -76,7 +81,7 @@ def delays(inputs: int, outputs: int, key: jax.Array) -> Network:
 class Contender(NamedTuple):
     """A network and how it is trained."""
 
-    network: Callable[[int, int, jax.Array], Network]
+    network: Callable[[int, int, int, jax.Array], Network]
     rule: rules.AbstractRule
     initialisation: sl.network.AbstractInitialisation
 
@@ -89,6 +94,18 @@ NETWORKS = {
     "learned delays": Contender(delays, rules.BPTT(), SPIKING),
     "LSTM": Contender(lstm, rules.BPTT(), Redrawn()),
 }
+
+
+def sized(contender: Contender, inputs: int, outputs: int) -> Network:
+    """The network of as many units that its parameters are as close to `PARAMETERS` as they can be."""
+
+    def too_many(units: int) -> int:
+        made = contender.network(inputs, outputs, units, jax.random.key(1))
+        return sum(a.size for a in jax.tree.leaves(neurons.trained_part(made))) - PARAMETERS[inputs]
+
+    more = bisect.bisect_left(range(1000), 0, lo=1, key=too_many)
+    units = min((more - 1, more), key=lambda units: abs(too_many(units)))
+    return contender.network(inputs, outputs, units, jax.random.key(1))
 
 
 RATES = (2e-3, 5e-3, 2e-2, 5e-2)
@@ -129,7 +146,7 @@ def experiment(
 
 def measured(name: str, contender: Contender, data: Dataset, *, seeds: int, epochs: int, batch: int) -> dict[str, Any]:
     """The best step size, and the trainings with it."""
-    network = contender.network(data.shape[1], data.num_outputs, jax.random.key(1))
+    network = sized(contender, data.shape[1], data.num_outputs)
     tried = {}
     for rate in RATES:
         short = experiment(
