@@ -102,15 +102,17 @@ def test_sequences_of_images_hold_their_pixels():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: data.copy(delay=0), "copy: delay is 0; give a number from 1"),
+        (lambda: data.copy(delay=0), "copy: delay is 0; give a whole number from 1"),
         (lambda: data.copy(num_train=0), "copy: num_train is 0"),
-        (lambda: data.adding(length=1), "adding: length is 1; give a number from 2"),
+        (lambda: data.adding(length=1), "adding: length is 1; give a whole number from 2"),
         (lambda: data.delayed_xor(noise=-1.0), "delayed_xor: noise is -1.0"),
         (lambda: data.delayed_xor(noise=float("nan")), "delayed_xor: noise is nan"),
-        (lambda: data.mnist1d(num_test=0), "mnist1d: num_test is 0; give a number from 1"),
-        (lambda: data.mnist1d(seed=-1), "mnist1d: seed is -1; give a number from 0"),
+        (lambda: data.mnist1d(num_test=0), "mnist1d: num_test is 0; give a whole number from 1"),
+        (lambda: data.mnist1d(seed=-1), "mnist1d: seed is -1; give a whole number from 0"),
         (lambda: data.narma(order=11), "narma: order is 11; give a whole number from 2 to 10"),
-        (lambda: data.narma(history=5), "narma: history is 5; give a number from 10"),
+        (lambda: data.narma(order=1), "narma: order is 1; give a whole number from 2"),
+        (lambda: data.spike_xor(num_steps=0), "spike_xor: num_steps is 0; give a whole number from 1"),
+        (lambda: data.narma(history=5), "narma: history is 5; give a whole number from 10"),
         (
             lambda: data.sequential(data.yin_yang(num_train=9, num_validation=9, num_test=9)),
             r"x of shape \(4,\); give im",

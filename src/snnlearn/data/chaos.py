@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
-from snnlearn._errors import SnnlearnError
 from snnlearn.data.base import Dataset, Sample
+from snnlearn.data.counts import at_least, counts_of
 from snnlearn.data.found import Form
 
 _SUBSTEPS = 10
@@ -50,14 +50,11 @@ def mackey_glass(
     >>> d.shape, d.task, d.target_names
     ((18, 1), 'regression', ('s(t + 6)',))
     """
-    counts = {"num_train": num_train, "num_validation": num_validation, "num_test": num_test}
-    for name, number in {"horizon": horizon, "history": history, "tau": tau, **counts}.items():
-        if number < 1:
-            raise SnnlearnError(f"mackey_glass: {name} is {number}; give a whole number from 1")
-    if seed < 0:
-        raise SnnlearnError(f"mackey_glass: seed is {seed}; give a whole number from 0")
+    counts = counts_of("mackey_glass", num_train, num_validation, num_test)
+    at_least(1, "mackey_glass", horizon=horizon, history=history, tau=tau)
+    at_least(0, "mackey_glass", seed=seed)
     start = 1.2 if seed == 0 else float(np.random.default_rng(seed).uniform(0.7, 1.7))
-    lengths = [number + history + horizon - 1 for number in counts.values()]
+    lengths = [number + history + horizon - 1 for number in counts]
     series = delayed(tau, start, _WARM_UP + sum(lengths))[_WARM_UP:]
     pieces = np.split(series.astype(np.float32), np.cumsum(lengths)[:-1])
     train, validation, test = (_windows(piece, history, horizon) for piece in pieces)

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from snnlearn._errors import SnnlearnError
 from snnlearn._memory import check_memory
 from snnlearn.data.base import Dataset, Sample
+from snnlearn.data.counts import at_least, counts_of
 from snnlearn.data.found import Form
 
 
@@ -156,7 +157,9 @@ def delayed_xor(
     counts = counts_of("delayed_xor", num_train, num_validation, num_test)
     at_least(1, "delayed_xor", delay=delay, cue=cue)
     at_least(4, "delayed_xor", num_train=num_train)
-    at_least(0, "delayed_xor", seed=seed, noise=noise)
+    at_least(0, "delayed_xor", seed=seed)
+    if not 0 <= noise < np.inf:
+        raise SnnlearnError(f"delayed_xor: noise is {noise}; give a standard deviation from 0")
     rng = np.random.default_rng(seed)
 
     def draw(m: int) -> Sample:
@@ -206,7 +209,8 @@ def narma(
     (50, 1)
     """
     counts = counts_of("narma", num_train, num_validation, num_test)
-    if not 2 <= order <= 10:
+    at_least(2, "narma", order=order)
+    if order > 10:
         raise SnnlearnError(f"narma: order is {order}; give a whole number from 2 to 10")
     at_least(order, "narma", history=history)
     at_least(0, "narma", seed=seed)
@@ -302,16 +306,3 @@ def series(
         target_steps=target_steps,
     )
     return replace(data, form=Form(shape=data.shape, class_names=class_names, targets=target_names, task=data.task))
-
-
-def counts_of(owner: str, num_train: int, num_validation: int, num_test: int) -> tuple[int, int, int]:
-    """The sizes of the three samples, if there is one of each."""
-    at_least(1, owner, num_train=num_train, num_validation=num_validation, num_test=num_test)
-    return num_train, num_validation, num_test
-
-
-def at_least(least: int, owner: str, **numbers: int | float) -> None:
-    """Refuse numbers that are less, by their names."""
-    for name, number in numbers.items():
-        if not number >= least:
-            raise SnnlearnError(f"{owner}: {name} is {number}; give a number from {least}")

@@ -8,7 +8,8 @@ from scipy.ndimage import gaussian_filter1d
 
 from snnlearn._memory import check_memory
 from snnlearn.data.base import Dataset, Sample
-from snnlearn.data.long_range import at_least, counts_of, series
+from snnlearn.data.counts import at_least, counts_of
+from snnlearn.data.long_range import series
 
 _HEIGHTS = np.array(
     [

@@ -14,6 +14,7 @@ from snnlearn._errors import SnnlearnError
 from snnlearn._memory import check_memory
 from snnlearn._rates import highest_rate
 from snnlearn.data.base import Dataset, Sample, split
+from snnlearn.data.counts import at_least, counts_of
 
 
 def yin_yang(
@@ -48,12 +49,10 @@ def yin_yang(
     >>> yin_yang(300, 300, 300).train.x[0].round(4)
     array([0.6803, 0.4505, 0.3197, 0.5495], dtype=float32)
     """
-    for name, number in {"num_train": num_train, "num_validation": num_validation, "num_test": num_test}.items():
-        _at_least(1, number, name)
+    sizes = counts_of("yin_yang", num_train, num_validation, num_test)
     if not 0 < r_small < r_big / 2 < np.inf:
         raise SnnlearnError(f"r_small is {r_small} and r_big {r_big}; give radii with 0 < r_small < r_big / 2")
-    _at_least(2, seed, "seed")
-    sizes = (num_train, num_validation, num_test)
+    at_least(2, "yin_yang", seed=seed)
     train, validation, test = (draw_yin_yang(m, r_small, r_big, seed - i) for i, m in enumerate(sizes))
     low, high = min(0.0, 1 - 2 * r_big), max(1.0, 2 * r_big)
     names = ("yin", "yang", "dot")
@@ -105,10 +104,9 @@ def randman(
     ((100, 20), {1})
     """
     sizes = {"num_units": num_units, "num_steps": num_steps, "dim": dim}
-    for name, number in {**sizes, "samples_per_class": samples_per_class}.items():
-        _at_least(1, number, name)
-    _at_least(2, num_classes, "num_classes")
-    _at_least(0, seed, "seed")
+    at_least(1, "randman", **sizes, samples_per_class=samples_per_class)
+    at_least(2, "randman", num_classes=num_classes)
+    at_least(0, "randman", seed=seed)
     if not 0 < alpha < np.inf:
         raise SnnlearnError(f"alpha is {alpha}; give a fall-off of the spectrum above 0")
     rng = np.random.default_rng(seed)
@@ -170,10 +168,9 @@ def spike_xor(
     >>> d.shape, d.class_names
     ((100, 40), ('equal', 'different'))
     """
-    for name, number in {"num_units": num_units, "num_steps": num_steps}.items():
-        _at_least(1, number, name)
-    _at_least(4, num_samples, "num_samples")
-    _at_least(0, seed, "seed")
+    at_least(1, "spike_xor", num_units=num_units, num_steps=num_steps)
+    at_least(4, "spike_xor", num_samples=num_samples)
+    at_least(0, "spike_xor", seed=seed)
     if not 0 < dt < np.inf:
         raise SnnlearnError(f"dt is {dt}; give a time step in s above 0")
     if not 0 < rate * dt <= 1:
@@ -250,8 +247,3 @@ def _shift(x: Bool[np.ndarray, "m T N"], std: float, rng: np.random.Generator) -
     shifted = np.zeros_like(x)
     shifted[sample[kept], step[kept].astype(np.intp), unit[kept]] = True
     return shifted
-
-
-def _at_least(least: int, number: int, name: str) -> None:
-    if number < least:
-        raise SnnlearnError(f"{name} is {number}; give a whole number from {least}")

@@ -8,7 +8,7 @@ from jaxtyping import Float, Integer
 from snnlearn._errors import SnnlearnError
 from snnlearn._memory import check_memory
 from snnlearn.data.base import Dataset, Sample
-from snnlearn.data.long_range import at_least, counts_of
+from snnlearn.data.counts import at_least, counts_of
 
 SIGNAL, COMMAND, NOISE = 0.04, 0.05, 0.01  # spikes a step and input: 40, 50 and 10 Hz
 
