@@ -6,7 +6,6 @@ from numbers import Integral
 from typing import Any
 
 from snnlearn._errors import SnnlearnError
-from snnlearn._parameters import shown
 
 
 def at_least(least: int, owner: str, **counts: Any) -> None:
@@ -22,7 +21,7 @@ def at_least(least: int, owner: str, **counts: Any) -> None:
     """
     for name, count in counts.items():
         if not isinstance(count, Integral) or isinstance(count, bool) or count < least:
-            raise SnnlearnError(f"{owner}: {name} is {shown(count)}; give a whole number from {least}")
+            raise SnnlearnError(f"{owner}: {name} is {count!r}; give a whole number from {least}")
 
 
 def counts_of(owner: str, num_train: int, num_validation: int, num_test: int) -> tuple[int, int, int]:
