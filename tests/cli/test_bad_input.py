@@ -27,6 +27,7 @@ from snnlearn.network import FluctuationDriven, feedforward
 
 TRAIN = {
     "no such set": ("--data digts", r"--data is digts; did you mean digits\?"),
+    "no effect": ("--data digits --delay 5", "--delay has no effect on --data digits; drop it"),
     "no such file": ("--data {bad}/nowhere.npz", "nowhere.npz cannot be read"),
     "no folder": ("--data mnist", "--data-folder"),
     "wrong folder": ("--data mnist --data-folder {bad}/nowhere", "train-images-idx3-ubyte"),

@@ -60,6 +60,10 @@ def chip(name: str, values: Mapping[str, Any]) -> Chip:
 
 def everything(options: Train) -> Dataset:
     """The data that the options name, all of it."""
+    for option in ("horizon", "delay"):
+        taken = options.data in DATA.choices and DATA.takes(options.data, option)
+        if getattr(options, option) is not None and not taken:
+            raise SnnlearnError(f"--{option} has no effect on --data {options.data}; drop it")
     if options.data in DATA.choices:
         task = DATA.build(options.data, vars(options) | window(options) | {"after_42": 42 + options.split_seed})
         if options.task not in (None, task.task):
